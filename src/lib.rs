@@ -1,0 +1,11 @@
+//! The workbench for text competitions on desensitised data.
+//!
+//! # Code map
+//! The way of the data, left to right; a module uses only what stands before it (a test says so):
+//! `error · metrics · random · progress` ← `data` ← `vocab` ← `checkpoint` ← `kernels` ← `model` ←
+//! `objective` ← `train` ← `config` ← `workbench` ← `cli`.
+
+pub mod error;
+pub mod metrics;
+pub mod progress;
+pub mod random;
