@@ -68,8 +68,8 @@ pub enum Error {
     /// An input does not hold what it should. The user can fix it.
     #[error("{place}: expected {expected}, found {found}")]
     Input {
-        /// Where.
-        place: Place,
+        /// Where. Boxed, so that `Result` stays small.
+        place: Box<Place>,
         /// What should stand there.
         expected: String,
         /// What stands there.
@@ -107,7 +107,7 @@ impl Error {
     /// An [`Error::Input`] without a hint.
     pub fn input(place: Place, expected: impl ToString, found: impl ToString) -> Self {
         Self::Input {
-            place,
+            place: Box::new(place),
             expected: expected.to_string(),
             found: found.to_string(),
             hint: None,

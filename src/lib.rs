@@ -2,9 +2,10 @@
 //!
 //! # Code map
 //! The way of the data, left to right; a module uses only what stands before it (a test says so):
-//! `error · metrics · random · progress` ← `data` ← `vocab` ← `checkpoint` ← `kernels` ← `model` ←
+//! `error · atomic · metrics · random · progress` ← `data` ← `vocab` ← `checkpoint` ← `kernels` ← `model` ←
 //! `objective` ← `train` ← `config` ← `workbench` ← `cli`.
 
+pub mod atomic;
 pub mod error;
 pub mod metrics;
 pub mod progress;

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn auc_is_unmoved_by_a_monotone_map_and_mirrored_by_a_sign() {
         let key = crate::random::Key::from_seed(3);
-        let labels: Vec<bool> = (0..500).map(|i| key.bits(i) % 3 == 0).collect();
+        let labels: Vec<bool> = (0..500).map(|i| key.bits(i).is_multiple_of(3)).collect();
         let scores: Vec<f32> = (0..500).map(|i| (key.bits(1000 + i) % 97) as f32).collect();
         let plain = auc(&labels, &scores).expect("both classes");
         let mapped: Vec<f32> = scores.iter().map(|s| (s / 50.0).exp()).collect();

@@ -101,7 +101,11 @@ mod tests {
         let below = (0..n).filter(|&i| key.bits(i) < u64::MAX / 10).count() as f64 / n as f64;
         assert!((below - 0.1).abs() < 0.004, "{below}"); // four standard errors
         let both = (0..n)
-            .filter(|&i| (key.bits(i) ^ key.bits(i + 1)).count_ones() % 2 == 0)
+            .filter(|&i| {
+                (key.bits(i) ^ key.bits(i + 1))
+                    .count_ones()
+                    .is_multiple_of(2)
+            })
             .count();
         assert!((both as f64 / n as f64 - 0.5).abs() < 0.007, "{both}");
     }

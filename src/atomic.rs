@@ -1,0 +1,94 @@
+//! Files that are there whole or not at all: written beside their place, then renamed.
+//!
+//! In: a path and bytes. Out: the file, or an error that leaves everything as it was. Knows no formats.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes `bytes` to `path`. A file that was there is replaced in one step. What is no regular file (a pipe,
+/// `/dev/stdout`) is written to directly.
+///
+/// # Errors
+/// [`Error::Io`]; whatever stood at `path` is untouched then, and nothing is left beside it.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |out| out.write_all(bytes))
+}
+
+/// As [`write`], for content that is made piece by piece.
+///
+/// # Errors
+/// As [`write`], or what `content` returns.
+pub fn write_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let fail = Error::io("write", path);
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        let open = std::fs::OpenOptions::new().write(true).open(path);
+        return open.and_then(|mut file| content(&mut file)).map_err(fail);
+    }
+    beside(path, content).map_err(fail)
+}
+
+fn beside(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".unfinished-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as other files
+    let mut file = builder.tempfile_in(folder)?;
+    let mut buffer = BufWriter::new(file.as_file_mut());
+    content(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failure| failure.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a");
+        write(&path, b"old").expect("room for three bytes");
+        let failed = write_with(&path, |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!(
+            failed.expect_err("it failed").to_string(),
+            format!("cannot write {}: no more", path.display())
+        );
+        assert_eq!(std::fs::read(&path).expect("the file"), b"old");
+        write(&path, b"new").expect("room for three bytes");
+        assert_eq!(std::fs::read(&path).expect("the file"), b"new");
+        assert!(write(&path.join("b"), b"x").is_err());
+        assert_eq!(
+            std::fs::read_dir(folder.path())
+                .expect("the folder")
+                .count(),
+            1
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_an_error_with_a_hint() {
+        let error = write(Path::new("/dev/full"), b"x").expect_err("no room");
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot write /dev/full: No space left")
+        );
+        assert!(error.hint().is_some());
+    }
+}
