@@ -1,0 +1,26 @@
+//! Pairs of desensitised sentences: reading, truncating, splitting, corrupting, packing.
+//!
+//! In: files (on disk or embedded). Out: [`Pair`]s of cipher ids, which rows validate, and
+//! [`PackedBatch`]es. Does not know the vocabulary's rows beyond the [`reserved`] ones, nor tensors.
+//!
+//! # How to add a reader
+//! 1. Add a file beside `reader.rs` with a function `bytes -> Result<Vec<Pair>>`.
+//! 2. Take its bytes from [`source::read`], so that `demo:` paths work.
+//! 3. Every refusal is an [`Error::Input`](crate::error::Error::Input) with file, line and field; add a test for each.
+
+pub mod batch;
+pub mod corrupt;
+pub mod dictionary;
+pub mod reader;
+pub mod reserved;
+pub mod source;
+pub mod split;
+pub mod survey;
+pub mod table;
+pub mod truncate;
+
+pub use batch::{EncodedPair, PackedBatch};
+pub use dictionary::{CipherId, Dictionary, TokenKind};
+pub use reader::{Column, Labels, Pair, PairFile, PairFormat, read_pairs};
+pub use split::ValidSplit;
+pub use survey::Survey;

@@ -1,0 +1,407 @@
+//! Formats that are read, and a test named after each malformed input.
+
+use super::*;
+
+fn read_as(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Result<PairFile> {
+    format.check()?;
+    let mut dictionary = Dictionary::new(format.tokens);
+    let bytes = text.as_ref();
+    parse(Path::new("x.tsv"), bytes, format, labels, &mut dictionary)
+}
+
+/// `a a/b b/label` of each row, or the error and its hint.
+fn show(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Vec<String> {
+    let ids = |sentence: &[CipherId]| {
+        let ids: Vec<_> = sentence.iter().map(|id| id.0.to_string()).collect();
+        ids.join(" ")
+    };
+    match read_as(text, format, labels) {
+        Ok(file) => file
+            .pairs
+            .iter()
+            .map(|pair| {
+                let label = pair
+                    .label
+                    .map_or("-", |label| if label { "1" } else { "0" });
+                format!("{}/{}/{label}", ids(&pair.a), ids(&pair.b))
+            })
+            .collect(),
+        Err(error) => {
+            let hint = error.hint().map(|hint| format!("hint: {hint}"));
+            [Some(error.to_string()), hint]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
+    }
+}
+
+fn required(text: impl AsRef<[u8]>) -> Vec<String> {
+    show(text, &PairFormat::default(), Labels::Required)
+}
+
+fn csv_with_header() -> PairFormat {
+    PairFormat {
+        delimiter: ',',
+        header: true,
+        text_a: Column::Name("left".into()),
+        text_b: Column::Name("right".into()),
+        label: Column::Name("same".into()),
+        ..PairFormat::default()
+    }
+}
+
+const ID_HINT: &str =
+    "hint: set `data.token_separator`, or `data.tokens = \"text\"` for tokens that are not numbers";
+const LABEL_HINT: &str = "hint: rows without a label belong in `data.unlabelled`";
+const SAME_HINT: &str = "hint: every row of a file has the same columns, with a label or without";
+
+#[test]
+fn default_format() {
+    assert_eq!(required("1 2\t3\t1\n4\t5 6\t0\n"), ["1 2/3/1", "4/5 6/0"]);
+    assert_eq!(required("1  2 \t 3\t1"), ["1 2/3/1"]);
+}
+
+#[test]
+fn byte_order_mark_and_crlf() {
+    assert_eq!(
+        required("\u{feff}1 2\t3\t1\r\n4\t5 6\t0\r\n"),
+        ["1 2/3/1", "4/5 6/0"]
+    );
+}
+
+#[test]
+fn labels_ignored_are_not_parsed() {
+    let format = PairFormat::default();
+    assert_eq!(show("1\t2\tperhaps\n", &format, Labels::Ignored), ["1/2/-"]);
+    let has_labels = |text| {
+        let file = read_as(text, &format, Labels::Ignored).expect("valid");
+        file.has_labels
+    };
+    assert!(has_labels("1\t2\t0\n"));
+    assert!(!has_labels("1\t2\n"));
+}
+
+#[test]
+fn labels_optional_are_read_where_they_are() {
+    let format = PairFormat::default();
+    assert_eq!(show("1\t2\t1\n", &format, Labels::Optional), ["1/2/1"]);
+    assert_eq!(show("1\t2\n", &format, Labels::Optional), ["1/2/-"]);
+    assert_eq!(
+        show("1\t2\n3\t4\t1\n", &format, Labels::Optional),
+        [
+            "x.tsv:2: expected 2 tab-separated fields, found 3",
+            SAME_HINT
+        ]
+    );
+    assert_eq!(
+        show("3\t4\t1\n1\t2\n", &format, Labels::Optional),
+        [
+            "x.tsv:2: expected 3 tab-separated fields, found 2",
+            SAME_HINT
+        ]
+    );
+}
+
+#[test]
+fn csv_with_a_header_and_the_label_in_front() {
+    let text = "same,id,right,left\n1,77,\"3 4\",\"1 2\"\n0,78,5,6\n";
+    assert_eq!(
+        show(text, &csv_with_header(), Labels::Required),
+        ["1 2/3 4/1", "6/5/0"]
+    );
+    let test = "id,right,left\n1,2,3\n";
+    assert_eq!(show(test, &csv_with_header(), Labels::Ignored), ["3/2/-"]);
+}
+
+#[test]
+fn columns_by_number_move_up_where_the_label_is_absent() {
+    let format = PairFormat {
+        label: Column::Number(1),
+        text_a: Column::Number(2),
+        text_b: Column::Number(3),
+        ..PairFormat::default()
+    };
+    assert_eq!(show("1\t5\t6\n", &format, Labels::Required), ["5/6/1"]);
+    assert_eq!(show("5\t6\n", &format, Labels::Ignored), ["5/6/-"]);
+}
+
+#[test]
+fn columns_by_number_under_a_header() {
+    let format = PairFormat {
+        header: true,
+        ..PairFormat::default()
+    };
+    assert_eq!(
+        show("a\tb\ty\textra\n1\t2\t1\tz\n", &format, Labels::Required),
+        ["1/2/1"]
+    );
+    assert_eq!(
+        show("a b y\n1 2 1\n", &format, Labels::Required)[0],
+        "x.tsv:1:3: expected a column number 3, found the columns `a b y`"
+    );
+}
+
+#[test]
+fn text_tokens_with_another_separator() {
+    let format = PairFormat {
+        token_separator: "|".into(),
+        tokens: TokenKind::Text,
+        ..PairFormat::default()
+    };
+    // Numbered by first appearance: x, [CLS], ", #.
+    assert_eq!(
+        show("x|[CLS]\t\"|x\t1\n#\tx\t0\n", &format, Labels::Required),
+        ["0 1/2 0/1", "3/0/0"]
+    );
+    assert_eq!(
+        show("x||y\tz\n", &format, Labels::Ignored),
+        [
+            "x.tsv:1:1: expected a token without control characters, found an empty token",
+            "hint: set `data.token_separator`"
+        ]
+    );
+}
+
+#[test]
+fn id_that_is_not_a_number() {
+    assert_eq!(
+        required("1\t2\t0\n1 x9 2\t3\t1\n"),
+        [
+            "x.tsv:2:1: expected a token id from 0 to 4294967295, found `x9`",
+            ID_HINT
+        ]
+    );
+}
+
+#[test]
+fn id_that_is_negative() {
+    assert_eq!(
+        required("1\t2 -3\t0\n"),
+        [
+            "x.tsv:1:2: expected a token id from 0 to 4294967295, found `-3`",
+            ID_HINT
+        ]
+    );
+}
+
+#[test]
+fn id_above_u32() {
+    assert_eq!(required("4294967295\t1\t0\n"), ["4294967295/1/0"]);
+    assert_eq!(
+        required("1\t4294967296\t0\n"),
+        [
+            "x.tsv:1:2: expected a token id from 0 to 4294967295, found `4294967296`",
+            ID_HINT
+        ]
+    );
+}
+
+#[test]
+fn one_column() {
+    assert_eq!(
+        required("1 2 3\n"),
+        [
+            "x.tsv:1: expected 3 tab-separated fields, found 1",
+            "hint: set `data.delimiter` to the character between the columns"
+        ]
+    );
+    assert_eq!(
+        show("1 2 3\n", &PairFormat::default(), Labels::Ignored)[0],
+        "x.tsv:1: expected 2 or 3 tab-separated fields, found 1"
+    );
+}
+
+#[test]
+fn four_columns() {
+    assert_eq!(
+        show("1\t2\t0\t9\n", &PairFormat::default(), Labels::Optional),
+        [
+            "x.tsv:1: expected 2 or 3 tab-separated fields, found 4",
+            "hint: a header names the columns of a wider table: `data.header`, `data.text_a`, `data.text_b`, `data.label`"
+        ]
+    );
+    assert_eq!(
+        required("1\t2\t0\n1\t2\t0\t9\n"),
+        [
+            "x.tsv:2: expected 3 tab-separated fields, found 4",
+            SAME_HINT
+        ]
+    );
+}
+
+#[test]
+fn two_columns_where_a_label_is_required() {
+    assert_eq!(
+        required("1\t2\n"),
+        [
+            "x.tsv:1: expected 3 tab-separated fields, found 2",
+            LABEL_HINT
+        ]
+    );
+    assert_eq!(
+        required("1\t2\t1\n1\t2\n"),
+        [
+            "x.tsv:2: expected 3 tab-separated fields, found 2",
+            LABEL_HINT
+        ]
+    );
+}
+
+#[test]
+fn empty_sentence() {
+    let expected = "expected a sentence of one token or more, found an empty sentence";
+    assert_eq!(required("1\t\t0\n"), [format!("x.tsv:1:2: {expected}")]);
+    assert_eq!(required(" \t1\t0\n"), [format!("x.tsv:1:1: {expected}")]);
+    let text = "left,right,same\n1,,0\n";
+    assert_eq!(
+        show(text, &csv_with_header(), Labels::Required),
+        [format!("x.tsv:2:right: {expected}")]
+    );
+}
+
+#[test]
+fn empty_file() {
+    let expected = "x.tsv: expected one pair of sentences or more, found an empty file";
+    assert_eq!(required(""), [expected]);
+    assert_eq!(required("\u{feff}\r\n\n"), [expected]);
+}
+
+#[test]
+fn header_only() {
+    assert_eq!(
+        show("left,right,same\n", &csv_with_header(), Labels::Required),
+        ["x.tsv: expected one pair of sentences or more, found a header only"]
+    );
+}
+
+#[test]
+fn empty_line_between_rows() {
+    assert_eq!(
+        required("1\t2\t1\n\n1\t2\t1\n"),
+        ["x.tsv:2: expected a row, found an empty line"]
+    );
+}
+
+#[test]
+fn label_other_than_0_or_1() {
+    assert_eq!(
+        required("1\t2\t1\r\n1\t2\t2\r\n"),
+        ["x.tsv:2:3: expected label 0 or 1, found `2`"]
+    );
+    assert_eq!(
+        required("1\t2\t\n"),
+        [
+            "x.tsv:1:3: expected label 0 or 1, found nothing",
+            LABEL_HINT
+        ]
+    );
+}
+
+#[test]
+fn file_that_is_not_utf8() {
+    assert_eq!(
+        required(b"1\t2\t1\n1\t\xff\xfe\t1\n"),
+        [
+            "x.tsv:2:2: expected UTF-8, found other bytes",
+            "hint: save the file as UTF-8"
+        ]
+    );
+}
+
+#[test]
+fn missing_file() {
+    let mut dictionary = Dictionary::new(TokenKind::Number);
+    let path = Path::new("no/such/x.tsv");
+    let outcome = read_pairs(
+        path,
+        &PairFormat::default(),
+        Labels::Required,
+        &mut dictionary,
+    );
+    assert_eq!(
+        outcome.expect_err("absent").to_string(),
+        "cannot read no/such/x.tsv: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn missing_column_name() {
+    assert_eq!(
+        show(
+            "a,right,same\n1,2,1\n",
+            &csv_with_header(),
+            Labels::Required
+        ),
+        [
+            "x.tsv:1:left: expected a column `left`, found the columns `a`, `right`, `same`",
+            "hint: set `data.text_a`, or `data.delimiter`"
+        ]
+    );
+    assert_eq!(
+        show("left,right\n1,2\n", &csv_with_header(), Labels::Required),
+        [
+            "x.tsv:1:same: expected a column `same`, found the columns `left`, `right`",
+            "hint: set `data.label`; rows without a label belong in `data.unlabelled`"
+        ]
+    );
+}
+
+#[test]
+fn formats_that_contradict_themselves() {
+    let refused = |change: &dyn Fn(&mut PairFormat)| {
+        let mut format = PairFormat::default();
+        change(&mut format);
+        show("1\t2\t1\n", &format, Labels::Required)
+    };
+    assert_eq!(
+        refused(&|format| format.delimiter = '，'),
+        ["`data.delimiter` must be one ASCII character, not `\\u{ff0c}`"]
+    );
+    assert_eq!(
+        refused(&|format| format.token_separator.clear()),
+        ["`data.token_separator` must not be empty"]
+    );
+    assert_eq!(
+        refused(&|format| format.token_separator = "\t".into()),
+        ["`data.token_separator` must not hold `data.delimiter`"]
+    );
+    assert_eq!(
+        refused(&|format| format.label = Column::Number(0)),
+        ["`data.label` is 0, columns count from 1"]
+    );
+    assert_eq!(
+        refused(&|format| format.label = Column::Number(2)),
+        ["`data.text_a`, `data.text_b` and `data.label` must be different columns"]
+    );
+    assert_eq!(
+        refused(&|format| format.label = Column::Name("y".into())),
+        [
+            "`data.label` is the name `y`, without a header",
+            "hint: set `data.header = true`, or give the column's number"
+        ]
+    );
+}
+
+#[test]
+fn read_of_written_is_the_same() {
+    let key = crate::random::Key::from_seed(5);
+    let ids = |row: u64, half: u64| -> Vec<String> {
+        let n = 1 + key.at(row).bits(half) % 9;
+        (0..n)
+            .map(|i| ((key.at(row).bits(10 + 20 * half + i) % 5000) as u32).to_string())
+            .collect()
+    };
+    let rows: Vec<_> = (0..200)
+        .map(|row| (ids(row, 0), ids(row, 1), key.bits(row) % 2))
+        .collect();
+    let text: String = rows
+        .iter()
+        .map(|(a, b, label)| format!("{}\t{}\t{label}\n", a.join(" "), b.join(" ")))
+        .collect();
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|(a, b, label)| format!("{}/{}/{label}", a.join(" "), b.join(" ")))
+        .collect();
+    assert_eq!(required(text), shown);
+}

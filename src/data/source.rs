@@ -1,0 +1,100 @@
+//! Input files: on disk, or embedded in the binary under `demo:NAME` (the files of `vocab/demo/`).
+//!
+//! In: a path. Out: bytes. Whole files only; text corpora are streamed by `vocab::count` instead.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Place, Result};
+
+/// What embedded paths begin with; alone it names the embedded folder.
+const PREFIX: &str = "demo:";
+
+/// Name and content of each embedded file.
+const EMBEDDED: &[(&str, &[u8])] = &[];
+
+/// True for `demo:…` paths.
+pub fn is_embedded(path: &Path) -> bool {
+    embedded_name(path).is_some()
+}
+
+/// The whole content of a file or of an embedded file.
+///
+/// # Errors
+/// [`Error::Io`] where a file on disk cannot be read, [`Error::Input`] where no embedded file has the name.
+pub fn read(path: &Path) -> Result<Cow<'static, [u8]>> {
+    let Some(name) = embedded_name(path) else {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        return Ok(Cow::Owned(bytes));
+    };
+    embedded(name).map(Cow::Borrowed).ok_or_else(|| {
+        let names: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+        let expected = format!("one of the embedded files ({})", names.join(", "));
+        Error::input(Place::file(path), expected, "another name")
+    })
+}
+
+/// `folder/name`, for embedded folders `demo:` + `name`.
+pub fn join(folder: &Path, name: &str) -> PathBuf {
+    match embedded_name(folder) {
+        Some(folder) => format!("{PREFIX}{folder}{name}").into(),
+        None => folder.join(name),
+    }
+}
+
+/// Whether the file is there.
+pub fn exists(path: &Path) -> bool {
+    match embedded_name(path) {
+        Some(name) => embedded(name).is_some(),
+        None => path.is_file(),
+    }
+}
+
+fn embedded_name(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix(PREFIX)
+}
+
+fn embedded(name: &str) -> Option<&'static [u8]> {
+    let (_, bytes) = EMBEDDED.iter().find(|(known, _)| *known == name)?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_join_by_their_kind() {
+        let joined = |folder| join(Path::new(folder), "vocab.txt");
+        assert_eq!(joined("demo:"), Path::new("demo:vocab.txt"));
+        assert_eq!(joined("models/mini"), Path::new("models/mini/vocab.txt"));
+        assert!(is_embedded(Path::new("demo:")));
+        assert!(!is_embedded(Path::new("folder/demo:x")));
+    }
+
+    #[test]
+    fn every_embedded_file_can_be_read() {
+        for (name, bytes) in EMBEDDED {
+            let path = join(Path::new(PREFIX), name);
+            assert!(exists(&path));
+            assert_eq!(read(&path).expect("embedded").as_ref(), *bytes);
+        }
+    }
+
+    #[test]
+    fn missing_files() {
+        let path = Path::new("demo:nothing");
+        assert!(!exists(path));
+        let message = read(path).expect_err("no such file").to_string();
+        assert!(
+            message.starts_with("demo:nothing: expected one of the embedded files ("),
+            "{message}"
+        );
+        let path = Path::new("no/such/pairs.tsv");
+        assert!(!exists(path));
+        assert_eq!(
+            read(path).expect_err("no such file").to_string(),
+            "cannot read no/such/pairs.tsv: No such file or directory (os error 2)"
+        );
+    }
+}

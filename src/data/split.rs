@@ -1,0 +1,214 @@
+//! Which rows validate, and which sentences are shared.
+//!
+//! In: pairs. Out: row numbers and shares. Two rows are connected where they hold the same sentence, token for token; a
+//! component of connected rows is the smallest part that can be held out without a sentence standing on both sides.
+//! Nothing here is random. Does not read files.
+
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+
+use petgraph::unionfind::UnionFind;
+
+use super::dictionary::CipherId;
+use super::reader::Pair;
+
+/// `data.valid` where it is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValidSplit {
+    /// Rows i with i mod 10 = 0, as the reference splits.
+    Row10,
+    /// Whole components of shared sentences, about a tenth of the rows.
+    Group,
+    /// No row.
+    None,
+}
+
+/// Sorted indices of the validation rows.
+///
+/// [`ValidSplit::Group`] takes no row where one component holds nearly all of them.
+pub fn valid_rows<P: Borrow<Pair>>(pairs: &[P], split: ValidSplit) -> Vec<usize> {
+    match split {
+        ValidSplit::Row10 => (0..pairs.len()).step_by(10).collect(),
+        ValidSplit::Group => grouped_rows(pairs),
+        ValidSplit::None => Vec::new(),
+    }
+}
+
+/// Component number of each row: rows that share a sentence, directly or through others, have the same. Numbered by
+/// first row, from 0.
+pub fn components<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
+    let mut sets = UnionFind::new(pairs.len());
+    let mut first_row: HashMap<&[CipherId], usize> = HashMap::new();
+    for (row, pair) in pairs.iter().enumerate() {
+        for sentence in sentences(pair.borrow()) {
+            let first = *first_row.entry(sentence).or_insert(row);
+            sets.union(first, row);
+        }
+    }
+    let mut numbers: Vec<Option<usize>> = vec![None; pairs.len()];
+    let mut n_components = 0;
+    sets.into_labeling()
+        .into_iter()
+        .map(|label| {
+            *numbers[label].get_or_insert_with(|| {
+                n_components += 1;
+                n_components - 1
+            })
+        })
+        .collect()
+}
+
+/// Share of `rows` with at least one sentence that also stands in `others`, 0..=1; 0 where there are no rows.
+pub fn shared_share<'a>(
+    rows: impl IntoIterator<Item = &'a Pair>,
+    others: impl IntoIterator<Item = &'a Pair>,
+) -> f64 {
+    let known: HashSet<&[CipherId]> = others.into_iter().flat_map(sentences).collect();
+    let (mut shared, mut all) = (0, 0);
+    for row in rows {
+        all += 1;
+        shared += usize::from(
+            sentences(row)
+                .iter()
+                .any(|sentence| known.contains(sentence)),
+        );
+    }
+    if all == 0 {
+        0.0
+    } else {
+        shared as f64 / all as f64
+    }
+}
+
+/// The two sentences of a pair.
+pub(super) fn sentences(pair: &Pair) -> [&[CipherId]; 2] {
+    [&pair.a, &pair.b]
+}
+
+/// Largest components first, each goes to the side that keeps the validation part nearest to a tenth of what was
+/// dealt so far, among the positive, the negative and the unlabelled rows alike. So every size of component and
+/// either label is dealt in about the same share.
+fn grouped_rows<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
+    let component_of = components(pairs);
+    let n_components = component_of.iter().max().map_or(0, |last| last + 1);
+    let mut rows_by_label = vec![[0_i64; 3]; n_components];
+    for (pair, &component) in pairs.iter().zip(&component_of) {
+        let kind = match pair.borrow().label {
+            Some(false) => 0,
+            Some(true) => 1,
+            None => 2,
+        };
+        rows_by_label[component][kind] += 1;
+    }
+    let mut order: Vec<usize> = (0..n_components).collect();
+    order.sort_by_key(|&c| std::cmp::Reverse(rows_by_label[c].iter().sum::<i64>())); // stable
+
+    let mut validates = vec![false; n_components];
+    let mut missing = [0_i64; 3]; // rows dealt - 10 x rows that validate
+    let norm = |x: [i64; 3]| x.iter().map(|v| v * v).sum::<i64>();
+    for component in order {
+        let rows = rows_by_label[component];
+        let left_out: [i64; 3] = std::array::from_fn(|k| missing[k] + rows[k]);
+        let taken: [i64; 3] = std::array::from_fn(|k| left_out[k] - 10 * rows[k]);
+        validates[component] = norm(taken) < norm(left_out);
+        missing = if validates[component] {
+            taken
+        } else {
+            left_out
+        };
+    }
+    (0..pairs.len())
+        .filter(|&row| validates[component_of[row]])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Key;
+
+    fn pair(a: u32, b: u32, label: Option<bool>) -> Pair {
+        Pair {
+            a: vec![CipherId(a), CipherId(0)],
+            b: vec![CipherId(b), CipherId(0)],
+            label,
+        }
+    }
+
+    /// 5,000 rows over 9,000 sentences: most components are small, some have tens of rows.
+    fn random_pairs() -> Vec<Pair> {
+        let key = Key::from_seed(11);
+        let sentence = |i: u64| (key.bits(i) % 9000) as u32;
+        (0..5000)
+            .map(|i| {
+                let label = key.bits(20_000 + i) % 100 < 36;
+                pair(sentence(2 * i), sentence(2 * i + 1), Some(label))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn components_by_hand() {
+        // 0-1 share 2, 1-4 share 3, 2 alone, 3 has one sentence twice; sides do not matter.
+        let pairs = [(1, 2), (3, 2), (8, 9), (5, 5), (6, 3)].map(|(a, b)| pair(a, b, None));
+        assert_eq!(components(&pairs), [0, 0, 1, 2, 0]);
+        assert!(components::<Pair>(&[]).is_empty());
+    }
+
+    #[test]
+    fn row10_takes_every_tenth() {
+        let pairs: Vec<_> = (0..21).map(|i| pair(i, i, None)).collect();
+        assert_eq!(valid_rows(&pairs, ValidSplit::Row10), [0, 10, 20]);
+        assert!(valid_rows(&pairs, ValidSplit::None).is_empty());
+    }
+
+    #[test]
+    fn group_shares_no_sentence_and_keeps_the_shares() {
+        let pairs = random_pairs();
+        let rows = valid_rows(&pairs, ValidSplit::Group);
+        assert!(rows.is_sorted());
+        let held: HashSet<_> = rows.iter().collect();
+        let valid = || rows.iter().map(|&row| &pairs[row]);
+        let train = || {
+            (0..pairs.len())
+                .filter(|row| !held.contains(row))
+                .map(|row| &pairs[row])
+        };
+        assert_eq!(shared_share(valid(), train()), 0.0);
+        assert_eq!(shared_share(train(), valid()), 0.0);
+
+        let share = rows.len() as f64 / pairs.len() as f64;
+        assert!((share - 0.1).abs() < 0.005, "{share}");
+        let positive = |rows: Vec<&Pair>| {
+            let n = rows.iter().filter(|pair| pair.label == Some(true)).count();
+            n as f64 / rows.len() as f64
+        };
+        let difference = positive(valid().collect()) - positive(pairs.iter().collect());
+        assert!(difference.abs() < 0.01, "{difference}");
+        // The rows do share sentences, so the test above could fail.
+        let tenth: Vec<_> = pairs.iter().step_by(10).collect();
+        let rest = pairs.iter().enumerate().filter(|(i, _)| i % 10 != 0);
+        assert!(shared_share(tenth, rest.map(|(_, pair)| pair)) > 0.3);
+    }
+
+    #[test]
+    fn group_goes_around_a_giant_component() {
+        // 600 rows in one component, 400 alone: a tenth of all rows comes from the 400.
+        let mut pairs: Vec<_> = (0..600).map(|i| pair(1, 1000 + i, Some(true))).collect();
+        pairs.extend((0..400).map(|i| pair(5000 + i, 6000 + i, Some(i % 4 == 0))));
+        let rows = valid_rows(&pairs, ValidSplit::Group);
+        assert!(rows.iter().all(|&row| row >= 600));
+        assert!((60..=140).contains(&rows.len()), "{}", rows.len());
+        // Nothing can be held out of one component.
+        assert!(valid_rows(&pairs[..600], ValidSplit::Group).is_empty());
+    }
+
+    #[test]
+    fn shared_share_by_hand() {
+        let rows = [(1, 2), (3, 4), (5, 6)].map(|(a, b)| pair(a, b, None));
+        let others = [(4, 7), (7, 1)].map(|(a, b)| pair(a, b, None));
+        assert_eq!(shared_share(&rows, &others), 2.0 / 3.0);
+        assert_eq!(shared_share(&[], &others), 0.0);
+    }
+}
