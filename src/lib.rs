@@ -11,3 +11,4 @@ pub mod error;
 pub mod metrics;
 pub mod progress;
 pub mod random;
+pub mod vocab;

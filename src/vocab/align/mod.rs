@@ -1,0 +1,127 @@
+//! Alignment of the cipher vocabulary with a plaintext vocabulary. One file a method.
+//!
+//! In: the kept cipher ids with their counts, the vocabulary of a checkpoint, and what a method needs besides. Out: a
+//! [`Mapping`] with one row a kept id. Does not touch weights: `checkpoint` gathers the rows.
+//!
+//! # How to add a method
+//! 1. Add `NAME.rs` here with `pub(super) fn align(input: &AlignInput) -> Result<Mapping>`; open it with what it does and
+//!    the paper. Draw from `input.key` only, and never in the order of a hash map.
+//! 2. Add a variant to [`AlignMethod`], its name to [`AlignMethod::name`] and a line to [`align`].
+//! 3. What it needs beyond [`AlignInput`] becomes an `Option` field there; where it is missing, refuse with the key to set.
+//! 4. Choose rows among [`eligible`] ones and turn them into a mapping by [`cycle`], or row by row.
+//! 5. Test it on a cipher whose key the test knows, and say in `experiments/` what it gains.
+
+mod file;
+mod random;
+mod rank;
+mod scratch;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::cipher::CipherVocab;
+use super::count::TokenCounts;
+use super::mapping::{Mapping, MappingRow};
+use super::plain::{PlainId, PlainVocab};
+use crate::data::Dictionary;
+use crate::error::{Error, Place, Result};
+use crate::random::Key;
+
+/// `align.method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlignMethod {
+    /// The n-th most frequent cipher id gets the n-th most frequent plaintext token.
+    Rank,
+    /// Rows of plaintext tokens in random order.
+    Random,
+    /// Fresh values, no plaintext.
+    Scratch,
+    /// As `align.file` says.
+    File,
+}
+
+impl AlignMethod {
+    /// As in `align.method` and in `mapping.tsv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rank => "rank",
+            Self::Random => "random",
+            Self::Scratch => "scratch",
+            Self::File => "file",
+        }
+    }
+}
+
+/// What a method may look at.
+pub struct AlignInput<'a> {
+    /// Kept ids, most frequent first.
+    pub cipher: &'a CipherVocab,
+    /// Their names.
+    pub dictionary: &'a Dictionary,
+    /// The checkpoint's vocabulary.
+    pub plain: &'a PlainVocab,
+    /// With the path it came from, for errors; rank needs it.
+    pub counts: Option<(&'a Path, &'a TokenCounts)>,
+    /// `align.file`
+    pub file: Option<&'a Path>,
+    /// The root of the run's randomness; a method draws from its `Purpose::Align`.
+    pub key: Key,
+}
+
+/// Aligns by one method.
+///
+/// # Errors
+/// [`Error::Refused`] where the method lacks an input, [`Error::Input`] where counts or file do not fit the vocabularies.
+pub fn align(method: AlignMethod, input: &AlignInput) -> Result<Mapping> {
+    match method {
+        AlignMethod::Rank => rank::align(input),
+        AlignMethod::Random => random::align(input),
+        AlignMethod::Scratch => Ok(scratch::align(input)),
+        AlignMethod::File => file::align(input),
+    }
+}
+
+/// Plaintext rows that stand for text (none of the form `[XXX]`) and were counted, with their counts, in row order.
+fn eligible(plain: &PlainVocab, path: &Path, counts: &TokenCounts) -> Result<Vec<(PlainId, u64)>> {
+    let count_of = plain_counts(counts);
+    let rows: Vec<_> = plain
+        .text_rows()
+        .filter_map(|id| Some((id, *count_of.get(plain.token(id))?)))
+        .filter(|&(_, count)| count > 0)
+        .collect();
+    if rows.is_empty() {
+        let expected = "counts of tokens of the checkpoint's vocabulary";
+        let found = format!("none of its {} tokens there", counts.entries.len());
+        return Err(Error::input(Place::file(path), expected, found)
+            .with_hint("count the corpus with this checkpoint's tokenizer: `cipherpet count`"));
+    }
+    Ok(rows)
+}
+
+/// Counts by token.
+fn plain_counts(counts: &TokenCounts) -> HashMap<&str, u64> {
+    let entries = counts.entries.iter();
+    entries
+        .map(|(token, count)| (token.as_str(), *count))
+        .collect()
+}
+
+/// Gives the kept ids the rows of `plain` in turn, from the first again where they are used up.
+fn cycle(cipher: &CipherVocab, plain: &[(PlainId, u64)], method: AlignMethod) -> Mapping {
+    let rows = cipher.kept.iter().zip(plain.iter().cycle());
+    let rows = rows.map(|(&(cipher_id, count), &(plain, plain_count))| MappingRow {
+        cipher_id,
+        count,
+        plain: Some(plain),
+        plain_count,
+        method: method.name(),
+    });
+    Mapping {
+        rows: rows.collect(),
+        wrapped: cipher.kept.len().saturating_sub(plain.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Random alignment: the rows that rank alignment would use, in random order.
+//!
+//! A control: it keeps the scale of pretrained embeddings and loses all else. Without counts, every row that stands
+//! for text takes part.
+
+use rand::seq::SliceRandom;
+
+use super::{AlignInput, AlignMethod, Mapping, cycle, eligible};
+use crate::error::{Error, Result};
+use crate::random::Purpose;
+
+pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
+    let mut rows = match input.counts {
+        Some((path, counts)) => eligible(input.plain, path, counts)?,
+        None => input.plain.text_rows().map(|id| (id, 0)).collect(),
+    };
+    if rows.is_empty() {
+        return Err(Error::refused(
+            "the checkpoint's vocabulary has special tokens only",
+        ));
+    }
+    rows.shuffle(&mut input.key.with(Purpose::Align).rng());
+    Ok(cycle(input.cipher, &rows, AlignMethod::Random))
+}

@@ -1,0 +1,18 @@
+//! No alignment: every cipher id starts from fresh values.
+
+use super::{AlignInput, AlignMethod, Mapping, MappingRow};
+
+pub(super) fn align(input: &AlignInput) -> Mapping {
+    let kept = input.cipher.kept.iter();
+    let rows = kept.map(|&(cipher_id, count)| MappingRow {
+        cipher_id,
+        count,
+        plain: None,
+        plain_count: 0,
+        method: AlignMethod::Scratch.name(),
+    });
+    Mapping {
+        rows: rows.collect(),
+        wrapped: 0,
+    }
+}

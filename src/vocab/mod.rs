@@ -1,0 +1,18 @@
+//! Vocabularies: counting both sides, aligning them.
+//!
+//! In: pairs of cipher ids, the vocabulary of a plaintext BERT, a corpus. Out: the run's own vocabulary
+//! ([`CipherVocab`]), token counts ([`TokenCounts`]) and, by [`align()`], the [`Mapping`] that says which plaintext row
+//! each cipher id starts from. Cipher and plain ids are two types, so that a mix-up does not compile. Does not
+//! touch weights, and never writes a decoded sentence.
+
+pub mod align;
+pub mod cipher;
+pub mod count;
+pub mod mapping;
+pub mod plain;
+
+pub use align::{AlignInput, AlignMethod, align};
+pub use cipher::CipherVocab;
+pub use count::TokenCounts;
+pub use mapping::{Mapping, MappingRow};
+pub use plain::{PlainId, PlainVocab};
