@@ -6,6 +6,7 @@
 //! `objective` ← `train` ← `config` ← `workbench` ← `cli`.
 
 pub mod atomic;
+pub mod checkpoint;
 pub mod data;
 pub mod error;
 pub mod metrics;

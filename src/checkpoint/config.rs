@@ -1,0 +1,324 @@
+//! `config.json`: the size of a BERT.
+//!
+//! In: the file, checked key by key, so that an error names the key. Out: the same keys and those that
+//! `transformers` needs to open the folder. BERTs that compute something else than this crate does
+//! (another activation, relative positions) are refused here, not when the numbers come out wrong.
+//! Does not look at weights.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::read::Heads;
+use super::write::FloatType;
+use crate::data::source;
+use crate::error::{Error, Place, Result};
+
+/// The size of a BERT, under the keys of a Hugging Face `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BertConfig {
+    /// Rows of the token embedding.
+    pub vocab_size: usize,
+    /// Width of a hidden state; a multiple of `num_attention_heads`.
+    pub hidden_size: usize,
+    /// Encoder layers.
+    pub num_hidden_layers: usize,
+    /// Heads of each attention.
+    pub num_attention_heads: usize,
+    /// Width inside the feed-forward block.
+    pub intermediate_size: usize,
+    /// Longest row, in tokens with `[CLS]` and `[SEP]`.
+    pub max_position_embeddings: usize,
+    /// Rows of the segment embedding.
+    pub type_vocab_size: usize,
+    /// Added to the variance in layer norms.
+    pub layer_norm_eps: f32,
+    /// Standard deviation of fresh matrices.
+    pub initializer_range: f32,
+    /// Dropout of hidden states, `0.0..1.0`. Kept for those who open the model; training has its own.
+    pub hidden_dropout_prob: f32,
+    /// Dropout of attention probabilities, `0.0..1.0`. Kept likewise.
+    pub attention_probs_dropout_prob: f32,
+}
+
+impl BertConfig {
+    /// Reads and checks a `config.json`.
+    ///
+    /// Sizes must be there. `type_vocab_size`, `layer_norm_eps`, `initializer_range` and the two dropouts
+    /// have the defaults of `transformers`; keys this crate has no use for are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the key where one is missing, has the wrong type or is out of range, and
+    /// where the file describes no BERT as this crate computes it: `model_type` other than `bert`, `hidden_act`
+    /// other than `gelu` (erf), `position_embedding_type` other than `absolute`, a `hidden_size` that the heads do not divide.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&source::read(path)?, path)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let map: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
+            let place = Place::line(path, error.line() as u64);
+            Error::input(place, "a JSON object", error)
+        })?;
+        let keys = Keys { path, map: &map };
+        keys.only("model_type", "bert", "other architectures are not read")?;
+        let gelu_hint =
+            "other activations are not computed; take a checkpoint trained with \"gelu\"";
+        keys.only("hidden_act", "gelu", gelu_hint)?;
+        let absolute_hint =
+            "relative positions are not computed; take a checkpoint with absolute ones";
+        keys.only("position_embedding_type", "absolute", absolute_hint)?;
+
+        let config = Self {
+            vocab_size: keys.size("vocab_size", None)?,
+            hidden_size: keys.size("hidden_size", None)?,
+            num_hidden_layers: keys.size("num_hidden_layers", None)?,
+            num_attention_heads: keys.size("num_attention_heads", None)?,
+            intermediate_size: keys.size("intermediate_size", None)?,
+            max_position_embeddings: keys.size("max_position_embeddings", None)?,
+            type_vocab_size: keys.size("type_vocab_size", Some(2))?,
+            layer_norm_eps: keys.real("layer_norm_eps", 1e-12, f32::MIN_POSITIVE..=1.0)?,
+            initializer_range: keys.real("initializer_range", 0.02, 0.0..=1.0)?,
+            hidden_dropout_prob: keys.real("hidden_dropout_prob", 0.1, PROBABILITY)?,
+            attention_probs_dropout_prob: keys.real(
+                "attention_probs_dropout_prob",
+                0.1,
+                PROBABILITY,
+            )?,
+        };
+        let heads = config.num_attention_heads;
+        if !config.hidden_size.is_multiple_of(heads) {
+            let expected = format!("a multiple of num_attention_heads = {heads}");
+            return Err(Error::input(
+                keys.place("hidden_size"),
+                expected,
+                config.hidden_size,
+            ));
+        }
+        Ok(config)
+    }
+
+    /// The text of a `config.json` that `transformers` opens: with `heads` in the architecture and `float` as the type of the weights.
+    pub(super) fn to_json(&self, heads: Heads, float: FloatType) -> String {
+        /// The keys around the sizes.
+        #[derive(Serialize)]
+        struct File<'a> {
+            architectures: [&'static str; 1],
+            model_type: &'static str,
+            hidden_act: &'static str,
+            position_embedding_type: &'static str,
+            #[serde(flatten)]
+            config: &'a BertConfig,
+            pad_token_id: u32,
+            tie_word_embeddings: bool,
+            dtype: &'static str,
+        }
+        let file = File {
+            architectures: [match heads {
+                Heads { nsp: true, .. } => "BertForPreTraining",
+                Heads { mlm: true, .. } => "BertForMaskedLM",
+                _ => "BertModel",
+            }],
+            model_type: "bert",
+            hidden_act: "gelu",
+            position_embedding_type: "absolute",
+            config: self,
+            pad_token_id: crate::data::reserved::PAD,
+            tie_word_embeddings: true,
+            dtype: float.name(),
+        };
+        serde_json::to_string_pretty(&file).expect("strings, numbers and booleans are JSON") + "\n"
+    }
+}
+
+/// Dropout probabilities: 1 would leave nothing.
+const PROBABILITY: RangeInclusive<f32> = 0.0..=0.999;
+
+/// The keys of one file, read with errors that name them.
+struct Keys<'a> {
+    path: &'a Path,
+    map: &'a Map<String, Value>,
+}
+
+impl Keys<'_> {
+    fn place(&self, key: &str) -> Place {
+        Place::file(self.path).field(key)
+    }
+
+    /// What stands at `key`, as an error shows it.
+    fn found(&self, key: &str) -> String {
+        self.map
+            .get(key)
+            .map_or_else(|| "no such key".to_owned(), Value::to_string)
+    }
+
+    /// A whole number from 1. Without `default` the key must be there.
+    fn size(&self, key: &str, default: Option<usize>) -> Result<usize> {
+        let size = match self.map.get(key) {
+            None => default,
+            Some(value) => value.as_u64().and_then(|n| usize::try_from(n).ok()),
+        };
+        size.filter(|&n| n > 0)
+            .ok_or_else(|| Error::input(self.place(key), "a whole number from 1", self.found(key)))
+    }
+
+    /// A number in `range`, or `default` where the key is absent.
+    fn real(&self, key: &str, default: f32, range: RangeInclusive<f32>) -> Result<f32> {
+        let real = match self.map.get(key) {
+            None => Some(default),
+            Some(value) => value.as_f64().map(|x| x as f32),
+        };
+        real.filter(|x| range.contains(x)).ok_or_else(|| {
+            let expected = format!("a number from {:?} to {:?}", range.start(), range.end());
+            Error::input(self.place(key), expected, self.found(key))
+        })
+    }
+
+    /// Refuses any text but `wanted`. An absent key means `wanted`, as in `transformers`.
+    fn only(&self, key: &str, wanted: &str, hint: &str) -> Result<()> {
+        match self.map.get(key) {
+            None => Ok(()),
+            Some(Value::String(text)) if text == wanted => Ok(()),
+            Some(_) => {
+                let expected = format!("{wanted:?}");
+                Err(Error::input(self.place(key), expected, self.found(key)).with_hint(hint))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tiny() -> Map<String, Value> {
+        let value = json!({
+            "model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 12, "max_position_embeddings": 6, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+            "type_vocab_size": 1, "initializer_range": 0.02, "hidden_dropout_prob": 0, "some_new_key": [1],
+        });
+        value.as_object().expect("written as an object").clone()
+    }
+
+    fn parse(map: &Map<String, Value>) -> Result<BertConfig> {
+        BertConfig::parse(
+            Value::Object(map.clone()).to_string().as_bytes(),
+            Path::new("config.json"),
+        )
+    }
+
+    /// The message of the error that `tiny` gives once `key` is `value` (absent where `None`).
+    fn message(key: &str, value: Option<Value>) -> String {
+        let mut map = tiny();
+        match value {
+            Some(value) => map.insert(key.to_owned(), value),
+            None => map.shift_remove(key),
+        };
+        parse(&map).expect_err("the config is bad").to_string()
+    }
+
+    #[test]
+    fn reads_sizes_and_fills_in_the_defaults_of_transformers() {
+        let config = parse(&tiny()).unwrap();
+        assert_eq!(
+            (
+                config.vocab_size,
+                config.hidden_size,
+                config.type_vocab_size
+            ),
+            (9, 8, 1)
+        );
+        assert_eq!(config.layer_norm_eps, 1e-12);
+        assert_eq!(config.hidden_dropout_prob, 0.0);
+        assert_eq!(config.attention_probs_dropout_prob, 0.1); // absent
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let config = parse(&tiny()).unwrap();
+        let heads = Heads {
+            mlm: true,
+            pooler: true,
+            nsp: true,
+        };
+        let text = config.to_json(heads, FloatType::F16);
+        assert_eq!(
+            BertConfig::parse(text.as_bytes(), Path::new("config.json")).unwrap(),
+            config
+        );
+        assert!(
+            text.contains("\"attention_probs_dropout_prob\": 0.1,"),
+            "{text}"
+        ); // not 0.10000000149
+        assert!(text.contains("\"BertForPreTraining\""), "{text}");
+        assert!(text.contains("\"dtype\": \"float16\""), "{text}");
+    }
+
+    #[test]
+    fn missing_key() {
+        let expected = "config.json:hidden_size: expected a whole number from 1, found no such key";
+        assert_eq!(message("hidden_size", None), expected);
+    }
+
+    #[test]
+    fn ill_typed_key() {
+        let start = "config.json:hidden_size: expected a whole number from 1, found ";
+        assert_eq!(
+            message("hidden_size", Some(json!("768"))),
+            format!("{start}\"768\"")
+        );
+        assert_eq!(
+            message("hidden_size", Some(json!(7.5))),
+            format!("{start}7.5")
+        );
+        assert_eq!(message("hidden_size", Some(json!(0))), format!("{start}0"));
+        assert_eq!(
+            message("layer_norm_eps", Some(json!(null))),
+            "config.json:layer_norm_eps: expected a number from 1.1754944e-38 to 1.0, found null"
+        );
+        assert_eq!(
+            message("hidden_dropout_prob", Some(json!(1))),
+            "config.json:hidden_dropout_prob: expected a number from 0.0 to 0.999, found 1"
+        );
+    }
+
+    #[test]
+    fn other_activation() {
+        let expected = "config.json:hidden_act: expected \"gelu\", found \"gelu_new\"";
+        assert_eq!(message("hidden_act", Some(json!("gelu_new"))), expected);
+    }
+
+    #[test]
+    fn relative_positions() {
+        let expected =
+            "config.json:position_embedding_type: expected \"absolute\", found \"relative_key\"";
+        assert_eq!(
+            message("position_embedding_type", Some(json!("relative_key"))),
+            expected
+        );
+    }
+
+    #[test]
+    fn other_model_type() {
+        let expected = "config.json:model_type: expected \"bert\", found \"roberta\"";
+        assert_eq!(message("model_type", Some(json!("roberta"))), expected);
+    }
+
+    #[test]
+    fn hidden_size_not_divisible_by_heads() {
+        let expected =
+            "config.json:hidden_size: expected a multiple of num_attention_heads = 3, found 8";
+        assert_eq!(message("num_attention_heads", Some(json!(3))), expected);
+    }
+
+    #[test]
+    fn config_that_is_no_json() {
+        let error =
+            BertConfig::parse(b"{\n  \"vocab_size\": 9,\n", Path::new("config.json")).unwrap_err();
+        let expected = "config.json:3: expected a JSON object, found EOF while parsing a value at line 3 column 0";
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -1,0 +1,23 @@
+//! Hugging Face BERT folders in and out.
+//!
+//! A folder holds `config.json`, `model.safetensors` and `vocab.txt` or `tokenizer.json`.
+//! [`Checkpoint::open`] reads one as [`Weights`] under the names of [`names`], the only place that knows
+//! how checkpoints call their tensors. [`remap()`](remap::remap) moves them to the run's vocabulary,
+//! [`save`] and [`write_tokenizer`](tokenizer::write_tokenizer) leave a folder that `transformers` opens.
+//! Does not compute anything: that is `model`.
+
+pub mod config;
+pub mod names;
+pub mod read;
+pub mod remap;
+pub mod tokenizer;
+pub mod write;
+
+pub use config::BertConfig;
+pub use read::{Checkpoint, Heads};
+pub use write::{FloatType, save};
+
+/// Named weights: Hugging Face names (`bert.embeddings.word_embeddings.weight`, …), row-major f32, finite.
+///
+/// Matrices are `(out, in)`. The tied decoder is left out; `cls.predictions.bias` is there.
+pub type Weights = std::collections::BTreeMap<String, ndarray::ArrayD<f32>>;

@@ -1,0 +1,272 @@
+//! The one table of tensor names and shapes.
+//!
+//! Our names are those of `transformers`. `canonical` turns what older or partial checkpoints call
+//! a tensor into our name:
+//!
+//! | in the file | here |
+//! |---|---|
+//! | `….LayerNorm.gamma`, `….LayerNorm.beta` | `….LayerNorm.weight`, `….LayerNorm.bias` |
+//! | `embeddings.…`, `encoder.…`, `pooler.…` | the same under `bert.` |
+//! | `cls.predictions.decoder.weight` | tied: [`WORD_EMBEDDINGS`] |
+//! | `cls.predictions.decoder.bias` | tied: [`MLM_BIAS`] |
+//! | `bert.embeddings.position_ids`, `classifier.weight`, … | not in the table, ignored |
+//!
+//! Does not read files.
+
+use super::config::BertConfig;
+use super::read::Heads;
+
+/// Token embedding and, tied, the matrix of the MLM decoder.
+pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
+/// Bias of the MLM decoder, one number a token.
+pub const MLM_BIAS: &str = "cls.predictions.bias";
+/// A second copy of [`WORD_EMBEDDINGS`] in some files.
+pub(super) const DECODER_WEIGHT: &str = "cls.predictions.decoder.weight";
+/// A second copy of [`MLM_BIAS`] in some files.
+pub(super) const DECODER_BIAS: &str = "cls.predictions.decoder.bias";
+/// What the names of layer `i` begin with, before `i.`.
+pub(super) const LAYER_PREFIX: &str = "bert.encoder.layer.";
+
+/// What the length of an axis is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Axis {
+    Vocab,
+    Positions,
+    Segments,
+    Hidden,
+    Intermediate,
+    /// The two answers of the NSP head.
+    Answers,
+}
+
+impl Axis {
+    fn length(self, config: &BertConfig) -> usize {
+        match self {
+            Self::Vocab => config.vocab_size,
+            Self::Positions => config.max_position_embeddings,
+            Self::Segments => config.type_vocab_size,
+            Self::Hidden => config.hidden_size,
+            Self::Intermediate => config.intermediate_size,
+            Self::Answers => 2,
+        }
+    }
+
+    /// The key of `config.json` that holds the length.
+    pub(super) fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Vocab => Some("vocab_size"),
+            Self::Positions => Some("max_position_embeddings"),
+            Self::Segments => Some("type_vocab_size"),
+            Self::Hidden => Some("hidden_size"),
+            Self::Intermediate => Some("intermediate_size"),
+            Self::Answers => None,
+        }
+    }
+}
+
+/// Name, or end of a name, and axes.
+type Row = (&'static str, &'static [Axis]);
+
+const EMBEDDINGS: &[Row] = &[
+    (WORD_EMBEDDINGS, &[Axis::Vocab, Axis::Hidden]),
+    (
+        "bert.embeddings.position_embeddings.weight",
+        &[Axis::Positions, Axis::Hidden],
+    ),
+    (
+        "bert.embeddings.token_type_embeddings.weight",
+        &[Axis::Segments, Axis::Hidden],
+    ),
+    ("bert.embeddings.LayerNorm.weight", &[Axis::Hidden]),
+    ("bert.embeddings.LayerNorm.bias", &[Axis::Hidden]),
+];
+
+/// Behind `bert.encoder.layer.i.`.
+const LAYER: &[Row] = &[
+    ("attention.self.query.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.query.bias", &[Axis::Hidden]),
+    ("attention.self.key.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.key.bias", &[Axis::Hidden]),
+    ("attention.self.value.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.value.bias", &[Axis::Hidden]),
+    (
+        "attention.output.dense.weight",
+        &[Axis::Hidden, Axis::Hidden],
+    ),
+    ("attention.output.dense.bias", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.weight", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.bias", &[Axis::Hidden]),
+    (
+        "intermediate.dense.weight",
+        &[Axis::Intermediate, Axis::Hidden],
+    ),
+    ("intermediate.dense.bias", &[Axis::Intermediate]),
+    ("output.dense.weight", &[Axis::Hidden, Axis::Intermediate]),
+    ("output.dense.bias", &[Axis::Hidden]),
+    ("output.LayerNorm.weight", &[Axis::Hidden]),
+    ("output.LayerNorm.bias", &[Axis::Hidden]),
+];
+
+pub(super) const POOLER: &[Row] = &[
+    ("bert.pooler.dense.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("bert.pooler.dense.bias", &[Axis::Hidden]),
+];
+
+pub(super) const MLM: &[Row] = &[
+    (
+        "cls.predictions.transform.dense.weight",
+        &[Axis::Hidden, Axis::Hidden],
+    ),
+    ("cls.predictions.transform.dense.bias", &[Axis::Hidden]),
+    (
+        "cls.predictions.transform.LayerNorm.weight",
+        &[Axis::Hidden],
+    ),
+    ("cls.predictions.transform.LayerNorm.bias", &[Axis::Hidden]),
+    (MLM_BIAS, &[Axis::Vocab]),
+];
+
+pub(super) const NSP: &[Row] = &[
+    (
+        "cls.seq_relationship.weight",
+        &[Axis::Answers, Axis::Hidden],
+    ),
+    ("cls.seq_relationship.bias", &[Axis::Answers]),
+];
+
+/// Every tensor a BERT of this size has, with its shape: embeddings, layers, then the heads that are there.
+/// The tied decoder is left out. Matrices are `(out, in)`.
+pub fn tensors(config: &BertConfig, heads: Heads) -> Vec<(String, Vec<usize>)> {
+    table(config, heads)
+        .map(|(name, axes)| (name, shape(axes, config)))
+        .collect()
+}
+
+/// The lengths of axes in a BERT of this size.
+pub(super) fn shape(axes: &[Axis], config: &BertConfig) -> Vec<usize> {
+    axes.iter().map(|axis| axis.length(config)).collect()
+}
+
+/// [`tensors`] before its axes are numbers.
+pub(super) fn table(
+    config: &BertConfig,
+    heads: Heads,
+) -> impl Iterator<Item = (String, &'static [Axis])> {
+    let layers = (0..config.num_hidden_layers).flat_map(|i| {
+        let in_layer = move |&(end, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
+        LAYER.iter().map(in_layer)
+    });
+    let whole = |rows: &'static [Row], there: bool| {
+        let rows = if there { rows } else { &[] };
+        rows.iter().map(|&(name, axes)| (name.to_owned(), axes))
+    };
+    whole(EMBEDDINGS, true)
+        .chain(layers)
+        .chain(whole(POOLER, heads.pooler))
+        .chain(whole(MLM, heads.mlm))
+        .chain(whole(NSP, heads.nsp))
+}
+
+/// Our name of a tensor that a file calls `stored`; names we do not know come back as they are.
+pub(super) fn canonical(stored: &str) -> String {
+    let bare = ["embeddings.", "encoder.", "pooler."];
+    let prefix = if bare.iter().any(|start| stored.starts_with(start)) {
+        "bert."
+    } else {
+        ""
+    };
+    if let Some(start) = stored.strip_suffix("LayerNorm.gamma") {
+        format!("{prefix}{start}LayerNorm.weight")
+    } else if let Some(start) = stored.strip_suffix("LayerNorm.beta") {
+        format!("{prefix}{start}LayerNorm.bias")
+    } else {
+        format!("{prefix}{stored}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> BertConfig {
+        BertConfig {
+            vocab_size: 61,
+            hidden_size: 32,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            intermediate_size: 64,
+            max_position_embeddings: 24,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.2,
+            hidden_dropout_prob: 0.0,
+            attention_probs_dropout_prob: 0.0,
+        }
+    }
+
+    /// The golden file was written by `transformers`, so its names and shapes are the truth.
+    #[test]
+    fn table_is_that_of_transformers() {
+        let golden = include_bytes!("../../tests/golden/bert_tiny.safetensors");
+        let golden = safetensors::SafeTensors::deserialize(golden).unwrap();
+        let mut theirs: Vec<_> = golden
+            .iter()
+            .filter(|(name, _)| name.starts_with("bert.") || name.starts_with("cls."))
+            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+            .collect();
+        theirs.sort();
+        let mut ours = tensors(
+            &config(),
+            Heads {
+                mlm: true,
+                pooler: true,
+                nsp: true,
+            },
+        );
+        ours.sort();
+        assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn absent_heads_have_no_tensors() {
+        let names = |heads| tensors(&config(), heads).into_iter().map(|(name, _)| name);
+        let none = Heads {
+            mlm: false,
+            pooler: false,
+            nsp: false,
+        };
+        assert_eq!(names(none).count(), 5 + 2 * 16);
+        let mlm: Vec<_> = names(Heads { mlm: true, ..none })
+            .skip(5 + 2 * 16)
+            .collect();
+        assert_eq!(mlm.len(), 5);
+        assert!(
+            mlm.iter().all(|name| name.starts_with("cls.predictions.")),
+            "{mlm:?}"
+        );
+    }
+
+    #[test]
+    fn other_dialects_come_to_our_names() {
+        for (stored, ours) in [
+            (
+                "bert.embeddings.LayerNorm.gamma",
+                "bert.embeddings.LayerNorm.weight",
+            ),
+            (
+                "encoder.layer.0.output.LayerNorm.beta",
+                "bert.encoder.layer.0.output.LayerNorm.bias",
+            ),
+            ("embeddings.word_embeddings.weight", WORD_EMBEDDINGS),
+            ("pooler.dense.bias", "bert.pooler.dense.bias"),
+            (MLM_BIAS, MLM_BIAS),
+            (
+                "bert.embeddings.position_ids",
+                "bert.embeddings.position_ids",
+            ),
+            ("gamma", "gamma"),
+        ] {
+            assert_eq!(canonical(stored), ours);
+        }
+    }
+}

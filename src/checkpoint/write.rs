@@ -1,0 +1,260 @@
+//! Writing a model folder: `config.json` and `model.safetensors`.
+//!
+//! Each file is written beside its place and renamed, so that a reader finds the old one or the new one and a
+//! full disk leaves nothing half-written. The same weights give the same bytes.
+//! Does not write the vocabulary: that is [`super::tokenizer`].
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use half::{bf16, f16};
+use ndarray::ArrayD;
+use safetensors::{Dtype, View};
+
+use super::{BertConfig, Heads, Weights, names};
+use crate::atomic;
+use crate::error::{Error, Result};
+
+/// Storage type of written weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloatType {
+    /// 4 bytes, exact.
+    F32,
+    /// 2 bytes, 11 bits of precision, at most 65,504.
+    F16,
+    /// 2 bytes, 8 bits of precision, the range of f32.
+    Bf16,
+}
+
+impl FloatType {
+    /// The name in a `config.json`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::BF16,
+        }
+    }
+
+    fn bytes(self, values: impl Iterator<Item = f32>) -> Vec<u8> {
+        match self {
+            Self::F32 => values.flat_map(f32::to_le_bytes).collect(),
+            Self::F16 => values
+                .flat_map(|x| f16::from_f32(x).to_le_bytes())
+                .collect(),
+            Self::Bf16 => values
+                .flat_map(|x| bf16::from_f32(x).to_le_bytes())
+                .collect(),
+        }
+    }
+
+    /// Whether `x` is still a number when stored.
+    fn holds(self, x: f32) -> bool {
+        match self {
+            Self::F32 => x.is_finite(),
+            Self::F16 => f16::from_f32(x).is_finite(),
+            Self::Bf16 => bf16::from_f32(x).is_finite(),
+        }
+    }
+}
+
+/// Writes `config.json` and `model.safetensors` into `dir` (created if absent), each beside and renamed.
+///
+/// The tensors of [`names::tensors`] for `config` and `heads` are written, those of other heads are left out. The file keeps
+/// the order that safetensors prescribes, by name.
+///
+/// # Errors
+/// [`Error::Io`] where the folder or a file cannot be written; [`Error::Refused`] where a weight is not finite in `float`;
+/// [`Error::Unexpected`] where `weights` lack a tensor or have one of another shape.
+pub fn save(
+    dir: &Path,
+    config: &BertConfig,
+    weights: &Weights,
+    heads: Heads,
+    float: FloatType,
+) -> Result<()> {
+    let tensors = names::tensors(config, heads)
+        .into_iter()
+        .map(|(name, shape)| {
+            let values = weights
+                .get(&name)
+                .filter(|values| values.shape() == shape)
+                .ok_or_else(|| {
+                    Error::Unexpected(format!("no weights `{name}` of shape {shape:?} to save"))
+                })?;
+            if let Some(x) = values.iter().find(|x| !float.holds(**x)) {
+                let message = format!(
+                    "`{name}` holds {x:e}, which is not finite as {}",
+                    float.name()
+                );
+                return Err(Error::refused(message));
+            }
+            Ok((name, Stored { values, float }))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]); // `transformers` asks for it
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| Error::Unexpected(format!("safetensors: {error}")))?;
+
+    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    atomic::write(&dir.join("model.safetensors"), &bytes)?;
+    atomic::write(
+        &dir.join("config.json"),
+        config.to_json(heads, float).as_bytes(),
+    )
+}
+
+/// A tensor that turns into bytes when its turn comes.
+struct Stored<'a> {
+    values: &'a ArrayD<f32>,
+    float: FloatType,
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        self.float.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.values.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.float.bytes(self.values.iter().copied()).into() // `iter` is row-major whatever the layout
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * self.dtype().bitsize() / 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    const MLM: Heads = Heads {
+        mlm: true,
+        pooler: false,
+        nsp: false,
+    };
+
+    fn config() -> BertConfig {
+        BertConfig {
+            vocab_size: 5,
+            hidden_size: 2,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            intermediate_size: 3,
+            max_position_embeddings: 4,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+        }
+    }
+
+    fn weights(value: f32) -> Weights {
+        let tensors = names::tensors(&config(), MLM).into_iter();
+        tensors
+            .map(|(name, shape)| (name, ArrayD::from_elem(shape, value)))
+            .collect()
+    }
+
+    fn names_in(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn same_weights_same_bytes_and_nothing_else_in_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let save_to = |name: &str| {
+            let dir = dir.path().join(name).join("model"); // folders on the way are made
+            save(&dir, &config(), &weights(0.5), MLM, FloatType::F32).unwrap();
+            assert_eq!(names_in(&dir), ["config.json", "model.safetensors"]);
+            fs::read(dir.join("model.safetensors")).unwrap()
+        };
+        assert_eq!(save_to("a"), save_to("b"));
+    }
+
+    #[test]
+    fn the_format_is_named_for_transformers() {
+        let dir = tempfile::tempdir().unwrap();
+        save(dir.path(), &config(), &weights(0.5), MLM, FloatType::F32).unwrap();
+        let bytes = fs::read(dir.path().join("model.safetensors")).unwrap();
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!(metadata.metadata().as_ref().unwrap()["format"], "pt");
+    }
+
+    #[test]
+    fn numbers_are_stored_row_by_row_whatever_their_layout() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut weights = weights(0.5);
+        let embeddings = ndarray::Array::from_iter((0..10).map(|i| i as f32));
+        let columns = embeddings
+            .into_shape_with_order((2, 5))
+            .unwrap()
+            .reversed_axes()
+            .into_dyn(); // [[0, 5], [1, 6], …]
+        assert!(!columns.is_standard_layout());
+        weights.insert(names::WORD_EMBEDDINGS.to_owned(), columns.clone());
+        save(dir.path(), &config(), &weights, MLM, FloatType::F32).unwrap();
+        let (_, read, _) = crate::checkpoint::read::read_model(dir.path()).unwrap();
+        assert_eq!(read[names::WORD_EMBEDDINGS], columns);
+        assert_eq!(
+            read[names::WORD_EMBEDDINGS].as_slice().unwrap()[..4],
+            [0.0, 5.0, 1.0, 6.0]
+        );
+    }
+
+    #[test]
+    fn numbers_too_large_for_f16_are_refused_and_leave_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut weights = weights(0.5);
+        weights.get_mut(names::MLM_BIAS).unwrap()[3] = 70_000.0;
+        let error = save(dir.path(), &config(), &weights, MLM, FloatType::F16).unwrap_err();
+        let message = "`cls.predictions.bias` holds 7e4, which is not finite as float16";
+        assert_eq!(error.to_string(), message);
+        assert!(names_in(dir.path()).is_empty());
+        assert!(save(dir.path(), &config(), &weights, MLM, FloatType::Bf16).is_ok());
+    }
+
+    #[test]
+    fn a_misshapen_weight_is_a_bug_not_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut weights = weights(0.5);
+        weights.insert(names::MLM_BIAS.to_owned(), ArrayD::zeros(vec![4]));
+        let error = save(dir.path(), &config(), &weights, MLM, FloatType::F32).unwrap_err();
+        let message = "unexpected: no weights `cls.predictions.bias` of shape [5] to save";
+        assert_eq!(error.to_string(), message);
+        assert!(names_in(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_named_and_nothing_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("model.safetensors/in/the/way")).unwrap();
+        let error = save(dir.path(), &config(), &weights(0.5), MLM, FloatType::F32).unwrap_err();
+        assert!(
+            matches!(&error, Error::Io { action: "write", path, .. } if path.ends_with("model.safetensors")),
+            "{error}"
+        );
+        assert_eq!(names_in(dir.path()), ["model.safetensors"]);
+    }
+}
