@@ -9,6 +9,7 @@ pub mod atomic;
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+pub mod kernels;
 pub mod metrics;
 pub mod progress;
 pub mod random;

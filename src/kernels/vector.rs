@@ -1,0 +1,188 @@
+//! Elementary vector arithmetic: sums, dot products, `exp`, softmax.
+//!
+//! Everything here is `#[inline(always)]`: it takes on the instructions of the kernel that calls it, and kernels
+//! are compiled once for each instruction set (`#[multiversion(targets = "simd")]`). Sums run over [`LANES`] fixed
+//! lanes, so a sum has one order whatever the instructions. `mul_add` rounds once on every CPU.
+
+/// Independent partial sums of every reduction.
+const LANES: usize = 16;
+
+/// Folds the lanes in a fixed tree.
+#[inline(always)]
+fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Sum of `f(a, b)` over two slices of one length.
+#[inline(always)]
+pub fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..LANES {
+            lanes[i] += f(a[i], b[i]);
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        lanes[i] += f(*a, *b);
+    }
+    fold(lanes)
+}
+
+/// Sum of a slice.
+#[inline(always)]
+pub fn sum(a: &[f32]) -> f32 {
+    sum_of(a, a, |x, _| x)
+}
+
+/// Dot product.
+#[inline(always)]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..LANES {
+            lanes[i] = a[i].mul_add(b[i], lanes[i]);
+        }
+    }
+    for (i, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+        lanes[i] = a.mul_add(*b, lanes[i]);
+    }
+    fold(lanes)
+}
+
+/// Largest element; negative infinity for an empty slice.
+#[inline(always)]
+pub fn max(a: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = a.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for a in chunks {
+        for i in 0..LANES {
+            lanes[i] = if a[i] > lanes[i] { a[i] } else { lanes[i] };
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// `y += scale * x`.
+#[inline(always)]
+pub fn add_scaled(y: &mut [f32], scale: f32, x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = scale.mul_add(*x, *y);
+    }
+}
+
+/// `y += x`.
+#[inline(always)]
+pub fn add(y: &mut [f32], x: &[f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y += x;
+    }
+}
+
+/// `e^x`, relative error below 2e-7; 0 below -87, so that no denormals arise. NaN stays NaN.
+///
+/// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, Taylor in `r`, `2^n` from its bits.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
+    const LN_2_HIGH: f32 = 0.693_359_4; // ln 2 in two parts, the first exact in few bits (Cody and Waite)
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let clamped = x.clamp(-87.0, 88.0);
+    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, clamped));
+    let mut series = 1.0f32 / 5040.0;
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        series = series.mul_add(r, coefficient);
+    }
+    let exponent = (shifted.to_bits() as i32)
+        .wrapping_sub(ROUND.to_bits() as i32)
+        .wrapping_add(127);
+    let power = f32::from_bits((exponent as u32) << 23);
+    if x < -87.0 { 0.0 } else { series * power }
+}
+
+/// Turns scores into probabilities in place, and returns the log of the sum of exponentials.
+#[inline(always)]
+pub fn softmax(scores: &mut [f32]) -> f32 {
+    let top = max(scores);
+    for score in scores.iter_mut() {
+        *score = exp(*score - top);
+    }
+    let total = sum(scores);
+    let inverse = 1.0 / total;
+    for score in scores.iter_mut() {
+        *score *= inverse;
+    }
+    top + total.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_within_three_ulp_and_flushes_tiny_values() {
+        for i in -870_000..880_000 {
+            let x = i as f32 / 10_000.0;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(error < 2e-7, "exp({x}): relative error {error}");
+        }
+        assert_eq!(exp(-87.5), 0.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn reductions_agree_with_f64_on_every_length() {
+        let values: Vec<f32> = (0..100)
+            .map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        for n in 0..100 {
+            let a = &values[..n];
+            let exact: f64 = a.iter().map(|&x| f64::from(x)).sum();
+            let squares: f64 = a.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+            assert!((f64::from(sum(a)) - exact).abs() < 1e-5);
+            assert!((f64::from(dot(a, a)) - squares).abs() < 1e-5);
+            assert_eq!(max(a), a.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            // The version for wide instructions is the same arithmetic: the same bits.
+            assert_eq!(wide_dot(a, a), dot(a, a));
+        }
+    }
+
+    #[multiversion::multiversion(targets = "simd")]
+    fn wide_dot(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
+
+    #[test]
+    fn softmax_of_equal_scores_is_uniform_and_survives_large_ones() {
+        let mut scores = vec![1000.0; 20];
+        let log_sum = softmax(&mut scores);
+        assert!(scores.iter().all(|p| (p - 0.05).abs() < 1e-7));
+        assert!((log_sum - (1000.0 + 20f32.ln())).abs() < 1e-3);
+    }
+}
