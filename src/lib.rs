@@ -11,6 +11,7 @@ pub mod data;
 pub mod error;
 pub mod kernels;
 pub mod metrics;
+pub mod model;
 pub mod progress;
 pub mod random;
 pub mod vocab;
