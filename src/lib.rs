@@ -12,6 +12,7 @@ pub mod error;
 pub mod kernels;
 pub mod metrics;
 pub mod model;
+pub mod objective;
 pub mod progress;
 pub mod random;
 pub mod vocab;

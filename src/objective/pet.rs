@@ -1,0 +1,175 @@
+//! Joint MLM and label prediction by one head (pattern-exploiting training, Schick and Schütze 2021,
+//! <https://arxiv.org/abs/2001.07676>; on ciphers: <https://kexue.fm/archives/8213>).
+//!
+//! A row is `[CLS] a [SEP] b [SEP]`. At [CLS] the network predicts the token [YES] or [NO]; at masked places the
+//! hidden token. Rows without a label take part in the MLM only.
+//! Loss: mean over all targets of the batch of `-log softmax(logits)[target]`, so one label weighs as much as one
+//! masked token. Score of a pair: `logit(YES) - logit(NO)` at [CLS], without masks.
+
+use dfdx::prelude::{Backward, Cpu, Gradients, MeanTo, NoneTape, PutTape, SplitTape};
+
+use crate::data::{EncodedPair, PackedBatch, corrupt::corrupt, reserved};
+use crate::error::{Error, Result};
+use crate::model::{Bert, Regularisation, tensor};
+use crate::random::{Key, Purpose};
+
+/// A corrupted batch and what is to be predicted in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PetBatch {
+    /// Rows as the network sees them.
+    pub rows: PackedBatch,
+    /// Places of the targets in the packed tokens, (N).
+    pub positions: Vec<u32>,
+    /// Tokens wanted there, (N): [NO], [YES], or the token before masking.
+    pub targets: Vec<u32>,
+}
+
+/// How rows are corrupted.
+#[derive(Debug, Clone, Copy)]
+pub struct Corruption {
+    /// Share of tokens that become targets, in 0..1.
+    pub mask: f64,
+    /// Rows of the run's vocabulary.
+    pub vocab_size: u32,
+    /// Stream of this epoch; each row has its own below it.
+    pub key: Key,
+}
+
+/// Means over one batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PetLoss {
+    /// Over all targets.
+    pub loss: f64,
+    /// Sum over masked tokens.
+    pub mlm_sum: f64,
+    /// Sum over labels.
+    pub label_sum: f64,
+    /// Masked tokens.
+    pub n_mlm: usize,
+    /// Labels.
+    pub n_labels: usize,
+}
+
+impl PetBatch {
+    /// Corrupts the rows with the given numbers: swaps the sentences with probability one half, masks each.
+    pub fn new(pairs: &[EncodedPair], numbers: &[usize], corruption: &Corruption) -> Self {
+        let mut batch = Self::default();
+        for &number in numbers {
+            batch.push(&pairs[number], number as u64, corruption);
+        }
+        batch
+    }
+
+    fn push(&mut self, pair: &EncodedPair, number: u64, corruption: &Corruption) {
+        let (mut a, mut b) = (pair.a.clone(), pair.b.clone());
+        if corruption.key.with(Purpose::Swap).bits(number) >> 63 == 1 {
+            std::mem::swap(&mut a, &mut b);
+        }
+        let key = corruption.key.with(Purpose::Mask).at(number);
+        let mask = |tokens: &mut [u32], side| {
+            corrupt(tokens, corruption.mask, corruption.vocab_size, key.at(side))
+        };
+        let (a_targets, b_targets) = (mask(&mut a, 0), mask(&mut b, 1));
+
+        let first = self.rows.n_tokens();
+        self.rows.push_pair(&a, &b);
+        if let Some(label) = pair.label {
+            self.positions.push(first as u32);
+            self.targets
+                .push(if label { reserved::YES } else { reserved::NO });
+        }
+        let a_first = first + 1; // after [CLS]
+        let b_first = a_first + a.len() + 1; // after [SEP]
+        for (first, targets) in [(a_first, a_targets), (b_first, b_targets)] {
+            for (i, &target) in targets
+                .iter()
+                .enumerate()
+                .filter(|&(_, &target)| target != reserved::PAD)
+            {
+                self.positions.push((first + i) as u32);
+                self.targets.push(target);
+            }
+        }
+    }
+
+    /// Loss of the batch, and its gradients added to `gradients`. A batch without any target has loss 0.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    pub fn loss_and_gradients(
+        &self,
+        model: &Bert,
+        regularisation: &Regularisation,
+        gradients: Gradients<f32, Cpu>,
+    ) -> Result<(PetLoss, Gradients<f32, Cpu>)> {
+        if self.targets.is_empty() {
+            return Ok((PetLoss::default(), gradients));
+        }
+        let hidden = model.encode(&self.rows, Some(regularisation), model.tape(gradients));
+        let features = model.mlm_features(hidden, &self.positions);
+        let (losses, tape) = model.mlm_losses(features, &self.targets).split_tape();
+        let parts = self.parts(&losses.as_vec());
+        let gradients = losses.put_tape(tape).mean().try_backward();
+        Ok((
+            parts,
+            gradients.map_err(|error| Error::Unexpected(error.to_string()))?,
+        ))
+    }
+
+    /// Loss of the batch without gradients or dropout.
+    pub fn loss(&self, model: &Bert) -> PetLoss {
+        if self.targets.is_empty() {
+            return PetLoss::default();
+        }
+        let features =
+            model.mlm_features(model.encode(&self.rows, None, NoneTape), &self.positions);
+        self.parts(&model.mlm_losses(features, &self.targets).as_vec())
+    }
+
+    fn parts(&self, losses: &[f32]) -> PetLoss {
+        let mut parts = PetLoss::default();
+        for (&loss, &target) in losses.iter().zip(&self.targets) {
+            if target == reserved::NO || target == reserved::YES {
+                parts.label_sum += f64::from(loss);
+                parts.n_labels += 1;
+            } else {
+                parts.mlm_sum += f64::from(loss);
+                parts.n_mlm += 1;
+            }
+        }
+        parts.loss = (parts.label_sum + parts.mlm_sum) / losses.len() as f64;
+        parts
+    }
+}
+
+/// Scores of pairs, in their order: `logit(YES) - logit(NO)` for (a, b), or the mean over (a, b) and (b, a).
+pub fn scores(model: &Bert, pairs: &[EncodedPair], swap: bool) -> Vec<f32> {
+    let forward = one_order(model, pairs.iter().map(|pair| (&pair.a[..], &pair.b[..])));
+    if !swap {
+        return forward;
+    }
+    let backward = one_order(model, pairs.iter().map(|pair| (&pair.b[..], &pair.a[..])));
+    forward
+        .iter()
+        .zip(backward)
+        .map(|(x, y)| (x + y) / 2.0)
+        .collect()
+}
+
+fn one_order<'a>(model: &Bert, pairs: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> Vec<f32> {
+    let mut rows = PackedBatch::default();
+    for (a, b) in pairs {
+        rows.push_pair(a, b);
+    }
+    let first_tokens: Vec<u32> = rows
+        .cls_positions()
+        .iter()
+        .map(|&position| position as u32)
+        .collect();
+    let features = model.mlm_features(model.infer(&rows), &first_tokens);
+    let logits = model.mlm_logits_of(features, &[reserved::NO, reserved::YES]);
+    tensor::values(&logits)
+        .chunks_exact(2)
+        .map(|answer| answer[1] - answer[0])
+        .collect()
+}
