@@ -15,4 +15,5 @@ pub mod model;
 pub mod objective;
 pub mod progress;
 pub mod random;
+pub mod train;
 pub mod vocab;

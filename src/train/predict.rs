@@ -1,0 +1,28 @@
+//! Scores of pairs by a trained model.
+
+use crate::data::EncodedPair;
+use crate::error::Result;
+use crate::model::Bert;
+use crate::objective::pet;
+
+/// Rows a packed batch. Large enough for the matrix products, small enough for the caches.
+const ROWS: usize = 128;
+
+/// Scores in row order: `logit(YES) - logit(NO)`, the mean over both orders with `swap`. `tick` gets the number
+/// of rows just done, and may stop the work.
+///
+/// # Errors
+/// What `tick` returns.
+pub fn predict(
+    model: &Bert,
+    pairs: &[EncodedPair],
+    swap: bool,
+    tick: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Vec<f32>> {
+    let mut scores = Vec::with_capacity(pairs.len());
+    for pairs in pairs.chunks(ROWS) {
+        scores.extend(pet::scores(model, pairs, swap));
+        tick(pairs.len())?;
+    }
+    Ok(scores)
+}

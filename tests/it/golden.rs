@@ -1,0 +1,235 @@
+//! Parity with Hugging Face transformers on a tiny random `BertForPreTraining`: logits, losses, every gradient,
+//! ten AdamW steps. `tests/golden/make.py` made the files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cipherpet::checkpoint::{BertConfig, Heads, Weights, names};
+use cipherpet::data::PackedBatch;
+use cipherpet::model::{Bert, tensor};
+use cipherpet::train::{AdamWOptions, Optimiser};
+use dfdx::prelude::{
+    AsArray, Backward, Cpu, Gradients, HasShape, MeanTo, NoneTape, PutTape, SplitTape,
+};
+use safetensors::SafeTensors;
+
+const HEADS: Heads = Heads {
+    mlm: true,
+    pooler: true,
+    nsp: true,
+};
+
+/// What `make.py` stored.
+struct Golden {
+    scalars: serde_json::Value,
+    floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    integers: BTreeMap<String, Vec<u32>>,
+}
+
+impl Golden {
+    fn read() -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let json = std::fs::read_to_string(folder.join("bert_tiny.json")).expect("bert_tiny.json");
+        let bytes =
+            std::fs::read(folder.join("bert_tiny.safetensors")).expect("bert_tiny.safetensors");
+        let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        let (mut floats, mut integers) = (BTreeMap::new(), BTreeMap::new());
+        for (name, view) in file.tensors() {
+            if view.dtype() == safetensors::Dtype::F32 {
+                let values = view
+                    .data()
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")));
+                floats.insert(name, (view.shape().to_vec(), values.collect()));
+            } else {
+                let values = view
+                    .data()
+                    .chunks_exact(8)
+                    .map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes")));
+                integers.insert(name, values.map(|x| x as u32).collect());
+            }
+        }
+        Self {
+            scalars: serde_json::from_str(&json).expect("JSON"),
+            floats,
+            integers,
+        }
+    }
+
+    fn model(&self) -> Bert {
+        let config: BertConfig =
+            serde_json::from_value(self.scalars["config"].clone()).expect("a config");
+        let mut weights = Weights::new();
+        for (name, shape) in names::tensors(&config, HEADS) {
+            let (_, values) = &self.floats[&name];
+            weights.insert(
+                name,
+                ndarray::ArrayD::from_shape_vec(shape, values.clone()).expect("the shape"),
+            );
+        }
+        Bert::new(config, HEADS, weights).expect("all weights")
+    }
+
+    fn batch(&self) -> PackedBatch {
+        let mut batch = PackedBatch::default();
+        for bounds in self.integers["offsets"].windows(2) {
+            let row = bounds[0] as usize..bounds[1] as usize;
+            batch.push(
+                &self.integers["input_ids"][row.clone()],
+                &self.integers["segment_ids"][row],
+            );
+        }
+        batch
+    }
+
+    /// The loss of `make.py`: mean over MLM targets plus mean over rows, and its gradients.
+    fn loss(
+        &self,
+        model: &Bert,
+        batch: &PackedBatch,
+        gradients: Gradients<f32, Cpu>,
+    ) -> (f32, Gradients<f32, Cpu>) {
+        let first_tokens: Vec<u32> = batch.cls_positions().iter().map(|&p| p as u32).collect();
+        let (hidden, tape) = model
+            .encode(batch, None, model.tape(gradients))
+            .split_tape();
+        let features = model.mlm_features(
+            hidden.clone().put_tape(tape),
+            &self.integers["mlm_positions"],
+        );
+        let (mlm, tape) = model
+            .mlm_losses(features, &self.integers["mlm_targets"])
+            .mean()
+            .split_tape();
+        let logits = model.nsp_logits(hidden.put_tape(tape), &first_tokens);
+        let labels = &self.integers["nsp_labels"];
+        let device = Cpu::default();
+        let one_hot = labels
+            .iter()
+            .flat_map(|&label| [1.0 - label as f32, label as f32])
+            .collect();
+        let one_hot = tensor::matrix(&device, one_hot, labels.len(), 2);
+        let nsp = dfdx::losses::cross_entropy_with_logits_loss(logits, one_hot);
+        let total = nsp + mlm;
+        let value = total.array();
+        (value, total.backward())
+    }
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (x, y)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (x - y).abs() < tolerance,
+            "{what}[{i}]: found {x}, transformers has {y}"
+        );
+    }
+}
+
+#[test]
+fn logits_equal_transformers() {
+    let golden = Golden::read();
+    let (model, batch) = (golden.model(), golden.batch());
+    let all: Vec<u32> = (0..batch.n_tokens() as u32).collect();
+    let hidden = model.encode(&batch, None, NoneTape);
+    let mlm = model.mlm_logits(model.mlm_features(hidden.clone(), &all));
+    assert_eq!(*mlm.shape(), (batch.n_tokens(), model.config.vocab_size));
+    assert_close(
+        "mlm_logits",
+        tensor::values(&mlm),
+        &golden.floats["mlm_logits"].1,
+        1e-4,
+    );
+    let first_tokens: Vec<u32> = batch.cls_positions().iter().map(|&p| p as u32).collect();
+    let nsp = model.nsp_logits(hidden.clone(), &first_tokens);
+    assert_close(
+        "nsp_logits",
+        tensor::values(&nsp),
+        &golden.floats["nsp_logits"].1,
+        1e-4,
+    );
+    // A few columns are the same columns.
+    let few = model.mlm_logits_of(model.mlm_features(hidden, &all), &[60, 3]);
+    for (row, few) in tensor::values(&mlm)
+        .chunks(61)
+        .zip(tensor::values(&few).chunks(2))
+    {
+        assert_close("mlm_logits_of", few, &[row[60], row[3]], 1e-5);
+    }
+}
+
+#[test]
+fn loss_and_every_gradient_equal_transformers() {
+    let golden = Golden::read();
+    let (model, batch) = (golden.model(), golden.batch());
+    let (loss, mut gradients) = golden.loss(&model, &batch, Gradients::leaky());
+    assert_close(
+        "loss",
+        &[loss],
+        &[golden.scalars["loss"].as_f64().expect("a number") as f32],
+        1e-5,
+    );
+    let found = model
+        .parameters
+        .gradients(&mut gradients)
+        .expect("gradients");
+    assert_eq!(found.len(), names::tensors(&model.config, HEADS).len());
+    for (name, gradient) in &found {
+        let (_, expected) = &golden.floats[&format!("grad.{name}")];
+        assert_close(
+            name,
+            gradient.as_slice().expect("contiguous"),
+            expected,
+            1e-4,
+        );
+    }
+}
+
+#[test]
+fn ten_adamw_steps_equal_torch() {
+    let golden = Golden::read();
+    let (mut model, batch) = (golden.model(), golden.batch());
+    let options = AdamWOptions {
+        weight_decay: 0.01,
+        clip: 0.0,
+    };
+    let mut optimiser = Optimiser::new(options);
+    let mut gradients = Gradients::leaky();
+    let mut losses = Vec::new();
+    for _ in 0..10 {
+        let (loss, used) = golden.loss(&model, &batch, gradients);
+        losses.push(loss);
+        gradients = optimiser.step(&mut model, used, 1e-2).expect("a step").0;
+    }
+    let expected = golden.scalars["adamw"]["losses"]
+        .as_array()
+        .expect("an array");
+    let expected: Vec<f32> = expected
+        .iter()
+        .map(|x| x.as_f64().expect("a number") as f32)
+        .collect();
+    assert_close("losses", &losses, &expected, 1e-3);
+}
+
+/// Padding changes nothing because there is none: a row alone has the same hidden states as in the batch.
+#[test]
+fn a_batch_of_one_equals_the_row_in_a_batch_of_many() {
+    let golden = Golden::read();
+    let (model, batch) = (golden.model(), golden.batch());
+    let together = model.infer(&batch);
+    for bounds in batch.offsets.windows(2) {
+        let mut alone = PackedBatch::default();
+        alone.push(
+            &batch.input_ids[bounds[0]..bounds[1]],
+            &batch.segment_ids[bounds[0]..bounds[1]],
+        );
+        let range = bounds[0] * 32..bounds[1] * 32;
+        assert_close(
+            "hidden",
+            tensor::values(&model.infer(&alone)),
+            &tensor::values(&together)[range],
+            1e-5,
+        );
+    }
+}
