@@ -1,0 +1,390 @@
+//! What must hold before anything long begins: ranges, keys that need each other, files that exist.
+//!
+//! In: a [`Loaded`] experiment. Out: nothing, or the first problem with the place where its key was set.
+//! Does not open the files: their readers check what is in them.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use super::{Experiment, Loaded, Precision, Valid};
+use crate::checkpoint::BertConfig;
+use crate::data::source;
+use crate::error::{Error, Place, Result};
+use crate::vocab::AlignMethod;
+
+/// Tokens that stand around the two sentences of a row: `[CLS] a [SEP] b [SEP]`.
+const SPECIAL_TOKENS: usize = 3;
+
+impl Loaded {
+    /// Refuses settings that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for the first value out of range, key that is missing or file that is not there.
+    pub fn check(&self) -> Result<()> {
+        self.check_reading()?;
+        self.check_training()?;
+        self.check_alignment()?;
+        self.check_files()
+    }
+
+    /// The keys that say how pair files are read.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for the first value out of range.
+    pub fn check_reading(&self) -> Result<()> {
+        let data = &self.experiment.data;
+        self.require(
+            data.delimiter.is_ascii() && !"\n\r\"".contains(data.delimiter),
+            "data.delimiter",
+            "an ASCII character that ends no line and is no quote",
+            format!("{:?}", data.delimiter),
+        )?;
+        self.require(
+            !data.token_separator.is_empty() && !data.token_separator.contains(data.delimiter),
+            "data.token_separator",
+            "one or more characters without the delimiter",
+            format!("{:?}", data.token_separator),
+        )?;
+        // A row has two sentences of one token or more.
+        self.at_least(2, "data.max_tokens", data.max_tokens)
+    }
+
+    /// Refuses rows longer than the model has positions. Needs the checkpoint's `config`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for `data.max_tokens`.
+    pub fn check_model(&self, config: &BertConfig) -> Result<()> {
+        let longest = config
+            .max_position_embeddings
+            .saturating_sub(SPECIAL_TOKENS);
+        let max_tokens = self.experiment.data.max_tokens;
+        self.require(
+            max_tokens <= longest,
+            "data.max_tokens",
+            format!(
+                "at most {longest} (the model has {} positions, {SPECIAL_TOKENS} are for [CLS] and [SEP])",
+                config.max_position_embeddings
+            ),
+            max_tokens,
+        )?;
+        let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
+        self.require(
+            heads > 0 && hidden % heads == 0,
+            "model.heads",
+            format!("a divisor of the hidden size {hidden}"),
+            heads,
+        )
+    }
+
+    fn check_training(&self) -> Result<()> {
+        let Experiment {
+            seed,
+            vocab,
+            objective,
+            train,
+            ..
+        } = &self.experiment;
+        self.require(
+            i64::try_from(*seed).is_ok(),
+            "seed",
+            format!("at most {}", i64::MAX),
+            seed,
+        )?;
+        self.at_least(1, "vocab.min_count", vocab.min_count)?;
+        self.at_least(1, "train.epochs", train.epochs)?;
+        self.at_least(1, "train.batch", train.batch)?;
+        self.require(
+            objective.mask > 0.0 && objective.mask < 1.0,
+            "objective.mask",
+            "a number between 0 and 1",
+            objective.mask,
+        )?;
+        self.require(
+            train.learning_rate > 0.0 && train.learning_rate.is_finite(),
+            "train.learning_rate",
+            "a number above 0",
+            train.learning_rate,
+        )?;
+        self.require(
+            (0.0..1.0).contains(&train.dropout),
+            "train.dropout",
+            "a number from 0 up to, but not, 1",
+            train.dropout,
+        )?;
+        for (key, value) in [
+            ("train.weight_decay", train.weight_decay),
+            ("train.clip", train.clip),
+        ] {
+            let holds = value >= 0.0 && value.is_finite();
+            self.require(holds, key, "a number, 0 or more", value)?;
+        }
+        self.require(
+            train.precision != Precision::Bf16,
+            "train.precision",
+            "`auto` or `f32`",
+            "`bf16`, which is not there yet",
+        )
+    }
+
+    fn check_alignment(&self) -> Result<()> {
+        let Experiment {
+            align,
+            checkpoint,
+            model,
+            ..
+        } = &self.experiment;
+        let method = format!("align.method = \"{}\"", align.method.name());
+        let needs = [
+            (
+                align.method != AlignMethod::Scratch,
+                "checkpoint.dir",
+                checkpoint.dir.is_some(),
+            ),
+            (
+                align.method == AlignMethod::Rank,
+                "align.counts",
+                align.counts.is_some(),
+            ),
+            (
+                align.method == AlignMethod::File,
+                "align.file",
+                align.file.is_some(),
+            ),
+        ];
+        for (needed, key, given) in needs {
+            if needed && !given {
+                let error = Error::input(
+                    self.place(key),
+                    format!("a path, as {method} needs it"),
+                    "none",
+                );
+                return Err(match key {
+                    "align.counts" => {
+                        error.with_hint("`cipherpet count` makes counts from plain text files")
+                    }
+                    _ => error,
+                });
+            }
+        }
+        let sizes = [
+            ("model.layers", model.layers),
+            ("model.hidden", model.hidden),
+            ("model.heads", model.heads),
+            ("model.intermediate", model.intermediate),
+        ];
+        for (key, size) in sizes {
+            let Some(size) = size else { continue };
+            self.at_least(1, key, size)?;
+            if align.method != AlignMethod::Scratch {
+                let hint = "a size can be chosen with align.method = \"scratch\"";
+                let error = Error::input(
+                    self.place(key),
+                    "no value: the checkpoint has its size",
+                    size,
+                );
+                return Err(error.with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<()> {
+        let Experiment {
+            data,
+            checkpoint,
+            align,
+            ..
+        } = &self.experiment;
+        if data.train.is_empty() {
+            let error = Error::input(self.place("data.train"), "one file or more", "none");
+            return Err(error.with_hint(
+                "`cipherpet inspect FILES --starter experiment.toml` writes a first one",
+            ));
+        }
+        let valid = match &data.valid {
+            Valid::File(path) => Some(path),
+            Valid::Split(_) => None,
+        };
+        let files = data.train.iter().map(|path| ("data.train", path));
+        let files = files.chain(data.test.iter().map(|path| ("data.test", path)));
+        let files = files.chain(data.unlabelled.iter().map(|path| ("data.unlabelled", path)));
+        let files = files.chain(align.counts.iter().map(|path| ("align.counts", path)));
+        let files = files.chain(align.file.iter().map(|path| ("align.file", path)));
+        for (key, path) in files {
+            self.require(source::exists(path), key, "a file", missing(path))?;
+        }
+        if let Some(path) = valid {
+            let expected = "`row10`, `group`, `none` or a file";
+            self.require(source::exists(path), "data.valid", expected, missing(path))?;
+        }
+        if let Some(dir) = &checkpoint.dir {
+            let config = source::join(dir, "config.json");
+            let expected = "a BERT folder with config.json";
+            self.require(
+                source::exists(&config),
+                "checkpoint.dir",
+                expected,
+                missing(dir),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn at_least<T: PartialOrd + Display>(&self, least: T, key: &str, found: T) -> Result<()> {
+        self.require(found >= least, key, format!("{least} or more"), found)
+    }
+
+    fn require(
+        &self,
+        holds: bool,
+        key: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) -> Result<()> {
+        if holds {
+            return Ok(());
+        }
+        Err(Error::input(self.place(key), expected, found))
+    }
+
+    /// Where `key` was set; where it was not, the experiment as a whole.
+    fn place(&self, key: &str) -> Place {
+        match self.places.get(key) {
+            Some(place) => place.clone(),
+            None => Place::file("experiment").field(key),
+        }
+    }
+}
+
+fn missing(path: &Path) -> String {
+    format!("none at {}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    /// The message of an otherwise good scratch experiment with these assignments.
+    fn check(assignments: &[&str]) -> std::result::Result<(), String> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        std::fs::write(folder.path().join("train.tsv"), "1\t2\t0\n").expect("a small file");
+        std::fs::write(
+            &file,
+            "[data]\ntrain = [\"train.tsv\"]\n[align]\nmethod = \"scratch\"\n",
+        )
+        .expect("a small file");
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        let loaded = load(Some(&file), &assignments).expect("known keys of the right type");
+        let prefix = format!("{}/", folder.path().display());
+        loaded
+            .check()
+            .map_err(|error| error.to_string().replace(&prefix, ""))
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_at_their_place() {
+        assert_eq!(check(&[]), Ok(()));
+        let cases = [
+            ("train.epochs=0", "1 or more, found 0"),
+            ("train.batch=0", "1 or more, found 0"),
+            ("vocab.min_count=0", "1 or more, found 0"),
+            ("data.max_tokens=1", "2 or more, found 1"),
+            ("model.layers=0", "1 or more, found 0"),
+            (
+                "train.dropout=1",
+                "a number from 0 up to, but not, 1, found 1",
+            ),
+            (
+                "train.dropout=nan",
+                "a number from 0 up to, but not, 1, found NaN",
+            ),
+            ("objective.mask=0", "a number between 0 and 1, found 0"),
+            ("objective.mask=1", "a number between 0 and 1, found 1"),
+            ("train.learning_rate=0", "a number above 0, found 0"),
+            ("train.learning_rate=inf", "a number above 0, found inf"),
+            ("train.clip=-1", "a number, 0 or more, found -1"),
+            ("train.weight_decay=-0.1", "a number, 0 or more, found -0.1"),
+            (
+                "train.precision=bf16",
+                "`auto` or `f32`, found `bf16`, which is not there yet",
+            ),
+            (
+                "data.token_separator=\"\"",
+                "one or more characters without the delimiter, found \"\"",
+            ),
+        ];
+        for (assignment, rest) in cases {
+            let message = check(&[assignment]).expect_err(assignment);
+            assert_eq!(message, format!("--set {assignment}: expected {rest}"));
+        }
+    }
+
+    #[test]
+    fn a_method_without_what_it_needs_is_refused() {
+        assert_eq!(
+            check(&["align.method=rank"]),
+            Err("experiment:checkpoint.dir: expected a path, as align.method = \"rank\" needs it, found none".into())
+        );
+        assert_eq!(
+            check(&["align.method=rank", "checkpoint.dir=demo:"]),
+            Err("experiment:align.counts: expected a path, as align.method = \"rank\" needs it, found none".into())
+        );
+        assert_eq!(
+            check(&["align.method=file", "checkpoint.dir=demo:"]),
+            Err("experiment:align.file: expected a path, as align.method = \"file\" needs it, found none".into())
+        );
+        assert_eq!(
+            check(&[
+                "align.method=random",
+                "checkpoint.dir=demo:",
+                "model.layers=2"
+            ]),
+            Err(
+                "--set model.layers=2: expected no value: the checkpoint has its size, found 2"
+                    .into()
+            )
+        );
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_refused() {
+        assert_eq!(
+            check(&["data.test=/no/such.tsv"]),
+            Err("--set data.test=/no/such.tsv: expected a file, found none at /no/such.tsv".into())
+        );
+        assert_eq!(
+            check(&["data.valid=/no/row1O"]),
+            Err("--set data.valid=/no/row1O: expected `row10`, `group`, `none` or a file, found none at /no/row1O".into())
+        );
+        assert_eq!(
+            check(&["data.train=[]"]),
+            Err("--set data.train=[]: expected one file or more, found none".into())
+        );
+    }
+
+    #[test]
+    fn rows_longer_than_the_model_are_refused() {
+        let loaded = load(None, &["data.max_tokens=510".to_owned()]).expect("a known key");
+        let config = loaded.experiment.scratch_size(None, 10);
+        assert_eq!(
+            loaded
+                .check_model(&config)
+                .expect_err("510 + 3 > 512")
+                .to_string(),
+            "--set data.max_tokens=510: expected at most 509 (the model has 512 positions, \
+             3 are for [CLS] and [SEP]), found 510"
+        );
+        let loaded = load(None, &["data.max_tokens=509".to_owned()]).expect("a known key");
+        assert!(loaded.check_model(&config).is_ok());
+        let loaded = load(None, &["model.heads=3".to_owned()]).expect("a known key");
+        let config = loaded.experiment.scratch_size(None, 10);
+        assert_eq!(
+            loaded
+                .check_model(&config)
+                .expect_err("256 % 3")
+                .to_string(),
+            "--set model.heads=3: expected a divisor of the hidden size 256, found 3"
+        );
+    }
+}

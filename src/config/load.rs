@@ -1,0 +1,543 @@
+//! Layers of an experiment: default, then the file, then each `--set key=value`.
+//!
+//! In: the path of a TOML file and assignments. Out: [`Loaded`], the merged experiment and, for every
+//! key that was set, the place it was set at. Unknown keys and wrong types are errors with that place.
+//! Relative paths resolve against the file's folder, in `--set` against the working folder; `demo:` paths stay.
+//!
+//! The right side of `--set` is a TOML value. A word that is none is taken as a string, because shells and
+//! notebooks strip quotes: `--set align.method=random` and `--set data.test=b.tsv` do what they say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::{Experiment, KEYS};
+use crate::data::source;
+use crate::error::{Error, Place, Result};
+
+/// Keys whose values are paths. `data.valid` is one too, unless it is one of the words.
+const PATH_KEYS: [&str; 6] = [
+    "data.train",
+    "data.test",
+    "data.unlabelled",
+    "checkpoint.dir",
+    "align.counts",
+    "align.file",
+];
+
+/// An experiment, and where each of its keys was set.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What the default run folder is named after: the file's stem, or `demo`.
+    pub name: String,
+    /// The merged settings.
+    pub experiment: Experiment,
+    /// The place of every key that a file or `--set` has set.
+    pub(super) places: BTreeMap<String, Place>,
+}
+
+/// Reads an experiment file (none: the defaults alone) and lays the assignments over it.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read; [`Error::Input`] with file and line, or the assignment, for
+/// TOML that does not parse, an unknown key (with the nearest known one) and a wrong type.
+pub fn load(file: Option<&Path>, assignments: &[String]) -> Result<Loaded> {
+    let mut merged = Table::new();
+    let mut places = BTreeMap::new();
+    if let Some(file) = file {
+        merge(&mut merged, read_file(file, &mut places)?);
+    }
+    for assignment in assignments {
+        merge(&mut merged, read_assignment(assignment, &mut places)?);
+    }
+    let experiment = Value::Table(merged).try_into().map_err(|error| {
+        Error::Unexpected(format!("layers of the config do not merge: {error}"))
+    })?;
+    Ok(Loaded {
+        name: name(file),
+        experiment,
+        places,
+    })
+}
+
+fn name(file: Option<&Path>) -> String {
+    match file {
+        Some(file) if !source::is_embedded(file) => file.file_stem().map_or_else(
+            || "run".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        ),
+        _ => "demo".to_owned(),
+    }
+}
+
+/// One layer from a file, with absolute paths.
+fn read_file(file: &Path, places: &mut BTreeMap<String, Place>) -> Result<Table> {
+    let bytes = source::read(file)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = line_at(&bytes, error.valid_up_to());
+        Error::input(Place::line(file, line), "UTF-8 text", "other bytes")
+    })?;
+    let place = |offset: usize| Place::line(file, line_at(text.as_bytes(), offset));
+    let syntax = |error: toml::de::Error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        Error::input(place(offset), "TOML", one_line(error.message()))
+    };
+
+    let document = DeTable::parse(text).map_err(syntax)?;
+    let entries = entries(document.get_ref());
+    for entry in &entries {
+        let place = place(entry.key_start).field(&entry.key);
+        require_known(&entry.key, &place)?;
+        places.insert(entry.key.clone(), place);
+    }
+    toml::from_str::<Experiment>(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let entry = entries.iter().find(|entry| entry.value.contains(&offset));
+        let place = match entry {
+            Some(entry) => place(offset).field(&entry.key),
+            None => place(offset),
+        };
+        wrong_type(place, error.message())
+    })?;
+    let mut layer: Table = toml::from_str(text).map_err(syntax)?;
+    let folder = if source::is_embedded(file) {
+        Folder::Embedded
+    } else {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Folder::Disk(absolute(folder)?)
+    };
+    resolve_paths(&mut layer, &folder);
+    Ok(layer)
+}
+
+/// One layer from `key=value`, with absolute paths.
+fn read_assignment(assignment: &str, places: &mut BTreeMap<String, Place>) -> Result<Table> {
+    let place = Place::file(format!("--set {assignment}"));
+    let (key, text) = assignment
+        .split_once('=')
+        .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;
+    let (key, text) = (key.trim(), text.trim());
+    require_known(key, &place)?;
+    let value = parse_value(text, &place)?;
+    let layer = match key.split_once('.') {
+        Some((section, name)) => {
+            let inner = Table::from_iter([(name.to_owned(), value)]);
+            Table::from_iter([(section.to_owned(), Value::Table(inner))])
+        }
+        None => Table::from_iter([(key.to_owned(), value)]),
+    };
+    Value::Table(layer.clone())
+        .try_into::<Experiment>()
+        .map_err(|error| wrong_type(place.clone(), error.message()))?;
+    places.insert(key.to_owned(), place);
+    let mut layer = layer;
+    resolve_paths(&mut layer, &Folder::Disk(absolute(Path::new(""))?));
+    Ok(layer)
+}
+
+/// The right side of an assignment: TOML, or else a bare word as a string.
+fn parse_value(text: &str, place: &Place) -> Result<Value> {
+    let parsed = toml::from_str::<Table>(&format!("value = {text}"));
+    match parsed {
+        Ok(mut table) if table.len() == 1 => {
+            let value = table.remove("value");
+            value.ok_or_else(|| Error::Unexpected("a parsed value went missing".to_owned()))
+        }
+        // What opens like TOML was meant as TOML.
+        _ if text.is_empty() || text.starts_with(['[', '{', '"', '\'']) => {
+            let hint = "put the whole in single quotes, words inside a list in double ones: \
+                        --set 'data.train=[\"a.tsv\", \"b.tsv\"]'";
+            let found = if text.is_empty() {
+                "nothing"
+            } else {
+                "a part of one"
+            };
+            Err(Error::input(place.clone(), "a TOML value", found).with_hint(hint))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// A key of a document, with the byte range of its value.
+struct Entry {
+    key: String,
+    key_start: usize,
+    value: std::ops::Range<usize>,
+}
+
+/// All keys of a document: those at the top, and one level down.
+fn entries(document: &DeTable) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for (name, value) in document {
+        let section = match value.get_ref() {
+            DeValue::Table(section) => section,
+            _ => &DeTable::new(),
+        };
+        for (key, value) in section {
+            found.push(Entry {
+                key: format!("{}.{}", name.get_ref(), key.get_ref()),
+                key_start: key.span().start,
+                value: value.span(),
+            });
+        }
+        let is_known_section = is_section(name.get_ref());
+        if !matches!(value.get_ref(), DeValue::Table(_)) || !is_known_section {
+            found.push(Entry {
+                key: name.get_ref().to_string(),
+                key_start: name.span().start,
+                value: value.span(),
+            });
+        }
+    }
+    found.sort_by_key(|entry| entry.key_start); // the first mistake is the one reported
+    found
+}
+
+fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|known| {
+        known
+            .split_once('.')
+            .is_some_and(|(section, _)| section == name)
+    })
+}
+
+/// Fails for a key that no experiment has. A section's name passes: its type is checked later.
+fn require_known(key: &str, place: &Place) -> Result<()> {
+    if KEYS.contains(&key) || is_section(key) {
+        return Ok(());
+    }
+    let error = Error::input(place.clone(), "a known key", format!("`{key}`"));
+    Err(error.with_hint(match nearest(key) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => siblings(key),
+    }))
+}
+
+/// The known key that is at most two slips of the keyboard away, or has the same name in another section.
+fn nearest(key: &str) -> Option<&'static str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let section = |key: &str| key.split_once('.').map(|(section, _)| section.to_owned());
+    KEYS.iter()
+        .map(|known| {
+            let whole = strsim::damerau_levenshtein(key, known);
+            let elsewhere = usize::from(section(key) != section(known));
+            let name = strsim::damerau_levenshtein(&last(key), &last(known)) + elsewhere;
+            (whole.min(name), *known)
+        })
+        .min_by_key(|(distance, _)| *distance) // the first in KEYS order where several are as near
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, known)| known)
+}
+
+/// The keys one could have meant, where none is near.
+fn siblings(key: &str) -> String {
+    let section = key.split_once('.').map_or("", |(section, _)| section);
+    let known: Vec<&str> = KEYS
+        .iter()
+        .filter_map(|known| known.split_once('.'))
+        .filter(|(of, _)| *of == section)
+        .map(|(_, name)| name)
+        .collect();
+    if known.is_empty() {
+        "sections are data, vocab, checkpoint, align, model, objective, train and predict; \
+         `seed` stands above them"
+            .to_owned()
+    } else {
+        format!("[{section}] has {}", known.join(", "))
+    }
+}
+
+/// Turns serde's `invalid type: string "x", expected usize` into our own form.
+fn wrong_type(place: Place, message: &str) -> Error {
+    let Some((found, expected)) = message.split_once(", expected ") else {
+        return Error::input(place, "a valid value", one_line(message));
+    };
+    let found = found
+        .trim_start_matches("invalid type: ")
+        .trim_start_matches("invalid value: ")
+        .trim_start_matches("unknown variant ");
+    let expected = match expected {
+        "usize" | "u64" => "a whole number, 0 or more",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "path string" => "a path",
+        "a character" => "one character",
+        "data did not match any variant of untagged enum Column" => "a column number or name",
+        _ if expected.starts_with("struct ") => "a section",
+        other => other,
+    };
+    Error::input(place, expected, found)
+}
+
+fn merge(onto: &mut Table, layer: Table) {
+    for (name, value) in layer {
+        match (onto.get_mut(&name), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
+            (_, value) => {
+                onto.insert(name, value);
+            }
+        }
+    }
+}
+
+/// What relative paths are relative to.
+enum Folder {
+    Disk(PathBuf),
+    Embedded,
+}
+
+impl Folder {
+    fn resolve(&self, path: &str) -> String {
+        let path = Path::new(path);
+        let resolved = match self {
+            _ if source::is_embedded(path) => path.to_owned(),
+            Self::Disk(folder) => clean(&folder.join(path)),
+            Self::Embedded => source::join(Path::new("demo:"), &path.to_string_lossy()),
+        };
+        // Comes from TOML text and the working folder; a folder that is not UTF-8 fails when it is opened.
+        resolved.to_string_lossy().into_owned()
+    }
+}
+
+fn resolve_paths(layer: &mut Table, folder: &Folder) {
+    for key in PATH_KEYS {
+        if let Some(value) = lookup(layer, key) {
+            match value {
+                Value::String(path) => *path = folder.resolve(path),
+                Value::Array(paths) => {
+                    for path in paths {
+                        if let Value::String(path) = path {
+                            *path = folder.resolve(path);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    if let Some(Value::String(valid)) = lookup(layer, "data.valid")
+        && !matches!(valid.as_str(), "row10" | "group" | "none")
+    {
+        *valid = folder.resolve(valid);
+    }
+}
+
+fn lookup<'a>(layer: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    let (section, name) = key.split_once('.')?;
+    layer.get_mut(section)?.get_mut(name)
+}
+
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    let here = std::env::current_dir().map_err(Error::io("find", Path::new(".")))?;
+    Ok(here.join(folder))
+}
+
+/// Takes out `.` and resolves `..` by name, so that one file has one spelling in the hash.
+fn clean(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut cleaned = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
+/// Line of a byte offset, counted from 1.
+fn line_at(text: &[u8], offset: usize) -> u64 {
+    let before = &text[..offset.min(text.len())];
+    1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Valid;
+
+    fn in_folder(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("experiment.toml");
+        std::fs::write(&file, text).expect("a small file");
+        (folder, file)
+    }
+
+    /// The message and the hint, with the folder's name taken out.
+    fn error_of(text: &str, assignments: &[&str]) -> (String, Option<String>) {
+        let (folder, file) = in_folder(text);
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        let error = load(Some(&file), &assignments).expect_err("a bad experiment");
+        let prefix = format!("{}/", folder.path().display());
+        (
+            error.to_string().replace(&prefix, ""),
+            error.hint().map(str::to_owned),
+        )
+    }
+
+    fn set(assignments: &[&str]) -> Result<Loaded> {
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        load(None, &assignments)
+    }
+
+    #[test]
+    fn file_lies_over_default_and_set_over_file() {
+        let (_folder, file) = in_folder("seed = 7\n[train]\nepochs = 5\nbatch = 8\n");
+        let loaded = load(Some(&file), &["train.epochs=2".to_owned()]).expect("a good file");
+        let train = &loaded.experiment.train;
+        assert_eq!(
+            (loaded.experiment.seed, train.epochs, train.batch),
+            (7, 2, 8)
+        );
+        assert_eq!(train.warmup_steps, 200);
+        assert_eq!(loaded.name, "experiment");
+    }
+
+    #[test]
+    fn paths_resolve_against_the_file_and_in_set_against_the_working_folder() {
+        let text = "[data]\ntrain = [\"./data/../a.tsv\", \"/x/b.tsv\"]\nvalid = \"v.tsv\"\n\
+                    [checkpoint]\ndir = \"demo:\"\n";
+        let (folder, file) = in_folder(text);
+        let loaded = load(Some(&file), &["data.test=t.tsv".to_owned()]).expect("a good file");
+        let data = &loaded.experiment.data;
+        assert_eq!(data.train, [folder.path().join("a.tsv"), "/x/b.tsv".into()]);
+        assert_eq!(data.valid, Valid::File(folder.path().join("v.tsv")));
+        let here = std::env::current_dir().expect("a working folder");
+        assert_eq!(data.test, Some(here.join("t.tsv")));
+        assert_eq!(loaded.experiment.checkpoint.dir, Some("demo:".into()));
+    }
+
+    #[test]
+    fn set_takes_toml_values_bare_words_and_one_path_for_a_list() {
+        let loaded = set(&[
+            "align.method=random",
+            "data.valid=\"group\"",
+            "train.learning_rate=2e-5",
+            "train.clip=1",
+            "data.train=/d/a.tsv",
+            "data.unlabelled=[\"/d/b.tsv\", '/d/c.tsv']",
+        ])
+        .expect("good values");
+        let experiment = loaded.experiment;
+        assert_eq!(experiment.train.learning_rate, 2e-5);
+        assert_eq!(experiment.data.train, [PathBuf::from("/d/a.tsv")]);
+        assert_eq!(experiment.data.unlabelled.len(), 2);
+        assert_eq!(String::from(experiment.data.valid), "group");
+    }
+
+    #[test]
+    fn unknown_key_names_the_line_and_the_nearest_key() {
+        let (message, hint) = error_of("[train]\nbatch = 8\nepoch = 3\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:3:train.epoch: expected a known key, found `train.epoch`"
+        );
+        assert_eq!(hint.as_deref(), Some("did you mean `train.epochs`?"));
+    }
+
+    #[test]
+    fn key_in_the_wrong_section_names_the_right_one() {
+        let (message, hint) = error_of("epochs = 3\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:1:epochs: expected a known key, found `epochs`"
+        );
+        assert_eq!(hint.as_deref(), Some("did you mean `train.epochs`?"));
+    }
+
+    #[test]
+    fn key_near_nothing_lists_its_section() {
+        let (_, hint) = error_of("[objective]\nsomething_else = 3\n", &[]);
+        assert_eq!(hint.as_deref(), Some("[objective] has mask"));
+        let (_, hint) = error_of("[something_else]\nx = 3\n", &[]);
+        assert!(
+            hint.expect("a hint")
+                .starts_with("sections are data, vocab")
+        );
+    }
+
+    #[test]
+    fn wrong_type_names_expected_and_found() {
+        let (message, _) = error_of("[train]\n\nepochs = \"three\"\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:3:train.epochs: expected a whole number, 0 or more, found string \"three\""
+        );
+        let (message, _) = error_of("[train]\nbatch = -1\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:2:train.batch: expected a whole number, 0 or more, found integer `-1`"
+        );
+        let (message, _) = error_of("train = 3\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:1:train: expected a section, found integer `3`"
+        );
+        let (message, _) = error_of("[align]\nmethod = \"rnk\"\n", &[]);
+        assert_eq!(
+            message,
+            "experiment.toml:2:align.method: expected one of `rank`, `random`, `scratch`, `file`, found `rnk`"
+        );
+    }
+
+    #[test]
+    fn toml_that_does_not_parse_names_the_line() {
+        let (message, _) = error_of("seed = 1\n[train\n", &[]);
+        assert!(
+            message.starts_with("experiment.toml:2: expected TOML, found "),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn experiment_that_is_not_utf8_names_the_line() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        std::fs::write(&file, b"seed = 1\n# \xff\n").expect("a small file");
+        let error = load(Some(&file), &[]).expect_err("not text");
+        assert!(
+            error
+                .to_string()
+                .ends_with("e.toml:2: expected UTF-8 text, found other bytes")
+        );
+    }
+
+    #[test]
+    fn bad_assignments_repeat_what_was_typed() {
+        let cases = [
+            (
+                "train.epochs",
+                "--set train.epochs: expected key=value, found no `=`",
+            ),
+            (
+                "train.epoch=3",
+                "--set train.epoch=3: expected a known key, found `train.epoch`",
+            ),
+            (
+                "train.epochs=three",
+                "--set train.epochs=three: expected a whole number, 0 or more, found string \"three\"",
+            ),
+            (
+                "data.train=[a.tsv]",
+                "--set data.train=[a.tsv]: expected a TOML value, found a part of one",
+            ),
+            (
+                "train.epochs=",
+                "--set train.epochs=: expected a TOML value, found nothing",
+            ),
+        ];
+        for (assignment, message) in cases {
+            let error = set(&[assignment]).expect_err(assignment);
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

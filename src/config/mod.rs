@@ -1,0 +1,327 @@
+//! The experiment file: every setting of a run, from defaults, a TOML file and `--set key=value`.
+//!
+//! In: TOML text and assignments ([`load`]). Out: an [`Experiment`] with every key filled in and every path
+//! made absolute, which can be written, read again and hashed ([`Experiment::sha256`]).
+//! [`Loaded::check`] refuses what cannot work before anything long begins. Reads no data and does no work.
+
+mod check;
+mod load;
+mod sections;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::BertConfig;
+use crate::data::{PairFormat, source};
+use crate::error::{Error, Result};
+use crate::train::TrainOptions;
+
+pub use load::{Loaded, load};
+pub use sections::{
+    AlignConfig, CheckpointConfig, DataConfig, ModelConfig, ObjectiveConfig, Precision,
+    PredictConfig, TrainConfig, UnlabelledRows, Valid, VocabConfig,
+};
+
+/// The experiment that runs where no file is named.
+pub const DEFAULT_EXPERIMENT: &str = "demo:experiment.toml";
+
+/// The pretrained BERT inside the tool, a value for `checkpoint.dir`.
+pub const DEMO_CHECKPOINT: &str = "demo:";
+
+/// Its token counts, a value for `align.counts`.
+pub const DEMO_COUNTS: &str = "demo:counts.tsv";
+
+/// Every key of the experiment file, in the order in which `config.toml` holds them.
+pub const KEYS: [&str; 34] = [
+    "seed",
+    "data.train",
+    "data.test",
+    "data.unlabelled",
+    "data.valid",
+    "data.max_tokens",
+    "data.delimiter",
+    "data.header",
+    "data.text_a",
+    "data.text_b",
+    "data.label",
+    "data.token_separator",
+    "data.tokens",
+    "vocab.min_count",
+    "checkpoint.dir",
+    "align.method",
+    "align.counts",
+    "align.file",
+    "model.layers",
+    "model.hidden",
+    "model.heads",
+    "model.intermediate",
+    "objective.mask",
+    "train.epochs",
+    "train.max_steps",
+    "train.batch",
+    "train.learning_rate",
+    "train.warmup_steps",
+    "train.weight_decay",
+    "train.dropout",
+    "train.clip",
+    "train.unlabelled",
+    "train.precision",
+    "predict.swap",
+];
+
+/// A whole experiment file. A missing key has the value of `Experiment::default()`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Experiment {
+    /// Root of all random streams; 0 up to 2^63 - 1, as TOML has no larger numbers.
+    pub seed: u64,
+    /// `[data]`
+    pub data: DataConfig,
+    /// `[vocab]`
+    pub vocab: VocabConfig,
+    /// `[checkpoint]`
+    pub checkpoint: CheckpointConfig,
+    /// `[align]`
+    pub align: AlignConfig,
+    /// `[model]`
+    pub model: ModelConfig,
+    /// `[objective]`
+    pub objective: ObjectiveConfig,
+    /// `[train]`
+    pub train: TrainConfig,
+    /// `[predict]`
+    pub predict: PredictConfig,
+}
+
+impl Experiment {
+    /// The text of `config.toml`: every key, paths absolute. Loading it gives an equal experiment.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where a path is not UTF-8.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))
+    }
+
+    /// SHA-256 of [`Experiment::to_toml`], 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    pub fn sha256(&self) -> Result<String> {
+        let digest = Sha256::digest(self.to_toml()?);
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// How the pair files are read.
+    pub fn format(&self) -> PairFormat {
+        let data = &self.data;
+        PairFormat {
+            delimiter: data.delimiter,
+            header: data.header,
+            text_a: data.text_a.clone(),
+            text_b: data.text_b.clone(),
+            label: data.label.clone(),
+            token_separator: data.token_separator.clone(),
+            tokens: data.tokens,
+        }
+    }
+
+    /// What the training loop needs.
+    pub fn train_options(&self) -> TrainOptions {
+        let train = &self.train;
+        TrainOptions {
+            epochs: train.epochs,
+            max_steps: train.max_steps,
+            batch: train.batch,
+            learning_rate: train.learning_rate,
+            warmup_steps: train.warmup_steps,
+            weight_decay: train.weight_decay,
+            dropout: train.dropout,
+            clip: train.clip,
+            mask: self.objective.mask,
+            predict_swap: self.predict.swap,
+            seed: self.seed,
+        }
+    }
+
+    /// Whether rows of this source join the MLM.
+    pub fn learns_from(&self, rows: UnlabelledRows) -> bool {
+        self.train.unlabelled.contains(&rows)
+    }
+
+    /// Every file a run reads, with the key that names it, in the order of [`KEYS`]. Of the checkpoint,
+    /// the files that are there.
+    pub fn inputs(&self) -> Vec<(String, PathBuf)> {
+        let mut inputs = Vec::new();
+        let mut add = |key: &str, path: &Path| inputs.push((key.to_owned(), path.to_owned()));
+        let data = &self.data;
+        data.train.iter().for_each(|path| add("data.train", path));
+        data.test.iter().for_each(|path| add("data.test", path));
+        data.unlabelled
+            .iter()
+            .for_each(|path| add("data.unlabelled", path));
+        if let Valid::File(path) = &data.valid {
+            add("data.valid", path);
+        }
+        if let Some(dir) = &self.checkpoint.dir {
+            let names = [
+                "config.json",
+                "vocab.txt",
+                "tokenizer.json",
+                "model.safetensors",
+            ];
+            let files = names.map(|name| source::join(dir, name));
+            files
+                .iter()
+                .filter(|path| source::exists(path))
+                .for_each(|path| add("checkpoint.dir", path));
+        }
+        self.align
+            .counts
+            .iter()
+            .for_each(|path| add("align.counts", path));
+        self.align
+            .file
+            .iter()
+            .for_each(|path| add("align.file", path));
+        inputs
+    }
+
+    /// The size of a fresh model of `vocab_size` rows: `[model]`, then `base` (a checkpoint's size), then a
+    /// small BERT.
+    pub fn scratch_size(&self, base: Option<&BertConfig>, vocab_size: usize) -> BertConfig {
+        let model = &self.model;
+        let hidden = model
+            .hidden
+            .or(base.map(|base| base.hidden_size))
+            .unwrap_or(256);
+        // A width of one's own makes the checkpoint's other widths meaningless.
+        let base_width = base.filter(|base| base.hidden_size == hidden);
+        let heads = base_width.map_or((hidden / 64).max(1), |base| base.num_attention_heads);
+        let intermediate = base_width.map_or(4 * hidden, |base| base.intermediate_size);
+        BertConfig {
+            vocab_size,
+            hidden_size: hidden,
+            num_hidden_layers: model
+                .layers
+                .or(base.map(|base| base.num_hidden_layers))
+                .unwrap_or(4),
+            num_attention_heads: model.heads.unwrap_or(heads),
+            intermediate_size: model.intermediate.unwrap_or(intermediate),
+            max_position_embeddings: base.map_or(512, |base| base.max_position_embeddings),
+            type_vocab_size: base.map_or(2, |base| base.type_vocab_size),
+            layer_norm_eps: base.map_or(1e-12, |base| base.layer_norm_eps),
+            initializer_range: base.map_or(0.02, |base| base.initializer_range),
+            hidden_dropout_prob: self.train.dropout as f32,
+            attention_probs_dropout_prob: self.train.dropout as f32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An experiment with every optional key present.
+    fn complete() -> Experiment {
+        let mut experiment = Experiment::default();
+        experiment.data.train = vec!["/a/train.tsv".into(), "/a/more.tsv".into()];
+        experiment.data.test = Some("/a/test.tsv".into());
+        experiment.checkpoint.dir = Some("demo:".into());
+        experiment.align.counts = Some("/a/counts.tsv".into());
+        experiment.align.file = Some("/a/mapping.tsv".into());
+        experiment.model = ModelConfig {
+            layers: Some(1),
+            hidden: Some(16),
+            heads: Some(2),
+            intermediate: Some(32),
+        };
+        experiment
+    }
+
+    #[test]
+    fn keys_lists_exactly_the_keys_that_are_written() {
+        let table: toml::Table = complete()
+            .to_toml()
+            .expect("UTF-8 paths")
+            .parse()
+            .expect("TOML");
+        let mut written = Vec::new();
+        for (name, value) in table {
+            match value {
+                toml::Value::Table(section) => {
+                    written.extend(section.keys().map(|key| format!("{name}.{key}")));
+                }
+                _ => written.push(name),
+            }
+        }
+        assert_eq!(written, KEYS);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_equal_with_the_same_hash() {
+        for experiment in [Experiment::default(), complete()] {
+            let text = experiment.to_toml().expect("UTF-8 paths");
+            let again: Experiment = toml::from_str(&text).expect("our own text");
+            assert_eq!(again, experiment);
+            assert_eq!(
+                again.sha256().expect("hash"),
+                experiment.sha256().expect("hash")
+            );
+        }
+    }
+
+    #[test]
+    fn the_hash_moves_with_every_kind_of_value() {
+        let base = complete();
+        let mut seed = base.clone();
+        seed.seed = 1;
+        let mut path = base.clone();
+        path.data.train.pop();
+        let mut rate = base.clone();
+        rate.train.learning_rate = 2e-5;
+        for other in [seed, path, rate] {
+            assert_ne!(other.sha256().expect("hash"), base.sha256().expect("hash"));
+        }
+    }
+
+    #[test]
+    fn scratch_takes_its_size_from_model_then_checkpoint_then_a_small_bert() {
+        let mut experiment = Experiment::default();
+        let small = experiment.scratch_size(None, 100);
+        assert_eq!(
+            (
+                small.num_hidden_layers,
+                small.hidden_size,
+                small.num_attention_heads
+            ),
+            (4, 256, 4)
+        );
+        let base = BertConfig {
+            num_hidden_layers: 12,
+            hidden_size: 768,
+            num_attention_heads: 12,
+            intermediate_size: 3000,
+            max_position_embeddings: 64,
+            ..small.clone()
+        };
+        let like_base = experiment.scratch_size(Some(&base), 50);
+        assert_eq!(
+            (like_base.vocab_size, like_base.intermediate_size),
+            (50, 3000)
+        );
+        experiment.model.hidden = Some(128);
+        let narrow = experiment.scratch_size(Some(&base), 50);
+        assert_eq!(
+            (
+                narrow.num_hidden_layers,
+                narrow.num_attention_heads,
+                narrow.intermediate_size
+            ),
+            (12, 2, 512)
+        );
+        assert_eq!(narrow.max_position_embeddings, 64);
+    }
+}

@@ -1,0 +1,287 @@
+//! The sections of the experiment file, with their defaults.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::data::split::ValidSplit;
+use crate::data::{Column, PairFormat, TokenKind};
+use crate::vocab::AlignMethod;
+
+/// `[data]`: the files and how they are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Labelled files, read one after the other. One path may stand without brackets.
+    #[serde(deserialize_with = "one_or_many")]
+    pub train: Vec<PathBuf>,
+    /// The rows to score for the submission. Without it the run leaves none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// Further files whose rows join the MLM without labels.
+    #[serde(deserialize_with = "one_or_many")]
+    pub unlabelled: Vec<PathBuf>,
+    /// `row10` (default), `group`, `none`, or a labelled file.
+    pub valid: Valid,
+    /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
+    pub max_tokens: usize,
+    /// One ASCII character between columns; default tab.
+    pub delimiter: char,
+    /// The first line holds column names; default false.
+    pub header: bool,
+    /// Column of the first sentence: a number from 1, or a name where there is a header.
+    pub text_a: Column,
+    /// Column of the second sentence.
+    pub text_b: Column,
+    /// Column of the label, 0 or 1.
+    pub label: Column,
+    /// What stands between the tokens of a sentence; default one space.
+    pub token_separator: String,
+    /// `number` (default) or `text`.
+    pub tokens: TokenKind,
+}
+
+/// `[vocab]`: which tokens get a row of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VocabConfig {
+    /// Rarer tokens become `[UNK]`; 1 or more, default 5.
+    pub min_count: u64,
+}
+
+/// `[checkpoint]`: the pretrained BERT.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// A Hugging Face folder, or `demo:` for the one inside the tool. Only `scratch` does without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `[align]`: which plaintext row each cipher token starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlignConfig {
+    /// `rank` (default), `random`, `scratch` or `file`.
+    pub method: AlignMethod,
+    /// `token<TAB>count` of a plaintext corpus; `rank` needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<PathBuf>,
+    /// A mapping in the form of `mapping.tsv`; `file` needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+}
+
+/// `[model]`: the size of a BERT from `scratch`. A missing number is the checkpoint's, or without a checkpoint
+/// that of a small BERT: 4 layers, 256 wide, heads of 64, 4 times as wide in between.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Transformer layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
+    /// Width of the hidden states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<usize>,
+    /// Attention heads; divides `hidden`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// Width of the feed-forward layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intermediate: Option<usize>,
+}
+
+/// `[objective]`: what is learnt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectiveConfig {
+    /// Share of tokens chosen for the MLM, between 0 and 1; default .15.
+    pub mask: f64,
+}
+
+/// `[train]`: how it is learnt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the rows; 1 or more, default 3.
+    pub epochs: usize,
+    /// Stops after so many steps and still writes everything; 0 (default) = no limit.
+    pub max_steps: usize,
+    /// Rows a step; default 64.
+    pub batch: usize,
+    /// Peak learning rate; default 3e-4, which suits small models (a BERT-base wants about 2e-5).
+    pub learning_rate: f64,
+    /// Steps of linear rise before the linear fall; default 200.
+    pub warmup_steps: usize,
+    /// Decoupled weight decay, not on biases and norms; default .01.
+    pub weight_decay: f64,
+    /// Dropout of hidden states and attention, 0 up to 1; default .1.
+    pub dropout: f64,
+    /// Largest norm of the whole gradient; default 1, 0 = off.
+    pub clip: f64,
+    /// Which rows join the MLM without their labels; default all three.
+    pub unlabelled: Vec<UnlabelledRows>,
+    /// `auto` (default) or `f32`.
+    pub precision: Precision,
+}
+
+/// `[predict]`: how rows are scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PredictConfig {
+    /// Mean score of (a, b) and (b, a); default true.
+    pub swap: bool,
+}
+
+/// `data.valid`: where the validation rows come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Valid {
+    /// Rows of the training files.
+    Split(ValidSplit),
+    /// A labelled file of its own.
+    File(PathBuf),
+}
+
+impl From<String> for Valid {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "row10" => Self::Split(ValidSplit::Row10),
+            "group" => Self::Split(ValidSplit::Group),
+            "none" => Self::Split(ValidSplit::None),
+            _ => Self::File(PathBuf::from(text)),
+        }
+    }
+}
+
+impl From<Valid> for String {
+    fn from(valid: Valid) -> Self {
+        match valid {
+            Valid::Split(ValidSplit::Row10) => "row10".to_owned(),
+            Valid::Split(ValidSplit::Group) => "group".to_owned(),
+            Valid::Split(ValidSplit::None) => "none".to_owned(),
+            // Only paths read from TOML text come here, and those are UTF-8.
+            Valid::File(path) => path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// A source of rows for `train.unlabelled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnlabelledRows {
+    /// The rows of `data.test`.
+    Test,
+    /// The validation rows.
+    Valid,
+    /// The files of `data.unlabelled`.
+    Extra,
+}
+
+/// `train.precision`: the number type of matrix products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// The fastest that is there: for now `f32`.
+    #[default]
+    Auto,
+    /// 32-bit floats everywhere.
+    F32,
+    /// Reserved; refused by [`Loaded::check`](super::Loaded::check).
+    Bf16,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let format = PairFormat::default();
+        Self {
+            train: Vec::new(),
+            test: None,
+            unlabelled: Vec::new(),
+            valid: Valid::Split(ValidSplit::Row10),
+            max_tokens: 32,
+            delimiter: format.delimiter,
+            header: format.header,
+            text_a: format.text_a,
+            text_b: format.text_b,
+            label: format.label,
+            token_separator: format.token_separator,
+            tokens: format.tokens,
+        }
+    }
+}
+
+impl Default for VocabConfig {
+    fn default() -> Self {
+        Self { min_count: 5 }
+    }
+}
+
+impl Default for AlignConfig {
+    fn default() -> Self {
+        Self {
+            method: AlignMethod::Rank,
+            counts: None,
+            file: None,
+        }
+    }
+}
+
+impl Default for ObjectiveConfig {
+    fn default() -> Self {
+        Self { mask: 0.15 }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: 0,
+            batch: 64,
+            learning_rate: 3e-4,
+            warmup_steps: 200,
+            weight_decay: 0.01,
+            dropout: 0.1,
+            clip: 1.0,
+            unlabelled: vec![
+                UnlabelledRows::Test,
+                UnlabelledRows::Valid,
+                UnlabelledRows::Extra,
+            ],
+            precision: Precision::Auto,
+        }
+    }
+}
+
+impl Default for PredictConfig {
+    fn default() -> Self {
+        Self { swap: true }
+    }
+}
+
+/// A list of paths, or one path.
+fn one_or_many<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<PathBuf>, D::Error> {
+    struct Paths;
+    impl<'de> serde::de::Visitor<'de> for Paths {
+        type Value = Vec<PathBuf>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a path or a list of paths")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, path: &str) -> std::result::Result<Self::Value, E> {
+            Ok(vec![PathBuf::from(path)])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            paths: A,
+        ) -> std::result::Result<Self::Value, A::Error> {
+            Vec::deserialize(serde::de::value::SeqAccessDeserializer::new(paths))
+        }
+    }
+    deserializer.deserialize_any(Paths)
+}
