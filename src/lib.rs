@@ -18,3 +18,4 @@ pub mod progress;
 pub mod random;
 pub mod train;
 pub mod vocab;
+pub mod workbench;

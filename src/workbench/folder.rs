@@ -1,0 +1,398 @@
+//! The run folder: who may write into it, and what becomes of it.
+//!
+//! A folder that is not there, or is empty, is taken. One that holds the same run (same config, same inputs)
+//! is the result where that is done and is begun anew where not. Any other is refused with the first
+//! difference. A run that fails before [`RunFolder::keep`] leaves no trace.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
+use crate::atomic;
+use crate::config::{Experiment, KEYS};
+use crate::error::{Error, Result};
+
+/// The resolved experiment.
+pub const CONFIG: &str = "config.toml";
+/// One line an epoch.
+pub const METRICS: &str = "metrics.jsonl";
+/// Everything that was said.
+pub const LOG: &str = "run.log";
+/// Which plaintext row each cipher token started from.
+pub const MAPPING: &str = "mapping.tsv";
+/// The best epoch, in the layout of Hugging Face.
+pub const MODEL: &str = "model";
+/// Scores of the validation rows.
+pub const VALID: &str = "valid.csv";
+/// Scores of the test rows.
+pub const SUBMISSION: &str = "submission.csv";
+/// The same, as competitions want it uploaded.
+pub const SUBMISSION_ZIP: &str = "submission.zip";
+/// Held while a run is at work.
+const LOCK: &str = ".lock";
+
+/// Everything a run may write besides its manifest; nothing else in a folder is ever removed.
+const OUTPUTS: [&str; 8] = [
+    CONFIG,
+    METRICS,
+    LOG,
+    MAPPING,
+    MODEL,
+    VALID,
+    SUBMISSION,
+    SUBMISSION_ZIP,
+];
+
+/// What was found at the place of the run.
+pub enum Opened {
+    /// The same run, done.
+    Done(Outcome),
+    /// A folder that is ours to fill.
+    Ready(Box<RunFolder>),
+}
+
+/// A folder that this process fills.
+pub struct RunFolder {
+    path: PathBuf,
+    manifest: Manifest,
+    kept: bool,
+    /// The lock ends when the file is closed.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Takes the folder at `path` for this run, with `config.toml` and a manifest that says `begun` in it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the folder is in use: by another run at work, by a run of other config or
+    /// inputs (the first difference is named), or by files that are no run. [`Error::Io`].
+    pub fn open(path: &Path, experiment: &Experiment, identity: Identity) -> Result<Opened> {
+        let found = Manifest::read(path)?;
+        match &found {
+            Some(found) => {
+                require_same(path, experiment, &identity, found)?;
+                if let (State::Done, Some(outcome)) = (found.state, &found.result) {
+                    return Ok(Opened::Done(outcome.clone()));
+                }
+            }
+            None => require_empty(path)?,
+        }
+        std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
+        let lock = lock(path)?;
+        let folder = Self {
+            path: path.to_owned(),
+            manifest: Manifest::begin(identity, experiment),
+            kept: false,
+            _lock: lock,
+        };
+        folder.remove_outputs()?; // of a run that was cut
+        atomic::write(&folder.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        folder.manifest.write(path)?;
+        Ok(Opened::Ready(Box::new(folder)))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the folder.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// From here on the folder stays, whatever happens.
+    pub fn keep(&mut self, wrapped_ids: usize) {
+        self.kept = true;
+        self.manifest.wrapped_ids = wrapped_ids;
+    }
+
+    /// Records every output and the outcome. The run is done when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(mut self, outcome: Outcome) -> Result<()> {
+        self.manifest.outputs = self.output_records()?;
+        self.manifest.state = State::Done;
+        self.manifest.result = Some(outcome);
+        self.manifest.write(&self.path)
+    }
+
+    fn output_records(&self) -> Result<Vec<FileRecord>> {
+        let mut records = Vec::new();
+        for name in OUTPUTS {
+            let path = self.join(name);
+            if path.is_dir() {
+                for inner in sorted_names(&path)? {
+                    let name = Path::new(name).join(inner);
+                    records.push(FileRecord::of("output", &self.path.join(&name), &name)?);
+                }
+            } else if path.exists() {
+                records.push(FileRecord::of("output", &path, Path::new(name))?);
+            }
+        }
+        Ok(records)
+    }
+
+    fn remove_outputs(&self) -> Result<()> {
+        for name in OUTPUTS {
+            let path = self.join(name);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else if path.exists() {
+                std::fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        // Nothing can be done about a file that cannot be removed, and the run's own error matters more.
+        let _ = std::fs::remove_file(self.join(LOCK));
+        if !self.kept {
+            let _ = self.remove_outputs();
+            let _ = std::fs::remove_file(self.join(FILE));
+            let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it
+        }
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("another run is at work in {}", folder.display());
+            Err(Error::refused(message)
+                .with_hint("wait for it, or choose another folder with --out"))
+        }
+        // A file system without locks must not stop a run.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+fn require_empty(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let names = sorted_names(path)?;
+    if names.iter().all(|name| name == LOCK) {
+        return Ok(());
+    }
+    let message = format!("{} is not empty and is no run of cipherpet", path.display());
+    Err(Error::refused(message).with_hint("choose another folder with --out"))
+}
+
+/// Names in a folder, sorted.
+fn sorted_names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    let mut names: Vec<_> = names
+        .collect::<std::io::Result<_>>()
+        .map_err(Error::io("read", folder))?;
+    names.sort();
+    Ok(names)
+}
+
+/// Refuses where the folder holds a run of another config or of other inputs.
+fn require_same(
+    path: &Path,
+    experiment: &Experiment,
+    identity: &Identity,
+    found: &Manifest,
+) -> Result<()> {
+    let difference = if identity.config_sha256 != found.identity.config_sha256 {
+        config_difference(path, experiment)?
+    } else {
+        let mut pairs = identity.inputs.iter().zip(&found.identity.inputs);
+        match pairs.find(|(ours, theirs)| ours != theirs) {
+            Some((ours, theirs)) if ours.path == theirs.path => {
+                Some(format!("{} has changed since", ours.path.display()))
+            }
+            Some((ours, _)) => Some(format!("{} was not there then", ours.path.display())),
+            None if identity.inputs.len() != found.identity.inputs.len() => {
+                Some("it read another number of files".to_owned())
+            }
+            None => return Ok(()),
+        }
+    };
+    let difference = difference.unwrap_or_else(|| "its config differs".to_owned());
+    let message = format!("{} holds another run: {difference}", path.display());
+    Err(Error::refused(message).with_hint("choose another folder with --out, or remove this one"))
+}
+
+/// The first key in which the config of the folder differs: ``seed` is 1 there, 2 here`.
+fn config_difference(path: &Path, experiment: &Experiment) -> Result<Option<String>> {
+    let file = path.join(CONFIG);
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return Ok(None);
+    };
+    let Ok(there) = text.parse::<toml::Table>() else {
+        return Ok(None);
+    };
+    let Ok(here) = experiment.to_toml()?.parse::<toml::Table>() else {
+        return Ok(None);
+    };
+    let show = |value: Option<&toml::Value>| match value {
+        Some(value) => value.to_string(),
+        None => "not set".to_owned(),
+    };
+    let differing = KEYS
+        .iter()
+        .find(|key| value_of(&there, key) != value_of(&here, key));
+    Ok(differing.map(|key| {
+        format!(
+            "`{key}` is {} there, {} here",
+            show(value_of(&there, key)),
+            show(value_of(&here, key))
+        )
+    }))
+}
+
+fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    match key.split_once('.') {
+        Some((section, name)) => table.get(section)?.get(name),
+        None => table.get(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(experiment: &Experiment, input_sha256: &str) -> Identity {
+        Identity {
+            config_sha256: experiment.sha256().expect("UTF-8 paths"),
+            inputs: vec![FileRecord {
+                key: "data.train".to_owned(),
+                path: "/d/train.tsv".into(),
+                bytes: 1,
+                sha256: input_sha256.to_owned(),
+            }],
+        }
+    }
+
+    fn outcome() -> Outcome {
+        Outcome {
+            valid_auc: Some(0.75),
+            best_epoch: 1,
+            epochs: 1,
+            steps: 3,
+            seconds: 0.5,
+            tokens_per_second: 100.0,
+            peak_rss_bytes: None,
+            submission: false,
+        }
+    }
+
+    fn open(path: &Path, experiment: &Experiment, input: &str) -> Result<Opened> {
+        RunFolder::open(path, experiment, identity(experiment, input))
+    }
+
+    fn ready(opened: Result<Opened>) -> Box<RunFolder> {
+        match opened.expect("a free folder") {
+            Opened::Ready(folder) => folder,
+            Opened::Done(_) => panic!("nothing is done yet"),
+        }
+    }
+
+    fn refusal(opened: Result<Opened>, folder: &Path) -> String {
+        let Err(error) = opened else {
+            panic!("the folder is in use")
+        };
+        error
+            .to_string()
+            .replace(&folder.display().to_string(), "RUN")
+    }
+
+    #[test]
+    fn a_run_that_fails_early_leaves_no_trace() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let folder = ready(open(&path, &Experiment::default(), "a"));
+        assert!(path.join(CONFIG).exists());
+        drop(folder);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_same_run_is_begun_anew_until_it_is_done() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let experiment = Experiment::default();
+        let mut folder = ready(open(&path, &experiment, "a"));
+        folder.keep(0);
+        std::fs::write(folder.join(METRICS), "{}\n").expect("a small file");
+        std::fs::write(path.join("notes.txt"), "mine").expect("a small file");
+        drop(folder); // cut here
+
+        let mut folder = ready(open(&path, &experiment, "a"));
+        assert!(!path.join(METRICS).exists());
+        assert!(path.join("notes.txt").exists());
+        folder.keep(2);
+        folder.finish(outcome()).expect("room for a manifest");
+        match open(&path, &experiment, "a").expect("our own run") {
+            Opened::Done(found) => assert_eq!(found, outcome()),
+            Opened::Ready(_) => panic!("it was done"),
+        }
+        let manifest = Manifest::read(&path).expect("readable").expect("there");
+        assert_eq!((manifest.state, manifest.wrapped_ids), (State::Done, 2));
+        assert_eq!(manifest.outputs[0].path, Path::new(CONFIG));
+    }
+
+    #[test]
+    fn another_run_is_refused_with_the_first_difference() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let experiment = Experiment::default();
+        ready(open(&path, &experiment, "a")).keep(0);
+        assert_eq!(
+            refusal(open(&path, &experiment, "b"), &path),
+            "RUN holds another run: /d/train.tsv has changed since"
+        );
+        let mut other = experiment.clone();
+        other.train.epochs = 4;
+        other.predict.swap = false;
+        assert_eq!(
+            refusal(open(&path, &other, "a"), &path),
+            "RUN holds another run: `train.epochs` is 3 there, 4 here"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_is_refused_and_untouched() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        std::fs::write(parent.path().join("thesis.tex"), "years of work").expect("a small file");
+        assert_eq!(
+            refusal(
+                open(parent.path(), &Experiment::default(), "a"),
+                parent.path()
+            ),
+            "RUN is not empty and is no run of cipherpet"
+        );
+        assert_eq!(
+            sorted_names(parent.path()).expect("readable"),
+            ["thesis.tex"]
+        );
+    }
+
+    #[test]
+    fn two_runs_at_once_in_one_folder_are_refused() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let experiment = Experiment::default();
+        let first = ready(open(&path, &experiment, "a"));
+        assert_eq!(
+            refusal(open(&path, &experiment, "a"), &path),
+            "another run is at work in RUN"
+        );
+        drop(first);
+        drop(ready(open(&path, &experiment, "a")));
+    }
+}

@@ -1,0 +1,360 @@
+//! The first minute with a new competition.
+//!
+//! In: pair files. Out: an [`Inspection`]: what is in them, which validation split resembles the test file, what a
+//! run would cost; as text for people and as JSON. Files with labels are for training, the first without is
+//! the test file, further ones join the MLM.
+
+use std::fmt::{self, Display, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::disk::megabytes;
+use super::estimate::{Estimate, Work, estimate};
+use super::{Stop, starter};
+use crate::checkpoint::BertConfig;
+use crate::config::Experiment;
+use crate::data::reserved::FIRST_CIPHER;
+use crate::data::survey::{FileSurvey, Role, SplitSurvey, survey};
+use crate::data::{Dictionary, Labels, PairFile, Survey, ValidSplit, read_pairs};
+use crate::error::Result;
+use crate::progress::Progress;
+
+/// All that [`inspect`] found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// What is in the files.
+    pub survey: Survey,
+    /// What a run of the default settings costs, for a small BERT and for a BERT-base.
+    pub estimates: Vec<Estimate>,
+    /// The experiment file that was written.
+    pub starter: Option<PathBuf>,
+}
+
+/// Looks at the files of a competition. `experiment` says how they are read and how a run would be done;
+/// `starter` is where to write a first experiment file.
+///
+/// # Errors
+/// Those of the reader and of [`starter::write`]; an interruption.
+pub fn inspect(
+    files: &[PathBuf],
+    experiment: &Experiment,
+    starter: Option<&Path>,
+    (progress, stop): (&Progress, &Stop),
+) -> Result<Inspection> {
+    let mut dictionary = Dictionary::new(experiment.data.tokens);
+    let format = experiment.format();
+    let task = progress.task("read", files.len() as u64, "files");
+    let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
+    for path in files {
+        let file = read_pairs(path, &format, Labels::Optional, &mut dictionary)?;
+        let group = if file.has_labels {
+            &mut train
+        } else {
+            &mut unlabelled
+        };
+        group.push(file);
+        task.advance(1);
+        stop.check()?;
+    }
+    drop(task);
+    let rest = unlabelled.split_off(unlabelled.len().min(1));
+    let mut inspection = examine(&train, &unlabelled, &rest, experiment);
+    if let Some(file) = starter {
+        starter::write(&inspection, &format, file)?;
+        inspection.starter = Some(file.to_owned());
+    }
+    Ok(inspection)
+}
+
+fn examine(
+    train: &[PairFile],
+    test: &[PairFile],
+    unlabelled: &[PairFile],
+    experiment: &Experiment,
+) -> Inspection {
+    let survey = survey(train, test, unlabelled);
+    let min_count = experiment.vocab.min_count;
+    let band = survey
+        .vocabulary
+        .iter()
+        .rfind(|band| band.min_count <= min_count);
+    let tokens = band.map_or(0, |band| band.types) + FIRST_CIPHER as usize;
+    let small = experiment.scratch_size(None, tokens);
+    let base = BertConfig {
+        num_hidden_layers: 12,
+        hidden_size: 768,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        ..small.clone()
+    };
+    let work = work(&survey, experiment);
+    let threads = rayon::current_num_threads();
+    Inspection {
+        estimates: vec![
+            estimate(&small, work, threads),
+            estimate(&base, work, threads),
+        ],
+        survey,
+        starter: None,
+    }
+}
+
+/// The default run on these files: all rows train, a tenth validates each epoch, the test file is scored once.
+fn work(survey: &Survey, experiment: &Experiment) -> Work {
+    let max_tokens = experiment.data.max_tokens as f64;
+    let tokens =
+        |file: &FileSurvey| file.rows as f64 * (file.pair_tokens.mean.min(max_tokens) + 3.0);
+    let of_role = |role: Role| survey.files.iter().filter(move |file| file.role == role);
+    let all: f64 = survey.files.iter().map(tokens).sum();
+    let valid = of_role(Role::Train).map(tokens).sum::<f64>() / 10.0;
+    let test: f64 = of_role(Role::Test).map(tokens).sum();
+    let epochs = experiment.train.epochs as f64;
+    let orders = if experiment.predict.swap { 2.0 } else { 1.0 };
+    Work {
+        training_tokens: all * epochs,
+        scoring_tokens: (valid * epochs + test) * orders,
+        scores: of_role(Role::Test).map(|file| file.rows).sum(),
+    }
+}
+
+impl Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let survey = &self.survey;
+        for file in &survey.files {
+            write_file(f, file)?;
+        }
+        writeln!(f, "vocabulary: ids up to {}", survey.max_id)?;
+        for band in &survey.vocabulary {
+            writeln!(
+                f,
+                "  count >= {:<4} {:>7} tokens, {:>10} occurrences",
+                band.min_count, band.types, band.tokens
+            )?;
+        }
+        self.write_sharing(f)?;
+        self.write_estimates(f)?;
+        if let Some(starter) = &self.starter {
+            writeln!(f, "starter: {}", starter.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Inspection {
+    fn write_sharing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let survey = &self.survey;
+        let train_rows: usize = survey
+            .files
+            .iter()
+            .filter(|file| file.role == Role::Train)
+            .map(|file| file.rows)
+            .sum();
+        if train_rows > 0 {
+            writeln!(f, "shared sentences")?;
+            writeln!(
+                f,
+                "  within train: {} of the rows; {} components, the largest has {} rows ({})",
+                percent(survey.shared_within_train),
+                survey.components,
+                survey.largest_component,
+                percent(survey.largest_component as f64 / train_rows as f64)
+            )?;
+        }
+        if let Some(share) = survey.test_shared_with_train {
+            writeln!(f, "  test with train: {} of the rows", percent(share))?;
+        }
+        for split in survey.splits.iter().filter(|split| split.rows > 0) {
+            write_split(f, split)?;
+        }
+        if let Some(split) = survey.resembles_test {
+            writeln!(
+                f,
+                "  data.valid = \"{}\" resembles the test file",
+                split_name(split)
+            )?;
+        }
+        match survey.jaccard_auc {
+            Some(auc) => writeln!(f, "token overlap alone reaches AUC {auc:.3}"),
+            None => Ok(()),
+        }
+    }
+
+    fn write_estimates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = self.estimates.first().map_or(1, |first| first.threads);
+        writeln!(
+            f,
+            "a run of the default settings on {threads} threads, roughly"
+        )?;
+        for estimate in &self.estimates {
+            writeln!(
+                f,
+                "  {} layers, {} wide: {}, {} of disk",
+                estimate.layers,
+                estimate.hidden,
+                duration(estimate.seconds),
+                megabytes(estimate.disk_bytes)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_file(f: &mut fmt::Formatter<'_>, file: &FileSurvey) -> fmt::Result {
+    let role = match file.role {
+        Role::Train => "train",
+        Role::Test => "test",
+        Role::Unlabelled => "unlabelled",
+    };
+    let labels = match file.positive_share {
+        Some(share) => format!("{} positive", percent(share)),
+        None => "no labels".to_owned(),
+    };
+    writeln!(
+        f,
+        "{} ({role}): {} rows, {labels}",
+        file.path.display(),
+        file.rows
+    )?;
+    for (what, lengths) in [
+        ("sentence", &file.sentence_tokens),
+        ("pair", &file.pair_tokens),
+    ] {
+        writeln!(
+            f,
+            "  tokens a {what}: mean {:.1}, median {}, 95 % within {}, longest {}",
+            lengths.mean, lengths.median, lengths.percentile_95, lengths.max
+        )?;
+    }
+    writeln!(
+        f,
+        "  {} distinct sentences, {} repeated rows, {} repeated with sentences exchanged",
+        file.distinct_sentences, file.duplicate_rows, file.swapped_rows
+    )?;
+    if let (Some(unseen), Some(shared)) = (file.unseen_tokens, file.shared_with_train) {
+        writeln!(
+            f,
+            "  {} of its tokens are not in train, {} of its rows share a sentence with train",
+            percent(unseen),
+            percent(shared)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_split(f: &mut fmt::Formatter<'_>, split: &SplitSurvey) -> fmt::Result {
+    let mut line = format!(
+        "  valid = \"{}\": {} rows, {} share a sentence with the rest",
+        split_name(split.split),
+        split.rows,
+        percent(split.shared_with_train)
+    );
+    if let Some(share) = split.positive_share {
+        write!(line, ", {} positive", percent(share))?;
+    }
+    writeln!(f, "{line}")
+}
+
+fn split_name(split: ValidSplit) -> &'static str {
+    match split {
+        ValidSplit::Row10 => "row10",
+        ValidSplit::Group => "group",
+        ValidSplit::None => "none",
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// `45 s`, `12 min`, `3.5 h`
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..60.0 => format!("{:.0} s", seconds.max(1.0)),
+        60.0..3600.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    }
+
+    #[test]
+    fn files_get_their_roles_by_labels_and_order_and_the_starter_loads() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let files = [
+            write(folder.path(), "a.tsv", "1\t2\n"),
+            write(folder.path(), "b.tsv", "1\t2\t1\n3\t4\t0\n"),
+            write(folder.path(), "c.tsv", "1\t3\n"),
+        ];
+        let starter = folder.path().join("experiment.toml");
+        let context = (&Progress::silent(), &Stop::default());
+        let experiment = Experiment::default();
+        let inspection = inspect(&files, &experiment, Some(&starter), context).expect("good files");
+        let roles: Vec<_> = inspection.survey.files.iter().map(|f| f.role).collect();
+        assert_eq!(roles, [Role::Train, Role::Test, Role::Unlabelled]);
+
+        let written = load(Some(&starter), &[])
+            .expect("our own starter")
+            .experiment;
+        assert_eq!(written.data.train, [files[1].clone()]);
+        assert_eq!(written.data.test, Some(files[0].clone()));
+        assert_eq!(written.data.unlabelled, [files[2].clone()]);
+        let text = std::fs::read_to_string(&starter).expect("the starter");
+        assert!(text.contains("train = [\"b.tsv\"]"), "{text}");
+
+        let again = inspect(&files, &experiment, Some(&starter), context);
+        let message = again.expect_err("it is there already").to_string();
+        assert!(message.ends_with("experiment.toml is there already"));
+    }
+
+    #[test]
+    fn a_starter_keeps_the_reading_keys_that_were_needed() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let files = [write(
+            folder.path(),
+            "a.csv",
+            "id,q1,q2,y\n0,1|2,3,1\n1,4,5,0\n",
+        )];
+        let keys = [
+            "data.delimiter=\",\"",
+            "data.header=true",
+            "data.text_a=q1",
+            "data.text_b=q2",
+            "data.label=y",
+            "data.token_separator=|",
+        ];
+        let keys = keys.map(str::to_owned);
+        let experiment = load(None, &keys).expect("known keys").experiment;
+        let starter = folder.path().join("experiment.toml");
+        let context = (&Progress::silent(), &Stop::default());
+        inspect(&files, &experiment, Some(&starter), context).expect("a good file");
+        let written = load(Some(&starter), &[])
+            .expect("our own starter")
+            .experiment;
+        assert_eq!(written.format(), experiment.format());
+    }
+
+    #[test]
+    fn a_starter_needs_labels() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let files = [write(folder.path(), "a.tsv", "1\t2\n")];
+        let starter = folder.path().join("experiment.toml");
+        let context = (&Progress::silent(), &Stop::default());
+        let error = inspect(&files, &Experiment::default(), Some(&starter), context)
+            .expect_err("nothing to train on");
+        assert_eq!(
+            error.to_string(),
+            "no file has labels, so there is nothing to train on"
+        );
+        assert!(!starter.exists());
+    }
+}

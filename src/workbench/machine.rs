@@ -1,0 +1,41 @@
+//! What the manifest says of the machine. Never part of a result.
+
+/// The processor's name, `unknown` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn cpu() -> String {
+    use procfs::Current;
+    let info = procfs::CpuInfo::current().ok();
+    let name = info.as_ref().and_then(|info| info.model_name(0));
+    name.unwrap_or("unknown").to_owned()
+}
+
+/// The processor's name, `unknown` where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn cpu() -> String {
+    "unknown".to_owned()
+}
+
+/// Most memory this process has held so far, in bytes.
+#[cfg(target_os = "linux")]
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = procfs::process::Process::myself().ok()?.status().ok()?;
+    status.vmhwm.map(|kibibytes| kibibytes * 1024)
+}
+
+/// Most memory this process has held so far, in bytes.
+#[cfg(not(target_os = "linux"))]
+pub fn peak_rss_bytes() -> Option<u64> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peak_memory_sees_what_was_held() {
+        let held = vec![1_u8; 64 << 20];
+        assert!(held.iter().all(|&byte| byte == 1));
+        assert!(peak_rss_bytes().expect("procfs") >= 64 << 20);
+    }
+}

@@ -1,0 +1,203 @@
+//! `manifest.json`: what went into a run, what came out, on what machine.
+//!
+//! A run is known by its [`Identity`] alone: the hash of its resolved config and the hashes of its inputs.
+//! Everything else (times, threads, processor) is only told.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{count, machine};
+use crate::atomic;
+use crate::config::Experiment;
+use crate::data::source;
+use crate::error::{Error, Place, Result};
+
+/// Name of the manifest in a run folder.
+pub const FILE: &str = "manifest.json";
+
+/// What makes two runs the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// SHA-256 of `config.toml`.
+    pub config_sha256: String,
+    /// Every file the run reads.
+    pub inputs: Vec<FileRecord>,
+}
+
+/// A file as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// For inputs the config key that names it, for outputs `output`.
+    pub key: String,
+    /// Inputs: absolute or `demo:`. Outputs: inside the run folder.
+    pub path: PathBuf,
+    /// Size.
+    pub bytes: u64,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It has not ended, or was cut.
+    Begun,
+    /// Everything is written.
+    Done,
+}
+
+/// The figures of a run that is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Area under the ROC curve of the validation rows at the best epoch; none without validation rows.
+    pub valid_auc: Option<f64>,
+    /// Counted from 1.
+    pub best_epoch: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Wall time of the whole run.
+    pub seconds: f64,
+    /// Training only, the first 10 steps not timed; there is no padding to count.
+    pub tokens_per_second: f64,
+    /// Most memory held; none where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// The run has a submission.
+    pub submission: bool,
+}
+
+/// The whole manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `cipherpet` and its version.
+    pub tool: String,
+    /// How far the run has come.
+    pub state: State,
+    /// What makes it this run.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Root of all random streams.
+    pub seed: u64,
+    /// Threads it ran on; they change no byte of a result.
+    pub threads: usize,
+    /// The kernels in use: results are the same bytes on one path only.
+    pub kernel_path: String,
+    /// The processor's name.
+    pub cpu: String,
+    /// Corpora that the counts were made from, as `cipherpet count` recorded them; null where unknown.
+    pub corpora: serde_json::Value,
+    /// Cipher ids beyond the last counted plaintext token, which share a plaintext row with others.
+    pub wrapped_ids: usize,
+    /// Every file the run has written, except this one.
+    pub outputs: Vec<FileRecord>,
+    /// Present once the run is done.
+    pub result: Option<Outcome>,
+}
+
+impl Identity {
+    /// Hashes a resolved config and every file it names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file cannot be read.
+    pub fn of(experiment: &Experiment) -> Result<Self> {
+        let inputs = experiment.inputs();
+        let inputs = inputs
+            .iter()
+            .map(|(key, path)| FileRecord::of(key, path, path));
+        Ok(Self {
+            config_sha256: experiment.sha256()?,
+            inputs: inputs.collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl FileRecord {
+    /// Hashes the file at `at` and records it under `name`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read.
+    pub fn of(key: &str, at: &Path, name: &Path) -> Result<Self> {
+        let (bytes, digest) = if source::is_embedded(at) {
+            let content = source::read(at)?;
+            (content.len() as u64, Sha256::digest(&content))
+        } else {
+            hash_file(at)?
+        };
+        Ok(Self {
+            key: key.to_owned(),
+            path: name.to_owned(),
+            bytes,
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+}
+
+/// Size and digest of a file on disk, without holding it in memory.
+fn hash_file(path: &Path) -> Result<(u64, sha2::digest::Output<Sha256>)> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let n = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        if n == 0 {
+            return Ok((bytes, hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+impl Manifest {
+    /// The manifest of a run that begins now.
+    pub fn begin(identity: Identity, experiment: &Experiment) -> Self {
+        let counts = experiment.align.counts.as_deref();
+        Self {
+            tool: concat!("cipherpet ", env!("CARGO_PKG_VERSION")).to_owned(),
+            state: State::Begun,
+            identity,
+            seed: experiment.seed,
+            threads: rayon::current_num_threads(),
+            kernel_path: crate::kernels::path().to_owned(),
+            cpu: machine::cpu(),
+            corpora: counts.map_or(serde_json::Value::Null, count::recorded_corpora),
+            wrapped_ids: 0,
+            outputs: Vec::new(),
+            result: None,
+        }
+    }
+
+    /// Reads the manifest of a run folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Input`] where it is no manifest.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(Error::io("read", &path))?,
+        };
+        let manifest = serde_json::from_slice(&text).map_err(|error| {
+            let place = Place::line(&path, error.line() as u64);
+            Error::input(place, "the manifest of a run", error)
+        })?;
+        Ok(Some(manifest))
+    }
+
+    /// Writes the manifest into a run folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::Unexpected(format!("manifest as JSON: {error}")))?;
+        text.push('\n');
+        atomic::write(&folder.join(FILE), text.as_bytes())
+    }
+}

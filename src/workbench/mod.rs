@@ -1,0 +1,29 @@
+//! Whole jobs: what a command does, from files to files.
+//!
+//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]); [`predict`] scores more
+//! pairs with what a run has left; [`submission`] writes and checks submissions; [`count`] makes token
+//! counts; [`inspect`] looks at a new competition. Does not parse arguments and prints nothing: `cli` does.
+//!
+//! How to add a command: 1. its work as a file here, taking plain values, [`Progress`] and [`Stop`] and
+//! returning a serialisable report; 2. a file of the same name in `cli/` with its arguments, an example
+//! and a function that prints the report; 3. a variant in `cli/mod.rs`; 4. its snapshots in `tests/it`.
+//!
+//! [`Progress`]: crate::progress::Progress
+
+pub mod count;
+pub mod disk;
+pub mod estimate;
+pub mod folder;
+pub mod inspect;
+pub mod machine;
+pub mod manifest;
+pub mod predict;
+pub mod rows;
+pub mod run;
+pub mod start;
+pub mod starter;
+pub mod stop;
+pub mod submission;
+mod watch;
+
+pub use stop::Stop;

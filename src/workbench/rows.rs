@@ -1,0 +1,274 @@
+//! From pair files to rows of the run's vocabulary: read, truncate, count, split, encode.
+
+use std::path::Path;
+
+use crate::config::{Experiment, UnlabelledRows, Valid};
+use crate::data::truncate::truncate;
+use crate::data::{Dictionary, EncodedPair, Labels, Pair, ValidSplit, read_pairs, split};
+use crate::error::{Error, Place, Result};
+use crate::progress::Progress;
+use crate::vocab::CipherVocab;
+
+/// All rows of a run.
+pub struct Rows {
+    /// Names of the cipher ids.
+    pub dictionary: Dictionary,
+    /// The rows of the model's embedding.
+    pub vocab: CipherVocab,
+    /// Labelled rows, then those that only join the MLM.
+    pub train: Vec<EncodedPair>,
+    /// How many of `train` have a label.
+    pub labelled: usize,
+    /// Labelled rows that are not trained on.
+    pub valid: Vec<EncodedPair>,
+    /// Number of each validation row, from 0: over all training files, or in the validation file.
+    pub valid_numbers: Vec<usize>,
+    /// Rows to score, in file order; empty where there is no test file.
+    pub test: Vec<EncodedPair>,
+}
+
+/// Rows as they were read, truncated.
+struct RawRows {
+    train: Vec<Pair>,
+    valid: Vec<Pair>,
+    valid_numbers: Vec<usize>,
+    test: Vec<Pair>,
+    extra: Vec<Pair>,
+}
+
+impl Rows {
+    /// Reads every file of `[data]` and builds the vocabulary from all rows that take part.
+    ///
+    /// # Errors
+    /// Those of [`read_pairs`]; [`Error::Input`] where nothing is left to train on or no token is frequent
+    /// enough.
+    pub fn read(experiment: &Experiment, progress: &Progress) -> Result<Self> {
+        let mut dictionary = Dictionary::new(experiment.data.tokens);
+        let raw = RawRows::read(experiment, &mut dictionary, progress)?;
+        let vocab = raw.count(experiment, progress)?;
+        let encode = |pairs: &[Pair]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
+        let mut train: Vec<EncodedPair> = encode(&raw.train);
+        let labelled = train.len();
+        let (valid, test): (Vec<EncodedPair>, Vec<EncodedPair>) =
+            (encode(&raw.valid), encode(&raw.test));
+        let extra: Vec<EncodedPair> = encode(&raw.extra);
+        for (source, rows) in [
+            (UnlabelledRows::Valid, &valid),
+            (UnlabelledRows::Test, &test),
+            (UnlabelledRows::Extra, &extra),
+        ] {
+            if experiment.learns_from(source) {
+                train.extend(rows.iter().cloned().map(without_label));
+            }
+        }
+        progress.say(&format!(
+            "rows: {labelled} labelled and {} unlabelled to train, {} to validate, {} to score",
+            train.len() - labelled,
+            valid.len(),
+            test.len()
+        ));
+        Ok(Self {
+            dictionary,
+            vocab,
+            train,
+            labelled,
+            valid,
+            valid_numbers: raw.valid_numbers,
+            test,
+        })
+    }
+}
+
+/// Nearly all rows hang together: no group of components holds about a tenth of them.
+fn no_group_split() -> Error {
+    let found = "shared sentences that tie nearly all rows together";
+    let place = Place::file("data.valid");
+    Error::input(place, "components of shared sentences to hold out", found)
+        .with_hint("use data.valid = \"row10\", or a validation file of your own")
+}
+
+impl RawRows {
+    fn read(
+        experiment: &Experiment,
+        dictionary: &mut Dictionary,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let data = &experiment.data;
+        let mut read =
+            |path: &Path, labels| read_truncated(experiment, path, labels, dictionary, progress);
+        let mut train = Vec::new();
+        for path in &data.train {
+            train.extend(read(path, Labels::Required)?);
+        }
+        let (valid, valid_numbers) = match &data.valid {
+            Valid::File(path) => {
+                let valid = read(path, Labels::Required)?;
+                let numbers = (0..valid.len()).collect();
+                (valid, numbers)
+            }
+            Valid::Split(split) => {
+                let numbers = split::valid_rows(&train, *split);
+                if numbers.is_empty() && *split == ValidSplit::Group {
+                    return Err(no_group_split());
+                }
+                (take_rows(&mut train, &numbers), numbers)
+            }
+        };
+        if train.is_empty() {
+            let place = Place::file("data.valid");
+            return Err(Error::input(
+                place,
+                "a split that leaves rows to train on",
+                "none left",
+            ));
+        }
+        let test = match &data.test {
+            Some(path) => read(path, Labels::Ignored)?,
+            None => Vec::new(),
+        };
+        let mut extra = Vec::new();
+        for path in &data.unlabelled {
+            extra.extend(read(path, Labels::Ignored)?);
+        }
+        Ok(Self {
+            train,
+            valid,
+            valid_numbers,
+            test,
+            extra,
+        })
+    }
+
+    fn count(&self, experiment: &Experiment, progress: &Progress) -> Result<CipherVocab> {
+        let min_count = experiment.vocab.min_count;
+        // Rows that no step will see must not earn their tokens a row of the embedding.
+        let extra: &[Pair] = if experiment.learns_from(UnlabelledRows::Extra) {
+            &self.extra
+        } else {
+            &[]
+        };
+        let groups = [&self.train, &self.valid, &self.test];
+        let pairs = groups.into_iter().flatten().chain(extra);
+        let vocab = CipherVocab::count(pairs, min_count);
+        if vocab.kept.is_empty() {
+            let place = Place::file("vocab.min_count");
+            let expected = format!("a token that stands in the rows {min_count} times or more");
+            return Err(Error::input(place, expected, "none").with_hint("lower vocab.min_count"));
+        }
+        progress.say(&format!(
+            "vocabulary: {} tokens with min_count {min_count}; {} rarer ones ({} occurrences) are [UNK]",
+            vocab.kept.len(),
+            vocab.rare_types,
+            vocab.rare_tokens
+        ));
+        Ok(vocab)
+    }
+}
+
+/// Reads one file and truncates its rows. Says once where labels are there and not wanted.
+///
+/// # Errors
+/// Those of [`read_pairs`].
+pub fn read_truncated(
+    experiment: &Experiment,
+    path: &Path,
+    labels: Labels,
+    dictionary: &mut Dictionary,
+    progress: &Progress,
+) -> Result<Vec<Pair>> {
+    let mut file = read_pairs(path, &experiment.format(), labels, dictionary)?;
+    if file.has_labels && labels == Labels::Ignored {
+        progress.say(&format!(
+            "{}: has labels, which are ignored",
+            path.display()
+        ));
+    }
+    for pair in &mut file.pairs {
+        truncate(pair, experiment.data.max_tokens);
+    }
+    Ok(file.pairs)
+}
+
+/// Moves the rows at `numbers` (sorted) out of `rows`.
+fn take_rows(rows: &mut Vec<Pair>, numbers: &[usize]) -> Vec<Pair> {
+    let mut taken = Vec::with_capacity(numbers.len());
+    let mut kept = Vec::with_capacity(rows.len() - numbers.len());
+    for (number, row) in std::mem::take(rows).into_iter().enumerate() {
+        if numbers.binary_search(&number).is_ok() {
+            taken.push(row);
+        } else {
+            kept.push(row);
+        }
+    }
+    *rows = kept;
+    taken
+}
+
+fn without_label(pair: EncodedPair) -> EncodedPair {
+    EncodedPair {
+        label: None,
+        ..pair
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 20 rows `i <TAB> i+1 <TAB> i%2`, a labelled test file and an extra file.
+    fn experiment(folder: &Path) -> Experiment {
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("a small file");
+            path
+        };
+        let train = (0..20)
+            .map(|i| format!("{i}\t{}\t{}\n", i + 1, i % 2))
+            .collect();
+        let mut experiment = Experiment::default();
+        experiment.data.train = vec![write("train.tsv", train)];
+        experiment.data.test = Some(write("test.tsv", "1\t2\t1\n3\t4\t0\n".to_owned()));
+        experiment.data.unlabelled = vec![write("extra.tsv", "77\t77\n".to_owned())];
+        experiment.vocab.min_count = 1;
+        experiment
+    }
+
+    #[test]
+    fn validation_and_test_rows_join_training_without_labels_and_only_there() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let rows = Rows::read(&experiment(folder.path()), &Progress::silent()).expect("good files");
+        assert_eq!(rows.valid_numbers, [0, 10]);
+        assert_eq!(rows.labelled, 18);
+        assert_eq!(rows.train.len(), 18 + 2 + 2 + 1);
+        assert!(rows.train[..18].iter().all(|row| row.label.is_some()));
+        assert!(rows.train[18..].iter().all(|row| row.label.is_none()));
+        assert!(rows.valid.iter().all(|row| row.label == Some(false)));
+        assert!(rows.test.iter().all(|row| row.label.is_none()));
+        assert_eq!(rows.train[18].a, rows.valid[0].a);
+    }
+
+    #[test]
+    fn rows_that_take_no_part_do_not_shape_the_vocabulary() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let mut experiment = experiment(folder.path());
+        let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+        experiment.train.unlabelled = vec![];
+        let few = Rows::read(&experiment, &Progress::silent()).expect("good files");
+        assert_eq!(few.train.len(), 18);
+        assert_eq!(all.vocab.kept.len(), few.vocab.kept.len() + 1); // 77
+    }
+
+    #[test]
+    fn a_vocabulary_without_tokens_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let mut experiment = experiment(folder.path());
+        experiment.vocab.min_count = 1000;
+        let error = Rows::read(&experiment, &Progress::silent())
+            .err()
+            .expect("no token is that frequent");
+        assert_eq!(
+            error.to_string(),
+            "vocab.min_count: expected a token that stands in the rows 1000 times or more, found none"
+        );
+    }
+}

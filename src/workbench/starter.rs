@@ -1,0 +1,102 @@
+//! A first experiment file for the files that were inspected.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::inspect::Inspection;
+use crate::atomic;
+use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
+use crate::data::survey::Role;
+use crate::data::{PairFormat, ValidSplit};
+use crate::error::{Error, Result};
+
+/// Writes the starter to `file`, with paths relative to its folder where they lie in it.
+///
+/// # Errors
+/// [`Error::Refused`] where the file is there already or nothing is labelled; [`Error::Io`].
+pub fn write(inspection: &Inspection, format: &PairFormat, file: &Path) -> Result<()> {
+    if file.exists() {
+        let error = Error::refused(format!("{} is there already", file.display()));
+        return Err(error.with_hint("choose another name for --starter"));
+    }
+    let here = std::env::current_dir().map_err(Error::io("find", Path::new(".")))?;
+    let folder = here.join(file.parent().unwrap_or(Path::new("")));
+    atomic::write(file, text(inspection, format, &folder)?.as_bytes())
+}
+
+fn text(inspection: &Inspection, format: &PairFormat, folder: &Path) -> Result<String> {
+    let survey = &inspection.survey;
+    let paths = |role: Role| -> Vec<String> {
+        let files = survey.files.iter().filter(|file| file.role == role);
+        files.map(|file| quoted_path(&file.path, folder)).collect()
+    };
+    let train = paths(Role::Train);
+    if train.is_empty() {
+        let error = Error::refused("no file has labels, so there is nothing to train on");
+        return Err(error.with_hint("name the labelled files too"));
+    }
+    let mut text = String::from(
+        "# Paths are relative to this file. `cipherpet run FILE` does the whole job.\n\n[data]\n",
+    );
+    let mut line = |key: &str, value: &str| {
+        writeln!(text, "{key} = {value}").expect("a String takes every write");
+    };
+    line("train", &format!("[{}]", train.join(", ")));
+    if let Some(test) = paths(Role::Test).first() {
+        line("test", test);
+    }
+    let unlabelled = paths(Role::Unlabelled);
+    if !unlabelled.is_empty() {
+        line("unlabelled", &format!("[{}]", unlabelled.join(", ")));
+    }
+    let (split, why) = match survey.resembles_test {
+        Some(ValidSplit::Group) => ("group", "the split that resembles the test file"),
+        Some(_) => ("row10", "the split that resembles the test file"),
+        None => (
+            "row10",
+            "or \"group\": no sentence in both training and validation rows",
+        ),
+    };
+    line("valid", &format!("\"{split}\" # {why}"));
+    line("max_tokens", "32 # of the two sentences of a row together");
+    for (key, value) in format_lines(format) {
+        line(key, &value);
+    }
+    writeln!(
+        text,
+        "\n[vocab]\nmin_count = 5\n\n\
+         [checkpoint]\ndir = \"{DEMO_CHECKPOINT}\" # the small BERT inside the tool, or a Hugging Face folder\n\n\
+         [align]\nmethod = \"rank\"\ncounts = \"{DEMO_COUNTS}\" # or what `cipherpet count` makes of your own corpus\n\n\
+         [train]\nepochs = 3\nbatch = 64\nlearning_rate = 3e-4 # about 2e-5 for a BERT-base"
+    )
+    .expect("a String takes every write");
+    Ok(text)
+}
+
+/// The reading keys that are not at their default.
+fn format_lines(format: &PairFormat) -> Vec<(&'static str, String)> {
+    let (Ok(ours), Ok(default)) = (
+        toml::Table::try_from(format),
+        toml::Table::try_from(PairFormat::default()),
+    ) else {
+        return Vec::new(); // both are flat tables of strings and numbers, which TOML can hold
+    };
+    let keys = [
+        "delimiter",
+        "header",
+        "text_a",
+        "text_b",
+        "label",
+        "token_separator",
+        "tokens",
+    ];
+    keys.into_iter()
+        .filter(|key| ours.get(*key) != default.get(*key))
+        .filter_map(|key| Some((key, ours.get(key)?.to_string())))
+        .collect()
+}
+
+fn quoted_path(path: &Path, folder: &Path) -> String {
+    let path = path.strip_prefix(folder).unwrap_or(path);
+    toml::Value::String(path.to_string_lossy().into_owned()).to_string()
+}

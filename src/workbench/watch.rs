@@ -1,0 +1,168 @@
+//! The eye on a fit: progress, `metrics.jsonl`, the best model so far, and the wish to stop.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{Stop, folder, folder::RunFolder};
+use crate::checkpoint::tokenizer::write_tokenizer;
+use crate::checkpoint::{FloatType, save};
+use crate::error::{Error, Result};
+use crate::model::Bert;
+use crate::progress::{Progress, Task};
+use crate::train::{EpochReport, StepReport, Watch};
+
+/// Writes the model with its tokenizer into the run folder.
+pub struct ModelWriter {
+    dir: PathBuf,
+    names: Vec<String>,
+    token_separator: String,
+}
+
+impl ModelWriter {
+    /// `names`: the tokens in row order.
+    pub fn new(folder: &RunFolder, names: Vec<String>, token_separator: &str) -> Self {
+        Self {
+            dir: folder.join(folder::MODEL),
+            names,
+            token_separator: token_separator.to_owned(),
+        }
+    }
+
+    /// Replaces what was written before, file by file.
+    pub fn write(&self, model: &Bert) -> Result<()> {
+        let weights = model.weights();
+        save(
+            &self.dir,
+            &model.config,
+            &weights,
+            model.heads,
+            FloatType::F32,
+        )?;
+        write_tokenizer(&self.dir, &self.names, &self.token_separator)
+    }
+}
+
+/// Looks on at one fit.
+pub struct RunWatch<'a> {
+    task: Task,
+    stop: &'a Stop,
+    writer: &'a ModelWriter,
+    metrics: File,
+    metrics_path: PathBuf,
+    epochs: usize,
+    valid_rows: usize,
+    validated: usize,
+    /// Epoch of the model that is on disk.
+    pub saved_epoch: Option<usize>,
+}
+
+impl<'a> RunWatch<'a> {
+    /// Creates `metrics.jsonl`. `total_steps` and `valid_rows` are for the progress bar.
+    pub fn new(
+        folder: &RunFolder,
+        writer: &'a ModelWriter,
+        (progress, stop): (&Progress, &'a Stop),
+        (total_steps, epochs, valid_rows): (usize, usize, usize),
+    ) -> Result<Self> {
+        let metrics_path = folder.join(folder::METRICS);
+        let metrics = File::create(&metrics_path).map_err(Error::io("create", &metrics_path))?;
+        Ok(Self {
+            task: progress.task("train", total_steps as u64, "steps"),
+            stop,
+            writer,
+            metrics,
+            metrics_path,
+            epochs,
+            valid_rows,
+            validated: 0,
+            saved_epoch: None,
+        })
+    }
+
+    /// One whole line, on disk before the next epoch begins.
+    fn append(&mut self, report: &EpochReport) -> Result<()> {
+        let mut line = serde_json::to_string(report)
+            .map_err(|error| Error::Unexpected(format!("epoch report as JSON: {error}")))?;
+        line.push('\n');
+        let written = self
+            .metrics
+            .write_all(line.as_bytes())
+            .and_then(|()| self.metrics.flush());
+        written.map_err(Error::io("write", &self.metrics_path))
+    }
+}
+
+impl Watch for RunWatch<'_> {
+    fn step(&mut self, report: &StepReport) -> Result<()> {
+        self.task.note(format!(
+            "epoch {}/{} loss {:.3} lr {:.1e}",
+            report.epoch, self.epochs, report.loss, report.learning_rate
+        ));
+        self.task.advance(1);
+        self.validated = 0;
+        self.stop.check()
+    }
+
+    fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()> {
+        // The metrics first: a model that no longer fits on the disk must not take them along.
+        self.append(report)?;
+        self.task.say(&epoch_line(report, self.epochs, best));
+        if best {
+            self.writer.write(model)?;
+            self.saved_epoch = Some(report.epoch);
+        }
+        self.stop.check()
+    }
+
+    fn validated(&mut self, n: usize) -> Result<()> {
+        self.validated += n;
+        self.task
+            .note(format!("validating {}/{}", self.validated, self.valid_rows));
+        self.task.advance(0); // says where it is, every few seconds
+        self.stop.check()
+    }
+}
+
+/// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
+fn epoch_line(report: &EpochReport, epochs: usize, best: bool) -> String {
+    let auc = match report.valid_auc {
+        Some(auc) => format!("valid AUC {auc:.4}{}", if best { " (best)" } else { "" }),
+        None => "no valid AUC".to_owned(),
+    };
+    format!(
+        "epoch {}/{epochs}: loss {:.4} (MLM {:.4}, label {:.4}), {auc}, {:.0} tokens/s, {:.1} s",
+        report.epoch,
+        report.loss,
+        report.mlm_loss,
+        report.label_loss,
+        report.tokens_per_second,
+        report.seconds
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_is_told_in_one_line() {
+        let mut report = EpochReport {
+            epoch: 2,
+            steps: 10,
+            loss: 3.41239,
+            mlm_loss: 3.9,
+            label_loss: 0.6,
+            learning_rate: 1e-4,
+            valid_auc: Some(0.81234),
+            seconds: 61.25,
+            tokens_per_second: 5120.4,
+        };
+        assert_eq!(
+            epoch_line(&report, 3, true),
+            "epoch 2/3: loss 3.4124 (MLM 3.9000, label 0.6000), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s"
+        );
+        report.valid_auc = None;
+        assert!(epoch_line(&report, 3, true).contains("no valid AUC, "));
+    }
+}
