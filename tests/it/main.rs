@@ -1,3 +1,17 @@
-//! Integration tests: one binary.
+//! The command as its users meet it: one binary, a fresh folder a test, snapshots of exit status, stdout and stderr.
+//!
+//! Snapshots stand in `snapshots/`. After a change that is meant: `INSTA_UPDATE=always cargo test --test it`, and read the diff.
 
+mod bad_input;
+mod check;
+mod count;
+mod folder;
 mod golden;
+mod help;
+mod inspect;
+mod predict;
+mod run;
+mod settings;
+mod signals;
+mod tidy;
+mod workspace;

@@ -1,0 +1,38 @@
+//! `cipherpet inspect`: the first minute with a new competition.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Reading, Session, output};
+use crate::error::Result;
+use crate::workbench::inspect as job;
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cipherpet inspect train.tsv test.tsv --starter experiment.toml
+  cipherpet inspect train.csv --set data.delimiter=, --set data.header=true --set data.label=label
+
+Files with labels are for training; the first without is the test file, further ones join the MLM.")]
+pub struct InspectArguments {
+    /// Pair files, in any number
+    #[arg(required = true, value_name = "FILES")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Write a first experiment file for these files
+    #[arg(long, value_name = "TOML")]
+    starter: Option<PathBuf>,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
+    let experiment = arguments.reading.load()?.experiment;
+    let starter = arguments.starter.as_deref();
+    let inspection = job::inspect(&arguments.files, &experiment, starter, session.context())?;
+    output::print(&inspection, &inspection.to_string(), arguments.json)
+}

@@ -1,0 +1,192 @@
+//! The command line: arguments in, one job of [`workbench`] done, its report printed.
+//!
+//! One file a command. stdout carries what one may pipe; progress, notes and errors go to stderr.
+//! Exit status: 0 done; 1 the user can fix it; 2 wrong usage, or unexpected; 130 interrupted. A reader that closes
+//! the pipe early is no error. No logic of a job lives here.
+//!
+//! [`workbench`]: crate::workbench
+
+mod check;
+mod count;
+mod inspect;
+mod output;
+mod predict;
+mod run;
+
+use std::io::{IsTerminal, Write, stderr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use console::style;
+
+use crate::config::{self, Loaded};
+use crate::error::{Error, Result};
+use crate::progress::{Progress, Show};
+use crate::workbench::Stop;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cipherpet",
+    version,
+    about = "The workbench for text competitions on desensitised data"
+)]
+#[command(after_help = "Example: `cipherpet run` does the whole job on data inside the tool.")]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Threads to work on [default: all]; they change no byte of a result
+    #[arg(long, global = true, display_order = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Say nothing on stderr but errors and the result
+    #[arg(long, short, global = true, display_order = 101)]
+    quiet: bool,
+}
+
+/// One variant a command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Do a whole experiment: align, train, validate, score, write a checked submission
+    Run(run::RunArguments),
+    /// Score more pairs with the model of a run
+    Predict(predict::PredictArguments),
+    /// Check a submission against its test file
+    Check(check::CheckArguments),
+    /// Count the tokens of plain text files with a BERT's tokenizer
+    Count(count::CountArguments),
+    /// Look at the files of a competition: what is in them, how to validate, what a run costs
+    Inspect(inspect::InspectArguments),
+}
+
+/// Which settings an experiment file and the command line give.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Set a key of the experiment over its file; VALUE is TOML, a bare word is a string; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// How pair files are read, for commands that take them without an experiment.
+#[derive(Debug, Args)]
+struct Reading {
+    /// Take the reading keys of `[data]` (delimiter, header, text_a, …) from this experiment file
+    #[arg(long, value_name = "TOML")]
+    experiment: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Reading {
+    fn load(&self) -> Result<Loaded> {
+        let loaded = config::load(self.experiment.as_deref(), &self.settings.set)?;
+        loaded.check_reading()?;
+        Ok(loaded)
+    }
+}
+
+/// What a command works with.
+pub struct Session {
+    progress: Progress,
+    stop: Stop,
+    pool: rayon::ThreadPool,
+    quiet: bool,
+}
+
+impl Session {
+    /// Decides how to show progress, listens for signals and starts the threads.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where the system gives no threads or no signal handler.
+    pub fn begin(common: &Common) -> Result<Self> {
+        let show = match (common.quiet, stderr().is_terminal()) {
+            (true, _) => Show::Nothing,
+            (false, true) => Show::Bars,
+            (false, false) => Show::Lines,
+        };
+        let stop = Stop::default();
+        listen(stop.clone())?;
+        let threads = common.threads.map_or(0, usize::from); // 0: as many as there are
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| Error::Unexpected(format!("cannot start the threads: {error}")))?;
+        Ok(Self {
+            progress: Progress::new(show, stderr()),
+            stop,
+            pool,
+            quiet: common.quiet,
+        })
+    }
+
+    /// Does one command.
+    ///
+    /// # Errors
+    /// Whatever the command's job fails with.
+    pub fn execute(&self, command: &Command) -> Result<()> {
+        self.pool.install(|| match command {
+            Command::Run(arguments) => run::run(arguments, self),
+            Command::Predict(arguments) => predict::predict(arguments, self),
+            Command::Check(arguments) => check::check(arguments),
+            Command::Count(arguments) => count::count(arguments, self),
+            Command::Inspect(arguments) => inspect::inspect(arguments, self),
+        })
+    }
+
+    fn context(&self) -> (&Progress, &Stop) {
+        (&self.progress, &self.stop)
+    }
+
+    /// A note for the user, not for the log.
+    fn note(&self, line: &str) {
+        if !self.quiet {
+            say(line);
+        }
+    }
+}
+
+/// Ctrl-C and termination ask the work to end; a second time ends the process at once.
+fn listen(stop: Stop) -> Result<()> {
+    let handler = move || {
+        if stop.request() {
+            #[expect(
+                clippy::exit,
+                reason = "the user insists; files are whole at every moment"
+            )]
+            std::process::exit(130);
+        }
+        say("stopping; once more to stop at once");
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|error| Error::Unexpected(format!("cannot listen for signals: {error}")))
+}
+
+/// Prints an error and its way out; returns the exit status.
+pub fn report(error: &Error) -> ExitCode {
+    say(&format!(
+        "{} {error}",
+        style("error:").red().bold().for_stderr()
+    ));
+    if let Some(hint) = error.hint() {
+        say(&format!(
+            "{} {hint}",
+            style("hint:").cyan().bold().for_stderr()
+        ));
+    }
+    ExitCode::from(error.exit_code())
+}
+
+/// A line on stderr. Nobody is left to tell where stderr is closed.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}

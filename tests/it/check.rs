@@ -1,0 +1,75 @@
+//! `cipherpet check`.
+
+use crate::workspace::Workspace;
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::empty();
+    workspace.write("test.tsv", "1 2\t3\n4\t5\n6\t7\n");
+    workspace
+}
+
+#[test]
+fn a_good_submission() {
+    let workspace = workspace();
+    workspace.write("s.csv", "0.5\n-1.25\n0.5\n");
+    let check = ["check", "s.csv", "--test", "test.tsv"];
+    insta::assert_snapshot!("check_good", workspace.snapshot(&check));
+    let json = workspace.succeed(&[&check[..], &["--json"]].concat());
+    assert_eq!(
+        json,
+        "{\"scores\":3,\"distinct\":2,\"min\":-1.25,\"max\":0.5}\n"
+    );
+}
+
+#[test]
+fn bad_submissions_name_the_line_and_the_reason() {
+    let workspace = workspace();
+    let cases = [
+        ("too_few", "0.5\n1\n"),
+        ("header", "score\n1\n2\n3\n"),
+        ("empty_line", "1\n\n2\n"),
+        ("not_finite", "1\n2\ninf\n"),
+        ("two_columns", "1,0.5\n2,0.5\n3,0.5\n"),
+    ];
+    for (name, text) in cases {
+        workspace.write("s.csv", text);
+        let shown = workspace.snapshot(&["check", "s.csv", "--test", "test.tsv"]);
+        insta::assert_snapshot!(format!("check_{name}"), shown);
+    }
+    workspace.write("s.csv", "0.5\n1\n1.5\n");
+    let shown = workspace.snapshot(&["check", "s.csv", "--test", "test.tsv", "--range", "0,1"]);
+    insta::assert_snapshot!("check_out_of_range", shown);
+    workspace.write("s.zip", "no zip");
+    let shown = workspace.run(&["check", "s.zip", "--test", "test.tsv"]);
+    let stderr = String::from_utf8_lossy(&shown.stderr);
+    assert!(
+        stderr.starts_with("error: s.zip: expected a zip of one file, found "),
+        "{stderr}"
+    );
+    assert_eq!(shown.status.code(), Some(1));
+}
+
+#[test]
+fn the_test_file_may_need_reading_keys() {
+    let workspace = Workspace::empty();
+    workspace.write("test.csv", "id,q1,q2\n0,1|2,3\n1,4,5|6\n");
+    workspace.write("s.csv", "1\n2\n");
+    workspace.succeed(&[
+        "check",
+        "s.csv",
+        "--test",
+        "test.csv",
+        "--set",
+        "data.header=true",
+        "--set",
+        "data.delimiter=,",
+        "--set",
+        "data.token_separator=|",
+        "--set",
+        "data.text_a=q1",
+        "--set",
+        "data.text_b=q2",
+        "--set",
+        "data.label=label",
+    ]);
+}

@@ -1,0 +1,31 @@
+//! Help pages: what a user reads first.
+
+use crate::workspace::Workspace;
+
+#[test]
+fn help_of_the_tool_and_of_every_command() {
+    let workspace = Workspace::empty();
+    insta::assert_snapshot!("help", workspace.snapshot(&["--help"]));
+    for command in ["run", "predict", "check", "count", "inspect"] {
+        let page = workspace.snapshot(&[command, "--help"]);
+        assert!(page.contains("Example"), "{command} --help has no example");
+        insta::assert_snapshot!(format!("help_{command}"), page);
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_writes_nothing_on_stdout() {
+    let workspace = Workspace::empty();
+    for arguments in [
+        &["run", "--sett", "a=1"][..],
+        &["train"],
+        &["check", "a.csv"],
+        &["run", "--threads", "0"],
+        &["run", "--seed", "-1"],
+        &["check", "a.csv", "--test", "t.tsv", "--range", "1,0"],
+    ] {
+        let output = workspace.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,74 @@
+//! The experiment file and `--set`, seen from the command line.
+
+use crate::workspace::Workspace;
+
+fn refused(name: &str, experiment: &str, arguments: &[&str]) {
+    let workspace = Workspace::with_pairs();
+    let text = workspace.text("experiment.toml") + experiment;
+    workspace.write("experiment.toml", text);
+    let run = ["run", "experiment.toml", "--out", "out"];
+    let shown = workspace.snapshot(&[&run[..], arguments].concat());
+    insta::assert_snapshot!(name, shown);
+    assert!(!workspace.exists("out"), "{name} has left a folder");
+}
+
+#[test]
+fn unknown_key() {
+    refused("config_unknown_key", "epoch = 3\n", &[]);
+    refused("set_unknown_key", "", &["--set", "train.epoch=3"]);
+}
+
+#[test]
+fn wrong_type() {
+    refused("config_wrong_type", "clip = \"one\"\n", &[]);
+    refused("set_wrong_type", "", &["--set", "train.epochs=many"]);
+}
+
+#[test]
+fn no_epochs() {
+    refused("config_no_epochs", "", &["--set", "train.epochs=0"]);
+}
+
+#[test]
+fn rank_without_a_checkpoint() {
+    refused("config_rank_alone", "", &["--set", "align.method=rank"]);
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    refused("config_no_file", "", &["--set", "data.test=no.tsv"]);
+    let workspace = Workspace::empty();
+    insta::assert_snapshot!(
+        "config_no_experiment",
+        workspace.snapshot(&["run", "no.toml"])
+    );
+}
+
+#[test]
+fn rows_longer_than_the_model() {
+    refused("config_too_long", "", &["--set", "data.max_tokens=600"]);
+}
+
+#[test]
+fn the_resolved_config_runs_again_and_is_the_same_run() {
+    let workspace = Workspace::with_pairs();
+    let first = workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--json",
+        "--set",
+        "train.epochs=1",
+    ]);
+    let first: serde_json::Value = serde_json::from_str(&first).expect("one object");
+    let run = first["run"].as_str().expect("a path");
+    assert!(run.starts_with("runs/experiment-"), "{run}");
+    std::fs::copy(
+        workspace.path(run).join("config.toml"),
+        workspace.path("again.toml"),
+    )
+    .expect("a copy");
+    let again = workspace.succeed(&["run", "again.toml", "--out", run, "--json"]);
+    let again: serde_json::Value = serde_json::from_str(&again).expect("one object");
+    assert_eq!(again["found_done"], true);
+    assert_eq!(again["valid_auc"], first["valid_auc"]);
+}

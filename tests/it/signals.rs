@@ -1,0 +1,66 @@
+//! Ctrl-C and termination of a run at work.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use crate::workspace::{Workspace, metrics};
+
+/// Sends `signal` to a run once it has finished an epoch.
+fn interrupt(signal: &str) {
+    let workspace = Workspace::with_pairs();
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out",
+        "out",
+        "--set",
+        "train.epochs=1000000",
+    ];
+    let mut child = workspace
+        .command(&run)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.starts_with("epoch 1/") {
+        line.clear();
+        let read = stderr.read_line(&mut line).expect("UTF-8");
+        assert_ne!(read, 0, "the run has ended before its first epoch");
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(sent.expect("kill").success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("UTF-8");
+    let status = child.wait().expect("the run ends");
+    assert_eq!(status.code(), Some(130), "{rest}");
+    assert!(rest.ends_with("error: interrupted\n"), "{rest}");
+
+    let epochs = metrics(&workspace.path("out/metrics.jsonl"));
+    assert_eq!(epochs[0]["epoch"], 1);
+    assert_eq!(workspace.json("out/manifest.json")["state"], "begun");
+    assert!(!workspace.exists("out/submission.csv"));
+    // The best model so far can be used.
+    workspace.succeed(&[
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "scores.csv",
+    ]);
+    workspace.succeed(&["check", "scores.csv", "--test", "test.tsv"]);
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_130_and_what_was_finished_stays() {
+    interrupt("INT");
+}
+
+#[test]
+fn termination_ends_a_run_in_the_same_way() {
+    interrupt("TERM");
+}
