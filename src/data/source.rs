@@ -11,7 +11,25 @@ use crate::error::{Error, Place, Result};
 const PREFIX: &str = "demo:";
 
 /// Name and content of each embedded file.
-const EMBEDDED: &[(&str, &[u8])] = &[];
+const EMBEDDED: &[(&str, &[u8])] = &[
+    ("README.md", include_bytes!("../../vocab/demo/README.md")),
+    (
+        "config.json",
+        include_bytes!("../../vocab/demo/config.json"),
+    ),
+    ("counts.tsv", include_bytes!("../../vocab/demo/counts.tsv")),
+    (
+        "experiment.toml",
+        include_bytes!("../../vocab/demo/experiment.toml"),
+    ),
+    (
+        "model.safetensors",
+        include_bytes!("../../vocab/demo/model.safetensors"),
+    ),
+    ("test.tsv", include_bytes!("../../vocab/demo/test.tsv")),
+    ("train.tsv", include_bytes!("../../vocab/demo/train.tsv")),
+    ("vocab.txt", include_bytes!("../../vocab/demo/vocab.txt")),
+];
 
 /// True for `demo:…` paths.
 pub fn is_embedded(path: &Path) -> bool {

@@ -5,6 +5,8 @@
 mod bad_input;
 mod check;
 mod count;
+#[path = "../demo/mod.rs"]
+mod demo;
 mod folder;
 mod golden;
 mod help;
