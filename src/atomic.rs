@@ -16,10 +16,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |out| out.write_all(bytes))
 }
 
-/// As [`write`], for content that is made piece by piece.
+/// As [`write()`], for content that is made piece by piece.
 ///
 /// # Errors
-/// As [`write`], or what `content` returns.
+/// As [`write()`], or what `content` returns.
 pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,

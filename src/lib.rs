@@ -1,9 +1,45 @@
 //! The workbench for text competitions on desensitised data.
 //!
+//! Competitions publish sentence pairs whose every character or word is replaced by a number. The crate aligns
+//! those numbers with the vocabulary of a pretrained BERT, starts each number from its plaintext token's
+//! embedding, and trains one MLM network for everything: masked tokens at their places, `[YES]` or `[NO]` at
+//! `[CLS]`. Rows without a label join the MLM. The command `cipherpet` does whole jobs; everything it does is
+//! here too.
+//!
+//! # The way of the data
+//! ```text
+//!  pairs.tsv ──► data ──► vocab (count) ──┐
+//!  corpus ──────────────► vocab (count) ──┤ align ──► remap ──► model ──┐
+//!  BERT folder ─────────────────────────────► checkpoint ───▲           ▼
+//!  split ──► packed, corrupted batches ──────────► objective(model) ──► train ──► scores ──► submission
+//! ```
+//!
 //! # Code map
-//! The way of the data, left to right; a module uses only what stands before it (a test says so):
-//! `error · atomic · metrics · random · progress` ← `data` ← `vocab` ← `checkpoint` ← `kernels` ← `model` ←
-//! `objective` ← `train` ← `config` ← `workbench` ← `cli`.
+//! A module uses only what stands before it (`tests/it/tidy.rs` fails on an arrow back):
+//!
+//! | module | what lives there | what does not |
+//! |---|---|---|
+//! | [`error`], [`atomic`], [`metrics`], [`random`], [`progress`] | errors with place and hint, whole-file writes, AUC, keyed random streams, bars and lines | |
+//! | [`data`] | pairs, readers, truncation, splits, packed batches, corruption, the survey of a competition | tensors |
+//! | [`vocab`] | counting both sides, the cipher vocabulary, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
+//! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
+//! | [`kernels`] | `&[f32]` arithmetic, forward and backward; naive twins in the tests | dfdx, files, config |
+//! | [`model`] | BERT on packed rows; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
+//! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
+//! | [`train`] | the loop, AdamW, schedule, prediction | config files, printing |
+//! | [`config`] | the experiment file: default < file < `--set` | work |
+//! | [`workbench`] | run folder and manifest, submission, inspection | clap |
+//! | [`cli`] | clap types, one file a command, the only place that prints | logic |
+//!
+//! # What always holds
+//! - The same config, data and seed give the same bytes on any number of threads: random numbers are functions of a
+//!   [`random::Key`], and no sum depends on how work was split. Another instruction set may give other last bits;
+//!   the manifest names it ([`kernels::path`]).
+//! - Rows are packed end to end, never padded; the MLM head runs at target positions only.
+//! - [`data::CipherId`], [`vocab::PlainId`] and rows of the run's vocabulary (`u32`, reserved rows in
+//!   [`data::reserved`]) are three different things; a mix-up of the first two does not compile.
+//! - Files are there whole or not at all ([`atomic`]). Input errors name file, line and field.
+//! - No command writes decoded sentences.
 
 pub mod atomic;
 pub mod checkpoint;

@@ -1,4 +1,4 @@
-//! Masking of tokens for the MLM (Devlin et al. 2018, https://arxiv.org/abs/1810.04805, 3.1).
+//! Masking of tokens for the MLM (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>, 3.1).
 //!
 //! In: one sentence in rows of the vocabulary. Out: the same with some tokens hidden, and the target
 //! of each position. Targets stand on all selected positions, the unchanged ones too. Does not see `[CLS]`

@@ -1,7 +1,7 @@
 //! Elementary vector arithmetic: sums, dot products, `exp`, softmax.
 //!
 //! Everything here is `#[inline(always)]`: it takes on the instructions of the kernel that calls it, and kernels
-//! are compiled once for each instruction set (`#[multiversion(targets = "simd")]`). Sums run over [`LANES`] fixed
+//! are compiled once for each instruction set (`#[multiversion(targets = "simd")]`). Sums run over `LANES` fixed
 //! lanes, so a sum has one order whatever the instructions. `mul_add` rounds once on every CPU.
 
 /// Independent partial sums of every reduction.

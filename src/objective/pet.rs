@@ -1,10 +1,10 @@
 //! Joint MLM and label prediction by one head (pattern-exploiting training, Schick and Schütze 2021,
 //! <https://arxiv.org/abs/2001.07676>; on ciphers: <https://kexue.fm/archives/8213>).
 //!
-//! A row is `[CLS] a [SEP] b [SEP]`. At [CLS] the network predicts the token [YES] or [NO]; at masked places the
+//! A row is `[CLS] a [SEP] b [SEP]`. At `[CLS]` the network predicts the token `[YES]` or `[NO]`; at masked places the
 //! hidden token. Rows without a label take part in the MLM only.
 //! Loss: mean over all targets of the batch of `-log softmax(logits)[target]`, so one label weighs as much as one
-//! masked token. Score of a pair: `logit(YES) - logit(NO)` at [CLS], without masks.
+//! masked token. Score of a pair: `logit(YES) - logit(NO)` at `[CLS]`, without masks.
 
 use dfdx::prelude::{Backward, Cpu, Gradients, MeanTo, NoneTape, PutTape, SplitTape};
 
@@ -20,7 +20,7 @@ pub struct PetBatch {
     pub rows: PackedBatch,
     /// Places of the targets in the packed tokens, (N).
     pub positions: Vec<u32>,
-    /// Tokens wanted there, (N): [NO], [YES], or the token before masking.
+    /// Tokens wanted there, (N): `[NO]`, `[YES]`, or the token before masking.
     pub targets: Vec<u32>,
 }
 
@@ -172,4 +172,88 @@ fn one_order<'a>(model: &Bert, pairs: impl Iterator<Item = (&'a [u32], &'a [u32]
         .chunks_exact(2)
         .map(|answer| answer[1] - answer[0])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::reserved::{CLS, NO, SEP, UNK, YES};
+
+    const VOCAB: u32 = 100;
+
+    fn corruption(mask: f64) -> Corruption {
+        Corruption {
+            mask,
+            vocab_size: VOCAB,
+            key: Key::from_seed(1),
+        }
+    }
+
+    fn pair(a: &[u32], b: &[u32], label: Option<bool>) -> EncodedPair {
+        EncodedPair {
+            a: a.to_vec(),
+            b: b.to_vec(),
+            label,
+        }
+    }
+
+    #[test]
+    fn labels_are_targets_at_cls_and_unlabelled_rows_have_none() {
+        let pairs = [
+            pair(&[7], &[8], Some(true)),
+            pair(&[9], &[10, 11], None),
+            pair(&[12], &[13], Some(false)),
+        ];
+        let batch = PetBatch::new(&pairs, &[0, 1, 2], &corruption(0.0));
+        assert_eq!(batch.positions, [0, 11]); // rows of 5, 6 and 5 tokens
+        assert_eq!(batch.targets, [YES, NO]);
+        assert_eq!(batch.rows.offsets, [0, 5, 11, 16]);
+        assert!(batch.rows.segment_ids.iter().all(|&segment| segment == 0));
+    }
+
+    #[test]
+    fn every_target_stands_at_its_own_token() {
+        // With mask = 1 every token is a target, whatever the network sees in its place.
+        let pairs = [pair(&[7, 8], &[9, UNK, 10], None)];
+        for number in 0..20 {
+            let mut batch = PetBatch::default();
+            batch.push(&pairs[0], number, &corruption(1.0));
+            let swapped = batch.targets[0] == 9;
+            let (positions, targets) = if swapped {
+                ([1, 2, 3, 5, 6], [9, UNK, 10, 7, 8])
+            } else {
+                ([1, 2, 4, 5, 6], [7, 8, 9, UNK, 10])
+            };
+            assert_eq!(
+                (&batch.positions[..], &batch.targets[..]),
+                (&positions[..], &targets[..])
+            );
+            let special: Vec<u32> = batch
+                .rows
+                .input_ids
+                .iter()
+                .copied()
+                .filter(|&id| id == CLS || id == SEP)
+                .collect();
+            assert_eq!(special, [CLS, SEP, SEP]);
+        }
+    }
+
+    #[test]
+    fn sentences_are_swapped_half_of_the_time_and_rows_draw_alone() {
+        let pairs = vec![pair(&[7], &[8], None); 4000];
+        let numbers: Vec<usize> = (0..pairs.len()).collect();
+        let batch = PetBatch::new(&pairs, &numbers, &corruption(0.0));
+        let swapped = batch
+            .rows
+            .input_ids
+            .chunks(5)
+            .filter(|row| row[1] == 8)
+            .count() as f64
+            / 4000.0;
+        assert!((swapped - 0.5).abs() < 0.032, "{swapped}"); // four standard errors
+        // A row is corrupted in the same way whatever rows are beside it.
+        let alone = PetBatch::new(&pairs, &[17], &corruption(0.0));
+        assert_eq!(alone.rows.input_ids, batch.rows.input_ids[17 * 5..18 * 5]);
+    }
 }

@@ -70,7 +70,7 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Norm of all gradients, before clipping.
     pub gradient_norm: f64,
-    /// Tokens of the batch, [CLS] and [SEP] included.
+    /// Tokens of the batch, `[CLS]` and `[SEP]` included.
     pub tokens: usize,
 }
 

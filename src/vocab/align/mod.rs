@@ -8,7 +8,7 @@
 //!    the paper. Draw from `input.key` only, and never in the order of a hash map.
 //! 2. Add a variant to [`AlignMethod`], its name to [`AlignMethod::name`] and a line to [`align`].
 //! 3. What it needs beyond [`AlignInput`] becomes an `Option` field there; where it is missing, refuse with the key to set.
-//! 4. Choose rows among [`eligible`] ones and turn them into a mapping by [`cycle`], or row by row.
+//! 4. Choose rows among `eligible` ones and turn them into a mapping by `cycle`, or row by row.
 //! 5. Test it on a cipher whose key the test knows, and say in `experiments/` what it gains.
 
 mod file;
