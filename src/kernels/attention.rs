@@ -257,42 +257,6 @@ mod tests {
     use crate::kernels::naive;
     use crate::random::Key;
 
-    /// Naive twin: one row and head at a time in f64, the dropout mask given as factors of the probabilities.
-    fn naive_forward(
-        attention: &Attention,
-        q: &[f32],
-        k: &[f32],
-        v: &[f32],
-        factors: &[f32],
-    ) -> Vec<f32> {
-        let (hidden, size) = (attention.hidden, attention.hidden / attention.heads);
-        let mut context = vec![0.0; q.len()];
-        for (row, bounds) in attention.offsets.windows(2).enumerate() {
-            let length = bounds[1] - bounds[0];
-            for head in 0..attention.heads {
-                let stride = (length * length).next_multiple_of(4);
-                let factors = &factors[attention.score_offsets()[row] + head * stride..];
-                let at = |x: &[f32], i: usize, c: usize| {
-                    f64::from(x[(bounds[0] + i) * hidden + head * size + c])
-                };
-                for i in 0..length {
-                    let product =
-                        |j: usize| (0..size).map(|c| at(q, i, c) * at(k, j, c)).sum::<f64>();
-                    let powers: Vec<f64> = (0..length)
-                        .map(|j| (product(j) / (size as f64).sqrt()).exp())
-                        .collect();
-                    let total: f64 = powers.iter().sum();
-                    let weight = |j: usize| powers[j] / total * f64::from(factors[i * length + j]);
-                    for c in 0..size {
-                        context[(bounds[0] + i) * hidden + head * size + c] =
-                            (0..length).map(|j| weight(j) * at(v, j, c)).sum::<f64>() as f32;
-                    }
-                }
-            }
-        }
-        context
-    }
-
     #[test]
     fn forward_and_backward_equal_their_naive_twins_with_and_without_dropout() {
         for (offsets, hidden, heads) in [
@@ -316,20 +280,17 @@ mod tests {
                     heads,
                     dropout,
                 };
-                let mut factors = vec![1.0; attention.score_offsets()[offsets.len() - 1]];
-                if let Some(dropout) = dropout {
-                    dropout.apply(&mut factors);
-                }
+                let factors = naive::factors(dropout, attention.score_offsets()[offsets.len() - 1]);
                 let (context, probabilities) = attention.forward(&q, &k, &v);
                 naive::assert_close(
                     &context,
-                    &naive_forward(&attention, &q, &k, &v, &factors),
+                    &naive::attention(&offsets, (hidden, heads), [&q, &k, &v], &factors),
                     1e-5,
                 );
 
                 let gradient = attention.backward(&q, &k, &v, &probabilities, &d_context);
                 let loss = |q: &[f32], k: &[f32], v: &[f32]| -> f64 {
-                    let context = naive_forward(&attention, q, k, v, &factors);
+                    let context = naive::attention(&offsets, (hidden, heads), [q, k, v], &factors);
                     context
                         .iter()
                         .zip(&d_context)

@@ -124,3 +124,108 @@ impl AttentionBlock<'_> {
         self.value.backward(x, &dv, gradient.value, dx, Into::Add);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::naive;
+    use crate::random::Key;
+
+    const HIDDEN: usize = 6;
+    const HEADS: usize = 2;
+    const OFFSETS: [usize; 4] = [0, 1, 4, 9];
+    const EPSILON: f32 = 1e-3;
+
+    /// x, then weight and bias of query, key, value, output, norm.
+    fn arrays() -> Vec<Vec<f32>> {
+        let sizes = [9 * HIDDEN, 36, 6, 36, 6, 36, 6, 36, 6, 6, 6];
+        sizes
+            .iter()
+            .zip(1..)
+            .map(|(&n, seed)| naive::values(n, seed))
+            .collect()
+    }
+
+    fn block(arrays: &[Vec<f32>], dropouts: [Option<Dropout>; 2]) -> AttentionBlock<'_> {
+        let linear = |i: usize| Linear {
+            weight: &arrays[i],
+            bias: &arrays[i + 1],
+        };
+        AttentionBlock {
+            query: linear(1),
+            key: linear(3),
+            value: linear(5),
+            output: linear(7),
+            norm: LayerNorm {
+                weight: &arrays[9],
+                bias: &arrays[10],
+                epsilon: EPSILON,
+            },
+            attention: Attention {
+                offsets: &OFFSETS,
+                hidden: HIDDEN,
+                heads: HEADS,
+                dropout: dropouts[0],
+            },
+            dropout: dropouts[1],
+        }
+    }
+
+    fn naive_block(arrays: &[Vec<f32>], dropouts: [Option<Dropout>; 2]) -> Vec<f32> {
+        let linear = |x: &[f32], i: usize| naive::linear(x, &arrays[i], &arrays[i + 1]);
+        let x = &arrays[0];
+        let (q, k, v) = (linear(x, 1), linear(x, 3), linear(x, 5));
+        let factors = naive::factors(dropouts[0], 2 * (4 + 12 + 28)); // rows of 1, 3 and 5 tokens, two heads
+        let context = naive::attention(&OFFSETS, (HIDDEN, HEADS), [&q, &k, &v], &factors);
+        let sum = naive::residual(
+            &linear(&context, 7),
+            &naive::factors(dropouts[1], x.len()),
+            x,
+        );
+        naive::layer_norm(&sum, &arrays[9], &arrays[10], f64::from(EPSILON))
+    }
+
+    #[test]
+    fn forward_and_backward_equal_their_naive_twin() {
+        let dropout = |seed| Dropout::new(0.3, Key::from_seed(seed));
+        for dropouts in [[None, None], [dropout(1), dropout(2)]] {
+            let arrays = arrays();
+            let block = block(&arrays, dropouts);
+            let (y, saved) = block.forward(&arrays[0]);
+            naive::assert_close(&y, &naive_block(&arrays, dropouts), 2e-5);
+
+            let dy = naive::values(y.len(), 99);
+            let mut gradients: Vec<Vec<f32>> =
+                arrays.iter().map(|array| vec![0.0; array.len()]).collect();
+            let [dx, qw, qb, kw, kb, vw, vb, ow, ob, nw, nb] = &mut gradients[..] else {
+                unreachable!("eleven arrays")
+            };
+            let gradient = AttentionBlockGradient {
+                query: LinearGradient {
+                    weight: qw,
+                    bias: qb,
+                },
+                key: LinearGradient {
+                    weight: kw,
+                    bias: kb,
+                },
+                value: LinearGradient {
+                    weight: vw,
+                    bias: vb,
+                },
+                output: LinearGradient {
+                    weight: ow,
+                    bias: ob,
+                },
+                norm: LayerNormGradient {
+                    weight: nw,
+                    bias: nb,
+                },
+            };
+            block.backward(&arrays[0], &saved, dy.clone(), gradient, dx);
+            naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
+                naive_block(arrays, dropouts)
+            });
+        }
+    }
+}

@@ -91,3 +91,78 @@ impl FeedForwardBlock<'_> {
             .backward(x, &d_inner, gradient.intermediate, dx, Into::Add);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::naive;
+    use crate::random::Key;
+
+    const EPSILON: f32 = 1e-3;
+
+    /// x (3 × 5), then weight and bias of intermediate (7 × 5), output (5 × 7), norm.
+    fn arrays() -> Vec<Vec<f32>> {
+        [15, 35, 7, 35, 5, 5, 5]
+            .iter()
+            .zip(1..)
+            .map(|(&n, seed)| naive::values(n, seed))
+            .collect()
+    }
+
+    fn naive_block(arrays: &[Vec<f32>], dropout: Option<Dropout>) -> Vec<f32> {
+        let inner = naive::gelu(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
+        let branch = naive::linear(&inner, &arrays[3], &arrays[4]);
+        let sum = naive::residual(&branch, &naive::factors(dropout, branch.len()), &arrays[0]);
+        naive::layer_norm(&sum, &arrays[5], &arrays[6], f64::from(EPSILON))
+    }
+
+    #[test]
+    fn forward_and_backward_equal_their_naive_twin() {
+        for dropout in [None, Dropout::new(0.3, Key::from_seed(1))] {
+            let arrays = arrays();
+            let block = FeedForwardBlock {
+                intermediate: Linear {
+                    weight: &arrays[1],
+                    bias: &arrays[2],
+                },
+                output: Linear {
+                    weight: &arrays[3],
+                    bias: &arrays[4],
+                },
+                norm: LayerNorm {
+                    weight: &arrays[5],
+                    bias: &arrays[6],
+                    epsilon: EPSILON,
+                },
+                dropout,
+            };
+            let (y, saved) = block.forward(&arrays[0]);
+            naive::assert_close(&y, &naive_block(&arrays, dropout), 2e-5);
+
+            let dy = naive::values(y.len(), 99);
+            let mut gradients: Vec<Vec<f32>> =
+                arrays.iter().map(|array| vec![0.0; array.len()]).collect();
+            let [dx, iw, ib, ow, ob, nw, nb] = &mut gradients[..] else {
+                unreachable!("seven arrays")
+            };
+            let gradient = FeedForwardBlockGradient {
+                intermediate: LinearGradient {
+                    weight: iw,
+                    bias: ib,
+                },
+                output: LinearGradient {
+                    weight: ow,
+                    bias: ob,
+                },
+                norm: LayerNormGradient {
+                    weight: nw,
+                    bias: nb,
+                },
+            };
+            block.backward(&arrays[0], &saved, dy.clone(), gradient, dx);
+            naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
+                naive_block(arrays, dropout)
+            });
+        }
+    }
+}

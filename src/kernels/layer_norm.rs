@@ -145,23 +145,6 @@ mod tests {
     use super::*;
     use crate::kernels::naive;
 
-    fn naive_forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<f32> {
-        let width = weight.len();
-        let row = |x: &[f32]| -> Vec<f32> {
-            let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
-            let variance = x
-                .iter()
-                .map(|&x| (f64::from(x) - mean).powi(2))
-                .sum::<f64>()
-                / width as f64;
-            let normal = |x: f32| (f64::from(x) - mean) / (variance + epsilon).sqrt();
-            (0..width)
-                .map(|j| (normal(x[j]) * f64::from(weight[j])) as f32 + bias[j])
-                .collect()
-        };
-        x.chunks(width).flat_map(row).collect()
-    }
-
     #[test]
     fn forward_and_backward_equal_their_naive_twins() {
         for (n_rows, width) in [(1, 2), (3, 17), (2, 32), (67, 5)] {
@@ -176,10 +159,10 @@ mod tests {
                 epsilon: 1e-3,
             };
             let (y, normalised) = norm.forward(x.clone());
-            naive::assert_close(&y, &naive_forward(&x, &weight, &bias, 1e-3), 1e-5);
+            naive::assert_close(&y, &naive::layer_norm(&x, &weight, &bias, 1e-3), 1e-5);
 
             let loss = |x: &[f32], weight: &[f32], bias: &[f32]| -> f64 {
-                let y = naive_forward(x, weight, bias, 1e-3);
+                let y = naive::layer_norm(x, weight, bias, 1e-3);
                 y.iter()
                     .zip(&dy)
                     .map(|(y, dy)| f64::from(*y) * f64::from(*dy))

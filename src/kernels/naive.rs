@@ -1,5 +1,6 @@
 //! Naive twins for the kernels' tests: f64 sums, one loop an index, no cleverness. Tests only.
 
+use super::dropout::Dropout;
 use crate::random::Key;
 
 /// `n` values in -1..1, the same for the same `seed`.
@@ -68,4 +69,114 @@ pub fn erf(x: f64) -> f64 {
         sum += term / f64::from(2 * n + 1);
     }
     2.0 / std::f64::consts::PI.sqrt() * sum
+}
+
+/// x (rows × in) times the transpose of weight (out × in), plus bias (out).
+pub fn linear(x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+    let (n_out, n_in) = (bias.len(), weight.len() / bias.len());
+    let n_rows = x.len() / n_in;
+    let product = matmul(x, &transpose(weight, n_out, n_in), n_rows, n_out, n_in);
+    product
+        .iter()
+        .zip(bias.iter().cycle())
+        .map(|(y, b)| y + b)
+        .collect()
+}
+
+/// x Φ(x).
+pub fn gelu(x: &[f32]) -> Vec<f32> {
+    let value = |x: f64| x * 0.5 * (1.0 + erf(x / 2f64.sqrt()));
+    x.iter().map(|&x| value(f64::from(x)) as f32).collect()
+}
+
+/// Rows of the width of `weight`, normalised.
+pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<f32> {
+    let width = weight.len();
+    let row = |x: &[f32]| -> Vec<f32> {
+        let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
+        let variance = x
+            .iter()
+            .map(|&x| (f64::from(x) - mean).powi(2))
+            .sum::<f64>()
+            / width as f64;
+        let normal = |x: f32| (f64::from(x) - mean) / (variance + epsilon).sqrt();
+        let value = |j: usize| normal(x[j]) * f64::from(weight[j]) + f64::from(bias[j]);
+        (0..width).map(|j| value(j) as f32).collect()
+    };
+    x.chunks(width).flat_map(row).collect()
+}
+
+/// Attention of packed rows, one row and head at a time. `factors` are those of dropout: for each row and head
+/// length², rounded up to a multiple of 4.
+pub fn attention(
+    offsets: &[usize],
+    (hidden, heads): (usize, usize),
+    [q, k, v]: [&[f32]; 3],
+    mut factors: &[f32],
+) -> Vec<f32> {
+    let size = hidden / heads;
+    let mut context = vec![0.0; q.len()];
+    for bounds in offsets.windows(2) {
+        let length = bounds[1] - bounds[0];
+        for head in 0..heads {
+            let place = |i: usize, c: usize| (bounds[0] + i) * hidden + head * size + c;
+            let at = |x: &[f32], i: usize, c: usize| f64::from(x[place(i, c)]);
+            for i in 0..length {
+                let product = |j: usize| (0..size).map(|c| at(q, i, c) * at(k, j, c)).sum::<f64>();
+                let powers: Vec<f64> = (0..length)
+                    .map(|j| (product(j) / (size as f64).sqrt()).exp())
+                    .collect();
+                let total: f64 = powers.iter().sum();
+                let weight = |j: usize| powers[j] / total * f64::from(factors[i * length + j]);
+                for c in 0..size {
+                    context[place(i, c)] =
+                        (0..length).map(|j| weight(j) * at(v, j, c)).sum::<f64>() as f32;
+                }
+            }
+            factors = &factors[(length * length).next_multiple_of(4)..];
+        }
+    }
+    context
+}
+
+/// The factors by which `dropout` multiplies `n` elements.
+pub fn factors(dropout: Option<Dropout>, n: usize) -> Vec<f32> {
+    let mut factors = vec![1.0; n];
+    if let Some(dropout) = dropout {
+        dropout.apply(&mut factors);
+    }
+    factors
+}
+
+/// Sum of two arrays, the first multiplied by `factors`.
+pub fn residual(branch: &[f32], factors: &[f32], x: &[f32]) -> Vec<f32> {
+    branch
+        .iter()
+        .zip(factors)
+        .zip(x)
+        .map(|((branch, factor), x)| branch * factor + x)
+        .collect()
+}
+
+/// Fails where the gradient of any array differs from central differences of `sum(d_output * forward(arrays))`.
+#[track_caller]
+pub fn assert_gradients(
+    arrays: &[Vec<f32>],
+    gradients: &[Vec<f32>],
+    d_output: &[f32],
+    forward: impl Fn(&[Vec<f32>]) -> Vec<f32>,
+) {
+    assert_eq!(arrays.len(), gradients.len());
+    for (which, found) in gradients.iter().enumerate() {
+        let loss = |values: &[f32]| -> f64 {
+            let mut arrays = arrays.to_vec();
+            arrays[which] = values.to_vec();
+            forward(&arrays)
+                .iter()
+                .zip(d_output)
+                .map(|(y, d)| f64::from(*y) * f64::from(*d))
+                .sum()
+        };
+        assert_close(found, &gradient(&arrays[which], 3e-3, loss), 3e-3);
+    }
 }

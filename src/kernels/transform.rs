@@ -63,3 +63,56 @@ impl Transform<'_> {
         self.dense.backward(x, &dy, gradient.dense, dx, Into::Add);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::naive;
+
+    fn naive_transform(arrays: &[Vec<f32>]) -> Vec<f32> {
+        let inner = naive::gelu(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
+        naive::layer_norm(&inner, &arrays[3], &arrays[4], 1e-3)
+    }
+
+    #[test]
+    fn forward_and_backward_equal_their_naive_twin() {
+        // x (3 × 5), then weight and bias of dense (5 × 5) and norm.
+        let arrays: Vec<Vec<f32>> = [15, 25, 5, 5, 5]
+            .iter()
+            .zip(1..)
+            .map(|(&n, seed)| naive::values(n, seed))
+            .collect();
+        let transform = Transform {
+            dense: Linear {
+                weight: &arrays[1],
+                bias: &arrays[2],
+            },
+            norm: LayerNorm {
+                weight: &arrays[3],
+                bias: &arrays[4],
+                epsilon: 1e-3,
+            },
+        };
+        let (y, saved) = transform.forward(&arrays[0]);
+        naive::assert_close(&y, &naive_transform(&arrays), 2e-5);
+
+        let dy = naive::values(y.len(), 99);
+        let mut gradients: Vec<Vec<f32>> =
+            arrays.iter().map(|array| vec![0.0; array.len()]).collect();
+        let [dx, dw, db, nw, nb] = &mut gradients[..] else {
+            unreachable!("five arrays")
+        };
+        let gradient = TransformGradient {
+            dense: LinearGradient {
+                weight: dw,
+                bias: db,
+            },
+            norm: LayerNormGradient {
+                weight: nw,
+                bias: nb,
+            },
+        };
+        transform.backward(&arrays[0], &saved, dy.clone(), gradient, dx);
+        naive::assert_gradients(&arrays, &gradients, &dy, naive_transform);
+    }
+}
