@@ -19,6 +19,10 @@ const EMBEDDED: &[(&str, &[u8])] = &[
     ),
     ("counts.tsv", include_bytes!("../../vocab/demo/counts.tsv")),
     (
+        "counts.tsv.json",
+        include_bytes!("../../vocab/demo/counts.tsv.json"),
+    ),
+    (
         "experiment.toml",
         include_bytes!("../../vocab/demo/experiment.toml"),
     ),
