@@ -1,6 +1,9 @@
 //! `cipherpet run` from files to a run folder.
 
-use crate::workspace::{ALL_HEADS, Workspace, metrics};
+use cipherpet::metrics::auc;
+
+use crate::demo::test_labels;
+use crate::workspace::{ALL_HEADS, Workspace, metrics, skipped};
 
 const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
 
@@ -69,6 +72,32 @@ fn without_a_file_the_embedded_experiment_runs() {
             .contains("\"demo:train.tsv\"")
     );
     assert!(report["submission"].is_string());
+    let manifest = workspace.json(&format!("{folder}/manifest.json"));
+    let corpora = manifest["corpora"]["sources"].as_array();
+    assert_eq!(corpora.map(Vec::len), Some(13));
+}
+
+/// The whole default, as a newcomer meets it: its validation score, and the score on labels that only tests know.
+#[test]
+fn the_embedded_experiment_reaches_its_score() {
+    if cfg!(debug_assertions) {
+        skipped("kernels without optimisation take hours: use --release");
+        return;
+    }
+    let workspace = Workspace::empty();
+    let report = workspace.succeed(&["run", "--json", "--quiet", "--out", "out"]);
+    let report: serde_json::Value = serde_json::from_str(&report).expect("one object");
+    let valid_auc = report["valid_auc"]
+        .as_f64()
+        .expect("both classes are there");
+    assert!(valid_auc > 0.87, "valid AUC {valid_auc}"); // .906 to .916 over three seeds
+    let submission = workspace.text("out/submission.csv");
+    let scores: Vec<f32> = submission
+        .lines()
+        .map(|line| line.parse().expect("a number"))
+        .collect();
+    let test_auc = auc(&test_labels(), &scores).expect("both classes are there");
+    assert!(test_auc > 0.87, "test AUC {test_auc}");
 }
 
 #[test]

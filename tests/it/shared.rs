@@ -1,14 +1,13 @@
 //! Tests on material that is not part of the project: real competition files, a pretrained checkpoint, and
 //! a Python with transformers. Each is skipped, and says so, where what it needs is absent.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cipherpet::data::{Dictionary, Labels, PairFormat, TokenKind, read_pairs};
 use cipherpet::vocab::CipherVocab;
 
-use crate::workspace::{ALL_HEADS, Workspace};
+use crate::workspace::{ALL_HEADS, Workspace, skipped};
 
 /// A file of the folder `shared` beside the project; `None`, and a message, where it is absent.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -20,11 +19,6 @@ fn shared(name: &str) -> Option<PathBuf> {
     }
     skipped(&format!("{} is not there", path.display()));
     None
-}
-
-/// Past the capture of the test harness, which would hide it.
-fn skipped(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
 /// A TOML assignment of a path.

@@ -245,3 +245,9 @@ pub fn metrics(path: &Path) -> Vec<serde_json::Value> {
         .map(|line| serde_json::from_str(line).expect("each line is whole"))
         .collect()
 }
+
+/// Says why a test does not run, past the capture of the test harness.
+pub fn skipped(reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
