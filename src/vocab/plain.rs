@@ -125,7 +125,7 @@ impl PlainVocab {
         self.specials
     }
 
-    /// Rows of the tokens that stand for text, in order: all but those of the form `[XXX]` (`[CLS]`, `[unused1]`, …).
+    /// Rows of the tokens that stand for text, in order: all but those of the form `[NAME]` (`[CLS]`, `[unused1]`, …).
     pub fn text_rows(&self) -> impl Iterator<Item = PlainId> {
         (0..)
             .zip(&self.tokens)
@@ -134,7 +134,7 @@ impl PlainVocab {
     }
 }
 
-/// Whether a token has the form `[XXX]`: it stands for no text.
+/// Whether a token has the form `[NAME]`: it stands for no text.
 pub fn is_special(token: &str) -> bool {
     token.len() > 2 && token.starts_with('[') && token.ends_with(']')
 }

@@ -82,7 +82,7 @@ pub fn align(method: AlignMethod, input: &AlignInput) -> Result<Mapping> {
     }
 }
 
-/// Plaintext rows that stand for text (none of the form `[XXX]`) and were counted, with their counts, in row order.
+/// Plaintext rows that stand for text (none of the form `[NAME]`) and were counted, with their counts, in row order.
 fn eligible(plain: &PlainVocab, path: &Path, counts: &TokenCounts) -> Result<Vec<(PlainId, u64)>> {
     let count_of = plain_counts(counts);
     let rows: Vec<_> = plain
