@@ -23,8 +23,8 @@
 //! | [`data`] | pairs, readers, truncation, splits, packed batches, corruption, the survey of a competition | tensors |
 //! | [`vocab`] | counting both sides, the cipher vocabulary, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
-//! | [`kernels`] | `&[f32]` arithmetic, forward and backward; naive twins in the tests | dfdx, files, config |
-//! | [`model`] | BERT on packed rows; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
+//! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
+//! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction | config files, printing |
 //! | [`config`] | the experiment file: default < file < `--set` | work |

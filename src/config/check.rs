@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::{Experiment, Loaded, Precision, Valid};
+use super::{Experiment, Loaded, Valid};
 use crate::checkpoint::BertConfig;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -118,12 +118,7 @@ impl Loaded {
             let holds = value >= 0.0 && value.is_finite();
             self.require(holds, key, "a number, 0 or more", value)?;
         }
-        self.require(
-            train.precision != Precision::Bf16,
-            "train.precision",
-            "`auto` or `f32`",
-            "`bf16`, which is not there yet",
-        )
+        Ok(())
     }
 
     fn check_alignment(&self) -> Result<()> {
@@ -305,10 +300,6 @@ mod tests {
             ("train.learning_rate=inf", "a number above 0, found inf"),
             ("train.clip=-1", "a number, 0 or more, found -1"),
             ("train.weight_decay=-0.1", "a number, 0 or more, found -0.1"),
-            (
-                "train.precision=bf16",
-                "`auto` or `f32`, found `bf16`, which is not there yet",
-            ),
             (
                 "data.token_separator=\"\"",
                 "one or more characters without the delimiter, found \"\"",

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::split::ValidSplit;
 use crate::data::{Column, PairFormat, TokenKind};
+pub use crate::kernels::path::Precision;
 use crate::vocab::AlignMethod;
 
 /// `[data]`: the files and how they are read.
@@ -121,7 +122,7 @@ pub struct TrainConfig {
     pub clip: f64,
     /// Which rows join the MLM without their labels; default all three.
     pub unlabelled: Vec<UnlabelledRows>,
-    /// `auto` (default) or `f32`.
+    /// `auto` (default), `f32` or `bf16`: the number type of matrix products.
     pub precision: Precision,
 }
 
@@ -176,19 +177,6 @@ pub enum UnlabelledRows {
     Valid,
     /// The files of `data.unlabelled`.
     Extra,
-}
-
-/// `train.precision`: the number type of matrix products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// The fastest that is there: for now `f32`.
-    #[default]
-    Auto,
-    /// 32-bit floats everywhere.
-    F32,
-    /// Reserved; refused by [`Loaded::check`](super::Loaded::check).
-    Bf16,
 }
 
 impl Default for DataConfig {

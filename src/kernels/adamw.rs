@@ -34,7 +34,7 @@ impl AdamW {
         first: &mut [f32],
         second: &mut [f32],
     ) {
-        let size = CHUNK * CHUNK;
+        let size = CHUNK;
         values
             .par_chunks_mut(size)
             .zip(gradient.par_chunks_mut(size))
@@ -72,7 +72,7 @@ fn update_chunk(
 /// Sum of squares, in f64 over fixed chunks.
 pub fn sum_of_squares(values: &[f32]) -> f64 {
     let partials: Vec<f64> = values
-        .par_chunks(CHUNK * CHUNK)
+        .par_chunks(CHUNK)
         .map(|chunk| f64::from(square(chunk)))
         .collect();
     partials.iter().sum()

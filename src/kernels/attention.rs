@@ -1,19 +1,24 @@
 //! Scaled dot-product attention over packed rows (Vaswani et al. 2017): each row attends to itself only.
 //!
-//! In: q, k, v (T × H) of A heads, and the rows' offsets. Out: context (T × H). No masks: packed rows have no
-//! padding. Rows are short (tens of tokens), so the scores of a row fit in the first cache.
+//! In: q of the tokens that ask, k and v of all tokens, each (tokens × H) of A heads. Out: context, as q. No masks:
+//! packed rows have no padding. Rows are short (tens of tokens), so the scores of a row fit in the first cache; they
+//! are computed by one thread, row by row.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::dropout::Dropout;
-use super::{rows, vector};
+use super::vector;
 
-/// Sizes of one attention.
+/// Sizes of one attention over consecutive rows of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention<'a> {
-    /// Row r holds tokens `offsets[r]..offsets[r + 1]`.
+    /// Row r has k and v at tokens `offsets[r]..offsets[r + 1]`.
     pub offsets: &'a [usize],
+    /// Row r has q and context at `query_offsets[r]..query_offsets[r + 1]`; the same as `offsets` where all ask.
+    pub query_offsets: &'a [usize],
+    /// Number of row 0 in the batch: names its dropout mask.
+    pub first_row: usize,
     /// H.
     pub hidden: usize,
     /// A; divides H.
@@ -22,141 +27,121 @@ pub struct Attention<'a> {
     pub dropout: Option<Dropout>,
 }
 
-/// Attention probabilities before dropout: for each row (A × length × length), end to end.
+/// q, k and v, or their gradients.
 #[derive(Debug)]
-pub struct Probabilities(Vec<f32>);
-
-/// Gradients of q, k and v, each (T × H).
-#[derive(Debug)]
-pub struct QkvGradient {
-    /// dq.
-    pub query: Vec<f32>,
-    /// dk.
-    pub key: Vec<f32>,
-    /// dv.
-    pub value: Vec<f32>,
+pub struct Qkv {
+    /// (queries × H).
+    pub query: Buffer<f32>,
+    /// (tokens × H).
+    pub key: Buffer<f32>,
+    /// (tokens × H).
+    pub value: Buffer<f32>,
 }
 
 impl Attention<'_> {
-    /// Context (T × H), and the probabilities for backward.
-    pub fn forward(&self, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f32>, Probabilities) {
-        let score_offsets = self.score_offsets();
-        let mut context = vec![0.0; q.len()];
-        let mut probabilities = vec![0.0; score_offsets.last().copied().unwrap_or(0)];
-        rows::split(&mut context, self.offsets, self.hidden)
-            .into_par_iter()
-            .zip(rows::split(&mut probabilities, &score_offsets, 1))
-            .enumerate()
-            .for_each(|(row, (context, probabilities))| {
-                let tokens = self.tokens(row);
-                let (q, k, v) = (&q[tokens.clone()], &k[tokens.clone()], &v[tokens]);
-                row_forward(
-                    &self.sizes(score_offsets[row], q),
-                    q,
-                    k,
-                    v,
-                    probabilities,
-                    context,
-                );
-            });
-        (context, Probabilities(probabilities))
+    /// Writes the context (queries × H); returns the probabilities before dropout, for each row and head
+    /// (queries × tokens), end to end.
+    pub fn forward(&self, qkv: &Qkv, context: &mut [f32]) -> Buffer<f32> {
+        let mut probabilities = Buffer::new(self.rows().map(|row| row.n_scores()).sum());
+        let mut scratch = Buffer::new(self.largest());
+        let mut first = 0;
+        for row in self.rows().filter(|row| row.n_scores() > 0) {
+            let scores = &mut probabilities[first..first + row.n_scores()];
+            first += scores.len();
+            let context = &mut context[row.queries()];
+            row_forward(&row, qkv, scores, &mut scratch, context);
+        }
+        probabilities
     }
 
-    /// From d_context (T × H) to the gradients of q, k and v.
-    pub fn backward(
-        &self,
-        q: &[f32],
-        k: &[f32],
-        v: &[f32],
-        probabilities: &Probabilities,
-        d_context: &[f32],
-    ) -> QkvGradient {
-        let score_offsets = self.score_offsets();
-        let empty = || vec![0.0; q.len()];
-        let mut gradient = QkvGradient {
-            query: empty(),
-            key: empty(),
-            value: empty(),
+    /// From d_context (queries × H) to the gradients of q, k and v.
+    pub fn backward(&self, qkv: &Qkv, probabilities: &[f32], d_context: &[f32]) -> Qkv {
+        let mut gradient = Qkv {
+            query: Buffer::zeros(qkv.query.len()),
+            key: Buffer::zeros(qkv.key.len()),
+            value: Buffer::zeros(qkv.value.len()),
         };
-        rows::split(&mut gradient.query, self.offsets, self.hidden)
-            .into_par_iter()
-            .zip(rows::split(&mut gradient.key, self.offsets, self.hidden))
-            .zip(rows::split(&mut gradient.value, self.offsets, self.hidden))
-            .enumerate()
-            .for_each(|(row, ((dq, dk), dv))| {
-                let tokens = self.tokens(row);
-                let (q, k, v) = (&q[tokens.clone()], &k[tokens.clone()], &v[tokens.clone()]);
-                let probabilities = &probabilities.0[score_offsets[row]..score_offsets[row + 1]];
-                let inputs = RowInputs {
-                    q,
-                    k,
-                    v,
-                    probabilities,
-                    d_context: &d_context[tokens],
-                };
-                row_backward(&self.sizes(score_offsets[row], q), &inputs, dq, dk, dv);
-            });
+        let mut scratch = Buffer::new(2 * self.largest());
+        let mut first = 0;
+        for row in self.rows().filter(|row| row.n_scores() > 0) {
+            let scores = &probabilities[first..first + row.n_scores()];
+            first += scores.len();
+            let d_context = &d_context[row.queries()];
+            row_backward(&row, qkv, scores, d_context, &mut scratch, &mut gradient);
+        }
         gradient
     }
 
-    /// Range of a row in a (T × H) slice.
-    fn tokens(&self, row: usize) -> std::ops::Range<usize> {
-        self.offsets[row] * self.hidden..self.offsets[row + 1] * self.hidden
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        let bounds = self.offsets.windows(2).zip(self.query_offsets.windows(2));
+        bounds.enumerate().map(|(row, (keys, queries))| Row {
+            hidden: self.hidden,
+            heads: self.heads,
+            first_key: keys[0],
+            n_keys: keys[1] - keys[0],
+            first_query: queries[0],
+            n_queries: queries[1] - queries[0],
+            dropout: self
+                .dropout
+                .map(|dropout| dropout.at((self.first_row + row) as u64)),
+        })
     }
 
-    /// Where each row's probabilities begin. Rounded up to multiples of 4, as dropout counts in fours.
-    fn score_offsets(&self) -> Vec<usize> {
-        let mut offsets = vec![0];
-        let mut total = 0;
-        for bounds in self.offsets.windows(2) {
-            let length = bounds[1] - bounds[0];
-            total += self.heads * (length * length).next_multiple_of(4);
-            offsets.push(total);
-        }
-        offsets
-    }
-
-    fn sizes(&self, first_score: usize, row: &[f32]) -> RowSizes {
-        let (hidden, heads) = (self.hidden, self.heads);
-        RowSizes {
-            hidden,
-            heads,
-            length: row.len() / hidden,
-            first_score,
-            dropout: self.dropout,
-        }
+    /// Scores of one head of the largest row.
+    fn largest(&self) -> usize {
+        let sizes = self.rows().map(|row| row.n_queries * row.n_keys);
+        sizes.max().unwrap_or(0)
     }
 }
 
-/// Sizes of one row, and where its probabilities begin in the whole array.
-struct RowSizes {
+/// One row of the batch.
+struct Row {
     hidden: usize,
     heads: usize,
-    length: usize,
-    first_score: usize,
+    first_key: usize,
+    n_keys: usize,
+    first_query: usize,
+    n_queries: usize,
     dropout: Option<Dropout>,
 }
 
-impl RowSizes {
-    /// Elements of token `i` that belong to `head`.
+impl Row {
+    /// Scores of all heads.
+    fn n_scores(&self) -> usize {
+        self.heads * self.n_queries * self.n_keys
+    }
+
+    /// Where the row lies in q and context.
+    fn queries(&self) -> std::ops::Range<usize> {
+        self.first_query * self.hidden..(self.first_query + self.n_queries) * self.hidden
+    }
+
+    /// Where the row lies in k and v.
+    fn keys(&self) -> std::ops::Range<usize> {
+        self.first_key * self.hidden..(self.first_key + self.n_keys) * self.hidden
+    }
+
+    /// Elements of the row's token `i` that belong to `head`.
     #[inline(always)]
     fn part(&self, head: usize, i: usize) -> std::ops::Range<usize> {
         let size = self.hidden / self.heads;
         i * self.hidden + head * size..i * self.hidden + (head + 1) * size
     }
 
-    /// Where the probabilities of `head` lie within the row's.
+    /// Where the scores of `head` lie within the row's.
     #[inline(always)]
     fn scores(&self, head: usize) -> std::ops::Range<usize> {
-        let first = head * (self.length * self.length).next_multiple_of(4);
-        first..first + self.length * self.length
+        let size = self.n_queries * self.n_keys;
+        head * size..(head + 1) * size
     }
 
     /// Applies the dropout of `head` to its probabilities or their gradient.
     #[inline(always)]
     fn drop_out(&self, head: usize, values: &mut [f32]) {
         if let Some(dropout) = self.dropout {
-            dropout.apply_from((self.first_score + self.scores(head).start) as u64, values);
+            // One 64-bit draw serves four scores.
+            let size = (self.n_queries * self.n_keys).next_multiple_of(4);
+            dropout.apply_from((head * size) as u64, values);
         }
     }
 
@@ -169,81 +154,82 @@ impl RowSizes {
 
 #[multiversion(targets = "simd")]
 fn row_forward(
-    sizes: &RowSizes,
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
+    row: &Row,
+    qkv: &Qkv,
     probabilities: &mut [f32],
+    scratch: &mut [f32],
     context: &mut [f32],
 ) {
-    let (length, scale) = (sizes.length, sizes.scale());
-    let mut dropped = vec![0.0; length * length];
-    for head in 0..sizes.heads {
-        let part = |i: usize| sizes.part(head, i);
-        let scores = &mut probabilities[sizes.scores(head)];
-        for i in 0..length {
-            let scores = &mut scores[i * length..(i + 1) * length];
+    let (n_keys, scale) = (row.n_keys, row.scale());
+    let q = &qkv.query[row.queries()];
+    let (k, v) = (&qkv.key[row.keys()], &qkv.value[row.keys()]);
+    for head in 0..row.heads {
+        let part = |i: usize| row.part(head, i);
+        let scores = &mut probabilities[row.scores(head)];
+        for (i, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
             for (j, score) in scores.iter_mut().enumerate() {
                 *score = vector::dot(&q[part(i)], &k[part(j)]) * scale;
             }
             vector::softmax(scores);
         }
+        let dropped = &mut scratch[..scores.len()];
         dropped.copy_from_slice(scores);
-        sizes.drop_out(head, &mut dropped);
-        for i in 0..length {
+        row.drop_out(head, dropped);
+        for (i, weights) in dropped.chunks_exact(n_keys).enumerate() {
             let context = &mut context[part(i)];
-            for j in 0..length {
-                vector::add_scaled(context, dropped[i * length + j], &v[part(j)]);
+            context.fill(0.0);
+            for (j, &weight) in weights.iter().enumerate() {
+                vector::add_scaled(context, weight, &v[part(j)]);
             }
         }
     }
 }
 
-/// What one row's backward reads.
-struct RowInputs<'a> {
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    probabilities: &'a [f32],
-    d_context: &'a [f32],
-}
-
 #[multiversion(targets = "simd")]
 fn row_backward(
-    sizes: &RowSizes,
-    inputs: &RowInputs,
-    dq: &mut [f32],
-    dk: &mut [f32],
-    dv: &mut [f32],
+    row: &Row,
+    qkv: &Qkv,
+    probabilities: &[f32],
+    d_context: &[f32],
+    scratch: &mut [f32],
+    gradient: &mut Qkv,
 ) {
-    let RowInputs {
-        q,
-        k,
-        v,
-        probabilities,
-        d_context,
-    } = inputs;
-    let (length, scale) = (sizes.length, sizes.scale());
-    let (mut dropped, mut d_scores) = (vec![0.0; length * length], vec![0.0; length * length]);
-    for head in 0..sizes.heads {
-        let part = |i: usize| sizes.part(head, i);
-        let weights = &probabilities[sizes.scores(head)];
+    let (n_keys, scale) = (row.n_keys, row.scale());
+    let q = &qkv.query[row.queries()];
+    let (k, v) = (&qkv.key[row.keys()], &qkv.value[row.keys()]);
+    let dq = &mut gradient.query[row.queries()];
+    let (dk, dv) = (
+        &mut gradient.key[row.keys()],
+        &mut gradient.value[row.keys()],
+    );
+    let (dropped, d_scores) = scratch.split_at_mut(scratch.len() / 2);
+    for head in 0..row.heads {
+        let part = |i: usize| row.part(head, i);
+        let weights = &probabilities[row.scores(head)];
+        let (dropped, d_scores) = (
+            &mut dropped[..weights.len()],
+            &mut d_scores[..weights.len()],
+        );
         dropped.copy_from_slice(weights);
-        sizes.drop_out(head, &mut dropped);
-        for i in 0..length {
+        row.drop_out(head, dropped);
+        let lines = dropped
+            .chunks_exact(n_keys)
+            .zip(d_scores.chunks_exact_mut(n_keys));
+        for (i, (dropped, d_scores)) in lines.enumerate() {
             let d_context = &d_context[part(i)];
-            for j in 0..length {
-                d_scores[i * length + j] = vector::dot(d_context, &v[part(j)]);
-                vector::add_scaled(&mut dv[part(j)], dropped[i * length + j], d_context);
+            for (j, (&dropped, d_score)) in dropped.iter().zip(d_scores).enumerate() {
+                *d_score = vector::dot(d_context, &v[part(j)]);
+                vector::add_scaled(&mut dv[part(j)], dropped, d_context);
             }
         }
-        sizes.drop_out(head, &mut d_scores);
-        for i in 0..length {
-            let row = i * length..(i + 1) * length;
-            let along = vector::dot(&weights[row.clone()], &d_scores[row.clone()]);
-            for j in 0..length {
-                let at = i * length + j;
-                let d_score = weights[at] * (d_scores[at] - along) * scale;
+        row.drop_out(head, d_scores);
+        let lines = weights
+            .chunks_exact(n_keys)
+            .zip(d_scores.chunks_exact(n_keys));
+        for (i, (weights, d_scores)) in lines.enumerate() {
+            let along = vector::dot(weights, d_scores);
+            for (j, (&weight, &d_score)) in weights.iter().zip(d_scores).enumerate() {
+                let d_score = weight * (d_score - along) * scale;
                 vector::add_scaled(&mut dq[part(i)], d_score, &k[part(j)]);
                 vector::add_scaled(&mut dk[part(j)], d_score, &q[part(i)]);
             }
@@ -257,61 +243,58 @@ mod tests {
     use crate::kernels::naive;
     use crate::random::Key;
 
+    /// Offsets of tokens, offsets of queries, hidden, heads.
+    fn cases() -> [(Vec<usize>, Vec<usize>, usize, usize); 5] {
+        [
+            (vec![0, 1], vec![0, 1], 4, 2),
+            (vec![0, 3, 4, 9], vec![0, 3, 4, 9], 6, 1),
+            (vec![0, 5, 5, 7], vec![0, 5, 5, 7], 10, 5),
+            (vec![0, 2, 5], vec![0, 2, 5], 34, 2),
+            (vec![0, 4, 6, 9], vec![0, 1, 1, 3], 8, 2), // fewer ask than are asked
+        ]
+    }
+
     #[test]
     fn forward_and_backward_equal_their_naive_twins_with_and_without_dropout() {
-        for (offsets, hidden, heads) in [
-            (vec![0, 1], 4, 2),
-            (vec![0, 3, 4, 9], 6, 1),
-            (vec![0, 5, 5, 7], 10, 5),
-            (vec![0, 2, 5], 34, 2),
-        ] {
-            let n = offsets[offsets.len() - 1] * hidden;
-            let (q, k, v) = (
-                naive::values(n, 1),
-                naive::values(n, 2),
-                naive::values(n, 3),
+        for (offsets, query_offsets, hidden, heads) in cases() {
+            let n = |offsets: &[usize]| offsets[offsets.len() - 1] * hidden;
+            let (q, d_context) = (
+                naive::values(n(&query_offsets), 1),
+                naive::values(n(&query_offsets), 4),
             );
-            let d_context = naive::values(n, 4);
+            let (k, v) = (naive::values(n(&offsets), 2), naive::values(n(&offsets), 3));
             for rate in [0.0, 0.3] {
                 let dropout = Dropout::new(rate, Key::from_seed(5));
                 let attention = Attention {
                     offsets: &offsets,
+                    query_offsets: &query_offsets,
+                    first_row: 3,
                     hidden,
                     heads,
                     dropout,
                 };
-                let factors = naive::factors(dropout, attention.score_offsets()[offsets.len() - 1]);
-                let (context, probabilities) = attention.forward(&q, &k, &v);
-                naive::assert_close(
-                    &context,
-                    &naive::attention(&offsets, (hidden, heads), [&q, &k, &v], &factors),
-                    1e-5,
-                );
-
-                let gradient = attention.backward(&q, &k, &v, &probabilities, &d_context);
-                let loss = |q: &[f32], k: &[f32], v: &[f32]| -> f64 {
-                    let context = naive::attention(&offsets, (hidden, heads), [q, k, v], &factors);
-                    context
-                        .iter()
-                        .zip(&d_context)
-                        .map(|(x, d)| f64::from(*x) * f64::from(*d))
-                        .sum()
+                let expected =
+                    |q: &[f32], k: &[f32], v: &[f32]| naive::attention(&attention, [q, k, v]);
+                let qkv = Qkv {
+                    query: Buffer::from_slice(&q),
+                    key: Buffer::from_slice(&k),
+                    value: Buffer::from_slice(&v),
                 };
-                naive::assert_close(
-                    &gradient.query,
-                    &naive::gradient(&q, 1e-2, |q| loss(q, &k, &v)),
-                    1e-3,
-                );
-                naive::assert_close(
-                    &gradient.key,
-                    &naive::gradient(&k, 1e-2, |k| loss(&q, k, &v)),
-                    1e-3,
-                );
-                naive::assert_close(
-                    &gradient.value,
-                    &naive::gradient(&v, 1e-2, |v| loss(&q, &k, v)),
-                    1e-3,
-                );
+                let mut context = vec![f32::NAN; q.len()];
+                let probabilities = attention.forward(&qkv, &mut context);
+                naive::assert_close(&context, &expected(&q, &k, &v), 1e-5);
+
+                let gradient = attention.backward(&qkv, &probabilities, &d_context);
+                let loss = |context: Vec<f32>| -> f64 {
+                    let products = context.iter().zip(&d_context);
+                    products.map(|(x, d)| f64::from(*x) * f64::from(*d)).sum()
+                };
+                let numeric = naive::gradient(&q, 1e-2, |q| loss(expected(q, &k, &v)));
+                naive::assert_close(&gradient.query, &numeric, 1e-3);
+                let numeric = naive::gradient(&k, 1e-2, |k| loss(expected(&q, k, &v)));
+                naive::assert_close(&gradient.key, &numeric, 1e-3);
+                let numeric = naive::gradient(&v, 1e-2, |v| loss(expected(&q, &k, v)));
+                naive::assert_close(&gradient.value, &numeric, 1e-3);
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The attention half of a BERT layer: projections, attention, output projection, dropout, residual sum, norm.
 //!
-//! In: x (T × H). Out: `LN(x + dropout(W_o context + b_o))`, (T × H).
+//! In: x (T × H) of some consecutive rows of a batch, and which of its tokens ask. Out: `LN(x + dropout(W_o context + b_o))`
+//! at those, (Q × H). One task of one thread: everything between x and y stays in its caches.
 
-use super::attention::{Attention, Probabilities, QkvGradient};
+use super::attention::{Attention, Qkv};
+use super::buffer::Buffer;
 use super::dropout::Dropout;
-use super::gemm::Into;
+use super::gemm::{Gemm, Into, Rows};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
-use super::linear::{Linear, LinearGradient};
+use super::linear::Linear;
 use super::rows;
 
 /// Weights and sizes of the block.
@@ -22,117 +24,174 @@ pub struct AttentionBlock<'a> {
     pub output: Linear<'a>,
     /// After the residual sum.
     pub norm: LayerNorm<'a>,
+}
+
+/// The rows that a task has, and their dropout.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionTask<'a> {
     /// Rows, heads and the dropout of probabilities.
     pub attention: Attention<'a>,
+    /// The tokens that ask, in the order of `attention.query_offsets`; `None` where all do.
+    pub asking: Option<&'a [u32]>,
     /// Dropout of the output projection.
     pub dropout: Option<Dropout>,
 }
 
-/// Gradients of the block's weights, added to.
-#[derive(Debug)]
-pub struct AttentionBlockGradient<'a> {
-    /// Of W_q.
-    pub query: LinearGradient<'a>,
-    /// Of W_k.
-    pub key: LinearGradient<'a>,
-    /// Of W_v.
-    pub value: LinearGradient<'a>,
-    /// Of W_o.
-    pub output: LinearGradient<'a>,
-    /// Of the norm.
-    pub norm: LayerNormGradient<'a>,
-}
-
 /// What backward needs of a forward.
 #[derive(Debug)]
-pub struct Saved {
-    query: Vec<f32>,
-    key: Vec<f32>,
-    value: Vec<f32>,
-    probabilities: Probabilities,
-    context: Vec<f32>,
+pub struct Saved<G: Gemm> {
+    /// Input of W_k and W_v, and of W_q where all tokens ask.
+    pub x: Rows<G::Element>,
+    /// Input of W_q where only some do.
+    pub asking: Option<Rows<G::Element>>,
+    /// Input of W_o.
+    pub context: Rows<G::Element>,
+    qkv: Qkv,
+    probabilities: Buffer<f32>,
     normalised: Normalised,
 }
 
+/// What a backward leaves for the gradients of the weights.
+#[derive(Debug)]
+pub struct OutputGradients<G: Gemm> {
+    /// Of W_q's output, as are the following of theirs.
+    pub query: Rows<G::Element>,
+    /// Of W_k's.
+    pub key: Rows<G::Element>,
+    /// Of W_v's.
+    pub value: Rows<G::Element>,
+    /// Of W_o's.
+    pub output: Rows<G::Element>,
+    /// Gradients of the biases of q, k, v and o, and of γ and β: (6 × H).
+    pub vectors: Buffer<f32>,
+}
+
 impl AttentionBlock<'_> {
-    /// Output (T × H), and what backward needs.
-    pub fn forward(&self, x: &[f32]) -> (Vec<f32>, Saved) {
-        let (query, key, value) = (
-            self.query.forward(x),
-            self.key.forward(x),
-            self.value.forward(x),
-        );
-        let (context, probabilities) = self.attention.forward(&query, &key, &value);
-        let mut sum = self.output.forward(&context);
-        if let Some(dropout) = self.dropout {
-            dropout.apply(&mut sum);
+    /// Output (Q × H), and what backward needs.
+    pub fn forward<G: Gemm>(
+        &self,
+        gemm: G,
+        task: &AttentionTask,
+        x: &[f32],
+    ) -> (Buffer<f32>, Saved<G>) {
+        let hidden = task.attention.hidden;
+        let inputs = Rows::of(gemm, x, hidden);
+        let asking = task.asking.map(|asking| inputs.select(gemm, asking));
+        let project = |linear: &Linear, inputs: &Rows<G::Element>| {
+            let mut output = Buffer::new(inputs.n_rows() * hidden);
+            gemm.forward(inputs, linear, &mut output);
+            output
+        };
+        let qkv = Qkv {
+            query: project(&self.query, asking.as_ref().unwrap_or(&inputs)),
+            key: project(&self.key, &inputs),
+            value: project(&self.value, &inputs),
+        };
+        let mut context = Buffer::new(qkv.query.len());
+        let probabilities = task.attention.forward(&qkv, &mut context);
+        let context = Rows::of(gemm, &context, hidden);
+        let mut sum = project(&self.output, &context);
+        task.drop_out(&mut sum);
+        match task.asking {
+            None => rows::add(&mut sum, x),
+            Some(asking) => {
+                for (sum, &token) in sum.chunks_exact_mut(hidden).zip(asking) {
+                    rows::add(sum, &x[token as usize * hidden..][..hidden]);
+                }
+            }
         }
-        rows::add(&mut sum, x);
         let (y, normalised) = self.norm.forward(sum);
-        (
-            y,
-            Saved {
-                query,
-                key,
-                value,
-                probabilities,
-                context,
-                normalised,
-            },
-        )
+        let saved = Saved {
+            x: inputs,
+            asking,
+            context,
+            qkv,
+            probabilities,
+            normalised,
+        };
+        (y, saved)
     }
 
-    /// From dy (T × H), which it takes over: adds to the gradients and to dx.
-    pub fn backward(
+    /// From dy (Q × H), which it takes over, to dx (T × H).
+    pub fn backward<G: Gemm>(
         &self,
-        x: &[f32],
-        saved: &Saved,
-        mut dy: Vec<f32>,
-        gradient: AttentionBlockGradient,
-        dx: &mut [f32],
-    ) {
-        self.norm
-            .backward(&saved.normalised, &mut dy, gradient.norm);
-        rows::add(dx, &dy); // the residual path
-        if let Some(dropout) = self.dropout {
-            dropout.apply(&mut dy);
-        }
-        let mut d_context = vec![0.0; x.len()];
-        self.output.backward(
-            &saved.context,
-            &dy,
-            gradient.output,
-            &mut d_context,
-            Into::Overwrite,
-        );
-        let Saved {
+        gemm: G,
+        task: &AttentionTask,
+        saved: &Saved<G>,
+        mut dy: Buffer<f32>,
+    ) -> (Buffer<f32>, OutputGradients<G>) {
+        let hidden = task.attention.hidden;
+        let mut vectors = Buffer::zeros(6 * hidden);
+        let [d_query, d_key, d_value, d_output, weight, bias] =
+            rows::parts(&mut vectors, [hidden; 6]);
+        let gradient = LayerNormGradient { weight, bias };
+        self.norm.backward(&saved.normalised, &mut dy, gradient);
+        let residual = Buffer::from_slice(&dy);
+        task.drop_out(&mut dy);
+        rows::add_column_sums(&dy, d_output);
+        let output = Rows::of(gemm, &dy, hidden);
+        let mut d_context = dy; // its values are in `output` now
+        gemm.input_gradient(&output, &self.output, &mut d_context, Into::Overwrite);
+        let qkv = task
+            .attention
+            .backward(&saved.qkv, &saved.probabilities, &d_context);
+        rows::add_column_sums(&qkv.query, d_query);
+        rows::add_column_sums(&qkv.key, d_key);
+        rows::add_column_sums(&qkv.value, d_value);
+        let query = Rows::of(gemm, &qkv.query, hidden);
+        let key = Rows::of(gemm, &qkv.key, hidden);
+        let value = Rows::of(gemm, &qkv.value, hidden);
+
+        let mut asked = residual;
+        gemm.input_gradient(&query, &self.query, &mut asked, Into::Add);
+        let mut dx = match task.asking {
+            None => asked,
+            Some(asking) => {
+                let mut dx = Buffer::zeros(saved.x.n_rows() * hidden);
+                for (asked, &token) in asked.chunks_exact(hidden).zip(asking) {
+                    rows::add(&mut dx[token as usize * hidden..][..hidden], asked);
+                }
+                dx
+            }
+        };
+        gemm.input_gradient(&key, &self.key, &mut dx, Into::Add);
+        gemm.input_gradient(&value, &self.value, &mut dx, Into::Add);
+        let gradients = OutputGradients {
             query,
             key,
             value,
-            probabilities,
+            output,
+            vectors,
+        };
+        (dx, gradients)
+    }
+}
+
+impl AttentionTask<'_> {
+    /// Each row of the batch has a mask of its own, whatever task it is in.
+    fn drop_out(&self, values: &mut [f32]) {
+        let Attention {
+            query_offsets,
+            first_row,
+            hidden,
             ..
-        } = saved;
-        let QkvGradient {
-            query: dq,
-            key: dk,
-            value: dv,
-        } = self
-            .attention
-            .backward(query, key, value, probabilities, &d_context);
-        self.query.backward(x, &dq, gradient.query, dx, Into::Add);
-        self.key.backward(x, &dk, gradient.key, dx, Into::Add);
-        self.value.backward(x, &dv, gradient.value, dx, Into::Add);
+        } = self.attention;
+        if let Some(dropout) = self.dropout {
+            dropout.apply_to_rows(values, query_offsets, hidden, first_row);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::gemm::WeightGradient;
+    use crate::kernels::gemm::bf16::PackedWeight;
+    use crate::kernels::gemm::portable::F32;
     use crate::kernels::naive;
     use crate::random::Key;
 
     const HIDDEN: usize = 6;
-    const HEADS: usize = 2;
     const OFFSETS: [usize; 4] = [0, 1, 4, 9];
     const EPSILON: f32 = 1e-3;
 
@@ -146,10 +205,11 @@ mod tests {
             .collect()
     }
 
-    fn block(arrays: &[Vec<f32>], dropouts: [Option<Dropout>; 2]) -> AttentionBlock<'_> {
+    fn block<'a>(arrays: &'a [Vec<f32>], packed: &'a PackedWeight) -> AttentionBlock<'a> {
         let linear = |i: usize| Linear {
             weight: &arrays[i],
             bias: &arrays[i + 1],
+            packed,
         };
         AttentionBlock {
             query: linear(1),
@@ -161,71 +221,72 @@ mod tests {
                 bias: &arrays[10],
                 epsilon: EPSILON,
             },
-            attention: Attention {
-                offsets: &OFFSETS,
-                hidden: HIDDEN,
-                heads: HEADS,
-                dropout: dropouts[0],
-            },
-            dropout: dropouts[1],
         }
     }
 
-    fn naive_block(arrays: &[Vec<f32>], dropouts: [Option<Dropout>; 2]) -> Vec<f32> {
+    fn naive_block(arrays: &[Vec<f32>], task: &AttentionTask) -> Vec<f32> {
         let linear = |x: &[f32], i: usize| naive::linear(x, &arrays[i], &arrays[i + 1]);
         let x = &arrays[0];
-        let (q, k, v) = (linear(x, 1), linear(x, 3), linear(x, 5));
-        let factors = naive::factors(dropouts[0], 2 * (4 + 12 + 28)); // rows of 1, 3 and 5 tokens, two heads
-        let context = naive::attention(&OFFSETS, (HIDDEN, HEADS), [&q, &k, &v], &factors);
-        let sum = naive::residual(
-            &linear(&context, 7),
-            &naive::factors(dropouts[1], x.len()),
-            x,
-        );
+        let asking = match task.asking {
+            None => x.clone(),
+            Some(asking) => naive::select(x, asking, HIDDEN),
+        };
+        let (q, k, v) = (linear(&asking, 1), linear(x, 3), linear(x, 5));
+        let context = naive::attention(&task.attention, [&q, &k, &v]);
+        let mut factors = vec![1.0; asking.len()];
+        task.drop_out(&mut factors);
+        let sum = naive::residual(&linear(&context, 7), &factors, &asking);
         naive::layer_norm(&sum, &arrays[9], &arrays[10], f64::from(EPSILON))
     }
 
     #[test]
     fn forward_and_backward_equal_their_naive_twin() {
         let dropout = |seed| Dropout::new(0.3, Key::from_seed(seed));
-        for dropouts in [[None, None], [dropout(1), dropout(2)]] {
-            let arrays = arrays();
-            let block = block(&arrays, dropouts);
-            let (y, saved) = block.forward(&arrays[0]);
-            naive::assert_close(&y, &naive_block(&arrays, dropouts), 2e-5);
+        let some: (&[usize], Option<&[u32]>) = (&[0, 1, 1, 4], Some(&[0, 4, 6, 8]));
+        for (query_offsets, asking) in [(&OFFSETS[..], None), some] {
+            for dropouts in [[None, None], [dropout(1), dropout(2)]] {
+                let (arrays, packed) = (arrays(), PackedWeight::default());
+                let block = block(&arrays, &packed);
+                let task = AttentionTask {
+                    attention: Attention {
+                        offsets: &OFFSETS,
+                        query_offsets,
+                        first_row: 2,
+                        hidden: HIDDEN,
+                        heads: 2,
+                        dropout: dropouts[0],
+                    },
+                    asking,
+                    dropout: dropouts[1],
+                };
+                let (y, saved) = block.forward(F32, &task, &arrays[0]);
+                naive::assert_close(&y, &naive_block(&arrays, &task), 2e-5);
 
-            let dy = naive::values(y.len(), 99);
-            let mut gradients: Vec<Vec<f32>> =
-                arrays.iter().map(|array| vec![0.0; array.len()]).collect();
-            let [dx, qw, qb, kw, kb, vw, vb, ow, ob, nw, nb] = &mut gradients[..] else {
-                unreachable!("eleven arrays")
-            };
-            let gradient = AttentionBlockGradient {
-                query: LinearGradient {
-                    weight: qw,
-                    bias: qb,
-                },
-                key: LinearGradient {
-                    weight: kw,
-                    bias: kb,
-                },
-                value: LinearGradient {
-                    weight: vw,
-                    bias: vb,
-                },
-                output: LinearGradient {
-                    weight: ow,
-                    bias: ob,
-                },
-                norm: LayerNormGradient {
-                    weight: nw,
-                    bias: nb,
-                },
-            };
-            block.backward(&arrays[0], &saved, dy.clone(), gradient, dx);
-            naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
-                naive_block(arrays, dropouts)
-            });
+                let dy = naive::values(y.len(), 99);
+                let (dx, left) = block.backward(F32, &task, &saved, Buffer::from_slice(&dy));
+                let mut weights = vec![vec![0.0; HIDDEN * HIDDEN]; 4];
+                let inputs = [
+                    saved.asking.as_ref().unwrap_or(&saved.x),
+                    &saved.x,
+                    &saved.context,
+                ];
+                let outputs = [&left.query, &left.key, &left.value, &left.output];
+                let products = weights.iter_mut().zip(outputs).zip([0, 1, 1, 2]);
+                let products = products.map(|((gradient, dy), input)| WeightGradient {
+                    input,
+                    dy: vec![dy],
+                    gradient,
+                });
+                F32.weight_gradients(&inputs.map(|x| vec![x]), products.collect());
+                let mut gradients = vec![dx.to_vec()];
+                for (i, vector) in left.vectors.chunks(HIDDEN).enumerate() {
+                    gradients.extend(weights.get(i).cloned());
+                    gradients.push(vector.to_vec());
+                }
+                naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
+                    naive_block(arrays, &task)
+                });
+            }
         }
     }
 }

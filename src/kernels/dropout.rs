@@ -2,9 +2,7 @@
 //! it again and nothing is stored.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::rows::CHUNK;
 use crate::random::Key;
 
 /// A dropout mask: each element is kept with probability `1 - rate` and scaled by `1 / (1 - rate)`.
@@ -25,6 +23,14 @@ impl Dropout {
             threshold,
             scale,
         })
+    }
+
+    /// The mask number `index` of a family, such as that of one row of a batch.
+    pub fn at(self, index: u64) -> Self {
+        Self {
+            key: self.key.at(index),
+            ..self
+        }
     }
 
     /// Multiplies elements `first..` of the masked array, which lie in `values`, by the mask.
@@ -48,15 +54,24 @@ impl Dropout {
         }
     }
 
-    /// Multiplies a whole array by the mask, in parallel.
+    /// Multiplies the packed rows from number `first_row` on, (tokens × `width`), each by a mask of its own: the
+    /// same whatever rows are beside it.
+    pub fn apply_to_rows(
+        &self,
+        values: &mut [f32],
+        offsets: &[usize],
+        width: usize,
+        first_row: usize,
+    ) {
+        for (row, bounds) in offsets.windows(2).enumerate() {
+            let mask = self.at((first_row + row) as u64);
+            mask.apply(&mut values[bounds[0] * width..bounds[1] * width]);
+        }
+    }
+
+    /// Multiplies a whole array by the mask.
     pub fn apply(&self, values: &mut [f32]) {
-        let size = CHUNK * CHUNK;
-        values
-            .par_chunks_mut(size)
-            .enumerate()
-            .for_each(|(i, values)| {
-                apply_chunk(self, (i * size) as u64, values);
-            });
+        apply(self, values);
     }
 
     #[inline(always)]
@@ -70,8 +85,8 @@ impl Dropout {
 }
 
 #[multiversion(targets = "simd")]
-fn apply_chunk(dropout: &Dropout, first: u64, values: &mut [f32]) {
-    dropout.apply_from(first, values);
+fn apply(dropout: &Dropout, values: &mut [f32]) {
+    dropout.apply_from(0, values);
 }
 
 #[cfg(test)]

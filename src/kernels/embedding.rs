@@ -3,31 +3,29 @@
 //! Ids are in range by construction of the batch; an id beyond the table panics.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::rows::CHUNK;
 use super::vector;
 
-/// `out[i] = table[ids[i]]`, with rows of `width`.
-pub fn gather(table: &[f32], ids: &[u32], width: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(ids.len() * width);
-    for &id in ids {
-        out.extend_from_slice(row(table, id, width));
-    }
-    out
-}
-
-/// `out[i] += table[ids[i]]`.
-pub fn gather_add(table: &[f32], ids: &[u32], width: usize, out: &mut [f32]) {
-    out.par_chunks_mut(CHUNK * width)
-        .zip(ids.par_chunks(CHUNK))
-        .for_each(|(out, ids)| gather_chunk(table, ids, width, out));
-}
-
+/// `out[i] = sum over tables of table[ids[i]]`, with rows of `width`.
 #[multiversion(targets = "simd")]
-fn gather_chunk(table: &[f32], ids: &[u32], width: usize, out: &mut [f32]) {
+pub fn gather(tables: [(&[f32], &[u32]); 3], width: usize, out: &mut [f32]) {
+    let [(a, a_ids), (b, b_ids), (c, c_ids)] = tables;
+    let ids = a_ids.iter().zip(b_ids).zip(c_ids);
+    for (out, ((&i, &j), &k)) in out.chunks_exact_mut(width).zip(ids) {
+        let rows = row(a, i, width)
+            .iter()
+            .zip(row(b, j, width))
+            .zip(row(c, k, width));
+        for (out, ((x, y), z)) in out.iter_mut().zip(rows) {
+            *out = x + y + z;
+        }
+    }
+}
+
+/// `out[i] = table[ids[i]]`.
+pub fn select(table: &[f32], ids: &[u32], width: usize, out: &mut [f32]) {
     for (out, &id) in out.chunks_exact_mut(width).zip(ids) {
-        vector::add(out, row(table, id, width));
+        out.copy_from_slice(row(table, id, width));
     }
 }
 
@@ -53,10 +51,17 @@ mod tests {
     fn scatter_is_the_transpose_of_gather() {
         let table = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let ids = [2, 0, 2];
-        assert_eq!(gather(&table, &ids, 2), [5.0, 6.0, 1.0, 2.0, 5.0, 6.0]);
-        let mut out = [1.0; 6];
-        gather_add(&table, &ids, 2, &mut out);
-        assert_eq!(out, [6.0, 7.0, 2.0, 3.0, 6.0, 7.0]);
+        let zeros = ([0.0; 2], [0; 3]);
+        let mut out = [f32::NAN; 6];
+        let nothing = (&zeros.0[..], &zeros.1[..]);
+        gather([(&table, &ids), nothing, nothing], 2, &mut out);
+        assert_eq!(out, [5.0, 6.0, 1.0, 2.0, 5.0, 6.0]);
+        gather(
+            [(&table, &ids), (&table, &ids), (&table, &[0, 0, 0])],
+            2,
+            &mut out,
+        );
+        assert_eq!(out, [11.0, 14.0, 3.0, 6.0, 11.0, 14.0]);
         let mut gradient = [0.0; 6];
         scatter_add(&mut gradient, &ids, 2, &[1.0, 10.0, 2.0, 20.0, 3.0, 30.0]);
         assert_eq!(gradient, [2.0, 20.0, 0.0, 0.0, 4.0, 40.0]);

@@ -1,12 +1,14 @@
 //! The feed-forward half of a BERT layer: two projections around a GELU, dropout, residual sum, norm.
 //!
-//! In: x (T × H). Out: `LN(x + dropout(W_2 gelu(W_1 x + b_1) + b_2))`, (T × H).
+//! In: x (T × H) of some consecutive rows of a batch. Out: `LN(x + dropout(W_2 gelu(W_1 x + b_1) + b_2))`, (T × H). One
+//! task of one thread: everything between x and y stays in its caches.
 
+use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::gelu;
-use super::gemm::Into;
+use super::gemm::{Element, Gemm, Into, Rows};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
-use super::linear::{Linear, LinearGradient};
+use super::linear::Linear;
 use super::rows;
 
 /// Weights of the block.
@@ -18,83 +20,130 @@ pub struct FeedForwardBlock<'a> {
     pub output: Linear<'a>,
     /// After the residual sum.
     pub norm: LayerNorm<'a>,
+}
+
+/// The rows that a task has, and their dropout.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedForwardTask<'a> {
+    /// Row r holds tokens `offsets[r]..offsets[r + 1]`.
+    pub offsets: &'a [usize],
+    /// Number of row 0 in the batch: names its dropout mask.
+    pub first_row: usize,
     /// Dropout of the second projection.
     pub dropout: Option<Dropout>,
 }
 
-/// Gradients of the block's weights, added to.
-#[derive(Debug)]
-pub struct FeedForwardBlockGradient<'a> {
-    /// Of W_1.
-    pub intermediate: LinearGradient<'a>,
-    /// Of W_2.
-    pub output: LinearGradient<'a>,
-    /// Of the norm.
-    pub norm: LayerNormGradient<'a>,
-}
-
 /// What backward needs of a forward.
 #[derive(Debug)]
-pub struct Saved {
-    before_gelu: Vec<f32>,
-    after_gelu: Vec<f32>,
+pub struct Saved<G: Gemm> {
+    /// Input of W_1.
+    pub x: Rows<G::Element>,
+    before_gelu: Rows<G::Element>,
+    /// Input of W_2.
+    pub after_gelu: Rows<G::Element>,
     normalised: Normalised,
+}
+
+/// What a backward leaves for the gradients of the weights.
+#[derive(Debug)]
+pub struct OutputGradients<G: Gemm> {
+    /// Of W_1's output.
+    pub intermediate: Rows<G::Element>,
+    /// Of W_2's output.
+    pub output: Rows<G::Element>,
+    /// Gradients of b_1 (I), of b_2, γ and β (3 × H).
+    pub vectors: Buffer<f32>,
 }
 
 impl FeedForwardBlock<'_> {
     /// Output (T × H), and what backward needs.
-    pub fn forward(&self, x: &[f32]) -> (Vec<f32>, Saved) {
-        let before_gelu = self.intermediate.forward(x);
-        let mut after_gelu = vec![0.0; before_gelu.len()];
-        gelu::forward(&before_gelu, &mut after_gelu);
-        let mut sum = self.output.forward(&after_gelu);
-        if let Some(dropout) = self.dropout {
-            dropout.apply(&mut sum);
+    pub fn forward<G: Gemm>(
+        &self,
+        gemm: G,
+        task: &FeedForwardTask,
+        x: &[f32],
+    ) -> (Buffer<f32>, Saved<G>) {
+        let (n_hidden, n_inner) = (self.intermediate.n_in(), self.intermediate.n_out());
+        let inputs = Rows::of(gemm, x, n_hidden);
+        let n_rows = inputs.n_rows();
+        let mut inner = Buffer::new(n_rows * n_inner);
+        gemm.forward(&inputs, &self.intermediate, &mut inner);
+        let mut before_gelu = Rows::new(gemm, n_rows, n_inner);
+        let mut after_gelu = Rows::new(gemm, n_rows, n_inner);
+        let mut activated = Buffer::new(n_inner);
+        for (row, inner) in inner.chunks_exact(n_inner).enumerate() {
+            Element::round(inner, before_gelu.row_mut(row));
+            gelu::forward(inner, &mut activated);
+            Element::round(&activated, after_gelu.row_mut(row));
         }
+        let mut sum = Buffer::new(x.len());
+        gemm.forward(&after_gelu, &self.output, &mut sum);
+        task.drop_out(&mut sum, n_hidden);
         rows::add(&mut sum, x);
         let (y, normalised) = self.norm.forward(sum);
-        (
-            y,
-            Saved {
-                before_gelu,
-                after_gelu,
-                normalised,
-            },
-        )
+        let saved = Saved {
+            x: inputs,
+            before_gelu,
+            after_gelu,
+            normalised,
+        };
+        (y, saved)
     }
 
-    /// From dy (T × H), which it takes over: adds to the gradients and to dx.
-    pub fn backward(
+    /// From dy (T × H), which it takes over, to dx (T × H).
+    pub fn backward<G: Gemm>(
         &self,
-        x: &[f32],
-        saved: &Saved,
-        mut dy: Vec<f32>,
-        gradient: FeedForwardBlockGradient,
-        dx: &mut [f32],
-    ) {
-        self.norm
-            .backward(&saved.normalised, &mut dy, gradient.norm);
-        rows::add(dx, &dy); // the residual path
-        if let Some(dropout) = self.dropout {
-            dropout.apply(&mut dy);
+        gemm: G,
+        task: &FeedForwardTask,
+        saved: &Saved<G>,
+        mut dy: Buffer<f32>,
+    ) -> (Buffer<f32>, OutputGradients<G>) {
+        let (n_hidden, n_inner) = (self.intermediate.n_in(), self.intermediate.n_out());
+        let mut vectors = Buffer::zeros(n_inner + 3 * n_hidden);
+        let [d_inner_bias, d_output_bias, weight, bias] =
+            rows::parts(&mut vectors, [n_inner, n_hidden, n_hidden, n_hidden]);
+        let gradient = LayerNormGradient { weight, bias };
+        self.norm.backward(&saved.normalised, &mut dy, gradient);
+        let mut dx = Buffer::from_slice(&dy); // the residual path
+        task.drop_out(&mut dy, n_hidden);
+        rows::add_column_sums(&dy, d_output_bias);
+        let output = Rows::of(gemm, &dy, n_hidden);
+
+        let n_rows = output.n_rows();
+        let mut d_inner = Buffer::new(n_rows * n_inner);
+        gemm.input_gradient(&output, &self.output, &mut d_inner, Into::Overwrite);
+        let mut intermediate = Rows::new(gemm, n_rows, n_inner);
+        let mut before_gelu = Buffer::new(n_inner);
+        for (row, d_inner) in d_inner.chunks_exact_mut(n_inner).enumerate() {
+            Element::widen(saved.before_gelu.row(row), &mut before_gelu);
+            gelu::backward(&before_gelu, d_inner);
+            rows::add(d_inner_bias, d_inner);
+            Element::round(d_inner, intermediate.row_mut(row));
         }
-        let mut d_inner = vec![0.0; saved.after_gelu.len()];
-        self.output.backward(
-            &saved.after_gelu,
-            &dy,
-            gradient.output,
-            &mut d_inner,
-            Into::Overwrite,
-        );
-        gelu::backward(&saved.before_gelu, &mut d_inner);
-        self.intermediate
-            .backward(x, &d_inner, gradient.intermediate, dx, Into::Add);
+        gemm.input_gradient(&intermediate, &self.intermediate, &mut dx, Into::Add);
+        let gradients = OutputGradients {
+            intermediate,
+            output,
+            vectors,
+        };
+        (dx, gradients)
+    }
+}
+
+impl FeedForwardTask<'_> {
+    fn drop_out(&self, values: &mut [f32], width: usize) {
+        if let Some(dropout) = self.dropout {
+            dropout.apply_to_rows(values, self.offsets, width, self.first_row);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::gemm::WeightGradient;
+    use crate::kernels::gemm::bf16::PackedWeight;
+    use crate::kernels::gemm::portable::F32;
     use crate::kernels::naive;
     use crate::random::Key;
 
@@ -109,59 +158,67 @@ mod tests {
             .collect()
     }
 
-    fn naive_block(arrays: &[Vec<f32>], dropout: Option<Dropout>) -> Vec<f32> {
+    fn naive_block(arrays: &[Vec<f32>], task: &FeedForwardTask) -> Vec<f32> {
         let inner = naive::gelu(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
         let branch = naive::linear(&inner, &arrays[3], &arrays[4]);
-        let sum = naive::residual(&branch, &naive::factors(dropout, branch.len()), &arrays[0]);
+        let mut factors = vec![1.0; branch.len()];
+        task.drop_out(&mut factors, 5);
+        let sum = naive::residual(&branch, &factors, &arrays[0]);
         naive::layer_norm(&sum, &arrays[5], &arrays[6], f64::from(EPSILON))
     }
 
     #[test]
     fn forward_and_backward_equal_their_naive_twin() {
         for dropout in [None, Dropout::new(0.3, Key::from_seed(1))] {
-            let arrays = arrays();
+            let (arrays, packed) = (arrays(), PackedWeight::default());
+            let linear = |i: usize| Linear {
+                weight: &arrays[i],
+                bias: &arrays[i + 1],
+                packed: &packed,
+            };
             let block = FeedForwardBlock {
-                intermediate: Linear {
-                    weight: &arrays[1],
-                    bias: &arrays[2],
-                },
-                output: Linear {
-                    weight: &arrays[3],
-                    bias: &arrays[4],
-                },
+                intermediate: linear(1),
+                output: linear(3),
                 norm: LayerNorm {
                     weight: &arrays[5],
                     bias: &arrays[6],
                     epsilon: EPSILON,
                 },
+            };
+            let task = FeedForwardTask {
+                offsets: &[0, 1, 3],
+                first_row: 4,
                 dropout,
             };
-            let (y, saved) = block.forward(&arrays[0]);
-            naive::assert_close(&y, &naive_block(&arrays, dropout), 2e-5);
+            let (y, saved) = block.forward(F32, &task, &arrays[0]);
+            naive::assert_close(&y, &naive_block(&arrays, &task), 2e-5);
 
             let dy = naive::values(y.len(), 99);
-            let mut gradients: Vec<Vec<f32>> =
-                arrays.iter().map(|array| vec![0.0; array.len()]).collect();
-            let [dx, iw, ib, ow, ob, nw, nb] = &mut gradients[..] else {
-                unreachable!("seven arrays")
-            };
-            let gradient = FeedForwardBlockGradient {
-                intermediate: LinearGradient {
-                    weight: iw,
-                    bias: ib,
-                },
-                output: LinearGradient {
-                    weight: ow,
-                    bias: ob,
-                },
-                norm: LayerNormGradient {
-                    weight: nw,
-                    bias: nb,
-                },
-            };
-            block.backward(&arrays[0], &saved, dy.clone(), gradient, dx);
+            let (dx, left) = block.backward(F32, &task, &saved, Buffer::from_slice(&dy));
+            let (mut inner, mut outer) = (vec![0.0; 35], vec![0.0; 35]);
+            let products = [
+                (0, &left.intermediate, &mut inner),
+                (1, &left.output, &mut outer),
+            ];
+            let products = products.map(|(input, dy, gradient)| WeightGradient {
+                input,
+                dy: vec![dy],
+                gradient,
+            });
+            let inputs = [vec![&saved.x], vec![&saved.after_gelu]];
+            F32.weight_gradients(&inputs, products.into());
+            let vectors = &left.vectors;
+            let gradients = [
+                dx.to_vec(),
+                inner,
+                vectors[..7].to_vec(),
+                outer,
+                vectors[7..12].to_vec(),
+                vectors[12..17].to_vec(),
+                vectors[17..].to_vec(),
+            ];
             naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
-                naive_block(arrays, dropout)
+                naive_block(arrays, &task)
             });
         }
     }

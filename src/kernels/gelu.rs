@@ -4,9 +4,7 @@
 //! exponential `e^(-x²/2)` serves the density in the derivative too.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::rows::CHUNK;
 use super::vector;
 
 /// Φ(x) and φ(x) of the standard normal distribution.
@@ -38,29 +36,16 @@ fn normal(x: f32) -> (f32, f32) {
 }
 
 /// `out = gelu(x)`, element by element.
-pub fn forward(x: &[f32], out: &mut [f32]) {
-    out.par_chunks_mut(CHUNK * CHUNK)
-        .zip(x.par_chunks(CHUNK * CHUNK))
-        .for_each(|(out, x)| forward_chunk(x, out));
-}
-
 #[multiversion(targets = "simd")]
-fn forward_chunk(x: &[f32], out: &mut [f32]) {
+pub fn forward(x: &[f32], out: &mut [f32]) {
     for (out, &x) in out.iter_mut().zip(x) {
         *out = x * normal(x).0;
     }
 }
 
 /// `gradient *= gelu'(x)`, element by element.
-pub fn backward(x: &[f32], gradient: &mut [f32]) {
-    gradient
-        .par_chunks_mut(CHUNK * CHUNK)
-        .zip(x.par_chunks(CHUNK * CHUNK))
-        .for_each(|(gradient, x)| backward_chunk(x, gradient));
-}
-
 #[multiversion(targets = "simd")]
-fn backward_chunk(x: &[f32], gradient: &mut [f32]) {
+pub fn backward(x: &[f32], gradient: &mut [f32]) {
     for (gradient, &x) in gradient.iter_mut().zip(x) {
         let (cdf, density) = normal(x);
         *gradient *= x.mul_add(density, cdf);

@@ -1,9 +1,8 @@
 //! Layer normalisation over the last dimension (Ba et al. 2016), alone or after a residual sum.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
-use super::rows::{self, CHUNK};
+use super::buffer::Buffer;
 use super::vector;
 
 /// Scale and shift, each (H), and the epsilon inside the square root.
@@ -29,20 +28,16 @@ pub struct LayerNormGradient<'a> {
 /// What backward needs: the normalised rows and 1 / sqrt(variance + ε) of each row.
 #[derive(Debug)]
 pub struct Normalised {
-    rows: Vec<f32>,
-    inverse_deviation: Vec<f32>,
+    rows: Buffer<f32>,
+    inverse_deviation: Buffer<f32>,
 }
 
 impl LayerNorm<'_> {
     /// Normalises x (rows × H), which it takes over; returns y (rows × H) and what backward needs.
-    pub fn forward(&self, mut x: Vec<f32>) -> (Vec<f32>, Normalised) {
-        let width = self.weight.len();
-        let n_rows = x.len() / width;
-        let (mut y, mut inverse_deviation) = (vec![0.0; x.len()], vec![0.0; n_rows]);
-        y.par_chunks_mut(CHUNK * width)
-            .zip(x.par_chunks_mut(CHUNK * width))
-            .zip(inverse_deviation.par_chunks_mut(CHUNK))
-            .for_each(|((y, x), inverse_deviation)| forward_chunk(self, x, y, inverse_deviation));
+    pub fn forward(&self, mut x: Buffer<f32>) -> (Buffer<f32>, Normalised) {
+        let mut y = Buffer::new(x.len());
+        let mut inverse_deviation = Buffer::new(x.len() / self.weight.len());
+        forward_rows(self, &mut x, &mut y, &mut inverse_deviation);
         (
             y,
             Normalised {
@@ -71,28 +66,9 @@ impl LayerNorm<'_> {
 
     /// Turns dy (rows × H) into dx in place, and adds to the gradients of γ and β.
     pub fn backward(&self, normalised: &Normalised, dy: &mut [f32], gradient: LayerNormGradient) {
-        let width = self.weight.len();
-        let n_rows = normalised.inverse_deviation.len();
-        let mut sums = vec![0.0; 2 * width]; // of dy * normalised, then of dy
-        let d_rows: &[f32] = dy;
-        rows::add_chunk_sums(n_rows, &mut sums, |first, last, partial| {
-            let (d_weight, d_bias) = partial.split_at_mut(width);
-            let range = first * width..last * width;
-            parameter_chunk(
-                &normalised.rows[range.clone()],
-                &d_rows[range],
-                d_weight,
-                d_bias,
-            );
-        });
-        rows::add(gradient.weight, &sums[..width]);
-        rows::add(gradient.bias, &sums[width..]);
-        dy.par_chunks_mut(CHUNK * width)
-            .zip(normalised.rows.par_chunks(CHUNK * width))
-            .zip(normalised.inverse_deviation.par_chunks(CHUNK))
-            .for_each(|((dy, x), inverse_deviation)| {
-                backward_chunk(self, x, dy, inverse_deviation)
-            });
+        let LayerNormGradient { weight, bias } = gradient;
+        add_parameter_gradients(&normalised.rows, dy, weight, bias);
+        backward_rows(self, &normalised.rows, dy, &normalised.inverse_deviation);
     }
 
     /// dx = (g - mean(g) - x̂ mean(g x̂)) / deviation, where g = dy γ.
@@ -111,7 +87,7 @@ impl LayerNorm<'_> {
 }
 
 #[multiversion(targets = "simd")]
-fn forward_chunk(norm: &LayerNorm, x: &mut [f32], y: &mut [f32], inverse_deviation: &mut [f32]) {
+fn forward_rows(norm: &LayerNorm, x: &mut [f32], y: &mut [f32], inverse_deviation: &mut [f32]) {
     let width = norm.weight.len();
     let rows = y.chunks_exact_mut(width).zip(x.chunks_exact_mut(width));
     for ((y, x), inverse) in rows.zip(inverse_deviation) {
@@ -120,7 +96,7 @@ fn forward_chunk(norm: &LayerNorm, x: &mut [f32], y: &mut [f32], inverse_deviati
 }
 
 #[multiversion(targets = "simd")]
-fn backward_chunk(norm: &LayerNorm, x: &[f32], dy: &mut [f32], inverse_deviation: &[f32]) {
+fn backward_rows(norm: &LayerNorm, x: &[f32], dy: &mut [f32], inverse_deviation: &[f32]) {
     let width = norm.weight.len();
     let rows = dy.chunks_exact_mut(width).zip(x.chunks_exact(width));
     for ((dy, x), &inverse) in rows.zip(inverse_deviation) {
@@ -130,7 +106,7 @@ fn backward_chunk(norm: &LayerNorm, x: &[f32], dy: &mut [f32], inverse_deviation
 
 /// Adds the gradients of γ and β over some rows.
 #[multiversion(targets = "simd")]
-fn parameter_chunk(x: &[f32], dy: &[f32], d_weight: &mut [f32], d_bias: &mut [f32]) {
+fn add_parameter_gradients(x: &[f32], dy: &[f32], d_weight: &mut [f32], d_bias: &mut [f32]) {
     let width = d_weight.len();
     for (dy, x) in dy.chunks_exact(width).zip(x.chunks_exact(width)) {
         for ((sum, dy), x) in d_weight.iter_mut().zip(dy).zip(x) {
@@ -158,7 +134,7 @@ mod tests {
                 bias: &bias,
                 epsilon: 1e-3,
             };
-            let (y, normalised) = norm.forward(x.clone());
+            let (y, normalised) = norm.forward(Buffer::from_slice(&x));
             naive::assert_close(&y, &naive::layer_norm(&x, &weight, &bias, 1e-3), 1e-5);
 
             let loss = |x: &[f32], weight: &[f32], bias: &[f32]| -> f64 {

@@ -1,6 +1,12 @@
 //! The affine map `y = x Wᵀ + b`, weights as in the checkpoint: (out × in).
+//!
+//! [`Linear::forward`] and [`Linear::backward`] are in f32 whatever the path: for small heads. The blocks of the
+//! network go through [`super::gemm::Gemm`].
 
-use super::gemm::{Into, Operand, matmul};
+use super::gemm::Into;
+use super::gemm::bf16::PackedWeight;
+use super::gemm::portable::{Operand, matmul};
+use super::layer_norm::LayerNorm;
 use super::rows;
 
 /// Weights of one affine map.
@@ -10,6 +16,8 @@ pub struct Linear<'a> {
     pub weight: &'a [f32],
     /// (out).
     pub bias: &'a [f32],
+    /// The weight as the path's kernels want it.
+    pub packed: &'a PackedWeight,
 }
 
 /// Gradients of one affine map, added to.
@@ -21,7 +29,16 @@ pub struct LinearGradient<'a> {
     pub bias: &'a mut [f32],
 }
 
-impl Linear<'_> {
+impl<'a> Linear<'a> {
+    /// A norm with this weight as γ and this bias as β.
+    pub fn as_norm(&self, epsilon: f32) -> LayerNorm<'a> {
+        LayerNorm {
+            weight: self.weight,
+            bias: self.bias,
+            epsilon,
+        }
+    }
+
     /// Width of the output.
     pub fn n_out(&self) -> usize {
         self.bias.len()
@@ -102,6 +119,7 @@ mod tests {
             let linear = Linear {
                 weight: &weight,
                 bias: &bias,
+                packed: &PackedWeight::default(),
             };
             let mut expected = naive::matmul(
                 &x,

@@ -13,36 +13,29 @@
 pub mod adamw;
 pub mod attention;
 pub mod attention_block;
+pub mod buffer;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
+pub mod encoder;
 pub mod feed_forward_block;
 pub mod gelu;
 pub mod gemm;
+pub mod head;
 pub mod layer_norm;
 pub mod linear;
+pub mod path;
 pub mod rows;
-pub mod transform;
 pub mod vector;
 
 #[cfg(test)]
 pub(crate) mod naive;
 
-/// Which instructions the kernels resolve to on this machine, for the manifest: `f32 avx512`,
-/// `f32 avx2`, … Models trained on different paths differ in the last bits.
-pub fn path() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return "f32 avx512";
-        }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return "f32 avx2";
-        }
-    }
-    if cfg!(target_arch = "aarch64") {
-        "f32 neon"
-    } else {
-        "f32 portable"
-    }
+/// Gradients of an affine map, or of a norm: weight (or γ) and bias (or β).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AffineGradient {
+    /// As the weight.
+    pub weight: Vec<f32>,
+    /// As the bias.
+    pub bias: Vec<f32>,
 }

@@ -1,5 +1,6 @@
 //! Naive twins for the kernels' tests: f64 sums, one loop an index, no cleverness. Tests only.
 
+use super::attention::Attention;
 use super::dropout::Dropout;
 use crate::random::Key;
 
@@ -106,34 +107,33 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<
     x.chunks(width).flat_map(row).collect()
 }
 
-/// Attention of packed rows, one row and head at a time. `factors` are those of dropout: for each row and head
-/// length², rounded up to a multiple of 4.
-pub fn attention(
-    offsets: &[usize],
-    (hidden, heads): (usize, usize),
-    [q, k, v]: [&[f32]; 3],
-    mut factors: &[f32],
-) -> Vec<f32> {
-    let size = hidden / heads;
+/// Attention of packed rows, one row and head at a time.
+pub fn attention(sizes: &Attention, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
+    let (hidden, size) = (sizes.hidden, sizes.hidden / sizes.heads);
     let mut context = vec![0.0; q.len()];
-    for bounds in offsets.windows(2) {
-        let length = bounds[1] - bounds[0];
-        for head in 0..heads {
-            let place = |i: usize, c: usize| (bounds[0] + i) * hidden + head * size + c;
-            let at = |x: &[f32], i: usize, c: usize| f64::from(x[place(i, c)]);
-            for i in 0..length {
-                let product = |j: usize| (0..size).map(|c| at(q, i, c) * at(k, j, c)).sum::<f64>();
-                let powers: Vec<f64> = (0..length)
+    let bounds = sizes.offsets.windows(2).zip(sizes.query_offsets.windows(2));
+    for (row, (keys, queries)) in bounds.enumerate() {
+        let (n_keys, n_queries) = (keys[1] - keys[0], queries[1] - queries[0]);
+        let stride = (n_keys * n_queries).next_multiple_of(4); // dropout draws for four at once
+        let dropout = sizes.dropout.map(|d| d.at((sizes.first_row + row) as u64));
+        let factors = factors(dropout, sizes.heads * stride);
+        for head in 0..sizes.heads {
+            let place = |first: usize, i: usize, c: usize| (first + i) * hidden + head * size + c;
+            let q = |i: usize, c: usize| f64::from(q[place(queries[0], i, c)]);
+            let k = |j: usize, c: usize| f64::from(k[place(keys[0], j, c)]);
+            let v = |j: usize, c: usize| f64::from(v[place(keys[0], j, c)]);
+            for i in 0..n_queries {
+                let product = |j: usize| (0..size).map(|c| q(i, c) * k(j, c)).sum::<f64>();
+                let powers: Vec<f64> = (0..n_keys)
                     .map(|j| (product(j) / (size as f64).sqrt()).exp())
                     .collect();
                 let total: f64 = powers.iter().sum();
-                let weight = |j: usize| powers[j] / total * f64::from(factors[i * length + j]);
+                let factor = |j: usize| f64::from(factors[head * stride + i * n_keys + j]);
                 for c in 0..size {
-                    context[place(i, c)] =
-                        (0..length).map(|j| weight(j) * at(v, j, c)).sum::<f64>() as f32;
+                    let sum = (0..n_keys).map(|j| powers[j] / total * factor(j) * v(j, c));
+                    context[place(queries[0], i, c)] = sum.sum::<f64>() as f32;
                 }
             }
-            factors = &factors[(length * length).next_multiple_of(4)..];
         }
     }
     context
@@ -146,6 +146,18 @@ pub fn factors(dropout: Option<Dropout>, n: usize) -> Vec<f32> {
         dropout.apply(&mut factors);
     }
     factors
+}
+
+/// `-log softmax(logits)[target]`.
+pub fn cross_entropy(logits: &[f32], target: u32) -> f64 {
+    let total: f64 = logits.iter().map(|&z| f64::from(z).exp()).sum();
+    total.ln() - f64::from(logits[target as usize])
+}
+
+/// The rows of x, of `width`, at `numbers`.
+pub fn select(x: &[f32], numbers: &[u32], width: usize) -> Vec<f32> {
+    let row = |&number: &u32| &x[number as usize * width..][..width];
+    numbers.iter().flat_map(row).copied().collect()
 }
 
 /// Sum of two arrays, the first multiplied by `factors`.

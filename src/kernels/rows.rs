@@ -1,77 +1,62 @@
-//! How work is split: fixed chunks of rows, one slice a packed row, and deterministic column sums.
+//! Arithmetic on whole rows: sums, column sums, and how a batch is split into tasks.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 use super::vector;
 
-/// Rows of one parallel chunk. Fixed, so that no sum depends on the number of threads.
-pub const CHUNK: usize = 64;
+/// Values of one parallel chunk where work is not by rows. Fixed, so that no sum depends on the number of threads.
+pub const CHUNK: usize = 4096;
 
-/// Cuts `values` (T × `width`) into one mutable slice a packed row; `offsets` as in a packed batch.
-///
-/// # Panics
-/// Where `offsets` do not cover `values`.
-pub fn split<'a>(mut values: &'a mut [f32], offsets: &[usize], width: usize) -> Vec<&'a mut [f32]> {
-    let mut slices = Vec::with_capacity(offsets.len().saturating_sub(1));
-    for bounds in offsets.windows(2) {
-        let (row, rest) = values.split_at_mut((bounds[1] - bounds[0]) * width);
-        slices.push(row);
-        values = rest;
-    }
-    assert!(values.is_empty(), "offsets must cover all values");
-    slices
-}
+/// Tasks come in multiples of this, for the threads that machines have.
+const TASKS: usize = 4;
 
 /// `out[j] += sum over rows of values[i][j]`, where `values` is (rows × `out.len()`).
-pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
-    let width = out.len();
-    add_chunk_sums(values.len() / width.max(1), out, |first, last, partial| {
-        add_rows(&values[first * width..last * width], partial);
-    });
-}
-
 #[multiversion(targets = "simd")]
-fn add_rows(values: &[f32], sums: &mut [f32]) {
-    for row in values.chunks_exact(sums.len()) {
-        vector::add(sums, row);
+pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
+    for row in values.chunks_exact(out.len()) {
+        vector::add(out, row);
     }
 }
 
-/// `y += x`, in parallel.
-pub fn add(y: &mut [f32], x: &[f32]) {
-    y.par_chunks_mut(CHUNK * CHUNK)
-        .zip(x.par_chunks(CHUNK * CHUNK))
-        .for_each(|(y, x)| add_chunk(y, x));
-}
-
+/// `y += x`.
 #[multiversion(targets = "simd")]
-fn add_chunk(y: &mut [f32], x: &[f32]) {
+pub fn add(y: &mut [f32], x: &[f32]) {
     vector::add(y, x);
 }
 
-/// `out += the sum of what `work(first, last, partial)` adds into zeroed partials`, over fixed chunks of
-/// `n_rows` rows. The chunks run in parallel, their results are added in order.
-pub fn add_chunk_sums(
-    n_rows: usize,
-    out: &mut [f32],
-    work: impl Fn(usize, usize, &mut [f32]) + Sync,
-) {
-    let n_chunks = n_rows.div_ceil(CHUNK);
-    let partials: Vec<Vec<f32>> = (0..n_chunks)
-        .into_par_iter()
-        .map(|chunk| {
-            let mut partial = vec![0.0; out.len()];
-            work(
-                chunk * CHUNK,
-                ((chunk + 1) * CHUNK).min(n_rows),
-                &mut partial,
-            );
-            partial
-        })
-        .collect();
-    for partial in &partials {
-        add_chunk(out, partial);
+/// `y += scale * x`.
+#[multiversion(targets = "simd")]
+pub fn add_scaled(y: &mut [f32], scale: f32, x: &[f32]) {
+    vector::add_scaled(y, scale, x);
+}
+
+/// `y *= scale`.
+#[multiversion(targets = "simd")]
+pub fn scale(y: &mut [f32], scale: f32) {
+    for y in y {
+        *y *= scale;
+    }
+}
+
+/// Cuts a slice into parts of these sizes.
+///
+/// # Panics
+/// Where it is too short.
+pub fn parts<const N: usize>(mut values: &mut [f32], sizes: [usize; N]) -> [&mut [f32]; N] {
+    sizes.map(|size| {
+        let (part, rest) = std::mem::take(&mut values).split_at_mut(size);
+        values = rest;
+        part
+    })
+}
+
+/// Number of tasks for `n` tokens or rows at about `size` each: by the sizes alone.
+pub fn n_tasks(n: usize, size: usize) -> usize {
+    let tasks = n.div_ceil(size);
+    if tasks < TASKS {
+        tasks.next_power_of_two().min(n)
+    } else {
+        tasks.next_multiple_of(TASKS)
     }
 }
 
@@ -80,8 +65,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_sums_over_chunk_borders() {
-        for n_rows in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5] {
+    fn column_sums_add_to_what_is_there() {
+        for n_rows in [0, 1, 5] {
             let values: Vec<f32> = (0..n_rows * 3).map(|i| i as f32).collect();
             let mut out = [1.0, 1.0, 1.0];
             add_column_sums(&values, &mut out);
@@ -93,12 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn split_gives_each_row_its_own_slice() {
-        let mut values = [0.0; 12];
-        let slices = split(&mut values, &[0, 1, 1, 6], 2);
-        assert_eq!(
-            slices.iter().map(|s| s.len()).collect::<Vec<_>>(),
-            [2, 0, 10]
-        );
+    fn tasks_share_out_among_one_two_or_four_threads() {
+        let tasks = [0, 1, 80, 81, 161, 241, 400, 1030].map(|n| n_tasks(n, 80));
+        assert_eq!(tasks, [0, 1, 1, 2, 4, 4, 8, 16]);
     }
 }

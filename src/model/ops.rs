@@ -1,460 +1,298 @@
-//! Fused operations on dfdx's tape, one a block of the network: the only meeting of dfdx and the kernels.
+//! Fused operations on dfdx's tape: the only meeting of dfdx and the kernels.
 //!
-//! Each takes its input tensor with the tape, computes with the kernels, and records one backward operation.
-//! Activations that backward needs stay in the recorded closure. Without a tape nothing is kept.
-//! Every operation has its derivative checked against transformers by the golden test.
+//! Each computes with the kernels and records one backward operation; what backward needs stays in the recorded
+//! closure. Without a tape nothing is kept. Gradients of parameters go to the [`Parameters`]; the tape carries those of
+//! what crosses between operations. Every operation has its derivative checked against transformers by the golden test.
 
-use dfdx::prelude::{Cpu, Gradients, HasShape, PutTape, SplitTape, Tape, Tensor, TensorFromVec};
+use std::sync::Arc;
+
+use dfdx::prelude::{
+    Cpu, Gradients, HasErr, HasShape, PutTape, SplitTape, Tape, Tensor, TensorFromVec,
+};
 use dfdx::shapes::Shape;
 
+use super::parameters::Parameters;
 use super::tensor::{Matrix, Vector, matrix, values};
-use crate::kernels::attention::Attention;
-use crate::kernels::attention_block::{AttentionBlock, AttentionBlockGradient};
-use crate::kernels::dropout::Dropout;
-use crate::kernels::feed_forward_block::{FeedForwardBlock, FeedForwardBlockGradient};
-use crate::kernels::gemm::Into;
-use crate::kernels::layer_norm::{LayerNorm, LayerNormGradient};
-use crate::kernels::linear::{Linear, LinearGradient};
-use crate::kernels::transform::{Transform, TransformGradient};
-use crate::kernels::{cross_entropy, embedding};
+use crate::checkpoint::BertConfig;
+use crate::data::PackedBatch;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::encoder::{
+    Encoder, EncoderGradient, LayerOf, PackedRows, Regularisation, Saved,
+};
+use crate::kernels::gemm::portable::F32;
+use crate::kernels::gemm::{Gemm, Into};
+use crate::kernels::head::{Head, HeadGradient};
+use crate::kernels::layer_norm::LayerNorm;
+use crate::kernels::linear::LinearGradient;
+use crate::kernels::path::Path;
 
-/// Weight (out × in) and bias (1 × out) of an affine map; or γ and β of a norm, both (1 × H).
+pub(super) const WORD: &str = "bert.embeddings.word_embeddings.weight";
+const POSITION: &str = "bert.embeddings.position_embeddings.weight";
+const SEGMENT: &str = "bert.embeddings.token_type_embeddings.weight";
+const EMBEDDING_NORM: &str = "bert.embeddings.LayerNorm";
+const DENSE: &str = "cls.predictions.transform.dense";
+const HEAD_NORM: &str = "cls.predictions.transform.LayerNorm";
+pub(super) const DECODER_BIAS: &str = "cls.predictions.bias";
+const LAYER: LayerOf<&str> = LayerOf {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    intermediate: "intermediate.dense",
+    output: "output.dense",
+    output_norm: "output.LayerNorm",
+};
+
+/// What an operation needs of a network. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Affine {
-    /// Weight, or γ.
-    pub weight: Matrix,
-    /// Bias, or β.
-    pub bias: Matrix,
+pub struct Network {
+    /// Sizes.
+    pub config: BertConfig,
+    /// Weights.
+    pub parameters: Arc<Parameters>,
 }
 
-impl Affine {
-    fn linear(&self) -> Linear<'_> {
-        Linear {
-            weight: values(&self.weight),
-            bias: values(&self.bias),
-        }
-    }
-
-    fn norm(&self, epsilon: f32) -> LayerNorm<'_> {
-        LayerNorm {
-            weight: values(&self.weight),
-            bias: values(&self.bias),
-            epsilon,
-        }
-    }
-}
-
-/// Token, position and segment tables, and the norm after their sum.
+/// A batch, where its hidden states are wanted, and the dropout on the way there.
 #[derive(Debug, Clone)]
-pub struct Embeddings {
-    /// (V × H).
-    pub word: Matrix,
-    /// (positions × H).
-    pub position: Matrix,
-    /// (segments × H).
-    pub segment: Matrix,
-    /// After the sum.
-    pub norm: Affine,
+pub struct Pass<'a> {
+    /// The rows.
+    pub batch: &'a PackedBatch,
+    /// Positions in the packed tokens, (N).
+    pub wanted: &'a [u32],
+    /// `None` for prediction.
+    pub regularisation: Option<&'a Regularisation>,
 }
 
-/// Parameters of the attention half of a layer.
-#[derive(Debug, Clone)]
-pub struct AttentionParameters {
-    /// W_q.
-    pub query: Affine,
-    /// W_k.
-    pub key: Affine,
-    /// W_v.
-    pub value: Affine,
-    /// W_o.
-    pub output: Affine,
-    /// After the residual sum.
-    pub norm: Affine,
-}
-
-impl AttentionParameters {
-    fn block<'a>(
-        &'a self,
-        rows: &'a AttentionRows,
-        hidden: usize,
-        epsilon: f32,
-        dropout: Option<Dropout>,
-    ) -> AttentionBlock<'a> {
-        AttentionBlock {
-            query: self.query.linear(),
-            key: self.key.linear(),
-            value: self.value.linear(),
-            output: self.output.linear(),
-            norm: self.norm.norm(epsilon),
-            attention: Attention {
-                offsets: &rows.offsets,
-                hidden,
-                heads: rows.heads,
-                dropout: rows.dropout,
-            },
-            dropout,
+impl<'a> Pass<'a> {
+    /// Without dropout.
+    pub fn prediction(batch: &'a PackedBatch, wanted: &'a [u32]) -> Self {
+        Self {
+            batch,
+            wanted,
+            regularisation: None,
         }
     }
 }
 
-/// Parameters of the feed-forward half of a layer.
-#[derive(Debug, Clone)]
-pub struct FeedForwardParameters {
-    /// W_1.
-    pub intermediate: Affine,
-    /// W_2.
-    pub output: Affine,
-    /// After the residual sum.
-    pub norm: Affine,
-}
-
-impl FeedForwardParameters {
-    fn block(&self, epsilon: f32, dropout: Option<Dropout>) -> FeedForwardBlock<'_> {
-        FeedForwardBlock {
-            intermediate: self.intermediate.linear(),
-            output: self.output.linear(),
-            norm: self.norm.norm(epsilon),
-            dropout,
-        }
+/// Last hidden states at the wanted positions, (N × H).
+pub fn encode<T: Tape<f32, Cpu>>(network: &Network, pass: &Pass, tape: T) -> Matrix<T> {
+    match network.parameters.path() {
+        Path::F32 => encode_with(F32, network, pass, tape),
+        Path::Bf16(gemm) => encode_with(gemm, network, pass, tape),
     }
 }
 
-/// Parameters of the MLM head before its decoder.
-#[derive(Debug, Clone)]
-pub struct TransformParameters {
-    /// W.
-    pub dense: Affine,
-    /// After the GELU.
-    pub norm: Affine,
-}
-
-impl TransformParameters {
-    fn block(&self, epsilon: f32) -> Transform<'_> {
-        Transform {
-            dense: self.dense.linear(),
-            norm: self.norm.norm(epsilon),
-        }
+/// Cross-entropy of the MLM head at the wanted positions against target tokens, (N).
+pub fn mlm_losses<T: Tape<f32, Cpu>>(
+    network: &Network,
+    pass: &Pass,
+    targets: &[u32],
+    tape: T,
+) -> Vector<T> {
+    match network.parameters.path() {
+        Path::F32 => mlm_losses_with(F32, network, pass, targets, tape),
+        Path::Bf16(gemm) => mlm_losses_with(gemm, network, pass, targets, tape),
     }
 }
 
-/// Rows, heads and dropout of one layer's attention.
-#[derive(Debug, Clone)]
-pub struct AttentionRows {
-    /// Row offsets of the packed batch.
-    pub offsets: std::sync::Arc<[usize]>,
-    /// A.
-    pub heads: usize,
-    /// Of the probabilities.
-    pub dropout: Option<Dropout>,
+/// What the decoder of the MLM head reads at the wanted positions, (N × H). Without a tape.
+pub fn mlm_features(network: &Network, pass: &Pass) -> Matrix {
+    fn with<G: Gemm>(gemm: G, network: &Network, pass: &Pass) -> Buffer<f32> {
+        let (states, _) =
+            network
+                .encoder()
+                .forward(gemm, &rows(pass.batch), pass.wanted, pass.regularisation);
+        network.head().features(gemm, &states)
+    }
+    let features = match network.parameters.path() {
+        Path::F32 => with(F32, network, pass),
+        Path::Bf16(gemm) => with(gemm, network, pass),
+    };
+    let (n, width) = (pass.wanted.len(), network.config.hidden_size);
+    matrix(&Cpu::default(), features.to_vec(), n, width)
 }
 
-/// `dropout(LN(word[ids] + position[positions] + segment[segments]))`, (T × H).
-pub fn embed<T: Tape<f32, Cpu>>(
-    embeddings: &Embeddings,
-    ids: [&[u32]; 3],
-    epsilon: f32,
-    dropout: Option<Dropout>,
+fn encode_with<G: Gemm, T: Tape<f32, Cpu>>(
+    gemm: G,
+    network: &Network,
+    pass: &Pass,
     mut tape: T,
 ) -> Matrix<T> {
-    let width = embeddings.word.shape().1;
-    let tables = [&embeddings.word, &embeddings.position, &embeddings.segment];
-    let mut sum = embedding::gather(values(tables[0]), ids[0], width);
-    embedding::gather_add(values(tables[1]), ids[1], width, &mut sum);
-    embedding::gather_add(values(tables[2]), ids[2], width, &mut sum);
-    let (mut y, normalised) = embeddings.norm.norm(epsilon).forward(sum);
-    if let Some(dropout) = dropout {
-        dropout.apply(&mut y);
-    }
-    let output = matrix(embeddings.word.device(), y, ids[0].len(), width);
+    let encoder = network.encoder();
+    let (states, saved) =
+        encoder.forward(gemm, &rows(pass.batch), pass.wanted, pass.regularisation);
+    let (n, width) = (pass.wanted.len(), network.config.hidden_size);
+    let output = matrix(&Cpu::default(), states.to_vec(), n, width);
     if T::OWNS_TAPE {
-        let (embeddings, ids, y) = (embeddings.clone(), ids.map(<[u32]>::to_vec), output.clone());
+        let (network, batch, y) = (network.clone(), pass.batch.clone(), output.clone());
+        let regularisation = pass.regularisation.copied();
         tape.add_backward_op(move |gradients| {
-            let mut dy = take(gradients, &y)?;
-            if let Some(dropout) = dropout {
-                dropout.apply(&mut dy);
-            }
-            with_gradients(
-                gradients,
-                [&embeddings.norm.weight, &embeddings.norm.bias],
-                |[weight, bias]| {
-                    let gradient = LayerNormGradient { weight, bias };
-                    embeddings
-                        .norm
-                        .norm(epsilon)
-                        .backward(&normalised, &mut dy, gradient);
-                },
-            )?;
-            for (table, ids) in [&embeddings.word, &embeddings.position, &embeddings.segment]
-                .into_iter()
-                .zip(&ids)
-            {
-                with_gradients(gradients, [table], |[table]| {
-                    embedding::scatter_add(table, ids, width, &dy)
-                })?;
-            }
+            let d_states = take(gradients, &y)?;
+            network.encoder_backward(gemm, &batch, saved, &d_states, regularisation);
             Ok(())
         });
     }
     output.put_tape(tape)
 }
 
-/// Attention half of a layer, (T × H) to (T × H).
-pub fn attention_block<T: Tape<f32, Cpu>>(
-    x: Matrix<T>,
-    parameters: &AttentionParameters,
-    rows: &AttentionRows,
-    epsilon: f32,
-    dropout: Option<Dropout>,
-) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
-    let (n_tokens, hidden) = *x.shape();
-    let (y, saved) = parameters
-        .block(rows, hidden, epsilon, dropout)
-        .forward(values(&x));
-    let output = matrix(x.device(), y, n_tokens, hidden);
-    if T::OWNS_TAPE {
-        let (p, rows, y) = (parameters.clone(), rows.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let tensors = [
-                &p.query.weight,
-                &p.query.bias,
-                &p.key.weight,
-                &p.key.bias,
-                &p.value.weight,
-                &p.value.bias,
-                &p.output.weight,
-                &p.output.bias,
-                &p.norm.weight,
-                &p.norm.bias,
-                &x,
-            ];
-            with_gradients(
-                gradients,
-                tensors,
-                |[qw, qb, kw, kb, vw, vb, ow, ob, nw, nb, dx]| {
-                    let gradient = AttentionBlockGradient {
-                        query: LinearGradient {
-                            weight: qw,
-                            bias: qb,
-                        },
-                        key: LinearGradient {
-                            weight: kw,
-                            bias: kb,
-                        },
-                        value: LinearGradient {
-                            weight: vw,
-                            bias: vb,
-                        },
-                        output: LinearGradient {
-                            weight: ow,
-                            bias: ob,
-                        },
-                        norm: LayerNormGradient {
-                            weight: nw,
-                            bias: nb,
-                        },
-                    };
-                    let block = p.block(&rows, hidden, epsilon, dropout);
-                    block.backward(values(&x), &saved, dy, gradient, dx);
-                },
-            )
-        });
-    }
-    output.put_tape(tape)
-}
-
-/// Feed-forward half of a layer, (T × H) to (T × H).
-pub fn feed_forward_block<T: Tape<f32, Cpu>>(
-    x: Matrix<T>,
-    parameters: &FeedForwardParameters,
-    epsilon: f32,
-    dropout: Option<Dropout>,
-) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
-    let (n_tokens, hidden) = *x.shape();
-    let (y, saved) = parameters.block(epsilon, dropout).forward(values(&x));
-    let output = matrix(x.device(), y, n_tokens, hidden);
-    if T::OWNS_TAPE {
-        let (p, y) = (parameters.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let tensors = [
-                &p.intermediate.weight,
-                &p.intermediate.bias,
-                &p.output.weight,
-                &p.output.bias,
-                &p.norm.weight,
-                &p.norm.bias,
-                &x,
-            ];
-            with_gradients(gradients, tensors, |[iw, ib, ow, ob, nw, nb, dx]| {
-                let gradient = FeedForwardBlockGradient {
-                    intermediate: LinearGradient {
-                        weight: iw,
-                        bias: ib,
-                    },
-                    output: LinearGradient {
-                        weight: ow,
-                        bias: ob,
-                    },
-                    norm: LayerNormGradient {
-                        weight: nw,
-                        bias: nb,
-                    },
-                };
-                p.block(epsilon, dropout)
-                    .backward(values(&x), &saved, dy, gradient, dx);
-            })
-        });
-    }
-    output.put_tape(tape)
-}
-
-/// Picks rows: x (T × H) to (N × H). Positions may repeat.
-pub fn select_rows<T: Tape<f32, Cpu>>(x: Matrix<T>, positions: &[u32]) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
-    let width = x.shape().1;
-    let output = matrix(
-        x.device(),
-        embedding::gather(values(&x), positions, width),
-        positions.len(),
-        width,
-    );
-    if T::OWNS_TAPE {
-        let (positions, y) = (positions.to_vec(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            with_gradients(gradients, [&x], |[dx]| {
-                embedding::scatter_add(dx, &positions, width, &dy)
-            })
-        });
-    }
-    output.put_tape(tape)
-}
-
-/// The MLM head before its decoder, (N × H) to (N × H).
-pub fn transform<T: Tape<f32, Cpu>>(
-    x: Matrix<T>,
-    parameters: &TransformParameters,
-    epsilon: f32,
-) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
-    let (n_rows, hidden) = *x.shape();
-    let (y, saved) = parameters.block(epsilon).forward(values(&x));
-    let output = matrix(x.device(), y, n_rows, hidden);
-    if T::OWNS_TAPE {
-        let (p, y) = (parameters.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let tensors = [
-                &p.dense.weight,
-                &p.dense.bias,
-                &p.norm.weight,
-                &p.norm.bias,
-                &x,
-            ];
-            with_gradients(gradients, tensors, |[dw, db, nw, nb, dx]| {
-                let gradient = TransformGradient {
-                    dense: LinearGradient {
-                        weight: dw,
-                        bias: db,
-                    },
-                    norm: LayerNormGradient {
-                        weight: nw,
-                        bias: nb,
-                    },
-                };
-                p.block(epsilon)
-                    .backward(values(&x), &saved, dy, gradient, dx);
-            })
-        });
-    }
-    output.put_tape(tape)
-}
-
-/// Affine map, (N × in) to (N × out).
-pub fn linear<T: Tape<f32, Cpu>>(x: Matrix<T>, affine: &Affine) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
-    let (n_rows, n_out) = (x.shape().0, affine.bias.shape().1);
-    let output = matrix(
-        x.device(),
-        affine.linear().forward(values(&x)),
-        n_rows,
-        n_out,
-    );
-    if T::OWNS_TAPE {
-        let (affine, y) = (affine.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            with_gradients(
-                gradients,
-                [&affine.weight, &affine.bias, &x],
-                |[weight, bias, dx]| {
-                    let gradient = LinearGradient { weight, bias };
-                    affine
-                        .linear()
-                        .backward(values(&x), &dy, gradient, dx, Into::Add);
-                },
-            )
-        });
-    }
-    output.put_tape(tape)
-}
-
-/// Affine map and softmax cross-entropy in one: x (N × H), targets (N) to losses (N). The logits (N × V) never
-/// become a tensor. With the word embeddings and the MLM bias it is the tied decoder.
-pub fn linear_cross_entropy<T: Tape<f32, Cpu>>(
-    x: Matrix<T>,
-    affine: &Affine,
+fn mlm_losses_with<G: Gemm, T: Tape<f32, Cpu>>(
+    gemm: G,
+    network: &Network,
+    pass: &Pass,
     targets: &[u32],
+    mut tape: T,
 ) -> Vector<T> {
-    let (x, mut tape) = x.split_tape();
-    let mut logits = affine.linear().forward(values(&x));
-    let losses = cross_entropy::forward(&mut logits, targets);
-    let output: Vector = x.device().tensor_from_vec(losses, (targets.len(),));
+    let encoder = network.encoder();
+    let (states, saved) =
+        encoder.forward(gemm, &rows(pass.batch), pass.wanted, pass.regularisation);
+    let (losses, saved_head) = network.head().losses(gemm, &states, targets);
+    let output: Vector = Cpu::default().tensor_from_vec(losses, (targets.len(),));
     if T::OWNS_TAPE {
-        let (affine, targets, y) = (affine.clone(), targets.to_vec(), output.clone());
-        let mut probabilities = logits;
+        let (network, batch, y) = (network.clone(), pass.batch.clone(), output.clone());
+        let regularisation = pass.regularisation.copied();
         tape.add_backward_op(move |gradients| {
             let d_losses = take(gradients, &y)?;
-            cross_entropy::backward(&mut probabilities, &targets, &d_losses);
-            with_gradients(
-                gradients,
-                [&affine.weight, &affine.bias, &x],
-                |[weight, bias, dx]| {
-                    let gradient = LinearGradient { weight, bias };
-                    affine
-                        .linear()
-                        .backward(values(&x), &probabilities, gradient, dx, Into::Add);
-                },
-            )
+            let mut gradient = network.take_head_gradient();
+            let head = network.head();
+            let d_states = head.backward(gemm, saved_head, &d_losses, &mut gradient);
+            network.put_head_gradient(gradient);
+            network.encoder_backward(gemm, &batch, saved, &d_states, regularisation);
+            Ok(())
         });
     }
     output.put_tape(tape)
+}
+
+/// The affine map `name`, (N × in) to (N × out), in f32.
+pub fn linear<T: Tape<f32, Cpu>>(x: Matrix<T>, network: &Network, name: &str) -> Matrix<T> {
+    let (x, mut tape) = x.split_tape();
+    let inputs = values(&x);
+    let linear = network.parameters.linear(name);
+    let (n_rows, n_out) = (x.shape().0, linear.n_out());
+    let output = matrix(x.device(), linear.forward(&inputs), n_rows, n_out);
+    if T::OWNS_TAPE {
+        let (parameters, name, y) = (network.parameters.clone(), name.to_owned(), output.clone());
+        tape.add_backward_op(move |gradients| {
+            let dy = take(gradients, &y)?;
+            let mut gradient = parameters.take_affine(&name);
+            let into = LinearGradient {
+                weight: &mut gradient.weight,
+                bias: &mut gradient.bias,
+            };
+            let linear = parameters.linear(&name);
+            let dx = gradients.get_or_alloc_mut(&x)?;
+            linear.backward(&inputs, &dy, into, dx, Into::Add);
+            parameters.put_affine(&name, gradient);
+            Ok(())
+        });
+    }
+    output.put_tape(tape)
+}
+
+impl Network {
+    /// Borrows the weights of embeddings and layers.
+    fn encoder(&self) -> Encoder<'_> {
+        let p = &*self.parameters;
+        let layer = |number: usize| LAYER.map(|part| p.linear(&layer_name(number, part)));
+        Encoder {
+            word: p.values(WORD),
+            position: p.values(POSITION),
+            segment: p.values(SEGMENT),
+            norm: self.norm(EMBEDDING_NORM),
+            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+            heads: self.config.num_attention_heads,
+        }
+    }
+
+    /// Borrows the weights of the MLM head. The decoder is tied to the word embeddings; its bias is free.
+    fn head(&self) -> Head<'_> {
+        Head {
+            dense: self.parameters.linear(DENSE),
+            norm: self.norm(HEAD_NORM),
+            decoder: self.parameters.linear_of(WORD, DECODER_BIAS),
+        }
+    }
+
+    fn norm(&self, name: &str) -> LayerNorm<'_> {
+        let norm = self.parameters.linear(name);
+        norm.as_norm(self.config.layer_norm_eps)
+    }
+
+    fn encoder_backward<G: Gemm>(
+        &self,
+        gemm: G,
+        batch: &PackedBatch,
+        saved: Saved<G>,
+        d_states: &[f32],
+        regularisation: Option<Regularisation>,
+    ) {
+        let p = &*self.parameters;
+        let layer = |number: usize| LAYER.map(|part| p.take_affine(&layer_name(number, part)));
+        let mut gradient = EncoderGradient {
+            word: p.take_gradient(WORD),
+            position: p.take_gradient(POSITION),
+            segment: p.take_gradient(SEGMENT),
+            norm: p.take_affine(EMBEDDING_NORM),
+            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+        };
+        self.encoder().backward(
+            gemm,
+            &rows(batch),
+            saved,
+            d_states,
+            regularisation.as_ref(),
+            &mut gradient,
+        );
+        p.gradients().put(WORD, gradient.word);
+        p.gradients().put(POSITION, gradient.position);
+        p.gradients().put(SEGMENT, gradient.segment);
+        p.put_affine(EMBEDDING_NORM, gradient.norm);
+        for (number, layer) in gradient.layers.into_iter().enumerate() {
+            LAYER.zip(layer, |part, gradient| {
+                p.put_affine(&layer_name(number, part), gradient);
+            });
+        }
+    }
+
+    fn take_head_gradient(&self) -> HeadGradient {
+        let p = &*self.parameters;
+        HeadGradient {
+            dense: p.take_affine(DENSE),
+            norm: p.take_affine(HEAD_NORM),
+            decoder: crate::kernels::AffineGradient {
+                weight: p.take_gradient(WORD),
+                bias: p.take_gradient(DECODER_BIAS),
+            },
+        }
+    }
+
+    fn put_head_gradient(&self, gradient: HeadGradient) {
+        let p = &*self.parameters;
+        p.put_affine(DENSE, gradient.dense);
+        p.put_affine(HEAD_NORM, gradient.norm);
+        p.gradients().put(WORD, gradient.decoder.weight);
+        p.gradients().put(DECODER_BIAS, gradient.decoder.bias);
+    }
+}
+
+fn layer_name(number: usize, part: &str) -> String {
+    format!("bert.encoder.layer.{number}.{part}")
+}
+
+fn rows(batch: &PackedBatch) -> PackedRows<'_> {
+    PackedRows {
+        input_ids: &batch.input_ids,
+        position_ids: &batch.position_ids,
+        segment_ids: &batch.segment_ids,
+        offsets: &batch.offsets,
+    }
 }
 
 /// Takes the gradient of an operation's output: nobody reads it afterwards.
 fn take<S: Shape>(
     gradients: &mut Gradients<f32, Cpu>,
     output: &Tensor<S, f32, Cpu>,
-) -> Result<Vec<f32>, <Cpu as dfdx::prelude::HasErr>::Err> {
+) -> Result<Vec<f32>, <Cpu as HasErr>::Err> {
     Ok(std::mem::take(&mut **gradients.get_or_alloc_mut(output)?))
-}
-
-/// Hands `work` the gradients of several different tensors at once, to be added to.
-fn with_gradients<const N: usize>(
-    gradients: &mut Gradients<f32, Cpu>,
-    tensors: [&Matrix; N],
-    work: impl FnOnce([&mut [f32]; N]),
-) -> Result<(), <Cpu as dfdx::prelude::HasErr>::Err> {
-    let mut taken: [Vec<f32>; N] = std::array::from_fn(|_| Vec::new());
-    for (taken, tensor) in taken.iter_mut().zip(tensors) {
-        *taken = take(gradients, tensor)?;
-    }
-    work(taken.each_mut().map(Vec::as_mut_slice));
-    for (taken, tensor) in taken.into_iter().zip(tensors) {
-        **gradients.get_or_alloc_mut(tensor)? = taken;
-    }
-    Ok(())
 }

@@ -1,61 +1,93 @@
-//! The named parameters of a network: dfdx tensors under their Hugging Face names.
+//! The named parameters of a network, with their gradients, under their Hugging Face names.
 //!
-//! In: [`Weights`] (or a key, for fresh ones). Out: tensors for the forward pass, slices for the optimiser,
+//! In: [`Weights`] (or a key, for fresh ones). Out: borrowed weights for the kernels, slices for the optimiser,
 //! weights for saving. Knows names and shapes, not what they mean.
+//!
+//! Gradients live here and not on the tape: they are added to in place, step after step, without an allocation.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use dfdx::prelude::{Cpu, Gradients};
 use ndarray::ArrayD;
 use rand::RngExt;
 
-use super::ops::Affine;
-use super::tensor::{Matrix, matrix, values, values_mut};
 use crate::checkpoint::{BertConfig, Heads, Weights, names};
 use crate::error::{Error, Result};
+use crate::kernels::AffineGradient;
+use crate::kernels::gemm::bf16::PackedWeight;
+use crate::kernels::linear::Linear;
+use crate::kernels::path::Path;
 use crate::random::Key;
 
-/// One parameter: its tensor, (1 × n) for vectors, and its shape in files.
+/// One parameter, its shape in files, and the form in which it enters products.
 #[derive(Debug)]
 struct Parameter {
-    tensor: Matrix,
+    values: Vec<f32>,
     shape: Vec<usize>,
+    packed: PackedWeight,
 }
 
 /// All parameters, in the order of their names.
 #[derive(Debug)]
-pub struct Parameters(BTreeMap<String, Parameter>);
+pub struct Parameters {
+    path: Path,
+    table: BTreeMap<String, Parameter>,
+    gradients: GradientStore,
+}
+
+/// Gradients by the names of their parameters. A parameter that no pass has used has none.
+#[derive(Debug, Default)]
+pub struct GradientStore(Mutex<BTreeMap<String, Vec<f32>>>);
 
 impl Parameters {
-    /// Takes over exactly the weights that a network of this size and these heads has.
+    /// Takes over exactly the weights that a network of this size and these heads has, for products on `path`.
     ///
     /// # Errors
     /// [`Error::Unexpected`] where one is missing, superfluous or misshapen: readers have checked files before.
-    pub fn new(config: &BertConfig, heads: Heads, mut weights: Weights) -> Result<Self> {
-        let device = Cpu::default();
-        let mut parameters = BTreeMap::new();
+    pub fn new(
+        config: &BertConfig,
+        heads: Heads,
+        path: Path,
+        mut weights: Weights,
+    ) -> Result<Self> {
+        let mut table = BTreeMap::new();
         for (name, shape) in names::tensors(config, heads) {
             let array = weights.remove(&name).filter(|array| array.shape() == shape);
             let array = array.ok_or_else(|| {
                 Error::Unexpected(format!("no weights `{name}` of shape {shape:?}"))
             })?;
-            let columns = shape.last().copied().unwrap_or(1);
-            let values: Vec<f32> = array.iter().copied().collect();
-            let rows = values.len() / columns.max(1);
-            parameters.insert(
-                name,
-                Parameter {
-                    tensor: matrix(&device, values, rows, columns),
-                    shape,
-                },
-            );
+            let values = match array.as_slice() {
+                Some(values) => values.to_vec(),
+                None => array.iter().copied().collect(),
+            };
+            let mut parameter = Parameter {
+                values,
+                shape,
+                packed: PackedWeight::default(),
+            };
+            parameter.pack(&name, path);
+            table.insert(name, parameter);
         }
         match weights.keys().next() {
             Some(name) => Err(Error::Unexpected(format!(
                 "weights `{name}` belong to no parameter"
             ))),
-            None => Ok(Self(parameters)),
+            None => Ok(Self {
+                path,
+                table,
+                gradients: GradientStore::default(),
+            }),
         }
+    }
+
+    /// How products are computed.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Where the gradients are.
+    pub fn gradients(&self) -> &GradientStore {
+        &self.gradients
     }
 
     /// Fresh weights: matrices normal with `initializer_range`, biases 0, norms 1 and 0 (as BERT's own).
@@ -86,94 +118,93 @@ impl Parameters {
     /// A copy of all weights, for saving.
     pub fn weights(&self) -> Weights {
         let array = |parameter: &Parameter| {
-            ArrayD::from_shape_vec(parameter.shape.clone(), values(&parameter.tensor).to_vec())
-                .expect("the tensor was made from this shape")
+            ArrayD::from_shape_vec(parameter.shape.clone(), parameter.values.clone())
+                .expect("the values were made from this shape")
         };
-        self.0
+        self.table
             .iter()
             .map(|(name, parameter)| (name.clone(), array(parameter)))
             .collect()
     }
 
-    /// The tensor called `name`, sharing its storage.
+    /// The values of the parameter called `name`.
     ///
     /// # Panics
     /// Where the network has none: callers ask by the table of names and the heads.
-    pub fn tensor(&self, name: &str) -> Matrix {
-        self.0
-            .get(name)
-            .unwrap_or_else(|| panic!("a network without `{name}`"))
-            .tensor
-            .clone()
+    pub fn values(&self, name: &str) -> &[f32] {
+        &self.parameter(name).values
     }
 
-    /// `name.weight` and `name.bias`.
-    pub fn affine(&self, name: &str) -> Affine {
-        Affine {
-            weight: self.tensor(&format!("{name}.weight")),
-            bias: self.tensor(&format!("{name}.bias")),
+    /// `name.weight` and `name.bias`; a norm is a map whose weight is γ.
+    ///
+    /// # Panics
+    /// As [`Parameters::values`].
+    pub fn linear(&self, name: &str) -> Linear<'_> {
+        self.linear_of(&format!("{name}.weight"), &format!("{name}.bias"))
+    }
+
+    /// A map whose weight and bias have unrelated names.
+    ///
+    /// # Panics
+    /// As [`Parameters::values`].
+    pub fn linear_of(&self, weight: &str, bias: &str) -> Linear<'_> {
+        let weight = self.parameter(weight);
+        Linear {
+            weight: &weight.values,
+            bias: self.values(bias),
+            packed: &weight.packed,
         }
+    }
+
+    fn parameter(&self, name: &str) -> &Parameter {
+        self.table
+            .get(name)
+            .unwrap_or_else(|| panic!("a network without `{name}`"))
     }
 
     /// Number of scalars.
     pub fn count(&self) -> usize {
-        self.0
-            .values()
-            .map(|parameter| values(&parameter.tensor).len())
-            .sum()
+        let sizes = self.table.values().map(|parameter| parameter.values.len());
+        sizes.sum()
     }
 
-    /// Shows each parameter's values and gradient to `work`, in the order of names. `is_matrix` is false for
-    /// biases and norms, which do not decay.
-    pub fn visit_mut(
-        &mut self,
-        gradients: &mut Gradients<f32, Cpu>,
-        mut work: impl FnMut(usize, bool, &mut [f32], &mut [f32]),
-    ) -> Result<()> {
-        for (index, parameter) in self.0.values_mut().enumerate() {
-            let gradient = gradients.get_or_alloc_mut(&parameter.tensor);
-            let gradient = gradient.map_err(|error| Error::Unexpected(error.to_string()))?;
-            work(
-                index,
-                parameter.shape.len() > 1,
-                values_mut(&mut parameter.tensor),
-                gradient,
-            );
+    /// Shows each gradient to `work`, in the order of names, with the number of its parameter.
+    pub fn visit_gradients(&mut self, mut work: impl FnMut(usize, &[f32])) {
+        let gradients = self.gradients.get_mut();
+        for (index, name) in self.table.keys().enumerate() {
+            if let Some(gradient) = gradients.get(name) {
+                work(index, gradient);
+            }
         }
-        Ok(())
+    }
+
+    /// Shows each parameter that has a gradient to `work`, in the order of names: its number, whether it is a matrix
+    /// (biases and norms are not), values and gradient. `work` may change both, and returns whether it did.
+    pub fn update(&mut self, mut work: impl FnMut(usize, bool, &mut [f32], &mut [f32]) -> bool) {
+        let gradients = self.gradients.get_mut();
+        for (index, (name, parameter)) in self.table.iter_mut().enumerate() {
+            let Some(gradient) = gradients.get_mut(name) else {
+                continue;
+            };
+            let is_matrix = parameter.shape.len() > 1;
+            if work(index, is_matrix, &mut parameter.values, gradient) {
+                parameter.pack(name, self.path);
+            }
+        }
     }
 
     /// Copies of all gradients under the parameters' names; zeros where there is none. For tests and diagnosis.
-    pub fn gradients(&self, gradients: &mut Gradients<f32, Cpu>) -> Result<Weights> {
-        let mut copies = Weights::new();
-        for (name, parameter) in &self.0 {
-            let gradient = gradients.get_or_alloc_mut(&parameter.tensor);
-            let gradient = gradient.map_err(|error| Error::Unexpected(error.to_string()))?;
-            let array = ArrayD::from_shape_vec(parameter.shape.clone(), gradient.to_vec());
-            copies.insert(
+    pub fn copy_gradients(&self) -> Weights {
+        let copy = |(name, parameter): (&String, &Parameter)| {
+            let gradient = self.gradients.take(name, parameter.values.len());
+            let array = ArrayD::from_shape_vec(parameter.shape.clone(), gradient.clone());
+            self.gradients.put(name, gradient);
+            (
                 name.clone(),
-                array.map_err(|error| Error::Unexpected(error.to_string()))?,
-            );
-        }
-        Ok(copies)
-    }
-
-    /// The parameters' gradients alone, moved out of a finished pass: what activations left behind is dropped,
-    /// the large allocations live on.
-    ///
-    /// # Errors
-    /// Where memory runs out.
-    pub fn carry_over(&self, mut finished: Gradients<f32, Cpu>) -> Result<Gradients<f32, Cpu>> {
-        let mut next = Gradients::leaky();
-        for parameter in self.0.values() {
-            let mut carry = || -> std::result::Result<(), <Cpu as dfdx::prelude::HasErr>::Err> {
-                let gradient = std::mem::take(&mut **finished.get_or_alloc_mut(&parameter.tensor)?);
-                **next.get_or_alloc_mut(&parameter.tensor)? = gradient;
-                Ok(())
-            };
-            carry().map_err(|error| Error::Unexpected(error.to_string()))?;
-        }
-        Ok(next)
+                array.expect("a gradient has its parameter's shape"),
+            )
+        };
+        self.table.iter().map(copy).collect()
     }
 
     /// Overwrites all values.
@@ -181,12 +212,81 @@ impl Parameters {
     /// # Panics
     /// Where `weights` are not those of this network.
     pub fn restore(&mut self, weights: &Weights) {
-        for (name, parameter) in &mut self.0 {
+        for (name, parameter) in &mut self.table {
             let saved = weights[name]
                 .as_slice()
                 .expect("saved weights are contiguous");
-            values_mut(&mut parameter.tensor).copy_from_slice(saved);
+            parameter.values.copy_from_slice(saved);
+            parameter.pack(name, self.path);
         }
+    }
+
+    /// The gradient of `name`, taken out to be added to; zeros the first time.
+    ///
+    /// # Panics
+    /// As [`Parameters::values`].
+    pub fn take_gradient(&self, name: &str) -> Vec<f32> {
+        self.gradients.take(name, self.values(name).len())
+    }
+
+    /// The gradients of `name.weight` and `name.bias`.
+    ///
+    /// # Panics
+    /// As [`Parameters::values`].
+    pub fn take_affine(&self, name: &str) -> AffineGradient {
+        AffineGradient {
+            weight: self.take_gradient(&format!("{name}.weight")),
+            bias: self.take_gradient(&format!("{name}.bias")),
+        }
+    }
+
+    /// Puts back what [`Parameters::take_affine`] has taken.
+    pub fn put_affine(&self, name: &str, gradient: AffineGradient) {
+        self.gradients
+            .put(&format!("{name}.weight"), gradient.weight);
+        self.gradients.put(&format!("{name}.bias"), gradient.bias);
+    }
+}
+
+impl Parameter {
+    /// Renews the packed form, where the parameter enters the products of the blocks.
+    fn pack(&mut self, name: &str, path: Path) {
+        let enters_products = self.shape.len() == 2
+            && (name.starts_with("bert.encoder.")
+                || name == "cls.predictions.transform.dense.weight"
+                || name == "bert.embeddings.word_embeddings.weight");
+        if path.packs() && enters_products {
+            self.packed.pack(&self.values, self.shape[0], self.shape[1]);
+        }
+    }
+}
+
+impl GradientStore {
+    fn take(&self, name: &str, length: usize) -> Vec<f32> {
+        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gradient = gradients.get_mut(name).map(std::mem::take);
+        gradient.unwrap_or_else(|| vec![0.0; length])
+    }
+
+    /// Forgets all gradients.
+    pub fn clear(&self) {
+        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gradients.clear();
+    }
+
+    /// Puts back what was taken.
+    pub fn put(&self, name: &str, gradient: Vec<f32>) {
+        let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match gradients.get_mut(name) {
+            Some(place) => *place = gradient,
+            None => {
+                gradients.insert(name.to_owned(), gradient);
+            }
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut BTreeMap<String, Vec<f32>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,11 +6,11 @@
 //! Loss: mean over all targets of the batch of `-log softmax(logits)[target]`, so one label weighs as much as one
 //! masked token. Score of a pair: `logit(YES) - logit(NO)` at `[CLS]`, without masks.
 
-use dfdx::prelude::{Backward, Cpu, Gradients, MeanTo, NoneTape, PutTape, SplitTape};
+use dfdx::prelude::{Backward, MeanTo, NoneTape, PutTape, SplitTape};
 
 use crate::data::{EncodedPair, PackedBatch, corrupt::corrupt, reserved};
 use crate::error::{Error, Result};
-use crate::model::{Bert, Regularisation, tensor};
+use crate::model::{Bert, Pass, Regularisation, tensor};
 use crate::random::{Key, Purpose};
 
 /// A corrupted batch and what is to be predicted in it.
@@ -92,7 +92,7 @@ impl PetBatch {
         }
     }
 
-    /// Loss of the batch, and its gradients added to `gradients`. A batch without any target has loss 0.
+    /// Loss of the batch, and its gradients added to those of the model. A batch without any target has loss 0.
     ///
     /// # Errors
     /// Where memory runs out.
@@ -100,20 +100,20 @@ impl PetBatch {
         &self,
         model: &Bert,
         regularisation: &Regularisation,
-        gradients: Gradients<f32, Cpu>,
-    ) -> Result<(PetLoss, Gradients<f32, Cpu>)> {
+    ) -> Result<PetLoss> {
         if self.targets.is_empty() {
-            return Ok((PetLoss::default(), gradients));
+            return Ok(PetLoss::default());
         }
-        let hidden = model.encode(&self.rows, Some(regularisation), model.tape(gradients));
-        let features = model.mlm_features(hidden, &self.positions);
-        let (losses, tape) = model.mlm_losses(features, &self.targets).split_tape();
+        let pass = Pass {
+            regularisation: Some(regularisation),
+            ..self.pass()
+        };
+        let losses = model.mlm_losses(&pass, &self.targets, model.tape());
+        let (losses, tape) = losses.split_tape();
         let parts = self.parts(&losses.as_vec());
         let gradients = losses.put_tape(tape).mean().try_backward();
-        Ok((
-            parts,
-            gradients.map_err(|error| Error::Unexpected(error.to_string()))?,
-        ))
+        gradients.map_err(|error| Error::Unexpected(error.to_string()))?;
+        Ok(parts)
     }
 
     /// Loss of the batch without gradients or dropout.
@@ -121,9 +121,12 @@ impl PetBatch {
         if self.targets.is_empty() {
             return PetLoss::default();
         }
-        let features =
-            model.mlm_features(model.encode(&self.rows, None, NoneTape), &self.positions);
-        self.parts(&model.mlm_losses(features, &self.targets).as_vec())
+        let losses = model.mlm_losses(&self.pass(), &self.targets, NoneTape);
+        self.parts(&losses.as_vec())
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass::prediction(&self.rows, &self.positions)
     }
 
     fn parts(&self, losses: &[f32]) -> PetLoss {
@@ -166,8 +169,8 @@ fn one_order<'a>(model: &Bert, pairs: impl Iterator<Item = (&'a [u32], &'a [u32]
         .iter()
         .map(|&position| position as u32)
         .collect();
-    let features = model.mlm_features(model.infer(&rows), &first_tokens);
-    let logits = model.mlm_logits_of(features, &[reserved::NO, reserved::YES]);
+    let features = model.mlm_features(&rows, &first_tokens);
+    let logits = model.mlm_logits_of(&features, &[reserved::NO, reserved::YES]);
     tensor::values(&logits)
         .chunks_exact(2)
         .map(|answer| answer[1] - answer[0])

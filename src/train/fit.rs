@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use dfdx::prelude::{Cpu, Gradients};
 use rand::seq::SliceRandom;
 
 use super::{
@@ -42,7 +41,6 @@ pub fn fit(
         total,
         key: Key::from_seed(options.seed),
         optimiser: Optimiser::new(adamw),
-        gradients: Some(Gradients::leaky()),
         step: 0,
         clock: Clock::new(WARM_STEPS.min(total / 3)),
     };
@@ -86,7 +84,7 @@ pub fn fit(
     }
     let best = best.ok_or_else(|| Error::refused("no step to train"))?;
     if let Some(weights) = &best.weights {
-        model.parameters.restore(weights);
+        model.parameters_mut()?.restore(weights);
     }
     Ok(FitReport {
         epochs,
@@ -112,8 +110,6 @@ struct Run<'a> {
     total: usize,
     key: Key,
     optimiser: Optimiser,
-    /// Taken during a step.
-    gradients: Option<Gradients<f32, Cpu>>,
     step: usize,
     clock: Clock,
 }
@@ -164,11 +160,9 @@ impl Run<'_> {
             attention: dropout,
             key,
         };
-        let gradients = self.gradients.take().unwrap_or_else(Gradients::leaky);
-        let (loss, gradients) = batch.loss_and_gradients(model, &regularisation, gradients)?;
+        let loss = batch.loss_and_gradients(model, &regularisation)?;
         let learning_rate = learning_rate_at(self.step, self.total, self.options);
-        let (gradients, gradient_norm) = self.optimiser.step(model, gradients, learning_rate)?;
-        self.gradients = Some(gradients);
+        let gradient_norm = self.optimiser.step(model, learning_rate)?;
         self.step += 1;
         if !loss.loss.is_finite() || !gradient_norm.is_finite() {
             let (step, loss) = (self.step, loss.loss);

@@ -3,7 +3,7 @@
 //! Biases and norms do not decay. A parameter whose gradient is exactly zero (a head that the objective does
 //! not use) is left alone, as PyTorch does with a gradient of `None`.
 
-use dfdx::prelude::{Cpu, Gradients};
+use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::kernels::adamw::{self, AdamW};
@@ -36,31 +36,20 @@ impl Optimiser {
         }
     }
 
-    /// One step; returns the gradients, zeroed for the next one, and their norm before clipping. A norm that
+    /// One step; leaves the gradients at zero for the next one, and returns their norm before clipping. A norm that
     /// is not finite changes nothing.
     ///
     /// # Errors
-    /// Where memory runs out.
-    pub fn step(
-        &mut self,
-        model: &mut Bert,
-        gradients: Gradients<f32, Cpu>,
-        learning_rate: f64,
-    ) -> Result<(Gradients<f32, Cpu>, f64)> {
-        let mut gradients = model.parameters.carry_over(gradients)?;
-        let mut squares = Vec::new();
-        model
-            .parameters
-            .visit_mut(&mut gradients, |_, _, values, gradient| {
-                squares.push(adamw::sum_of_squares(gradient));
-                if self.moments.len() < squares.len() {
-                    self.moments
-                        .push((vec![0.0; values.len()], vec![0.0; values.len()]));
-                }
-            })?;
-        let norm = squares.iter().sum::<f64>().sqrt();
+    /// While a tape still holds the weights.
+    pub fn step(&mut self, model: &mut Bert, learning_rate: f64) -> Result<f64> {
+        let parameters = model.parameters_mut()?;
+        let mut squares = BTreeMap::new();
+        parameters.visit_gradients(|index, gradient| {
+            squares.insert(index, adamw::sum_of_squares(gradient));
+        });
+        let norm = squares.values().sum::<f64>().sqrt();
         if !norm.is_finite() {
-            return Ok((gradients, norm));
+            return Ok(norm);
         }
         self.steps += 1;
         let too_long = self.options.clip > 0.0 && norm > self.options.clip;
@@ -77,23 +66,27 @@ impl Optimiser {
                 1.0
             },
         };
-        model
-            .parameters
-            .visit_mut(&mut gradients, |index, is_matrix, values, gradient| {
-                if squares[index] > 0.0 {
-                    let weight_decay = if is_matrix {
-                        self.options.weight_decay as f32
-                    } else {
-                        0.0
-                    };
-                    let (first, second) = &mut self.moments[index];
-                    AdamW {
-                        weight_decay,
-                        ..constants
-                    }
-                    .update(values, gradient, first, second);
-                }
-            })?;
-        Ok((gradients, norm))
+        parameters.update(|index, is_matrix, values, gradient| {
+            if self.moments.len() <= index {
+                self.moments.resize_with(index + 1, Default::default);
+            }
+            if squares[&index] == 0.0 {
+                return false;
+            }
+            let (first, second) = &mut self.moments[index];
+            first.resize(values.len(), 0.0);
+            second.resize(values.len(), 0.0);
+            let weight_decay = match is_matrix {
+                true => self.options.weight_decay as f32,
+                false => 0.0,
+            };
+            let constants = AdamW {
+                weight_decay,
+                ..constants
+            };
+            constants.update(values, gradient, first, second);
+            true
+        });
+        Ok(norm)
     }
 }

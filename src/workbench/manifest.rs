@@ -15,6 +15,7 @@ use crate::atomic;
 use crate::config::Experiment;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
+use crate::kernels;
 
 /// Name of the manifest in a run folder.
 pub const FILE: &str = "manifest.json";
@@ -164,7 +165,9 @@ impl Manifest {
             identity,
             seed: experiment.seed,
             threads: rayon::current_num_threads(),
-            kernel_path: crate::kernels::path().to_owned(),
+            kernel_path: kernels::path::Path::resolve(experiment.train.precision)
+                .name()
+                .to_owned(),
             cpu: machine::cpu(),
             corpora: counts.map_or(serde_json::Value::Null, count::recorded_corpora),
             wrapped_ids: 0,

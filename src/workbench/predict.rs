@@ -10,6 +10,7 @@ use crate::checkpoint::read::read_model;
 use crate::config;
 use crate::data::{Dictionary, EncodedPair, Labels};
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::train;
@@ -53,7 +54,8 @@ pub fn predict(
     let rows: Vec<EncodedPair> = rows.iter().map(|pair| vocab.encode(pair)).collect();
 
     let (config, weights, heads) = read_model(&model_dir)?;
-    let model = Bert::new(config, heads, weights)?;
+    let path = kernels::path::Path::resolve(experiment.train.precision);
+    let model = Bert::new(config, heads, path, weights)?;
     let scores = score(&model, &rows, experiment.predict.swap, (progress, stop))?;
     submission::write(&scores, out, None)?;
     Ok(scores.len())

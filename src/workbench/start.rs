@@ -6,6 +6,7 @@ use crate::checkpoint::remap::remap;
 use crate::checkpoint::{Checkpoint, Heads};
 use crate::config::Loaded;
 use crate::error::Result;
+use crate::kernels;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
@@ -38,6 +39,7 @@ impl Start {
             None => special_tokens_alone()?,
         };
         let mapping = map(loaded, rows, &plain)?;
+        let path = kernels::path::Path::resolve(experiment.train.precision);
         let model = match (checkpoint.take(), dir, mapping.keep_rows(&plain)) {
             (Some(checkpoint), Some(dir), Some(keep)) => {
                 checkpoint.require_mlm(dir)?;
@@ -46,7 +48,7 @@ impl Start {
                 config.vocab_size = keep.len();
                 let mut weights = checkpoint.weights;
                 remap(&mut weights, &keep);
-                Bert::new(config, checkpoint.heads, weights)?
+                Bert::new(config, checkpoint.heads, path, weights)?
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
@@ -58,7 +60,7 @@ impl Start {
                     nsp: false,
                 };
                 let key = Key::from_seed(experiment.seed).with(Purpose::Initialise);
-                Bert::initialise(config, heads, key)?
+                Bert::initialise(config, heads, path, key)?
             }
         };
         say_start(&model, &mapping, experiment.align.method, progress);

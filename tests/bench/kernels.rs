@@ -3,19 +3,32 @@
 //!
 //! Names: `tT` tokens, `hH` hidden, `nN` targets, `vV` vocabulary. 1,024 tokens are 64 pairs of OPPO's mean length.
 
+use cipherpet::checkpoint::{BertConfig, Heads};
+use cipherpet::data::PackedBatch;
 use cipherpet::kernels::adamw::AdamW;
-use cipherpet::kernels::attention::Attention;
+use cipherpet::kernels::attention::{Attention, Qkv};
+use cipherpet::kernels::buffer::Buffer;
 use cipherpet::kernels::dropout::Dropout;
-use cipherpet::kernels::gemm::{Into, Operand, matmul};
+use cipherpet::kernels::gelu;
+use cipherpet::kernels::gemm::bf16::{Bf16, Kernel, PackedWeight};
+use cipherpet::kernels::gemm::portable::F32;
+use cipherpet::kernels::gemm::{Gemm, Into, Rows, WeightGradient};
+use cipherpet::kernels::head::{Head, HeadGradient};
 use cipherpet::kernels::layer_norm::{LayerNorm, LayerNormGradient};
 use cipherpet::kernels::linear::Linear;
-use cipherpet::kernels::{cross_entropy, gelu};
+use cipherpet::kernels::path::{Path, Precision};
+use cipherpet::kernels::{AffineGradient, rows};
+use cipherpet::model::{Bert, Pass, Regularisation};
 use cipherpet::random::Key;
+use dfdx::prelude::{Backward, MeanTo};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use rayon::prelude::*;
 
 const TOKENS: usize = 1024;
 const ROWS: usize = 64;
+const TARGETS: usize = 200;
+const VOCABULARY: usize = 7200;
 
 fn main() {
     divan::main();
@@ -32,55 +45,140 @@ fn values(n: usize, seed: u64) -> Vec<f32> {
 const SMALL: (usize, usize, usize) = (256, 1024, 4);
 const BASE: (usize, usize, usize) = (768, 3072, 12);
 
+/// The paths, by name. One that this CPU lacks is left out of its benchmarks.
+const PATHS: [&str; 3] = ["f32", "bf16 avx512", "bf16 amx"];
+
+/// (tokens, in, out).
+const SHAPES: [(usize, usize, usize); 7] = [
+    (TOKENS, 256, 256),
+    (TOKENS, 256, 1024),
+    (TOKENS, 1024, 256),
+    (TOKENS, 768, 768),
+    (TOKENS, 768, 3072),
+    (TOKENS, 3072, 768),
+    (TARGETS, 256, VOCABULARY),
+];
+
+/// One affine map, in tasks as the encoder makes them.
+struct Map<G: Gemm> {
+    gemm: G,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    packed: PackedWeight,
+    x: Vec<Rows<G::Element>>,
+    dy: Vec<Rows<G::Element>>,
+}
+
+impl<G: Gemm> Map<G> {
+    fn new(gemm: G, (tokens, n_in, n_out): (usize, usize, usize)) -> Self {
+        let weight = values(n_in * n_out, 1);
+        let mut packed = PackedWeight::default();
+        packed.pack(&weight, n_out, n_in);
+        let size = tokens.div_ceil(rows::n_tasks(tokens, G::GROUP));
+        let tasks = |width: usize, seed| {
+            let all = values(tokens * width, seed);
+            let tasks = all.chunks(size * width);
+            tasks.map(|task| Rows::of(gemm, task, width)).collect()
+        };
+        Self {
+            gemm,
+            weight,
+            bias: values(n_out, 2),
+            packed,
+            x: tasks(n_in, 3),
+            dy: tasks(n_out, 4),
+        }
+    }
+
+    fn linear(&self) -> Linear<'_> {
+        Linear {
+            weight: &self.weight,
+            bias: &self.bias,
+            packed: &self.packed,
+        }
+    }
+
+    fn forward(&self) {
+        self.x.par_iter().for_each(|x| {
+            let mut y = Buffer::new(x.n_rows() * self.bias.len());
+            self.gemm.forward(x, &self.linear(), &mut y);
+        });
+    }
+
+    fn input_gradient(&self) {
+        self.dy.par_iter().zip(&self.x).for_each(|(dy, x)| {
+            let mut dx = Buffer::new(x.n_rows() * x.width());
+            self.gemm
+                .input_gradient(dy, &self.linear(), &mut dx, Into::Overwrite);
+        });
+    }
+
+    fn weight_gradient(&self, gradient: &mut [f32]) {
+        let product = WeightGradient {
+            input: 0,
+            dy: self.dy.iter().collect(),
+            gradient,
+        };
+        self.gemm
+            .weight_gradients(&[self.x.iter().collect()], vec![product]);
+    }
+}
+
+/// Forward (NT), gradient of the input (NN), gradient of the weight (TN).
 #[divan::bench_group(sample_count = 20)]
 mod gemm {
     use super::*;
 
-    fn product(bencher: Bencher, (m, n, k): (usize, usize, usize), transposed: (bool, bool)) {
-        let (a, b) = (values(m * k, 1), values(k * n, 2));
-        let operand = |values, transposed| {
-            if transposed {
-                Operand::Transposed(values)
-            } else {
-                Operand::Plain(values)
-            }
-        };
-        let mut c = vec![0.0; m * n];
+    fn product<G: Gemm>(bencher: Bencher, gemm: G, shape: (usize, usize, usize), which: &str) {
+        let map = Map::new(gemm, shape);
+        let (tokens, n_in, n_out) = shape;
+        let mut gradient = vec![0.0; n_in * n_out];
         bencher
-            .counter(ItemsCount::new(2 * m * n * k))
-            .bench_local(|| {
-                let (a, b) = (operand(&a, transposed.0), operand(&b, transposed.1));
-                matmul(m, n, k, a, b, &mut c, Into::Overwrite);
+            .counter(ItemsCount::new(2 * tokens * n_in * n_out))
+            .bench_local(|| match which {
+                "forward" => map.forward(),
+                "input" => map.input_gradient(),
+                _ => map.weight_gradient(&mut gradient),
             });
     }
 
-    #[divan::bench]
-    fn nt_forward_t1024_256_to_1024(bencher: Bencher) {
-        product(bencher, (TOKENS, SMALL.1, SMALL.0), (false, true));
+    fn on_path(bencher: Bencher, path: &str, shape: (usize, usize, usize), which: &str) {
+        let kernel = match path {
+            "f32" => return product(bencher, F32, shape, which),
+            "bf16 avx512" => Kernel::Avx512,
+            _ => Kernel::Amx,
+        };
+        if let Some(gemm) = Bf16::new(kernel) {
+            product(bencher, gemm, shape, which);
+        }
     }
-    #[divan::bench]
-    fn nn_input_gradient_t1024_1024_to_256(bencher: Bencher) {
-        product(bencher, (TOKENS, SMALL.0, SMALL.1), (false, false));
+
+    fn cases() -> impl Iterator<Item = String> {
+        let names = |path: &str| {
+            SHAPES.map(|(tokens, n_in, n_out)| format!("{path} t{tokens} {n_in} to {n_out}"))
+        };
+        PATHS.into_iter().flat_map(names)
     }
-    #[divan::bench]
-    fn tn_weight_gradient_t1024_1024_by_256(bencher: Bencher) {
-        product(bencher, (SMALL.1, SMALL.0, TOKENS), (true, false));
+
+    fn parsed(case: &str) -> (&str, (usize, usize, usize)) {
+        let number = cases().position(|other| other == case).expect("a case");
+        (PATHS[number / SHAPES.len()], SHAPES[number % SHAPES.len()])
     }
-    #[divan::bench]
-    fn nt_forward_t1024_768_to_3072(bencher: Bencher) {
-        product(bencher, (TOKENS, BASE.1, BASE.0), (false, true));
+
+    #[divan::bench(args = cases())]
+    fn nt_forward(bencher: Bencher, case: &str) {
+        let (path, shape) = parsed(case);
+        on_path(bencher, path, shape, "forward");
     }
-    #[divan::bench]
-    fn nn_input_gradient_t1024_3072_to_768(bencher: Bencher) {
-        product(bencher, (TOKENS, BASE.0, BASE.1), (false, false));
+    #[divan::bench(args = cases())]
+    fn nn_input_gradient(bencher: Bencher, case: &str) {
+        let (path, shape) = parsed(case);
+        on_path(bencher, path, shape, "input");
     }
-    #[divan::bench]
-    fn tn_weight_gradient_t1024_3072_by_768(bencher: Bencher) {
-        product(bencher, (BASE.1, BASE.0, TOKENS), (true, false));
-    }
-    #[divan::bench]
-    fn nt_decoder_n200_256_to_v7200(bencher: Bencher) {
-        product(bencher, (200, 7200, SMALL.0), (false, true));
+    #[divan::bench(args = cases())]
+    fn tn_weight_gradient(bencher: Bencher, case: &str) {
+        let (path, shape) = parsed(case);
+        on_path(bencher, path, shape, "weight");
     }
 }
 
@@ -90,43 +188,48 @@ mod parts {
 
     fn attention(bencher: Bencher, (hidden, _, heads): (usize, usize, usize), backward: bool) {
         let offsets: Vec<usize> = (0..=ROWS).map(|row| row * TOKENS / ROWS).collect();
-        let dropout = Dropout::new(0.1, Key::from_seed(5));
         let attention = Attention {
             offsets: &offsets,
+            query_offsets: &offsets,
+            first_row: 0,
             hidden,
             heads,
-            dropout,
+            dropout: Dropout::new(0.1, Key::from_seed(5)),
         };
         let [q, k, v, d_context] = [1, 2, 3, 4].map(|seed| values(TOKENS * hidden, seed));
-        let (_, probabilities) = attention.forward(&q, &k, &v);
+        let qkv = Qkv {
+            query: Buffer::from_slice(&q),
+            key: Buffer::from_slice(&k),
+            value: Buffer::from_slice(&v),
+        };
+        let mut context = vec![0.0; TOKENS * hidden];
+        let probabilities = attention.forward(&qkv, &mut context);
         let bencher = bencher.counter(ItemsCount::new(TOKENS));
         match backward {
-            false => bencher.bench_local(|| attention.forward(&q, &k, &v)),
-            true => {
-                bencher.bench_local(|| attention.backward(&q, &k, &v, &probabilities, &d_context))
-            }
+            false => bencher.bench_local(|| attention.forward(&qkv, &mut context)),
+            true => bencher.bench_local(|| attention.backward(&qkv, &probabilities, &d_context)),
         }
     }
 
     #[divan::bench]
-    fn attention_forward_t1024_h256(bencher: Bencher) {
+    fn attention_forward_t1024_h256_one_thread(bencher: Bencher) {
         attention(bencher, SMALL, false);
     }
     #[divan::bench]
-    fn attention_backward_t1024_h256(bencher: Bencher) {
+    fn attention_backward_t1024_h256_one_thread(bencher: Bencher) {
         attention(bencher, SMALL, true);
     }
     #[divan::bench]
-    fn attention_forward_t1024_h768(bencher: Bencher) {
+    fn attention_forward_t1024_h768_one_thread(bencher: Bencher) {
         attention(bencher, BASE, false);
     }
     #[divan::bench]
-    fn attention_backward_t1024_h768(bencher: Bencher) {
+    fn attention_backward_t1024_h768_one_thread(bencher: Bencher) {
         attention(bencher, BASE, true);
     }
 
     #[divan::bench]
-    fn layer_norm_both_ways_t1024_h256(bencher: Bencher) {
+    fn layer_norm_both_ways_t1024_h256_one_thread(bencher: Bencher) {
         let (weight, bias) = (values(256, 1), values(256, 2));
         let norm = LayerNorm {
             weight: &weight,
@@ -137,7 +240,7 @@ mod parts {
         let x = values(TOKENS * 256, 3);
         bencher
             .counter(ItemsCount::new(TOKENS))
-            .with_inputs(|| x.clone())
+            .with_inputs(|| Buffer::from_slice(&x))
             .bench_local_values(|x| {
                 let (mut y, normalised) = norm.forward(x);
                 let gradient = LayerNormGradient {
@@ -150,7 +253,7 @@ mod parts {
     }
 
     #[divan::bench]
-    fn gelu_both_ways_t1024_i1024(bencher: Bencher) {
+    fn gelu_both_ways_t1024_i1024_one_thread(bencher: Bencher) {
         let x = values(TOKENS * 1024, 1);
         let mut y = vec![0.0; x.len()];
         bencher.counter(ItemsCount::new(TOKENS)).bench_local(|| {
@@ -159,20 +262,57 @@ mod parts {
         });
     }
 
-    #[divan::bench]
-    fn mlm_decoder_and_loss_n200_h256_v7200(bencher: Bencher) {
-        let (weight, bias, x) = (values(7200 * 256, 1), values(7200, 2), values(200 * 256, 3));
-        let targets: Vec<u32> = (0..200).map(|i| i * 31 % 7200).collect();
-        let decoder = Linear {
-            weight: &weight,
-            bias: &bias,
+    fn head<G: Gemm>(bencher: Bencher, gemm: G) {
+        let hidden = SMALL.0;
+        let (square, norm) = (values(hidden * hidden, 1), values(hidden, 2));
+        let (decoder, bias) = (values(VOCABULARY * hidden, 3), values(VOCABULARY, 4));
+        let [mut packed_square, mut packed_decoder] = <[PackedWeight; 2]>::default();
+        packed_square.pack(&square, hidden, hidden);
+        packed_decoder.pack(&decoder, VOCABULARY, hidden);
+        let head = Head {
+            dense: Linear {
+                weight: &square,
+                bias: &norm,
+                packed: &packed_square,
+            },
+            norm: LayerNorm {
+                weight: &norm,
+                bias: &norm,
+                epsilon: 1e-12,
+            },
+            decoder: Linear {
+                weight: &decoder,
+                bias: &bias,
+                packed: &packed_decoder,
+            },
         };
-        bencher
-            .counter(ItemsCount::new(targets.len()))
-            .bench_local(|| {
-                let mut logits = decoder.forward(&x);
-                cross_entropy::forward(&mut logits, &targets)
-            });
+        let affine = |n: usize, n_bias: usize| AffineGradient {
+            weight: vec![0.0; n],
+            bias: vec![0.0; n_bias],
+        };
+        let mut gradient = HeadGradient {
+            dense: affine(hidden * hidden, hidden),
+            norm: affine(hidden, hidden),
+            decoder: affine(VOCABULARY * hidden, VOCABULARY),
+        };
+        let x = values(TARGETS * hidden, 5);
+        let targets: Vec<u32> = (0..TARGETS as u32)
+            .map(|i| i * 31 % VOCABULARY as u32)
+            .collect();
+        let d_losses = vec![1.0 / TARGETS as f32; TARGETS];
+        bencher.counter(ItemsCount::new(TARGETS)).bench_local(|| {
+            let (_, saved) = head.losses(gemm, &x, &targets);
+            head.backward(gemm, saved, &d_losses, &mut gradient)
+        });
+    }
+
+    #[divan::bench(args = ["f32", "bf16"])]
+    fn mlm_head_both_ways_n200_h256_v7200(bencher: Bencher, precision: &str) {
+        match (precision, Path::resolve(Precision::Bf16)) {
+            ("f32", _) => head(bencher, F32),
+            (_, Path::Bf16(gemm)) => head(bencher, gemm),
+            _ => {}
+        }
     }
 
     #[divan::bench]
@@ -192,5 +332,75 @@ mod parts {
         bencher
             .counter(ItemsCount::new(n))
             .bench_local(|| adamw.update(&mut weights, &mut gradient, &mut first, &mut second));
+    }
+}
+
+/// A whole network of one layer, forward and backward: embeddings, the layer, the MLM head at 200 positions.
+#[divan::bench_group(sample_count = 10)]
+mod layer {
+    use super::*;
+
+    fn both_ways(bencher: Bencher, size: (usize, usize, usize), precision: Precision) {
+        let (hidden, intermediate, heads) = size;
+        let config = BertConfig {
+            vocab_size: VOCABULARY,
+            hidden_size: hidden,
+            num_hidden_layers: 1,
+            num_attention_heads: heads,
+            intermediate_size: intermediate,
+            max_position_embeddings: 64,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+        };
+        let only_mlm = Heads {
+            mlm: true,
+            pooler: false,
+            nsp: false,
+        };
+        let path = Path::resolve(precision);
+        let model = Bert::initialise(config, only_mlm, path, Key::from_seed(1)).expect("a model");
+        let mut batch = PackedBatch::default();
+        let length = TOKENS / ROWS;
+        for row in 0..ROWS as u32 {
+            let ids: Vec<u32> = (0..length as u32).map(|i| row * 97 + i * 13 + 7).collect();
+            batch.push(&ids, &vec![0; length]);
+        }
+        let wanted: Vec<u32> = (0..TARGETS)
+            .map(|i| (i * TOKENS / TARGETS) as u32)
+            .collect();
+        let regularisation = Regularisation {
+            hidden: 0.1,
+            attention: 0.1,
+            key: Key::from_seed(2),
+        };
+        let pass = Pass {
+            batch: &batch,
+            wanted: &wanted,
+            regularisation: Some(&regularisation),
+        };
+        bencher.counter(ItemsCount::new(TOKENS)).bench_local(|| {
+            let losses = model.mlm_losses(&pass, &wanted, model.tape());
+            losses.mean().backward()
+        });
+    }
+
+    #[divan::bench]
+    fn f32_t1024_h256(bencher: Bencher) {
+        both_ways(bencher, SMALL, Precision::F32);
+    }
+    #[divan::bench]
+    fn auto_t1024_h256(bencher: Bencher) {
+        both_ways(bencher, SMALL, Precision::Auto);
+    }
+    #[divan::bench]
+    fn f32_t1024_h768(bencher: Bencher) {
+        both_ways(bencher, BASE, Precision::F32);
+    }
+    #[divan::bench]
+    fn auto_t1024_h768(bencher: Bencher) {
+        both_ways(bencher, BASE, Precision::Auto);
     }
 }

@@ -1,0 +1,604 @@
+//! Embeddings and all layers of a BERT over a packed batch, forward and backward.
+//!
+//! In: ids and offsets of the rows, and the positions whose hidden states are wanted. Out: those, (N × H). The
+//! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a whole layer on one thread;
+//! only the weight gradients are sums over tasks, and they are split over the output.
+//!
+//! Nothing is computed that nobody reads: in the last layer only the wanted positions ask, so its queries, output
+//! projection and feed-forward half run at those alone.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::attention::Attention;
+use super::attention_block::{self, AttentionBlock, AttentionTask};
+use super::buffer::Buffer;
+use super::dropout::Dropout;
+use super::feed_forward_block::{self, FeedForwardBlock, FeedForwardTask};
+use super::gemm::{Gemm, Rows, WeightGradient};
+use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
+use super::linear::Linear;
+use super::{AffineGradient, embedding, rows};
+use crate::random::Key;
+
+/// Dropout of one forward pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Regularisation {
+    /// Rate for hidden states, in 0..1.
+    pub hidden: f32,
+    /// Rate for attention probabilities, in 0..1.
+    pub attention: f32,
+    /// Stream of this pass.
+    pub key: Key,
+}
+
+/// Where in a layer a mask applies. Each has a stream of its own.
+#[derive(Clone, Copy)]
+enum Place {
+    Embedding,
+    Probabilities,
+    Attention,
+    FeedForward,
+}
+
+impl Regularisation {
+    fn dropout(&self, layer: usize, place: Place) -> Option<Dropout> {
+        let rate = match place {
+            Place::Probabilities => self.attention,
+            _ => self.hidden,
+        };
+        Dropout::new(rate, self.key.at(layer as u64).at(place as u64))
+    }
+}
+
+/// One thing for each affine map and norm of a layer: weights, or gradients.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerOf<A> {
+    /// W_q.
+    pub query: A,
+    /// W_k.
+    pub key: A,
+    /// W_v.
+    pub value: A,
+    /// W_o.
+    pub attention_output: A,
+    /// After attention.
+    pub attention_norm: A,
+    /// W_1.
+    pub intermediate: A,
+    /// W_2.
+    pub output: A,
+    /// After the feed-forward half.
+    pub output_norm: A,
+}
+
+impl<A> LayerOf<A> {
+    /// Turns each of the eight into something else, in this order.
+    pub fn map<B>(self, mut turn: impl FnMut(A) -> B) -> LayerOf<B> {
+        LayerOf {
+            query: turn(self.query),
+            key: turn(self.key),
+            value: turn(self.value),
+            attention_output: turn(self.attention_output),
+            attention_norm: turn(self.attention_norm),
+            intermediate: turn(self.intermediate),
+            output: turn(self.output),
+            output_norm: turn(self.output_norm),
+        }
+    }
+
+    /// Shows each of the eight to `see`, beside that of `other`.
+    pub fn zip<B>(self, other: LayerOf<B>, mut see: impl FnMut(A, B)) {
+        let mut others = Vec::with_capacity(8);
+        other.map(|b| others.push(b));
+        let mut others = others.into_iter();
+        self.map(|a| see(a, others.next().expect("eight of both")));
+    }
+}
+
+/// Weights and sizes.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    /// (V × H).
+    pub word: &'a [f32],
+    /// (positions × H).
+    pub position: &'a [f32],
+    /// (segments × H).
+    pub segment: &'a [f32],
+    /// After the sum of the three.
+    pub norm: LayerNorm<'a>,
+    /// From the first to the last. Norms are maps whose weight is γ.
+    pub layers: Vec<LayerOf<Linear<'a>>>,
+    /// A.
+    pub heads: usize,
+}
+
+/// Gradients of everything, added to.
+#[derive(Debug)]
+pub struct EncoderGradient {
+    /// (V × H).
+    pub word: Vec<f32>,
+    /// (positions × H).
+    pub position: Vec<f32>,
+    /// (segments × H).
+    pub segment: Vec<f32>,
+    /// Of the norm after the sum.
+    pub norm: AffineGradient,
+    /// From the first to the last layer.
+    pub layers: Vec<LayerOf<AffineGradient>>,
+}
+
+/// A packed batch.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedRows<'a> {
+    /// Rows of the word table, (T).
+    pub input_ids: &'a [u32],
+    /// Rows of the position table, (T).
+    pub position_ids: &'a [u32],
+    /// Rows of the segment table, (T).
+    pub segment_ids: &'a [u32],
+    /// Row r holds tokens `offsets[r]..offsets[r + 1]`.
+    pub offsets: &'a [usize],
+}
+
+/// Consecutive rows that one task computes.
+#[derive(Debug)]
+struct Task {
+    first_row: usize,
+    tokens: Range<usize>,
+    /// Of its rows, from 0.
+    offsets: Vec<usize>,
+    /// Tokens whose last hidden state is wanted, from the task's first; ascending.
+    wanted: Vec<u32>,
+    /// Of its rows within `wanted`.
+    wanted_offsets: Vec<usize>,
+    /// Which row of the output each of `wanted` is.
+    outputs: Vec<usize>,
+}
+
+type SavedLayer<G> = (attention_block::Saved<G>, feed_forward_block::Saved<G>);
+type LeftLayer<G> = (
+    attention_block::OutputGradients<G>,
+    feed_forward_block::OutputGradients<G>,
+);
+
+/// What backward needs of a forward.
+#[derive(Debug)]
+pub struct Saved<G: Gemm> {
+    tasks: Vec<Task>,
+    embedded: Vec<Normalised>,
+    layers: Vec<Vec<SavedLayer<G>>>,
+}
+
+impl Encoder<'_> {
+    /// H.
+    fn hidden(&self) -> usize {
+        self.norm.weight.len()
+    }
+
+    /// Last hidden states at the `wanted` positions, in their order, (N × H); and what backward needs.
+    ///
+    /// # Panics
+    /// Where an id or a position is beyond its table.
+    pub fn forward<G: Gemm>(
+        &self,
+        gemm: G,
+        batch: &PackedRows,
+        wanted: &[u32],
+        regularisation: Option<&Regularisation>,
+    ) -> (Buffer<f32>, Saved<G>) {
+        let hidden = self.hidden();
+        let tasks = tasks(batch.offsets, wanted, G::GROUP);
+        let (mut states, embedded): (Vec<_>, Vec<_>) = tasks
+            .par_iter()
+            .map(|task| self.embed(task, batch, regularisation))
+            .unzip();
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for layer in 0..self.layers.len() {
+            let (next, saved): (Vec<_>, Vec<_>) = states
+                .into_par_iter()
+                .zip(&tasks)
+                .map(|(x, task)| self.layer_forward(gemm, layer, task, x, regularisation))
+                .unzip();
+            states = next;
+            layers.push(saved);
+        }
+        let mut output = Buffer::new(wanted.len() * hidden);
+        for (task, states) in tasks.iter().zip(&states) {
+            for (i, &to) in task.outputs.iter().enumerate() {
+                // Without layers nobody has picked the wanted ones yet.
+                let from = match self.layers.len() {
+                    0 => task.wanted[i] as usize,
+                    _ => i,
+                };
+                let state = &states[from * hidden..(from + 1) * hidden];
+                output[to * hidden..(to + 1) * hidden].copy_from_slice(state);
+            }
+        }
+        let saved = Saved {
+            tasks,
+            embedded,
+            layers,
+        };
+        (output, saved)
+    }
+
+    fn embed(
+        &self,
+        task: &Task,
+        batch: &PackedRows,
+        regularisation: Option<&Regularisation>,
+    ) -> (Buffer<f32>, Normalised) {
+        let hidden = self.hidden();
+        let tables = self.tables(task, batch);
+        let mut sum = Buffer::new(task.tokens.len() * hidden);
+        embedding::gather(tables, hidden, &mut sum);
+        let (mut y, normalised) = self.norm.forward(sum);
+        if let Some(dropout) = self.embedding_dropout(regularisation) {
+            dropout.apply_to_rows(&mut y, &task.offsets, hidden, task.first_row);
+        }
+        (y, normalised)
+    }
+
+    fn tables<'b>(&'b self, task: &Task, batch: &PackedRows<'b>) -> [(&'b [f32], &'b [u32]); 3] {
+        [
+            (self.word, &batch.input_ids[task.tokens.clone()]),
+            (self.position, &batch.position_ids[task.tokens.clone()]),
+            (self.segment, &batch.segment_ids[task.tokens.clone()]),
+        ]
+    }
+
+    /// The embeddings come before layer 0: their stream has the number after the last.
+    fn embedding_dropout(&self, regularisation: Option<&Regularisation>) -> Option<Dropout> {
+        regularisation.and_then(|r| r.dropout(self.layers.len(), Place::Embedding))
+    }
+
+    fn layer_forward<G: Gemm>(
+        &self,
+        gemm: G,
+        layer: usize,
+        task: &Task,
+        x: Buffer<f32>,
+        regularisation: Option<&Regularisation>,
+    ) -> (Buffer<f32>, SavedLayer<G>) {
+        let (attention, feed_forward) = self.blocks(layer);
+        let (attention_task, feed_forward_task) = self.parts(layer, task, regularisation);
+        let (x, attention) = attention.forward(gemm, &attention_task, &x);
+        let (x, feed_forward) = feed_forward.forward(gemm, &feed_forward_task, &x);
+        (x, (attention, feed_forward))
+    }
+
+    fn blocks(&self, layer: usize) -> (AttentionBlock<'_>, FeedForwardBlock<'_>) {
+        let layer = &self.layers[layer];
+        let attention = AttentionBlock {
+            query: layer.query,
+            key: layer.key,
+            value: layer.value,
+            output: layer.attention_output,
+            norm: layer.attention_norm.as_norm(self.norm.epsilon),
+        };
+        let feed_forward = FeedForwardBlock {
+            intermediate: layer.intermediate,
+            output: layer.output,
+            norm: layer.output_norm.as_norm(self.norm.epsilon),
+        };
+        (attention, feed_forward)
+    }
+
+    fn parts<'b>(
+        &self,
+        layer: usize,
+        task: &'b Task,
+        regularisation: Option<&Regularisation>,
+    ) -> (AttentionTask<'b>, FeedForwardTask<'b>) {
+        let is_last = layer + 1 == self.layers.len();
+        let (query_offsets, asking) = if is_last {
+            (&task.wanted_offsets, Some(&task.wanted[..]))
+        } else {
+            (&task.offsets, None)
+        };
+        let dropout = |place| regularisation.and_then(|r| r.dropout(layer, place));
+        let attention = AttentionTask {
+            attention: Attention {
+                offsets: &task.offsets,
+                query_offsets,
+                first_row: task.first_row,
+                hidden: self.hidden(),
+                heads: self.heads,
+                dropout: dropout(Place::Probabilities),
+            },
+            asking,
+            dropout: dropout(Place::Attention),
+        };
+        let feed_forward = FeedForwardTask {
+            offsets: query_offsets,
+            first_row: task.first_row,
+            dropout: dropout(Place::FeedForward),
+        };
+        (attention, feed_forward)
+    }
+
+    /// From the gradient of the output (N × H): adds to the gradients of all weights.
+    pub fn backward<G: Gemm>(
+        &self,
+        gemm: G,
+        batch: &PackedRows,
+        saved: Saved<G>,
+        d_output: &[f32],
+        regularisation: Option<&Regularisation>,
+        gradient: &mut EncoderGradient,
+    ) {
+        let Saved {
+            tasks,
+            embedded,
+            mut layers,
+        } = saved;
+        if tasks.is_empty() {
+            return;
+        }
+        let mut states = self.d_states(&tasks, d_output);
+        for layer in (0..self.layers.len()).rev() {
+            let saved = layers.pop().expect("one entry a layer");
+            let (attention, feed_forward) = self.blocks(layer);
+            let (next, left): (Vec<_>, Vec<LeftLayer<G>>) = states
+                .into_par_iter()
+                .zip(&tasks)
+                .zip(&saved)
+                .map(|((dy, task), saved)| {
+                    let parts = self.parts(layer, task, regularisation);
+                    let (dy, inner) = feed_forward.backward(gemm, &parts.1, &saved.1, dy);
+                    let (dx, outer) = attention.backward(gemm, &parts.0, &saved.0, dy);
+                    (dx, (outer, inner))
+                })
+                .unzip();
+            states = next;
+            let gradient = &mut gradient.layers[layer];
+            add_vectors(&left, gradient);
+            add_weights(gemm, &saved, &left, gradient);
+        }
+        self.embed_backward(&tasks, batch, &embedded, states, regularisation, gradient);
+    }
+
+    /// The output's gradient, sorted back to the tasks.
+    fn d_states(&self, tasks: &[Task], d_output: &[f32]) -> Vec<Buffer<f32>> {
+        let hidden = self.hidden();
+        let of_task = |task: &Task| {
+            let n_states = match self.layers.len() {
+                0 => task.tokens.len(),
+                _ => task.wanted.len(),
+            };
+            let mut states = Buffer::zeros(n_states * hidden);
+            for (i, &from) in task.outputs.iter().enumerate() {
+                let to = match self.layers.len() {
+                    0 => task.wanted[i] as usize,
+                    _ => i,
+                };
+                let d_state = &d_output[from * hidden..(from + 1) * hidden];
+                rows::add(&mut states[to * hidden..(to + 1) * hidden], d_state);
+            }
+            states
+        };
+        tasks.iter().map(of_task).collect()
+    }
+
+    fn embed_backward(
+        &self,
+        tasks: &[Task],
+        batch: &PackedRows,
+        embedded: &[Normalised],
+        mut states: Vec<Buffer<f32>>,
+        regularisation: Option<&Regularisation>,
+        gradient: &mut EncoderGradient,
+    ) {
+        let hidden = self.hidden();
+        let dropout = self.embedding_dropout(regularisation);
+        let vectors: Vec<Buffer<f32>> = states
+            .par_iter_mut()
+            .zip(tasks)
+            .zip(embedded)
+            .map(|((dy, task), normalised)| {
+                if let Some(dropout) = dropout {
+                    dropout.apply_to_rows(dy, &task.offsets, hidden, task.first_row);
+                }
+                let mut vectors = Buffer::zeros(2 * hidden);
+                let [weight, bias] = rows::parts(&mut vectors, [hidden; 2]);
+                let gradient = LayerNormGradient { weight, bias };
+                self.norm.backward(normalised, dy, gradient);
+                vectors
+            })
+            .collect();
+        for vectors in &vectors {
+            rows::add(&mut gradient.norm.weight, &vectors[..hidden]);
+            rows::add(&mut gradient.norm.bias, &vectors[hidden..]);
+        }
+        let scatter = |table: &mut [f32], ids: &[u32]| {
+            for (task, states) in tasks.iter().zip(&states) {
+                embedding::scatter_add(table, &ids[task.tokens.clone()], hidden, states);
+            }
+        };
+        rayon::join(
+            || scatter(&mut gradient.word, batch.input_ids),
+            || {
+                scatter(&mut gradient.position, batch.position_ids);
+                scatter(&mut gradient.segment, batch.segment_ids);
+            },
+        );
+    }
+}
+
+/// Adds the gradients of biases and norms, task after task.
+fn add_vectors<G: Gemm>(left: &[LeftLayer<G>], gradient: &mut LayerOf<AffineGradient>) {
+    for (attention, feed_forward) in left {
+        let mut vectors = &attention.vectors[..];
+        for sum in [
+            &mut gradient.query.bias,
+            &mut gradient.key.bias,
+            &mut gradient.value.bias,
+            &mut gradient.attention_output.bias,
+            &mut gradient.attention_norm.weight,
+            &mut gradient.attention_norm.bias,
+        ] {
+            let (vector, rest) = vectors.split_at(sum.len());
+            rows::add(sum, vector);
+            vectors = rest;
+        }
+        let mut vectors = &feed_forward.vectors[..];
+        for sum in [
+            &mut gradient.intermediate.bias,
+            &mut gradient.output.bias,
+            &mut gradient.output_norm.weight,
+            &mut gradient.output_norm.bias,
+        ] {
+            let (vector, rest) = vectors.split_at(sum.len());
+            rows::add(sum, vector);
+            vectors = rest;
+        }
+    }
+}
+
+/// Adds the gradients of all matrices of a layer.
+fn add_weights<G: Gemm>(
+    gemm: G,
+    saved: &[SavedLayer<G>],
+    left: &[LeftLayer<G>],
+    gradient: &mut LayerOf<AffineGradient>,
+) {
+    let inputs: [Vec<&Rows<G::Element>>; 5] = [
+        saved.iter().map(|(attention, _)| &attention.x).collect(),
+        saved
+            .iter()
+            .map(|(attention, _)| attention.asking.as_ref().unwrap_or(&attention.x))
+            .collect(),
+        saved
+            .iter()
+            .map(|(attention, _)| &attention.context)
+            .collect(),
+        saved
+            .iter()
+            .map(|(_, feed_forward)| &feed_forward.x)
+            .collect(),
+        saved
+            .iter()
+            .map(|(_, feed_forward)| &feed_forward.after_gelu)
+            .collect(),
+    ];
+    let asking = match saved.first() {
+        Some((attention, _)) if attention.asking.is_some() => 1,
+        _ => 0,
+    };
+    let product = |input, dy: fn(&LeftLayer<G>) -> &Rows<G::Element>, gradient| WeightGradient {
+        input,
+        dy: left.iter().map(dy).collect(),
+        gradient,
+    };
+    let products = vec![
+        product(
+            0,
+            |(attention, _)| &attention.key,
+            &mut gradient.key.weight[..],
+        ),
+        product(
+            0,
+            |(attention, _)| &attention.value,
+            &mut gradient.value.weight,
+        ),
+        product(
+            asking,
+            |(attention, _)| &attention.query,
+            &mut gradient.query.weight,
+        ),
+        product(
+            2,
+            |(attention, _)| &attention.output,
+            &mut gradient.attention_output.weight,
+        ),
+        product(
+            3,
+            |(_, feed_forward)| &feed_forward.intermediate,
+            &mut gradient.intermediate.weight,
+        ),
+        product(
+            4,
+            |(_, feed_forward)| &feed_forward.output,
+            &mut gradient.output.weight,
+        ),
+    ];
+    gemm.weight_gradients(&inputs, products);
+}
+
+/// Cuts a batch into tasks of about `size` tokens, by the batch alone.
+fn tasks(offsets: &[usize], wanted: &[u32], size: usize) -> Vec<Task> {
+    let n_tokens = offsets.last().copied().unwrap_or(0);
+    let n_tasks = rows::n_tasks(n_tokens, size);
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&output| wanted[output]);
+    let mut order = order.into_iter().peekable();
+    let (mut tasks, mut first_row) = (Vec::with_capacity(n_tasks), 0);
+    for number in 1..=n_tasks {
+        // The rows whose end is within the task's even share.
+        let end = number * n_tokens / n_tasks;
+        let last_row = offsets.partition_point(|&offset| offset <= end) - 1;
+        if last_row == first_row {
+            continue;
+        }
+        let bounds = &offsets[first_row..=last_row];
+        let tokens = bounds[0]..bounds[bounds.len() - 1];
+        let (mut positions, mut wanted_offsets, mut outputs) = (Vec::new(), vec![0], Vec::new());
+        for &row_end in &bounds[1..] {
+            while let Some(output) = order.next_if(|&output| (wanted[output] as usize) < row_end) {
+                positions.push(wanted[output] - tokens.start as u32);
+                outputs.push(output);
+            }
+            wanted_offsets.push(positions.len());
+        }
+        tasks.push(Task {
+            first_row,
+            offsets: bounds.iter().map(|offset| offset - tokens.start).collect(),
+            tokens,
+            wanted: positions,
+            wanted_offsets,
+            outputs,
+        });
+        first_row = last_row;
+    }
+    assert!(
+        order.next().is_none(),
+        "wanted positions are within the batch"
+    );
+    tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_cover_all_rows_and_find_every_wanted_position() {
+        let offsets: Vec<usize> = [0, 5, 6, 300, 301, 310, 350, 420].into();
+        let wanted = [419, 0, 299, 5, 5, 309];
+        for size in [1, 7, 80, 1000] {
+            let tasks = tasks(&offsets, &wanted, size);
+            let mut next_token = 0;
+            let mut found = vec![u32::MAX; wanted.len()];
+            for task in &tasks {
+                assert_eq!(task.tokens.start, next_token);
+                assert_eq!(offsets[task.first_row], task.tokens.start);
+                assert_eq!(task.offsets[0], 0);
+                assert_eq!(task.offsets[task.offsets.len() - 1], task.tokens.len());
+                assert_eq!(task.wanted_offsets.len(), task.offsets.len());
+                for (row, bounds) in task.wanted_offsets.windows(2).enumerate() {
+                    for i in bounds[0]..bounds[1] {
+                        let tokens = task.offsets[row] as u32..task.offsets[row + 1] as u32;
+                        assert!(tokens.contains(&task.wanted[i]));
+                        found[task.outputs[i]] = task.tokens.start as u32 + task.wanted[i];
+                    }
+                }
+                next_token = task.tokens.end;
+            }
+            assert_eq!(next_token, 420);
+            assert_eq!(found, wanted);
+        }
+        assert!(tasks(&[], &[], 80).is_empty());
+    }
+}

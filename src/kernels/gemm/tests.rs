@@ -1,0 +1,164 @@
+//! Every path that this CPU has against products in f64, at sizes around the tiles of all kernels.
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+
+use super::bf16::{Bf16, Kernel, PackedWeight};
+use super::portable::F32;
+use super::*;
+use crate::kernels::naive;
+
+/// (rows, out, in): 0, 1, primes, and one beside the blocks of 4, 6, 16, 32, 48 and 64.
+const SIZES: [(usize, usize, usize); 14] = [
+    (0, 3, 2),
+    (1, 1, 1),
+    (2, 3, 5),
+    (7, 64, 16),
+    (6, 65, 31),
+    (13, 63, 33),
+    (16, 17, 64),
+    (17, 16, 65),
+    (31, 129, 7),
+    (33, 127, 32),
+    (48, 49, 257),
+    (61, 97, 101),
+    (80, 192, 96),
+    (97, 33, 15),
+];
+
+/// Rounded inputs, and the largest error of a sum of k products of numbers within 1: f32 sums in any order.
+fn close(found: &[f32], expected: &[f32], k: usize) {
+    let limit = 1e-6 * (k + 1) as f32;
+    assert_eq!(found.len(), expected.len());
+    for (i, (x, y)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (x - y).abs() <= limit,
+            "element {i}: found {x}, expected {y}"
+        );
+    }
+}
+
+/// Values as the path sees them: exact products then, so the bound is that of f32 sums, not of rounding to bf16.
+fn rounded<E: Element>(values: Vec<f32>) -> Vec<f32> {
+    let mut elements = vec![E::default(); values.len()];
+    E::round(&values, &mut elements);
+    let mut values = values;
+    E::widen(&elements, &mut values);
+    values
+}
+
+fn agrees<G: Gemm>(gemm: G) {
+    for (rows, n_out, n_in) in SIZES {
+        let weight = rounded::<G::Element>(naive::values(n_out * n_in, 1));
+        let bias = naive::values(n_out, 2);
+        let x = rounded::<G::Element>(naive::values(rows * n_in, 3));
+        let dy = rounded::<G::Element>(naive::values(rows * n_out, 4));
+        let mut packed = PackedWeight::default();
+        packed.pack(&weight, n_out, n_in);
+        let linear = Linear {
+            weight: &weight,
+            bias: &bias,
+            packed: &packed,
+        };
+        let (x_rows, dy_rows) = (Rows::of(gemm, &x, n_in), Rows::of(gemm, &dy, n_out));
+
+        let mut y = vec![f32::NAN; rows * n_out];
+        gemm.forward(&x_rows, &linear, &mut y);
+        close(&y, &naive::linear(&x, &weight, &bias), n_in);
+
+        let expected = naive::matmul(&dy, &weight, rows, n_in, n_out);
+        let mut dx = vec![f32::NAN; rows * n_in];
+        gemm.input_gradient(&dy_rows, &linear, &mut dx, Into::Overwrite);
+        close(&dx, &expected, n_out);
+        gemm.input_gradient(&dy_rows, &linear, &mut dx, Into::Add);
+        let twice: Vec<f32> = expected.iter().map(|x| 2.0 * x).collect();
+        close(&dx, &twice, 2 * n_out);
+
+        // The tokens in two parts, the first of an odd number of rows where there are three or more.
+        let first = (rows / 2) | usize::from(rows > 2);
+        let part = |values: &[f32], width: usize| {
+            let (head, tail) = values.split_at(first * width);
+            [head, tail].map(|part| Rows::of(gemm, part, width))
+        };
+        let (x_parts, dy_parts) = (part(&x, n_in), part(&dy, n_out));
+        let mut gradient = vec![1.0; n_out * n_in];
+        let product = WeightGradient {
+            input: 0,
+            dy: dy_parts.iter().collect(),
+            gradient: &mut gradient,
+        };
+        gemm.weight_gradients(&[x_parts.iter().collect()], vec![product]);
+        let mut expected =
+            naive::matmul(&naive::transpose(&dy, rows, n_out), &x, n_out, n_in, rows);
+        expected.iter_mut().for_each(|g| *g += 1.0);
+        close(&gradient, &expected, rows + 1);
+    }
+}
+
+#[test]
+fn f32_equals_the_naive_products() {
+    agrees(F32);
+}
+
+#[test]
+fn bf16_on_avx512_equals_the_naive_products_of_rounded_values() {
+    match Bf16::new(Kernel::Avx512) {
+        Some(gemm) => agrees(gemm),
+        None => println!("skipped: no AVX-512 BF16 on this CPU"),
+    }
+}
+
+#[test]
+fn bf16_on_amx_equals_the_naive_products_of_rounded_values() {
+    match Bf16::new(Kernel::Amx) {
+        Some(gemm) => agrees(gemm),
+        None => println!("skipped: no AMX on this CPU, or no permission to use it"),
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_the_rows_beside_it() {
+    let Some(gemm) = Bf16::new(Kernel::Avx512) else {
+        println!("skipped: no AVX-512 BF16 on this CPU");
+        return;
+    };
+    let (n_out, n_in) = (70, 50);
+    let (weight, bias) = (naive::values(n_out * n_in, 1), naive::values(n_out, 2));
+    let mut packed = PackedWeight::default();
+    packed.pack(&weight, n_out, n_in);
+    let linear = Linear {
+        weight: &weight,
+        bias: &bias,
+        packed: &packed,
+    };
+    let x = naive::values(17 * n_in, 3);
+    let mut together = vec![0.0; 17 * n_out];
+    gemm.forward(&Rows::of(gemm, &x, n_in), &linear, &mut together);
+    for (x, expected) in x.chunks(n_in).zip(together.chunks(n_out)) {
+        let mut alone = vec![0.0; n_out];
+        gemm.forward(&Rows::of(gemm, x, n_in), &linear, &mut alone);
+        assert_eq!(alone, expected);
+    }
+}
+
+#[test]
+fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
+    use super::bf16::bf16;
+    let values = [
+        1.0,
+        1.0 + 1.0 / 256.0,        // halfway: to the even 1
+        1.0 + 3.0 / 256.0,        // halfway: to the even 1 + 4/256
+        1.0 + 1.0 / 256.0 + 1e-6, // above halfway
+        -2.5e-3,
+        f32::INFINITY,
+        f32::MAX,
+        f32::NAN,
+    ];
+    let mut found = [bf16::ZERO; 8];
+    bf16::round(&values, &mut found);
+    for (found, value) in found.iter().zip(values) {
+        let expected = bf16::from_f32(value);
+        assert!(
+            *found == expected || (found.is_nan() && expected.is_nan()),
+            "{value}"
+        );
+    }
+}
