@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::rows::CHUNK;
-use super::vector;
+use super::{denormals, vector};
 
 /// Constants of one step.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,7 @@ impl AdamW {
             .zip(first.par_chunks_mut(size))
             .zip(second.par_chunks_mut(size))
             .for_each(|(((values, gradient), first), second)| {
+                let _flushed = denormals::flushed();
                 update_chunk(self, values, gradient, first, second);
             });
     }

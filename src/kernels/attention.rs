@@ -57,13 +57,13 @@ impl Attention<'_> {
     /// From d_context (queries × H) to the gradients of q, k and v.
     pub fn backward(&self, qkv: &Qkv, probabilities: &[f32], d_context: &[f32]) -> Qkv {
         let mut gradient = Qkv {
-            query: Buffer::zeros(qkv.query.len()),
-            key: Buffer::zeros(qkv.key.len()),
-            value: Buffer::zeros(qkv.value.len()),
+            query: Buffer::new(qkv.query.len()),
+            key: Buffer::new(qkv.key.len()),
+            value: Buffer::new(qkv.value.len()),
         };
         let mut scratch = Buffer::new(2 * self.largest());
         let mut first = 0;
-        for row in self.rows().filter(|row| row.n_scores() > 0) {
+        for row in self.rows().filter(|row| row.n_keys > 0) {
             let scores = &probabilities[first..first + row.n_scores()];
             first += scores.len();
             let d_context = &d_context[row.queries()];
@@ -161,6 +161,7 @@ fn row_forward(
     context: &mut [f32],
 ) {
     let (n_keys, scale) = (row.n_keys, row.scale());
+    let size = row.hidden / row.heads;
     let q = &qkv.query[row.queries()];
     let (k, v) = (&qkv.key[row.keys()], &qkv.value[row.keys()]);
     for head in 0..row.heads {
@@ -176,11 +177,8 @@ fn row_forward(
         dropped.copy_from_slice(scores);
         row.drop_out(head, dropped);
         for (i, weights) in dropped.chunks_exact(n_keys).enumerate() {
-            let context = &mut context[part(i)];
-            context.fill(0.0);
-            for (j, &weight) in weights.iter().enumerate() {
-                vector::add_scaled(context, weight, &v[part(j)]);
-            }
+            let values = (&v[head * size..], row.hidden);
+            vector::weighted_sum(n_keys, (weights, 1), values, &mut context[part(i)]);
         }
     }
 }
@@ -194,7 +192,7 @@ fn row_backward(
     scratch: &mut [f32],
     gradient: &mut Qkv,
 ) {
-    let (n_keys, scale) = (row.n_keys, row.scale());
+    let (n_keys, n_queries, scale) = (row.n_keys, row.n_queries, row.scale());
     let q = &qkv.query[row.queries()];
     let (k, v) = (&qkv.key[row.keys()], &qkv.value[row.keys()]);
     let dq = &mut gradient.query[row.queries()];
@@ -202,8 +200,14 @@ fn row_backward(
         &mut gradient.key[row.keys()],
         &mut gradient.value[row.keys()],
     );
+    if n_queries == 0 {
+        dk.fill(0.0);
+        dv.fill(0.0);
+        return;
+    }
     let (dropped, d_scores) = scratch.split_at_mut(scratch.len() / 2);
     for head in 0..row.heads {
+        let first = head * (row.hidden / row.heads);
         let part = |i: usize| row.part(head, i);
         let weights = &probabilities[row.scores(head)];
         let (dropped, d_scores) = (
@@ -212,27 +216,28 @@ fn row_backward(
         );
         dropped.copy_from_slice(weights);
         row.drop_out(head, dropped);
-        let lines = dropped
-            .chunks_exact(n_keys)
-            .zip(d_scores.chunks_exact_mut(n_keys));
-        for (i, (dropped, d_scores)) in lines.enumerate() {
-            let d_context = &d_context[part(i)];
-            for (j, (&dropped, d_score)) in dropped.iter().zip(d_scores).enumerate() {
-                *d_score = vector::dot(d_context, &v[part(j)]);
-                vector::add_scaled(&mut dv[part(j)], dropped, d_context);
+        for (i, d_scores) in d_scores.chunks_exact_mut(n_keys).enumerate() {
+            for (j, d_score) in d_scores.iter_mut().enumerate() {
+                *d_score = vector::dot(&d_context[part(i)], &v[part(j)]);
             }
         }
         row.drop_out(head, d_scores);
         let lines = weights
             .chunks_exact(n_keys)
-            .zip(d_scores.chunks_exact(n_keys));
+            .zip(d_scores.chunks_exact_mut(n_keys));
         for (i, (weights, d_scores)) in lines.enumerate() {
             let along = vector::dot(weights, d_scores);
-            for (j, (&weight, &d_score)) in weights.iter().zip(d_scores).enumerate() {
-                let d_score = weight * (d_score - along) * scale;
-                vector::add_scaled(&mut dq[part(i)], d_score, &k[part(j)]);
-                vector::add_scaled(&mut dk[part(j)], d_score, &q[part(i)]);
+            for (d_score, &weight) in d_scores.iter_mut().zip(weights) {
+                *d_score = weight * (*d_score - along) * scale;
             }
+            let keys = (&k[first..], row.hidden);
+            vector::weighted_sum(n_keys, (d_scores, 1), keys, &mut dq[part(i)]);
+        }
+        for j in 0..n_keys {
+            let (d_scores, dropped) = (&d_scores[j..], &dropped[j..]);
+            let (asked, given) = ((&q[first..], row.hidden), (&d_context[first..], row.hidden));
+            vector::weighted_sum(n_queries, (d_scores, n_keys), asked, &mut dk[part(j)]);
+            vector::weighted_sum(n_queries, (dropped, n_keys), given, &mut dv[part(j)]);
         }
     }
 }

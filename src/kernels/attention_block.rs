@@ -41,11 +41,11 @@ pub struct AttentionTask<'a> {
 #[derive(Debug)]
 pub struct Saved<G: Gemm> {
     /// Input of W_k and W_v, and of W_q where all tokens ask.
-    pub x: Rows<G::Element>,
+    pub x: G::Right,
     /// Input of W_q where only some do.
-    pub asking: Option<Rows<G::Element>>,
+    pub asking: Option<G::Right>,
     /// Input of W_o.
-    pub context: Rows<G::Element>,
+    pub context: G::Right,
     qkv: Qkv,
     probabilities: Buffer<f32>,
     normalised: Normalised,
@@ -55,13 +55,13 @@ pub struct Saved<G: Gemm> {
 #[derive(Debug)]
 pub struct OutputGradients<G: Gemm> {
     /// Of W_q's output, as are the following of theirs.
-    pub query: Rows<G::Element>,
+    pub query: G::Left,
     /// Of W_k's.
-    pub key: Rows<G::Element>,
+    pub key: G::Left,
     /// Of W_v's.
-    pub value: Rows<G::Element>,
+    pub value: G::Left,
     /// Of W_o's.
-    pub output: Rows<G::Element>,
+    pub output: G::Left,
     /// Gradients of the biases of q, k, v and o, and of γ and β: (6 × H).
     pub vectors: Buffer<f32>,
 }
@@ -102,9 +102,9 @@ impl AttentionBlock<'_> {
         }
         let (y, normalised) = self.norm.forward(sum);
         let saved = Saved {
-            x: inputs,
-            asking,
-            context,
+            x: gemm.right(inputs),
+            asking: asking.map(|asking| gemm.right(asking)),
+            context: gemm.right(context),
             qkv,
             probabilities,
             normalised,
@@ -147,7 +147,7 @@ impl AttentionBlock<'_> {
         let mut dx = match task.asking {
             None => asked,
             Some(asking) => {
-                let mut dx = Buffer::zeros(saved.x.n_rows() * hidden);
+                let mut dx = Buffer::zeros(qkv.key.len());
                 for (asked, &token) in asked.chunks_exact(hidden).zip(asking) {
                     rows::add(&mut dx[token as usize * hidden..][..hidden], asked);
                 }
@@ -157,10 +157,10 @@ impl AttentionBlock<'_> {
         gemm.input_gradient(&key, &self.key, &mut dx, Into::Add);
         gemm.input_gradient(&value, &self.value, &mut dx, Into::Add);
         let gradients = OutputGradients {
-            query,
-            key,
-            value,
-            output,
+            query: gemm.left(query),
+            key: gemm.left(key),
+            value: gemm.left(value),
+            output: gemm.left(output),
             vectors,
         };
         (dx, gradients)

@@ -16,10 +16,10 @@ use super::attention_block::{self, AttentionBlock, AttentionTask};
 use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::feed_forward_block::{self, FeedForwardBlock, FeedForwardTask};
-use super::gemm::{Gemm, Rows, WeightGradient};
+use super::gemm::{Gemm, WeightGradient};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
-use super::{AffineGradient, embedding, rows};
+use super::{AffineGradient, denormals, embedding, rows};
 use crate::random::Key;
 
 /// Dropout of one forward pass.
@@ -230,6 +230,7 @@ impl Encoder<'_> {
         batch: &PackedRows,
         regularisation: Option<&Regularisation>,
     ) -> (Buffer<f32>, Normalised) {
+        let _flushed = denormals::flushed();
         let hidden = self.hidden();
         let tables = self.tables(task, batch);
         let mut sum = Buffer::new(task.tokens.len() * hidden);
@@ -262,6 +263,7 @@ impl Encoder<'_> {
         x: Buffer<f32>,
         regularisation: Option<&Regularisation>,
     ) -> (Buffer<f32>, SavedLayer<G>) {
+        let _flushed = denormals::flushed();
         let (attention, feed_forward) = self.blocks(layer);
         let (attention_task, feed_forward_task) = self.parts(layer, task, regularisation);
         let (x, attention) = attention.forward(gemm, &attention_task, &x);
@@ -346,6 +348,7 @@ impl Encoder<'_> {
                 .zip(&tasks)
                 .zip(&saved)
                 .map(|((dy, task), saved)| {
+                    let _flushed = denormals::flushed();
                     let parts = self.parts(layer, task, regularisation);
                     let (dy, inner) = feed_forward.backward(gemm, &parts.1, &saved.1, dy);
                     let (dx, outer) = attention.backward(gemm, &parts.0, &saved.0, dy);
@@ -398,6 +401,7 @@ impl Encoder<'_> {
             .zip(tasks)
             .zip(embedded)
             .map(|((dy, task), normalised)| {
+                let _flushed = denormals::flushed();
                 if let Some(dropout) = dropout {
                     dropout.apply_to_rows(dy, &task.offsets, hidden, task.first_row);
                 }
@@ -464,7 +468,7 @@ fn add_weights<G: Gemm>(
     left: &[LeftLayer<G>],
     gradient: &mut LayerOf<AffineGradient>,
 ) {
-    let inputs: [Vec<&Rows<G::Element>>; 5] = [
+    let inputs: [Vec<&G::Right>; 5] = [
         saved.iter().map(|(attention, _)| &attention.x).collect(),
         saved
             .iter()
@@ -487,7 +491,7 @@ fn add_weights<G: Gemm>(
         Some((attention, _)) if attention.asking.is_some() => 1,
         _ => 0,
     };
-    let product = |input, dy: fn(&LeftLayer<G>) -> &Rows<G::Element>, gradient| WeightGradient {
+    let product = |input, dy: fn(&LeftLayer<G>) -> &G::Left, gradient| WeightGradient {
         input,
         dy: left.iter().map(dy).collect(),
         gradient,

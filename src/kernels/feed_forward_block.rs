@@ -37,10 +37,10 @@ pub struct FeedForwardTask<'a> {
 #[derive(Debug)]
 pub struct Saved<G: Gemm> {
     /// Input of W_1.
-    pub x: Rows<G::Element>,
+    pub x: G::Right,
     before_gelu: Rows<G::Element>,
     /// Input of W_2.
-    pub after_gelu: Rows<G::Element>,
+    pub after_gelu: G::Right,
     normalised: Normalised,
 }
 
@@ -48,9 +48,9 @@ pub struct Saved<G: Gemm> {
 #[derive(Debug)]
 pub struct OutputGradients<G: Gemm> {
     /// Of W_1's output.
-    pub intermediate: Rows<G::Element>,
+    pub intermediate: G::Left,
     /// Of W_2's output.
-    pub output: Rows<G::Element>,
+    pub output: G::Left,
     /// Gradients of b_1 (I), of b_2, γ and β (3 × H).
     pub vectors: Buffer<f32>,
 }
@@ -82,9 +82,9 @@ impl FeedForwardBlock<'_> {
         rows::add(&mut sum, x);
         let (y, normalised) = self.norm.forward(sum);
         let saved = Saved {
-            x: inputs,
+            x: gemm.right(inputs),
             before_gelu,
-            after_gelu,
+            after_gelu: gemm.right(after_gelu),
             normalised,
         };
         (y, saved)
@@ -122,8 +122,8 @@ impl FeedForwardBlock<'_> {
         }
         gemm.input_gradient(&intermediate, &self.intermediate, &mut dx, Into::Add);
         let gradients = OutputGradients {
-            intermediate,
-            output,
+            intermediate: gemm.left(intermediate),
+            output: gemm.left(output),
             vectors,
         };
         (dx, gradients)

@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::gemm::{Element, Gemm, Into, Rows, WeightGradient};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
-use super::{AffineGradient, cross_entropy, gelu, rows};
+use super::{AffineGradient, cross_entropy, denormals, gelu, rows};
 
 /// Rows of one task.
 const TASK: usize = 64;
@@ -39,12 +39,24 @@ pub struct HeadGradient {
 /// What backward needs of some rows.
 #[derive(Debug)]
 struct Part<G: Gemm> {
-    x: Rows<G::Element>,
+    x: G::Right,
     before_gelu: Buffer<f32>,
     normalised: Normalised,
     features: Buffer<f32>,
     /// `softmax - onehot`, the gradient of each row's own loss.
     d_logits: Rows<G::Element>,
+}
+
+/// What backward leaves of some rows, for the gradients of the weights.
+struct LeftPart<G: Gemm> {
+    x: G::Right,
+    /// Times the gradients of their losses.
+    features: G::Right,
+    /// Gradient of the dense output.
+    dense: G::Left,
+    d_logits: G::Left,
+    /// Gradients of the decoder's bias (V), of b, γ and β (3 × H).
+    vectors: Buffer<f32>,
 }
 
 /// What backward needs of a forward.
@@ -98,7 +110,7 @@ impl Head<'_> {
             Element::round(logits, d_logits.row_mut(row));
         }
         Part {
-            x,
+            x: gemm.right(x),
             before_gelu,
             normalised,
             features,
@@ -112,6 +124,7 @@ impl Head<'_> {
         gemm: G,
         x: &[f32],
     ) -> (Rows<G::Element>, Buffer<f32>, Normalised, Buffer<f32>) {
+        let _flushed = denormals::flushed();
         let x = Rows::of(gemm, x, self.dense.n_in());
         let mut before_gelu = Buffer::new(x.n_rows() * self.dense.n_out());
         gemm.forward(&x, &self.dense, &mut before_gelu);
@@ -135,10 +148,10 @@ impl Head<'_> {
         let left: Vec<_> = dx
             .par_chunks_mut(size * width)
             .zip(d_losses.par_chunks(size))
-            .zip(&saved.0)
+            .zip(saved.0)
             .map(|((dx, d_losses), part)| self.part_backward(gemm, part, d_losses, dx))
             .collect();
-        for (.., vectors) in &left {
+        for LeftPart { vectors, .. } in &left {
             let n_vocabulary = self.decoder.n_out();
             let (decoder, vectors) = vectors.split_at(n_vocabulary);
             rows::add(&mut gradient.decoder.bias, decoder);
@@ -153,17 +166,17 @@ impl Head<'_> {
             }
         }
         let inputs = [
-            left.iter().map(|(features, ..)| features).collect(),
-            saved.0.iter().map(|part| &part.x).collect(),
+            left.iter().map(|left| &left.features).collect(),
+            left.iter().map(|left| &left.x).collect(),
         ];
         let decoder = WeightGradient {
             input: 0,
-            dy: saved.0.iter().map(|part| &part.d_logits).collect(),
+            dy: left.iter().map(|left| &left.d_logits).collect(),
             gradient: &mut gradient.decoder.weight,
         };
         let dense = WeightGradient {
             input: 1,
-            dy: left.iter().map(|(_, dense, _)| dense).collect(),
+            dy: left.iter().map(|left| &left.dense).collect(),
             gradient: &mut gradient.dense.weight,
         };
         if !left.is_empty() {
@@ -172,15 +185,15 @@ impl Head<'_> {
         dx
     }
 
-    /// Writes dx; returns the features times the gradients of their losses, the gradient of the dense output, and
-    /// the gradients of the decoder's bias (V), of b, γ and β (3 × H).
+    /// Writes dx.
     fn part_backward<G: Gemm>(
         &self,
         gemm: G,
-        part: &Part<G>,
+        part: Part<G>,
         d_losses: &[f32],
         dx: &mut [f32],
-    ) -> (Rows<G::Element>, Rows<G::Element>, Buffer<f32>) {
+    ) -> LeftPart<G> {
+        let _flushed = denormals::flushed();
         let (width, n_vocabulary) = (self.dense.n_out(), self.decoder.n_out());
         let mut vectors = Buffer::zeros(n_vocabulary + 3 * width);
         let [d_decoder_bias, d_dense_bias, weight, bias] =
@@ -193,7 +206,7 @@ impl Head<'_> {
         // d_logits are those of each row's own loss: its factor goes to the other side of each product.
         let mut dy = Buffer::new(d_losses.len() * width);
         gemm.input_gradient(&part.d_logits, &self.decoder, &mut dy, Into::Overwrite);
-        let mut features = Buffer::from_slice(&part.features);
+        let mut features = part.features;
         let pairs = dy
             .chunks_exact_mut(width)
             .zip(features.chunks_exact_mut(width));
@@ -207,7 +220,13 @@ impl Head<'_> {
         rows::add_column_sums(&dy, d_dense_bias);
         let dense = Rows::of(gemm, &dy, width);
         gemm.input_gradient(&dense, &self.dense, dx, Into::Overwrite);
-        (Rows::of(gemm, &features, width), dense, vectors)
+        LeftPart {
+            x: part.x,
+            features: gemm.right(Rows::of(gemm, &features, width)),
+            dense: gemm.left(dense),
+            d_logits: gemm.left(part.d_logits),
+            vectors,
+        }
     }
 }
 

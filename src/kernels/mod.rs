@@ -15,6 +15,7 @@ pub mod attention;
 pub mod attention_block;
 pub mod buffer;
 pub mod cross_entropy;
+pub mod denormals;
 pub mod dropout;
 pub mod embedding;
 pub mod encoder;

@@ -85,6 +85,37 @@ pub fn add_scaled(y: &mut [f32], scale: f32, x: &[f32]) {
     }
 }
 
+/// `out = sum over j of weights[j * weight_stride] * rows[j * row_stride..][..out.len()]`, for j below `n`.
+///
+/// The sums stay in registers, 64 at a time: four independent chains hide the latency of the additions.
+#[inline(always)]
+pub fn weighted_sum(
+    n: usize,
+    (weights, weight_stride): (&[f32], usize),
+    (rows, row_stride): (&[f32], usize),
+    out: &mut [f32],
+) {
+    const WIDE: usize = 4 * LANES;
+    let wide = out.len() / WIDE * WIDE;
+    for (block, out) in out.chunks_exact_mut(WIDE).enumerate() {
+        let mut sums = [0.0f32; WIDE];
+        for j in 0..n {
+            let weight = weights[j * weight_stride];
+            let row = &rows[j * row_stride + block * WIDE..][..WIDE];
+            for lane in 0..WIDE {
+                sums[lane] = weight.mul_add(row[lane], sums[lane]);
+            }
+        }
+        out.copy_from_slice(&sums);
+    }
+    let rest = &mut out[wide..];
+    rest.fill(0.0);
+    for j in 0..n {
+        let row = &rows[j * row_stride + wide..][..rest.len()];
+        add_scaled(rest, weights[j * weight_stride], row);
+    }
+}
+
 /// `y += x`.
 #[inline(always)]
 pub fn add(y: &mut [f32], x: &[f32]) {
@@ -176,6 +207,23 @@ mod tests {
     #[multiversion::multiversion(targets = "simd")]
     fn wide_dot(a: &[f32], b: &[f32]) -> f32 {
         dot(a, b)
+    }
+
+    #[test]
+    fn weighted_sums_of_any_width_agree_with_f64() {
+        let values: Vec<f32> = (0..2000)
+            .map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        for width in [1, 16, 63, 64, 65, 130] {
+            let (weights, rows) = (&values[..50], &values[100..]);
+            let mut out = vec![f32::NAN; width];
+            weighted_sum(5, (weights, 7), (rows, 140), &mut out);
+            for (lane, &found) in out.iter().enumerate() {
+                let term = |j: usize| f64::from(weights[j * 7]) * f64::from(rows[j * 140 + lane]);
+                let exact: f64 = (0..5).map(term).sum();
+                assert!((f64::from(found) - exact).abs() < 1e-5);
+            }
+        }
     }
 
     #[test]

@@ -67,6 +67,8 @@ struct Map<G: Gemm> {
     packed: PackedWeight,
     x: Vec<Rows<G::Element>>,
     dy: Vec<Rows<G::Element>>,
+    right: Vec<G::Right>,
+    left: Vec<G::Left>,
 }
 
 impl<G: Gemm> Map<G> {
@@ -75,11 +77,12 @@ impl<G: Gemm> Map<G> {
         let mut packed = PackedWeight::default();
         packed.pack(&weight, n_out, n_in);
         let size = tokens.div_ceil(rows::n_tasks(tokens, G::GROUP));
-        let tasks = |width: usize, seed| {
+        let tasks = |width: usize, seed| -> Vec<Rows<G::Element>> {
             let all = values(tokens * width, seed);
             let tasks = all.chunks(size * width);
             tasks.map(|task| Rows::of(gemm, task, width)).collect()
         };
+        let (right, left) = (tasks(n_in, 3).into_iter(), tasks(n_out, 4).into_iter());
         Self {
             gemm,
             weight,
@@ -87,6 +90,8 @@ impl<G: Gemm> Map<G> {
             packed,
             x: tasks(n_in, 3),
             dy: tasks(n_out, 4),
+            right: right.map(|rows| gemm.right(rows)).collect(),
+            left: left.map(|rows| gemm.left(rows)).collect(),
         }
     }
 
@@ -116,11 +121,11 @@ impl<G: Gemm> Map<G> {
     fn weight_gradient(&self, gradient: &mut [f32]) {
         let product = WeightGradient {
             input: 0,
-            dy: self.dy.iter().collect(),
+            dy: self.left.iter().collect(),
             gradient,
         };
         self.gemm
-            .weight_gradients(&[self.x.iter().collect()], vec![product]);
+            .weight_gradients(&[self.right.iter().collect()], vec![product]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! bf16 products by AMX tiles.
 
 use super::Rows;
-use super::bf16::{Columns, Panels, Start, bf16};
+use super::bf16::{Pairs, Panels, Start, bf16};
 
 /// Whether this CPU has the instructions.
 pub fn is_available() -> bool {
@@ -14,6 +14,6 @@ pub fn multiply(_a: &Rows<bf16>, _b: &Panels, _c: &mut [f32], _start: Start) {
 }
 
 /// `c (columns × n) += aᵀ · b`.
-pub fn add_outer(_a: &Columns, _b: &Panels, _c: &mut [f32]) {
+pub fn add_outer(_parts: &[(&Pairs, &Pairs)], _first: usize, _c: &mut [f32]) {
     unreachable!("not available")
 }

@@ -6,16 +6,22 @@
 use std::arch::x86_64::*;
 
 use super::Rows;
-use super::bf16::{Columns, PANEL, Panels, Start, bf16};
+use super::bf16::{PANEL, Pairs, Panels, Start, bf16};
 
 /// Rows of a block: 24 of 32 registers hold sums.
 const ROWS: usize = 6;
-/// Rows of a block of the outer product: divides [`Columns::WIDTH`].
+/// Rows of a block of the outer product: divides [`Pairs::LEFT`].
 const OUTER_ROWS: usize = 4;
+
+/// Numbers of a register.
+const LANES: usize = 16;
 
 /// Whether this CPU has the instructions.
 pub fn is_available() -> bool {
-    std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512bf16")
+    std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512bf16")
 }
 
 /// `c (rows × n) = a · b` on top of `start`.
@@ -32,11 +38,11 @@ pub fn multiply(a: &Rows<bf16>, b: &Panels, c: &mut [f32], start: Start) {
             other => other,
         };
         for rows in even_blocks(a.n_rows(), ROWS) {
-            let left = Left {
+            let segment = Segment {
                 // Rows have an even stride, so a row is whole pairs.
-                pairs: a.values()[2 * rows.start * stride..].as_ptr().cast(),
-                along_row: stride,
-                along_pair: 1,
+                left: a.values()[2 * rows.start * stride..].as_ptr().cast(),
+                right: panel.as_ptr(),
+                pairs,
             };
             let output = Output {
                 values: c[rows.start * n + first..].as_mut_ptr(),
@@ -46,43 +52,42 @@ pub fn multiply(a: &Rows<bf16>, b: &Panels, c: &mut [f32], start: Start) {
             // SAFETY: the CPU has the instructions. Left: rows `rows` of `a` lie within its values, each of `stride`
             // pairs, of which `pairs` are read. Right: a panel holds `pairs` rows of 64. Output: rows `rows` and
             // columns `first..first + count` lie within c, and the masks keep to them.
-            unsafe { block_of(rows.len(), &left, panel.as_ptr(), pairs, &output, start) };
+            unsafe { block_of(rows.len(), &[segment], (stride, 1), &output, start) };
         }
     }
 }
 
-/// `c (columns × n) += aᵀ · b`.
-pub fn add_outer(a: &Columns, b: &Panels, c: &mut [f32]) {
+/// Columns `first..` of all left parts against the right ones: `c (columns × n) += sum of aᵀ · b`.
+pub fn add_outer(parts: &[(&Pairs, &Pairs)], first: usize, c: &mut [f32]) {
     assert!(is_available(), "chosen only where available");
+    let Some((a, b)) = parts.first() else { return };
     let n = b.columns();
-    assert!(a.pairs() == b.pairs() && c.len() == a.count() * n);
-    for (number, first) in (0..n).step_by(PANEL).enumerate() {
-        let panel = b.panel(number);
-        for row in (0..a.count()).step_by(OUTER_ROWS) {
-            let block = a.block(row / Columns::WIDTH);
-            let left = Left {
-                pairs: block[row % Columns::WIDTH..].as_ptr(),
-                along_row: 1,
-                along_pair: Columns::WIDTH,
-            };
+    let count = c.len() / n;
+    assert!(c.len() == count * n && first + count <= a.columns());
+    assert!(first.is_multiple_of(Pairs::LEFT));
+    let mut segments = Vec::with_capacity(parts.len());
+    for (number, column) in (0..n).step_by(PANEL).enumerate() {
+        for row in (0..count).step_by(OUTER_ROWS) {
+            segments.clear();
+            for (a, b) in parts {
+                assert!(a.columns() >= first + count && b.columns() == n && a.pairs() == b.pairs());
+                let block = a.block((first + row) / Pairs::LEFT);
+                segments.push(Segment {
+                    left: block[row % Pairs::LEFT..].as_ptr(),
+                    right: b.block(number).as_ptr(),
+                    pairs: a.pairs(),
+                });
+            }
             let output = Output {
-                values: c[row * n + first..].as_mut_ptr(),
+                values: c[row * n + column..].as_mut_ptr(),
                 stride: n,
-                columns: PANEL.min(n - first),
+                columns: PANEL.min(n - column),
             };
-            let rows = OUTER_ROWS.min(a.count() - row);
+            let rows = OUTER_ROWS.min(count - row);
+            let steps = (1, Pairs::LEFT);
             // SAFETY: as in `multiply`; left: a block holds `pairs` lines of 16 columns, and `row % 16 + rows` is at
             // most 16, as 4 divides 16.
-            unsafe {
-                block_of(
-                    rows,
-                    &left,
-                    panel.as_ptr(),
-                    b.pairs(),
-                    &output,
-                    Start::Output,
-                )
-            };
+            unsafe { block_of(rows, &segments, steps, &output, Start::Output) };
         }
     }
 }
@@ -93,11 +98,11 @@ fn even_blocks(n: usize, size: usize) -> impl Iterator<Item = std::ops::Range<us
     (0..blocks).map(move |i| i * n / blocks..(i + 1) * n / blocks)
 }
 
-/// Where the left operand of a block lies: pair p of row r at `r * along_row + p * along_pair`.
-struct Left {
-    pairs: *const u32,
-    along_row: usize,
-    along_pair: usize,
+/// A part of the inner dimension: where both operands of a block lie, and how many pairs there are.
+struct Segment {
+    left: *const u32,
+    right: *const u32,
+    pairs: usize,
 }
 
 /// Where the output of a block lies.
@@ -114,42 +119,39 @@ struct Output {
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block_of(
     rows: usize,
-    left: &Left,
-    right: *const u32,
-    pairs: usize,
+    segments: &[Segment],
+    steps: (usize, usize),
     output: &Output,
     start: Start,
 ) {
     // SAFETY: passed on to the caller.
     unsafe {
         match rows {
-            1 => block::<1>(left, right, pairs, output, start),
-            2 => block::<2>(left, right, pairs, output, start),
-            3 => block::<3>(left, right, pairs, output, start),
-            4 => block::<4>(left, right, pairs, output, start),
-            5 => block::<5>(left, right, pairs, output, start),
-            _ => block::<ROWS>(left, right, pairs, output, start),
+            1 => block::<1>(segments, steps, output, start),
+            2 => block::<2>(segments, steps, output, start),
+            3 => block::<3>(segments, steps, output, start),
+            4 => block::<4>(segments, steps, output, start),
+            5 => block::<5>(segments, steps, output, start),
+            _ => block::<ROWS>(segments, steps, output, start),
         }
     }
 }
 
-/// One block of the output: `N` rows, up to 64 columns.
+/// One block of the output: `N` rows, up to 64 columns. Pair p of row r of a left operand lies `r * along_row + p *
+/// along_pair` from its beginning.
 ///
 /// # Safety
-/// The CPU has AVX-512 BF16. `left` has `pairs` readable pairs in each of `N` rows, `right` points to
-/// (`pairs` × 64) values, `output` to `N` rows of `columns` <= 64 values that nobody else uses.
+/// The CPU has AVX-512 BF16. In each segment `left` has `pairs` readable pairs in each of `N` rows, and `right` points to
+/// (`pairs` × 64) values; `output` points to `N` rows of `columns` <= 64 values that nobody else uses.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block<const N: usize>(
-    left: &Left,
-    right: *const u32,
-    pairs: usize,
+    segments: &[Segment],
+    (along_row, along_pair): (usize, usize),
     output: &Output,
     start: Start,
 ) {
-    let masks: [__mmask16; 4] = std::array::from_fn(|part| {
-        let columns = output.columns.saturating_sub(16 * part).min(16);
-        ((1u32 << columns) - 1) as __mmask16
-    });
+    let masks: [__mmask16; 4] =
+        std::array::from_fn(|part| lanes(output.columns.saturating_sub(LANES * part)));
     let mut sums = [[_mm512_setzero_ps(); 4]; N];
     // SAFETY: see the function's contract; masked lanes are not touched, and offsets without a lane are not
     // dereferenced.
@@ -171,20 +173,22 @@ unsafe fn block<const N: usize>(
                 }
             }
         }
-        let (mut left_pair, mut right_pair) = (left.pairs, right);
-        for _ in 0..pairs {
-            let right: [__m512bh; 4] = std::array::from_fn(|part| {
-                std::mem::transmute(_mm512_loadu_si512(right_pair.add(16 * part).cast()))
-            });
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let value = left_pair.add(row * left.along_row).read_unaligned();
-                let value: __m512bh = std::mem::transmute(_mm512_set1_epi32(value as i32));
-                for (sum, &right) in sums.iter_mut().zip(&right) {
-                    *sum = _mm512_dpbf16_ps(*sum, value, right);
+        for segment in segments {
+            let (mut left, mut right) = (segment.left, segment.right);
+            for _ in 0..segment.pairs {
+                let panel: [__m512bh; 4] = std::array::from_fn(|part| {
+                    std::mem::transmute(_mm512_loadu_si512(right.add(LANES * part).cast()))
+                });
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let value = left.wrapping_add(row * along_row).read_unaligned();
+                    let value: __m512bh = std::mem::transmute(_mm512_set1_epi32(value as i32));
+                    for (sum, &right) in sums.iter_mut().zip(&panel) {
+                        *sum = _mm512_dpbf16_ps(*sum, value, right);
+                    }
                 }
+                left = left.wrapping_add(along_pair);
+                right = right.wrapping_add(PANEL);
             }
-            left_pair = left_pair.wrapping_add(left.along_pair);
-            right_pair = right_pair.add(PANEL);
         }
         for (row, sums) in sums.iter().enumerate() {
             for (part, &sum) in sums.iter().enumerate() {
@@ -193,4 +197,190 @@ unsafe fn block<const N: usize>(
             }
         }
     }
+}
+
+/// Rounds to nearest, ties to even; denormal numbers become zeros.
+pub fn round(x: &[f32], out: &mut [bf16]) {
+    assert!(is_available() && x.len() == out.len());
+    // SAFETY: the CPU has the instructions.
+    unsafe { round_with(x, out) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+fn round_with(x: &[f32], out: &mut [bf16]) {
+    for (x, out) in x.chunks(32).zip(out.chunks_mut(32)) {
+        let pairs = round_32(x);
+        let mask = !0u32 >> (32 - x.len());
+        // SAFETY: the mask keeps to the values of `out`, which is as long as x.
+        unsafe { _mm512_mask_storeu_epi16(out.as_mut_ptr().cast(), mask, pairs) };
+    }
+}
+
+/// Up to 32 neighbours as bf16, zeros beyond them.
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw")]
+#[inline]
+fn round_32(x: &[f32]) -> __m512i {
+    let (low, high) = (lanes(x.len()), lanes(x.len().saturating_sub(LANES)));
+    // SAFETY: the masks keep to the values of x; a load without a lane touches nothing.
+    unsafe {
+        let low = _mm512_maskz_loadu_ps(low, x.as_ptr());
+        let high = _mm512_maskz_loadu_ps(high, x.as_ptr().wrapping_add(16));
+        std::mem::transmute(_mm512_cvtne2ps_pbh(high, low))
+    }
+}
+
+/// The columns of W (k × n) into one panel. Beyond the last row and the last column the panel is filled with zeros.
+pub fn pack(weight: &[f32], n: usize, columns: std::ops::Range<usize>, panel: &mut [u32]) {
+    assert!(is_available() && columns.end <= n && columns.len() <= PANEL);
+    // SAFETY: the CPU has the instructions.
+    unsafe { pack_with(weight, n, columns, panel) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
+fn pack_with(weight: &[f32], n: usize, columns: std::ops::Range<usize>, panel: &mut [u32]) {
+    for (pair, line) in panel.chunks_exact_mut(PANEL).enumerate() {
+        let row = |number: usize| {
+            let row = weight.get(number * n..(number + 1) * n);
+            row.map_or(&[][..], |row| &row[columns.clone()])
+        };
+        let (low, high) = (row(2 * pair), row(2 * pair + 1));
+        for (part, out) in line.chunks_exact_mut(LANES).enumerate() {
+            let rounded = |row: &[f32]| {
+                let row = row.get(LANES * part..).unwrap_or_default();
+                let mask = lanes(row.len());
+                // SAFETY: the mask keeps to the values of `row`.
+                let values = unsafe { _mm512_maskz_loadu_ps(mask, row.as_ptr()) };
+                // SAFETY: the two types are sixteen 16-bit lanes.
+                unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values)) }
+            };
+            // SAFETY: `out` has sixteen values.
+            unsafe { store_pairs(rounded(low), rounded(high), out.as_mut_ptr()) };
+        }
+    }
+}
+
+/// Neighbouring rows of x (rows × stride), of which `columns` count: pair p of column c goes to `out[c / width * block +
+/// p * width + c % width]`, where `width` is a multiple of 16. A missing last row, and columns up to a multiple of 16,
+/// are zeros.
+pub fn interleave(
+    x: (&[bf16], usize),
+    columns: usize,
+    (width, block): (usize, usize),
+    out: &mut [u32],
+) {
+    assert!(is_available() && columns <= x.1 && width.is_multiple_of(LANES));
+    // SAFETY: the CPU has the instructions.
+    unsafe { interleave_with(x, columns, (width, block), out) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn interleave_with(
+    (values, stride): (&[bf16], usize),
+    columns: usize,
+    (width, block): (usize, usize),
+    out: &mut [u32],
+) {
+    for (pair, rows) in values.chunks(2 * stride.max(1)).enumerate() {
+        let (low, high) = rows.split_at(stride);
+        for column in (0..columns).step_by(LANES) {
+            let load = |row: &[bf16]| {
+                let row = row.get(column..columns).unwrap_or_default();
+                // SAFETY: the mask keeps to the values of `row`.
+                unsafe { _mm256_maskz_loadu_epi16(lanes(row.len()), row.as_ptr().cast()) }
+            };
+            let at = column / width * block + pair * width + column % width;
+            let out = &mut out[at..at + LANES];
+            // SAFETY: `out` has sixteen values.
+            unsafe { store_pairs(load(low), load(high), out.as_mut_ptr()) };
+        }
+    }
+}
+
+/// Stores sixteen pairs.
+///
+/// # Safety
+/// `out` points to sixteen values that nobody else uses.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn store_pairs(low: __m256i, high: __m256i, out: *mut u32) {
+    let (low, high) = (_mm512_cvtepu16_epi32(low), _mm512_cvtepu16_epi32(high));
+    let pairs = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+    // SAFETY: see the function's contract.
+    unsafe { _mm512_storeu_si512(out.cast(), pairs) };
+}
+
+/// The first `n` of sixteen lanes.
+#[inline(always)]
+fn lanes(n: usize) -> __mmask16 {
+    ((1u32 << n.min(LANES)) - 1) as __mmask16
+}
+
+/// W (columns × k) into one panel of Wᵀ, 16 columns and 16 pairs at a time.
+pub fn pack_transposed(weight: &[f32], n_in: usize, panel: &mut [u32]) {
+    assert!(is_available() && panel.len().is_multiple_of(16 * PANEL));
+    assert!(weight.len() <= PANEL * n_in && n_in <= panel.len() / PANEL * 2);
+    // SAFETY: the CPU has the instructions.
+    unsafe { pack_transposed_with(weight, n_in, panel) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16,avx512bw")]
+fn pack_transposed_with(weight: &[f32], n_in: usize, panel: &mut [u32]) {
+    for (number, lines) in panel.chunks_exact_mut(16 * PANEL).enumerate() {
+        let first = 32 * number;
+        for block in 0..PANEL / 16 {
+            let tile: [__m512i; 16] = std::array::from_fn(|column| {
+                let row = (16 * block + column) * n_in;
+                let row = weight.get(row..row + n_in).unwrap_or_default();
+                let end = row.len().min(first + 32);
+                round_32(row.get(first..end).unwrap_or_default())
+            });
+            let tile = transpose(tile);
+            for (line, values) in lines.chunks_exact_mut(PANEL).zip(tile) {
+                let out = &mut line[16 * block..16 * block + 16];
+                // SAFETY: `out` has 16 values.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), values) };
+            }
+        }
+    }
+}
+
+/// Transposes 16 rows of 16 values: pairs of rows, of pairs, and so on (Eklundh 1972).
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+    // Values 2i, 2i + 1 of two neighbouring rows side by side.
+    let a: [__m512i; 16] = std::array::from_fn(|i| {
+        let (x, y) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);
+        match i % 2 {
+            0 => _mm512_unpacklo_epi32(x, y),
+            _ => _mm512_unpackhi_epi32(x, y),
+        }
+    });
+    // Then of four: in b[4g + c], lane group l holds values 4l + c of rows 4g to 4g + 3.
+    let b: [__m512i; 16] = std::array::from_fn(|i| {
+        let (group, c) = (i / 4 * 4, i % 4);
+        let (x, y) = (a[group + c / 2], a[group + 2 + c / 2]);
+        match c % 2 {
+            0 => _mm512_unpacklo_epi64(x, y),
+            _ => _mm512_unpackhi_epi64(x, y),
+        }
+    });
+    // Lane groups of all sixteen rows: value 4l + c takes lane group l of b[c], b[4 + c], b[8 + c], b[12 + c].
+    std::array::from_fn(|value| {
+        let (l, c) = (value / 4, value % 4);
+        let (x, y) = match l % 2 {
+            0 => (
+                _mm512_shuffle_i32x4::<0x88>(b[c], b[4 + c]),
+                _mm512_shuffle_i32x4::<0x88>(b[8 + c], b[12 + c]),
+            ),
+            _ => (
+                _mm512_shuffle_i32x4::<0xdd>(b[c], b[4 + c]),
+                _mm512_shuffle_i32x4::<0xdd>(b[8 + c], b[12 + c]),
+            ),
+        };
+        match l / 2 {
+            0 => _mm512_shuffle_i32x4::<0x88>(x, y),
+            _ => _mm512_shuffle_i32x4::<0xdd>(x, y),
+        }
+    })
 }

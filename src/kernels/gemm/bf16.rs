@@ -19,6 +19,7 @@ use super::{Element, Gemm, Into, Rows, WeightGradient};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::denormals;
 use crate::kernels::linear::Linear;
 
 pub use half::bf16;
@@ -113,81 +114,12 @@ impl PackedWeight {
             self.backward = Panels::new(n_out.div_ceil(2), n_in);
         }
         self.forward.fill(|first, count, panel| {
-            panel.fill(0);
-            pack_transposed(&weight[first * n_in..(first + count) * n_in], n_in, panel);
+            let rows = &weight[first * n_in..(first + count) * n_in];
+            avx512::pack_transposed(rows, n_in, panel);
         });
-        let columns = |number: usize, first: usize, count: usize| {
-            let row = weight.get(number * n_in..(number + 1) * n_in);
-            row.map(|row| &row[first..first + count])
-        };
         self.backward.fill(|first, count, panel| {
-            for (pair, out) in panel.chunks_exact_mut(PANEL).enumerate() {
-                let low = columns(2 * pair, first, count).unwrap_or_default();
-                let high = columns(2 * pair + 1, first, count).unwrap_or_default();
-                round_pair(low, high, out);
-            }
+            avx512::pack(weight, n_in, first..first + count, panel);
         });
-    }
-}
-
-/// Rounds to nearest, ties to even; not a number stays so.
-#[inline(always)]
-fn round(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
-    if x.is_nan() {
-        bits >> 16 | 0x40
-    } else {
-        rounded
-    }
-}
-
-/// W (columns × k) row by row into one panel of Wᵀ, which holds zeros.
-#[multiversion(targets = "simd")]
-fn pack_transposed(weight: &[f32], n_in: usize, panel: &mut [u32]) {
-    // Sixteen pairs at a time, so that the panel's lines stay in the first cache.
-    for first in (0..n_in).step_by(32) {
-        for (column, row) in weight.chunks_exact(n_in).enumerate() {
-            let row = &row[first..n_in.min(first + 32)];
-            let out = panel[first / 2 * PANEL + column..]
-                .iter_mut()
-                .step_by(PANEL);
-            for (out, pair) in out.zip(row.chunks(2)) {
-                let high = pair.get(1).map_or(0, |&high| round(high));
-                *out = round(pair[0]) | high << 16;
-            }
-        }
-    }
-}
-
-/// Interleaves two rows of f32 into one row of pairs. A missing or short row counts as zeros.
-#[multiversion(targets = "simd")]
-fn round_pair(low: &[f32], high: &[f32], out: &mut [u32]) {
-    for (out, low) in out.iter_mut().zip(low) {
-        *out = round(*low);
-    }
-    for (out, high) in out.iter_mut().zip(high) {
-        *out |= round(*high) << 16;
-    }
-    out[low.len()..].fill(0);
-}
-
-/// Interleaves two rows of elements into one row of pairs. A missing or short row counts as zeros.
-#[multiversion(targets = "simd")]
-fn interleave(low: &[bf16], high: &[bf16], out: &mut [u32]) {
-    for (out, low) in out.iter_mut().zip(low) {
-        *out = u32::from(low.to_bits());
-    }
-    for (out, high) in out.iter_mut().zip(high) {
-        *out |= u32::from(high.to_bits()) << 16;
-    }
-    out[low.len()..].fill(0);
-}
-
-#[multiversion(targets = "simd")]
-fn round_all(x: &[f32], out: &mut [bf16]) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = bf16::from_bits(round(x) as u16);
     }
 }
 
@@ -200,7 +132,7 @@ fn widen_all(x: &[bf16], out: &mut [f32]) {
 
 impl Element for bf16 {
     fn round(x: &[f32], out: &mut [bf16]) {
-        round_all(x, out);
+        avx512::round(x, out);
     }
 
     fn widen(x: &[bf16], out: &mut [f32]) {
@@ -249,6 +181,8 @@ impl Bf16 {
 
 impl Gemm for Bf16 {
     type Element = bf16;
+    type Left = Pairs;
+    type Right = Pairs;
 
     /// Activations of a task stay in the second cache; weights are packed already.
     const GROUP: usize = 80;
@@ -270,113 +204,83 @@ impl Gemm for Bf16 {
         self.multiply(dy, &linear.packed.backward, dx, start);
     }
 
-    fn weight_gradients(self, inputs: &[Vec<&Rows<bf16>>], products: Vec<WeightGradient<bf16>>) {
-        let inputs: Vec<Panels> = inputs.iter().map(|parts| tokens_as_pairs(parts)).collect();
+    fn left(self, dy: Rows<bf16>) -> Pairs {
+        Pairs::of(&dy, Pairs::LEFT)
+    }
+
+    fn right(self, x: Rows<bf16>) -> Pairs {
+        Pairs::of(&x, PANEL)
+    }
+
+    fn weight_gradients(self, inputs: &[Vec<&Pairs>], products: Vec<WeightGradient<Self>>) {
         let tasks: Vec<_> = products
             .into_iter()
-            .flat_map(|weight| {
-                let (x, dy) = (&inputs[weight.input], weight.dy);
-                let chunks = weight.gradient.chunks_mut(PANEL * x.columns());
-                let tasks = chunks.enumerate();
-                tasks.map(move |(number, gradient)| (number * PANEL, gradient, x, dy.clone()))
+            .flat_map(|product| {
+                let x = &inputs[product.input];
+                let parts: Vec<_> = product.dy.into_iter().zip(x.iter().copied()).collect();
+                let n_in = x.first().map_or(1, |x| x.columns);
+                let chunks = product.gradient.chunks_mut(PANEL * n_in).enumerate();
+                chunks.map(move |(number, gradient)| (number * PANEL, gradient, parts.clone()))
             })
             .collect();
-        tasks.into_par_iter().for_each(|(first, gradient, x, dy)| {
-            let count = gradient.len() / x.columns();
-            let columns = Columns::of(&dy, (first, count), x.pairs());
+        tasks.into_par_iter().for_each(|(first, gradient, parts)| {
+            let _flushed = denormals::flushed();
             match self.kernel {
-                Kernel::Avx512 => avx512::add_outer(&columns, x, gradient),
-                Kernel::Amx => amx::add_outer(&columns, x, gradient),
+                Kernel::Avx512 => avx512::add_outer(&parts, first, gradient),
+                Kernel::Amx => amx::add_outer(&parts, first, gradient),
             }
         });
     }
 }
 
-/// Pairs of all parts, each part beginning a new pair.
-fn count_pairs(parts: &[&Rows<bf16>]) -> usize {
-    parts.iter().map(|rows| rows.n_rows().div_ceil(2)).sum()
-}
-
-/// All pairs of rows, part after part: the two rows, of which the second may be missing.
-fn row_pairs<'a>(
-    parts: &'a [&Rows<bf16>],
-    first: usize,
-    count: usize,
-) -> impl Iterator<Item = (&'a [bf16], &'a [bf16])> {
-    parts.iter().flat_map(move |rows| {
-        let columns = move |row: usize| &rows.row(row)[first..first + count];
-        (0..rows.n_rows()).step_by(2).map(move |row| {
-            let high = (row + 1 < rows.n_rows()).then(|| columns(row + 1));
-            (columns(row), high.unwrap_or_default())
-        })
-    })
-}
-
-/// x (tokens × n) as right operand whose inner dimension is the tokens.
-fn tokens_as_pairs(parts: &[&Rows<bf16>]) -> Panels {
-    let columns = parts.first().map_or(0, |rows| rows.width());
-    let mut panels = Panels::new(count_pairs(parts), columns);
-    panels.fill(|first, count, panel| {
-        let mut pairs = row_pairs(parts, first, count);
-        for out in panel.chunks_exact_mut(PANEL) {
-            let (low, high) = pairs.next().unwrap_or_default();
-            interleave(low, high, out);
-        }
-    });
-    panels
-}
-
-/// Up to [`PANEL`] columns of dy (tokens × n) as left operand whose inner dimension is the tokens: blocks of
-/// [`Columns::WIDTH`] columns, pair by pair.
-pub struct Columns {
+/// Rows of a task as an operand whose inner dimension is the rows: neighbouring rows together, in blocks of columns.
+#[derive(Debug)]
+pub struct Pairs {
+    /// Block by block, pair by pair: `width` times the elements of rows 2p (low half) and 2p + 1.
     values: Buffer<u32>,
+    /// Columns of a block.
+    width: usize,
+    /// Pairs with a row in them.
     pairs: usize,
-    count: usize,
+    columns: usize,
 }
 
-impl Columns {
-    /// Columns of a block: one cache line of pairs, one side of an AMX tile.
-    pub const WIDTH: usize = 16;
+impl Pairs {
+    /// Columns of a block of the left operand: one cache line of pairs, one side of an AMX tile.
+    pub const LEFT: usize = 16;
 
-    /// Columns `first..first + count` of all parts, filled up to `pairs` pairs.
-    fn of(parts: &[&Rows<bf16>], (first, count): (usize, usize), pairs: usize) -> Self {
-        let n_blocks = count.div_ceil(Self::WIDTH);
-        let mut values = Buffer::new(n_blocks * pairs * Self::WIDTH);
-        let mut rows = row_pairs(parts, first, count);
-        for pair in 0..pairs {
-            let (low, high) = rows.next().unwrap_or_default();
-            for block in 0..n_blocks {
-                let from = block * Self::WIDTH;
-                let part =
-                    |row: &'_ [bf16]| from.min(row.len())..(from + Self::WIDTH).min(row.len());
-                let out = (block * pairs + pair) * Self::WIDTH;
-                interleave(
-                    &low[part(low)],
-                    &high[part(high)],
-                    &mut values[out..out + Self::WIDTH],
-                );
-            }
+    fn of(rows: &Rows<bf16>, width: usize) -> Self {
+        let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
+        let padded = pairs.next_multiple_of(TILE_PAIRS);
+        let block = padded * width;
+        let mut values = Buffer::new(columns.div_ceil(width) * block);
+        let from = (rows.values(), rows.stride());
+        avx512::interleave(from, columns, (width, block), &mut values);
+        for block in values.chunks_exact_mut(block.max(1)) {
+            block[pairs * width..].fill(0);
         }
         Self {
             values,
+            width,
             pairs,
-            count,
+            columns,
         }
     }
 
-    /// Pairs a block.
+    /// Pairs with a row in them.
     pub fn pairs(&self) -> usize {
         self.pairs
     }
 
-    /// Columns in all.
-    pub fn count(&self) -> usize {
-        self.count
+    /// Columns of all blocks.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
-    /// One block, (pairs × [`Columns::WIDTH`]).
+    /// One block, (pairs up to a multiple of [`TILE_PAIRS`] × width); beyond the pairs are zeros. Beyond the columns
+    /// is anything up to the block's end: it meets only outputs that nobody stores.
     pub fn block(&self, number: usize) -> &[u32] {
-        let size = self.pairs * Self::WIDTH;
+        let size = self.pairs.next_multiple_of(TILE_PAIRS) * self.width;
         &self.values[number * size..(number + 1) * size]
     }
 }

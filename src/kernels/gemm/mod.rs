@@ -110,13 +110,13 @@ impl<E: Element> Rows<E> {
     }
 }
 
-/// The weight gradient of one affine map: `gradient (out × in) += dyᵀ x`, summed over all parts.
+/// The weight gradient of one affine map: `gradient (out × in) += dyᵀ x`, summed over all tasks.
 #[derive(Debug)]
-pub struct WeightGradient<'a, E: Element> {
+pub struct WeightGradient<'a, G: Gemm> {
     /// Which of the inputs.
     pub input: usize,
-    /// Gradients of the output, one a part; each with as many rows as the input's part.
-    pub dy: Vec<&'a Rows<E>>,
+    /// Gradients of the output, one a task; each with as many rows as the input's.
+    pub dy: Vec<&'a G::Left>,
     /// Added to.
     pub gradient: &'a mut [f32],
 }
@@ -125,6 +125,12 @@ pub struct WeightGradient<'a, E: Element> {
 pub trait Gemm: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// What activations are rounded to.
     type Element: Element;
+
+    /// Gradients of an output, as the weight gradient reads them.
+    type Left: Send + Sync + std::fmt::Debug;
+
+    /// Inputs, as the weight gradient reads them.
+    type Right: Send + Sync + std::fmt::Debug;
 
     /// Tokens of one task that suit the caches and the kernels.
     const GROUP: usize;
@@ -138,12 +144,14 @@ pub trait Gemm: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// `dx (rows × in) = dy W`, or added to it.
     fn input_gradient(self, dy: &Rows<Self::Element>, linear: &Linear, dx: &mut [f32], into: Into);
 
-    /// All `products` in one parallel go. `inputs`: x of each map, in the same parts as dy.
-    fn weight_gradients(
-        self,
-        inputs: &[Vec<&Rows<Self::Element>>],
-        products: Vec<WeightGradient<Self::Element>>,
-    );
+    /// Lays gradients of an output out for the weight gradient, while they are still in the caches.
+    fn left(self, dy: Rows<Self::Element>) -> Self::Left;
+
+    /// Lays inputs out for the weight gradient, while they are still in the caches.
+    fn right(self, x: Rows<Self::Element>) -> Self::Right;
+
+    /// All `products` in one parallel go. `inputs`: x of each map, by tasks as dy.
+    fn weight_gradients(self, inputs: &[Vec<&Self::Right>], products: Vec<WeightGradient<Self>>);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use super::{Element, Gemm, Into, Rows, WeightGradient};
+use crate::kernels::denormals;
 use crate::kernels::linear::Linear;
 
 /// A row-major matrix as it lies in memory, read plainly or transposed.
@@ -123,6 +124,8 @@ pub struct F32;
 
 impl Gemm for F32 {
     type Element = f32;
+    type Left = Rows<f32>;
+    type Right = Rows<f32>;
 
     /// The `gemm` crate packs the weights anew for every task.
     const GROUP: usize = 256;
@@ -151,7 +154,15 @@ impl Gemm for F32 {
         product((0, m), (m, n_in, n_out), a, b, dx, into);
     }
 
-    fn weight_gradients(self, inputs: &[Vec<&Rows<f32>>], products: Vec<WeightGradient<f32>>) {
+    fn left(self, dy: Rows<f32>) -> Rows<f32> {
+        dy
+    }
+
+    fn right(self, x: Rows<f32>) -> Rows<f32> {
+        x
+    }
+
+    fn weight_gradients(self, inputs: &[Vec<&Rows<f32>>], products: Vec<WeightGradient<F32>>) {
         let tiles: Vec<_> = products
             .into_iter()
             .flat_map(|weight| {
@@ -163,6 +174,7 @@ impl Gemm for F32 {
             })
             .collect();
         tiles.into_par_iter().for_each(|(first, c, x, dy)| {
+            let _flushed = denormals::flushed();
             for (x, dy) in x.iter().zip(dy) {
                 let (k, n_in, n_out) = (x.n_rows(), x.width(), dy.width());
                 let (a, b) = (Operand::Transposed(dy.values()), Operand::Plain(x.values()));

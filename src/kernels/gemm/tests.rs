@@ -78,9 +78,10 @@ fn agrees<G: Gemm>(gemm: G) {
             let (head, tail) = values.split_at(first * width);
             [head, tail].map(|part| Rows::of(gemm, part, width))
         };
-        let (x_parts, dy_parts) = (part(&x, n_in), part(&dy, n_out));
+        let x_parts = part(&x, n_in).map(|rows| gemm.right(rows));
+        let dy_parts = part(&dy, n_out).map(|rows| gemm.left(rows));
         let mut gradient = vec![1.0; n_out * n_in];
-        let product = WeightGradient {
+        let product: WeightGradient<G> = WeightGradient {
             input: 0,
             dy: dy_parts.iter().collect(),
             gradient: &mut gradient,
@@ -142,6 +143,10 @@ fn a_row_does_not_depend_on_the_rows_beside_it() {
 #[test]
 fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
     use super::bf16::bf16;
+    if Bf16::new(Kernel::Avx512).is_none() {
+        println!("skipped: no AVX-512 BF16 on this CPU");
+        return;
+    }
     let values = [
         1.0,
         1.0 + 1.0 / 256.0,        // halfway: to the even 1
@@ -160,5 +165,35 @@ fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
             *found == expected || (found.is_nan() && expected.is_nan()),
             "{value}"
         );
+    }
+}
+
+#[test]
+fn panels_hold_pairs_of_neighbours_and_zeros_beyond() {
+    use super::bf16::{PANEL, bf16};
+    if Bf16::new(Kernel::Avx512).is_none() {
+        println!("skipped: no AVX-512 BF16 on this CPU");
+        return;
+    }
+    for (k, columns) in [(1, 1), (32, 16), (31, 17), (256, 64), (70, 63), (33, 40)] {
+        let weight = naive::values(k * columns, 1); // W, (k × columns)
+        let transposed = naive::transpose(&weight, k, columns);
+        let size = k.div_ceil(2).next_multiple_of(16) * PANEL;
+        let (mut plain, mut turned) = (vec![7; size], vec![9; size]);
+        avx512::pack(&weight, columns, 0..columns, &mut plain);
+        avx512::pack_transposed(&transposed, k, &mut turned);
+        let element = |row: usize, column: usize| match row < k && column < columns {
+            true => u32::from(bf16::from_f32(weight[row * columns + column]).to_bits()),
+            false => 0,
+        };
+        for (i, (&plain, &turned)) in plain.iter().zip(&turned).enumerate() {
+            let (pair, column) = (i / PANEL, i % PANEL);
+            let expected = element(2 * pair, column) | element(2 * pair + 1, column) << 16;
+            assert_eq!(
+                (plain, turned),
+                (expected, expected),
+                "pair {pair} of column {column}"
+            );
+        }
     }
 }
