@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::BertConfig;
 use crate::data::{PairFormat, source};
 use crate::error::{Error, Result};
+use crate::random::Key;
 use crate::train::TrainOptions;
 
 pub use load::{Loaded, load};
@@ -128,6 +129,11 @@ impl Experiment {
         }
     }
 
+    /// Root of the random streams of a run.
+    pub fn key(&self) -> Key {
+        Key::from_seed(self.seed)
+    }
+
     /// What the training loop needs.
     pub fn train_options(&self) -> TrainOptions {
         let train = &self.train;
@@ -142,7 +148,7 @@ impl Experiment {
             clip: train.clip,
             mask: self.objective.mask,
             predict_swap: self.predict.swap,
-            seed: self.seed,
+            key: self.key(),
         }
     }
 

@@ -39,7 +39,7 @@ pub fn fit(
     let mut run = Run {
         options,
         total,
-        key: Key::from_seed(options.seed),
+        key: options.key,
         optimiser: Optimiser::new(adamw),
         step: 0,
         clock: Clock::new(WARM_STEPS.min(total / 3)),

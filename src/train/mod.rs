@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::EncodedPair;
 use crate::error::Result;
 use crate::model::Bert;
+use crate::random::Key;
 
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Optimiser};
@@ -42,8 +43,8 @@ pub struct TrainOptions {
     pub mask: f64,
     /// Validation scores are means over both orders of the sentences.
     pub predict_swap: bool,
-    /// Root of all random streams.
-    pub seed: u64,
+    /// Root of all random streams of this fit.
+    pub key: Key,
 }
 
 /// Rows of a fit.

@@ -23,6 +23,7 @@ pub fn learning_rate_at(step: usize, total: usize, options: &TrainOptions) -> f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Key;
 
     fn options(max_steps: usize) -> TrainOptions {
         TrainOptions {
@@ -36,7 +37,7 @@ mod tests {
             clip: 0.0,
             mask: 0.15,
             predict_swap: false,
-            seed: 0,
+            key: Key::from_seed(0),
         }
     }
 

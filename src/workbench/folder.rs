@@ -4,9 +4,9 @@
 //! is the result where that is done and is begun anew where not. Any other is refused with the first
 //! difference. A run that fails before [`RunFolder::keep`] leaves no trace.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::lock::{self, Lock};
 use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
 use crate::atomic;
 use crate::config::{Experiment, KEYS};
@@ -28,8 +28,6 @@ pub const VALID: &str = "valid.csv";
 pub const SUBMISSION: &str = "submission.csv";
 /// The same, as competitions want it uploaded.
 pub const SUBMISSION_ZIP: &str = "submission.zip";
-/// Held while a run is at work.
-const LOCK: &str = ".lock";
 
 /// Everything a run may write besides its manifest; nothing else in a folder is ever removed.
 const OUTPUTS: [&str; 8] = [
@@ -56,8 +54,7 @@ pub struct RunFolder {
     path: PathBuf,
     manifest: Manifest,
     kept: bool,
-    /// The lock ends when the file is closed.
-    _lock: File,
+    lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -78,12 +75,12 @@ impl RunFolder {
             None => require_empty(path)?,
         }
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
-        let lock = lock(path)?;
+        let lock = Lock::take(path)?;
         let folder = Self {
             path: path.to_owned(),
             manifest: Manifest::begin(identity, experiment),
             kept: false,
-            _lock: lock,
+            lock: Some(lock),
         };
         folder.remove_outputs()?; // of a run that was cut
         atomic::write(&folder.join(CONFIG), experiment.to_toml()?.as_bytes())?;
@@ -152,28 +149,13 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // Nothing can be done about a file that cannot be removed, and the run's own error matters more.
-        let _ = std::fs::remove_file(self.join(LOCK));
+        drop(self.lock.take()); // its file stands in the folder
         if !self.kept {
+            // Nothing can be done about a file that cannot be removed, and the run's own error matters more.
             let _ = self.remove_outputs();
             let _ = std::fs::remove_file(self.join(FILE));
             let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it
         }
-    }
-}
-
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK);
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("another run is at work in {}", folder.display());
-            Err(Error::refused(message)
-                .with_hint("wait for it, or choose another folder with --out"))
-        }
-        // A file system without locks must not stop a run.
-        Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
@@ -182,7 +164,7 @@ fn require_empty(path: &Path) -> Result<()> {
         return Ok(());
     }
     let names = sorted_names(path)?;
-    if names.iter().all(|name| name == LOCK) {
+    if names.iter().all(|name| name == lock::FILE) {
         return Ok(());
     }
     let message = format!("{} is not empty and is no run of cipherpet", path.display());

@@ -13,8 +13,10 @@
 pub mod count;
 pub mod disk;
 pub mod estimate;
+pub mod fold;
 pub mod folder;
 pub mod inspect;
+mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod predict;

@@ -15,6 +15,20 @@ pub struct Rows {
     pub dictionary: Dictionary,
     /// The rows of the model's embedding.
     pub vocab: CipherVocab,
+    /// Every row of the training files, in file order.
+    pub labelled: Vec<EncodedPair>,
+    /// Sorted numbers of the labelled rows that `data.valid` holds out.
+    pub held_out: Vec<usize>,
+    /// The rows of a validation file of its own; empty where there is none.
+    pub valid_file: Vec<EncodedPair>,
+    /// Rows to score, in file order; empty where there is no test file.
+    pub test: Vec<EncodedPair>,
+    /// Further rows for the MLM.
+    pub extra: Vec<EncodedPair>,
+}
+
+/// The rows of one fit.
+pub struct FitRows {
     /// Labelled rows, then those that only join the MLM.
     pub train: Vec<EncodedPair>,
     /// How many of `train` have a label.
@@ -23,15 +37,13 @@ pub struct Rows {
     pub valid: Vec<EncodedPair>,
     /// Number of each validation row, from 0: over all training files, or in the validation file.
     pub valid_numbers: Vec<usize>,
-    /// Rows to score, in file order; empty where there is no test file.
-    pub test: Vec<EncodedPair>,
 }
 
 /// Rows as they were read, truncated.
 struct RawRows {
     train: Vec<Pair>,
-    valid: Vec<Pair>,
-    valid_numbers: Vec<usize>,
+    held_out: Vec<usize>,
+    valid_file: Vec<Pair>,
     test: Vec<Pair>,
     extra: Vec<Pair>,
 }
@@ -47,15 +59,37 @@ impl Rows {
         let raw = RawRows::read(experiment, &mut dictionary, progress)?;
         let vocab = raw.count(experiment, progress)?;
         let encode = |pairs: &[Pair]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
-        let mut train: Vec<EncodedPair> = encode(&raw.train);
+        Ok(Self {
+            labelled: encode(&raw.train),
+            held_out: raw.held_out,
+            valid_file: encode(&raw.valid_file),
+            test: encode(&raw.test),
+            extra: encode(&raw.extra),
+            dictionary,
+            vocab,
+        })
+    }
+
+    /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones
+    /// train, and what `train.unlabelled` names joins their MLM.
+    pub fn fit(&self, held_out: &[usize], experiment: &Experiment, progress: &Progress) -> FitRows {
+        let (mut valid, mut train) = (Vec::new(), Vec::new());
+        for (number, row) in self.labelled.iter().enumerate() {
+            let part = if held_out.binary_search(&number).is_ok() {
+                &mut valid
+            } else {
+                &mut train
+            };
+            part.push(row.clone());
+        }
+        let mut valid_numbers = held_out.to_vec();
+        valid_numbers.extend(0..self.valid_file.len());
+        valid.extend_from_slice(&self.valid_file);
         let labelled = train.len();
-        let (valid, test): (Vec<EncodedPair>, Vec<EncodedPair>) =
-            (encode(&raw.valid), encode(&raw.test));
-        let extra: Vec<EncodedPair> = encode(&raw.extra);
         for (source, rows) in [
             (UnlabelledRows::Valid, &valid),
-            (UnlabelledRows::Test, &test),
-            (UnlabelledRows::Extra, &extra),
+            (UnlabelledRows::Test, &self.test),
+            (UnlabelledRows::Extra, &self.extra),
         ] {
             if experiment.learns_from(source) {
                 train.extend(rows.iter().cloned().map(without_label));
@@ -65,17 +99,14 @@ impl Rows {
             "rows: {labelled} labelled and {} unlabelled to train, {} to validate, {} to score",
             train.len() - labelled,
             valid.len(),
-            test.len()
+            self.test.len()
         ));
-        Ok(Self {
-            dictionary,
-            vocab,
+        FitRows {
             train,
             labelled,
             valid,
-            valid_numbers: raw.valid_numbers,
-            test,
-        })
+            valid_numbers,
+        }
     }
 }
 
@@ -100,21 +131,17 @@ impl RawRows {
         for path in &data.train {
             train.extend(read(path, Labels::Required)?);
         }
-        let (valid, valid_numbers) = match &data.valid {
-            Valid::File(path) => {
-                let valid = read(path, Labels::Required)?;
-                let numbers = (0..valid.len()).collect();
-                (valid, numbers)
-            }
+        let (held_out, valid_file) = match &data.valid {
+            Valid::File(path) => (Vec::new(), read(path, Labels::Required)?),
             Valid::Split(split) => {
                 let numbers = split::valid_rows(&train, *split);
                 if numbers.is_empty() && *split == ValidSplit::Group {
                     return Err(no_group_split());
                 }
-                (take_rows(&mut train, &numbers), numbers)
+                (numbers, Vec::new())
             }
         };
-        if train.is_empty() {
+        if held_out.len() == train.len() {
             let place = Place::file("data.valid");
             return Err(Error::input(
                 place,
@@ -132,8 +159,8 @@ impl RawRows {
         }
         Ok(Self {
             train,
-            valid,
-            valid_numbers,
+            held_out,
+            valid_file,
             test,
             extra,
         })
@@ -147,7 +174,7 @@ impl RawRows {
         } else {
             &[]
         };
-        let groups = [&self.train, &self.valid, &self.test];
+        let groups = [&self.train, &self.valid_file, &self.test];
         let pairs = groups.into_iter().flatten().chain(extra);
         let vocab = CipherVocab::count(pairs, min_count);
         if vocab.kept.is_empty() {
@@ -189,21 +216,6 @@ pub fn read_truncated(
     Ok(file.pairs)
 }
 
-/// Moves the rows at `numbers` (sorted) out of `rows`.
-fn take_rows(rows: &mut Vec<Pair>, numbers: &[usize]) -> Vec<Pair> {
-    let mut taken = Vec::with_capacity(numbers.len());
-    let mut kept = Vec::with_capacity(rows.len() - numbers.len());
-    for (number, row) in std::mem::take(rows).into_iter().enumerate() {
-        if numbers.binary_search(&number).is_ok() {
-            taken.push(row);
-        } else {
-            kept.push(row);
-        }
-    }
-    *rows = kept;
-    taken
-}
-
 fn without_label(pair: EncodedPair) -> EncodedPair {
     EncodedPair {
         label: None,
@@ -236,14 +248,16 @@ mod tests {
     #[test]
     fn validation_and_test_rows_join_training_without_labels_and_only_there() {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let rows = Rows::read(&experiment(folder.path()), &Progress::silent()).expect("good files");
+        let experiment = experiment(folder.path());
+        let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+        let rows = all.fit(&all.held_out, &experiment, &Progress::silent());
         assert_eq!(rows.valid_numbers, [0, 10]);
         assert_eq!(rows.labelled, 18);
         assert_eq!(rows.train.len(), 18 + 2 + 2 + 1);
         assert!(rows.train[..18].iter().all(|row| row.label.is_some()));
         assert!(rows.train[18..].iter().all(|row| row.label.is_none()));
         assert!(rows.valid.iter().all(|row| row.label == Some(false)));
-        assert!(rows.test.iter().all(|row| row.label.is_none()));
+        assert!(all.test.iter().all(|row| row.label.is_none()));
         assert_eq!(rows.train[18].a, rows.valid[0].a);
     }
 
@@ -254,7 +268,8 @@ mod tests {
         let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
         experiment.train.unlabelled = vec![];
         let few = Rows::read(&experiment, &Progress::silent()).expect("good files");
-        assert_eq!(few.train.len(), 18);
+        let trained = few.fit(&few.held_out, &experiment, &Progress::silent());
+        assert_eq!(trained.train.len(), 18);
         assert_eq!(all.vocab.kept.len(), few.vocab.kept.len() + 1); // 77
     }
 

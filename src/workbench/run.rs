@@ -8,16 +8,15 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::fold::Fit;
 use super::folder::{self, Opened, RunFolder};
 use super::manifest::{Identity, Outcome};
 use super::rows::Rows;
 use super::start::Start;
-use super::watch::{ModelWriter, RunWatch};
-use super::{Stop, disk, machine, predict, submission};
-use crate::config::Loaded;
+use super::{Stop, disk, machine, submission};
+use crate::config::{Experiment, Loaded};
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::train::{self, FitReport, TrainingData};
 
 /// The result of a run; the object that `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,9 +69,11 @@ pub fn run(
     };
     progress.log_to(&folder.join(folder::LOG))?;
 
-    let rows = Rows::read(&loaded.experiment, progress)?;
+    let experiment = &loaded.experiment;
+    let rows = Rows::read(experiment, progress)?;
+    let fit_rows = rows.fit(&rows.held_out, experiment, progress);
     stop.check()?;
-    let mut start = Start::build(loaded, &rows, progress)?;
+    let start = Start::build(loaded, &rows, progress)?;
     check_disk(&rows, &start, &folder)?;
     stop.check()?;
     folder.keep(start.mapping.wrapped);
@@ -81,10 +82,21 @@ pub fn run(
     start
         .mapping
         .write(&mapping_path, &rows.dictionary, &start.plain)?;
-    let fit = fit(loaded, &rows, &mut start, &folder, (progress, stop))?;
-    write_valid(&rows, &fit, &folder)?;
-    let has_submission = write_submission(loaded, &rows, &start, &folder, (progress, stop))?;
+    let fit = Fit {
+        dir: folder.path(),
+        experiment,
+        rows: &rows,
+        fit_rows: &fit_rows,
+        start: &start,
+        key: experiment.key(),
+    };
+    let trained = fit.train((progress, stop))?;
+    let scores = fit.score_test(&trained.model, (progress, stop))?;
+    if let Some(scores) = &scores {
+        write_submission(experiment, scores, folder.path())?;
+    }
 
+    let fit = trained.report;
     let outcome = Outcome {
         valid_auc: fit.best_auc,
         best_epoch: fit.best_epoch,
@@ -93,7 +105,7 @@ pub fn run(
         seconds: begun.elapsed().as_secs_f64(),
         tokens_per_second: fit.tokens_per_second,
         peak_rss_bytes: machine::peak_rss_bytes(),
-        submission: has_submission,
+        submission: scores.is_some(),
     };
     folder.finish(outcome.clone())?;
     Ok(RunReport::new(&path, outcome, false))
@@ -122,64 +134,19 @@ fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
 }
 
 fn check_disk(rows: &Rows, start: &Start, folder: &RunFolder) -> Result<()> {
-    let scores = rows.valid.len() + 2 * rows.test.len(); // the submission is there twice, once zipped
-    let needed = disk::run_bytes(start.model.n_parameters(), scores, rows.vocab.size());
+    let n_valid = rows.held_out.len() + rows.valid_file.len();
+    let scores = n_valid + 2 * rows.test.len(); // the submission is there twice, once zipped
+    let needed = disk::run_bytes(start.n_parameters(), scores, rows.vocab.size());
     disk::require(needed, disk::available(folder.path()), folder.path())
 }
 
-/// Trains, and leaves the best epoch in `model/`.
-fn fit(
-    loaded: &Loaded,
-    rows: &Rows,
-    start: &mut Start,
-    folder: &RunFolder,
-    (progress, stop): (&Progress, &Stop),
-) -> Result<FitReport> {
-    let experiment = &loaded.experiment;
-    let options = experiment.train_options();
-    let names = rows.vocab.names(&rows.dictionary);
-    let writer = ModelWriter::new(folder, names, &experiment.data.token_separator);
-    let sizes = (
-        train::total_steps(rows.train.len(), &options),
-        options.epochs,
-        rows.valid.len(),
-    );
-    let mut watch = RunWatch::new(folder, &writer, (progress, stop), sizes)?;
-    let data = TrainingData {
-        train: &rows.train,
-        valid: &rows.valid,
+/// Writes `submission.csv` and its zip into a run folder, and checks them.
+fn write_submission(experiment: &Experiment, scores: &[f32], dir: &Path) -> Result<()> {
+    let Some(test) = &experiment.data.test else {
+        return Ok(());
     };
-    let report = train::fit(&mut start.model, &data, &options, &mut watch)?;
-    if watch.saved_epoch != Some(report.best_epoch) {
-        writer.write(&start.model)?;
-    }
-    Ok(report)
-}
-
-fn write_valid(rows: &Rows, fit: &FitReport, folder: &RunFolder) -> Result<()> {
-    let labels = rows.valid.iter().map(|row| row.label == Some(true));
-    let scored = rows.valid_numbers.iter().zip(labels).zip(&fit.valid_scores);
-    let table: Vec<_> = scored
-        .map(|((&number, label), &score)| (number, label, score))
-        .collect();
-    submission::write_valid(&table, &folder.join(folder::VALID))
-}
-
-/// Scores the test rows. False where there is no test file.
-fn write_submission(
-    loaded: &Loaded,
-    rows: &Rows,
-    start: &Start,
-    folder: &RunFolder,
-    context: (&Progress, &Stop),
-) -> Result<bool> {
-    let Some(test) = &loaded.experiment.data.test else {
-        return Ok(false);
-    };
-    let swap = loaded.experiment.predict.swap;
-    let scores = predict::score(&start.model, &rows.test, swap, context)?;
-    let csv = folder.join(folder::SUBMISSION);
-    submission::write(&scores, &csv, Some(&folder.join(folder::SUBMISSION_ZIP)))?;
-    submission::check(&csv, test, &loaded.experiment.format(), None)?;
-    Ok(true)
+    let csv = dir.join(folder::SUBMISSION);
+    submission::write(scores, &csv, Some(&dir.join(folder::SUBMISSION_ZIP)))?;
+    submission::check(&csv, test, &experiment.format(), None)?;
+    Ok(())
 }

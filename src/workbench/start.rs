@@ -1,31 +1,37 @@
 //! The model a run starts from: the checkpoint with its rows remapped, or fresh values.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::remap::remap;
-use crate::checkpoint::{Checkpoint, Heads};
+use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
 use crate::error::Result;
 use crate::kernels;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::vocab::{AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
+use crate::vocab::{AlignInput, AlignMethod, Mapping, PlainId, PlainVocab, TokenCounts, align};
 
 use super::rows::Rows;
 
-/// A model before its first step.
+/// How a model begins: the same for every fold of a run, except the fresh values of `scratch`.
 pub struct Start {
-    /// One embedding row a token of the run's vocabulary.
-    pub model: Bert,
-    /// Which plaintext row each of them came from.
+    /// The size, with one embedding row a token of the run's vocabulary.
+    pub config: BertConfig,
+    /// The heads of the model.
+    pub heads: Heads,
+    /// Which plaintext row each token came from.
     pub mapping: Mapping,
     /// The plaintext vocabulary; the special tokens alone where there is no checkpoint.
     pub plain: PlainVocab,
+    /// The kernels that the model computes with.
+    path: kernels::path::Path,
+    /// The checkpoint and the rows to keep of it; none for fresh values.
+    base: Option<(PathBuf, Vec<PlainId>)>,
 }
 
 impl Start {
-    /// Opens the checkpoint, aligns the vocabularies, and gathers the rows.
+    /// Opens the checkpoint and aligns the vocabularies.
     ///
     /// # Errors
     /// Those of the checkpoint, of the counts and of the alignment; `data.max_tokens` beyond the model's
@@ -33,42 +39,97 @@ impl Start {
     pub fn build(loaded: &Loaded, rows: &Rows, progress: &Progress) -> Result<Self> {
         let experiment = &loaded.experiment;
         let dir = experiment.checkpoint.dir.as_deref();
-        let mut checkpoint = dir.map(Checkpoint::open).transpose()?;
+        let checkpoint = dir.map(Checkpoint::open).transpose()?;
         let plain = match &checkpoint {
             Some(checkpoint) => checkpoint.plain.clone(),
             None => special_tokens_alone()?,
         };
         let mapping = map(loaded, rows, &plain)?;
-        let path = kernels::path::Path::resolve(experiment.train.precision);
-        let model = match (checkpoint.take(), dir, mapping.keep_rows(&plain)) {
+        let (config, heads, base) = match (&checkpoint, dir, mapping.keep_rows(&plain)) {
             (Some(checkpoint), Some(dir), Some(keep)) => {
                 checkpoint.require_mlm(dir)?;
-                loaded.check_model(&checkpoint.config)?;
-                let mut config = checkpoint.config;
-                config.vocab_size = keep.len();
-                let mut weights = checkpoint.weights;
-                remap(&mut weights, &keep);
-                Bert::new(config, checkpoint.heads, path, weights)?
+                let config = BertConfig {
+                    vocab_size: keep.len(),
+                    ..checkpoint.config.clone()
+                };
+                (config, checkpoint.heads, Some((dir.to_owned(), keep)))
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
-                let config = experiment.scratch_size(base, rows.vocab.size());
-                loaded.check_model(&config)?;
                 let heads = Heads {
                     mlm: true,
                     pooler: false,
                     nsp: false,
                 };
-                let key = Key::from_seed(experiment.seed).with(Purpose::Initialise);
-                Bert::initialise(config, heads, path, key)?
+                (
+                    experiment.scratch_size(base, rows.vocab.size()),
+                    heads,
+                    None,
+                )
             }
         };
-        say_start(&model, &mapping, experiment.align.method, progress);
-        Ok(Self {
-            model,
+        loaded.check_model(&config)?;
+        let start = Self {
+            config,
+            heads,
             mapping,
             plain,
-        })
+            path: kernels::path::Path::resolve(experiment.train.precision),
+            base,
+        };
+        start.say(experiment.align.method, progress);
+        Ok(start)
+    }
+
+    /// A model before its first step. `key` is the root of the random streams of its fit.
+    ///
+    /// # Errors
+    /// Those of the checkpoint, which is opened again: no model's weights are held for the next one.
+    pub fn model(&self, key: Key) -> Result<Bert> {
+        let config = self.config.clone();
+        match &self.base {
+            Some((dir, keep)) => {
+                let mut weights = Checkpoint::open(dir)?.weights;
+                remap(&mut weights, keep);
+                Bert::new(config, self.heads, self.path, weights)
+            }
+            None => {
+                let key = key.with(Purpose::Initialise);
+                Bert::initialise(config, self.heads, self.path, key)
+            }
+        }
+    }
+
+    /// Weights of the model, all of them.
+    pub fn n_parameters(&self) -> usize {
+        let tensors = names::tensors(&self.config, self.heads);
+        tensors
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    fn say(&self, method: AlignMethod, progress: &Progress) {
+        let config = &self.config;
+        progress.say(&format!(
+            "model: {} layers, {} wide, {} tokens, {:.1} million parameters, from {}",
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.vocab_size,
+            self.n_parameters() as f64 / 1e6,
+            match method {
+                AlignMethod::Rank => "the checkpoint by frequency rank",
+                AlignMethod::Random => "random rows of the checkpoint",
+                AlignMethod::File => "the checkpoint by a mapping file",
+                AlignMethod::Scratch => "fresh values",
+            }
+        ));
+        if self.mapping.wrapped > 0 {
+            progress.say(&format!(
+                "alignment: {} ids lie beyond the last counted plaintext token and start again from the first",
+                self.mapping.wrapped
+            ));
+        }
     }
 }
 
@@ -92,27 +153,4 @@ fn special_tokens_alone() -> Result<PlainVocab> {
     let names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     let tokens = names.map(str::to_owned).to_vec();
     PlainVocab::from_tokens(tokens, Path::new("scratch"))
-}
-
-fn say_start(model: &Bert, mapping: &Mapping, method: AlignMethod, progress: &Progress) {
-    let config = &model.config;
-    progress.say(&format!(
-        "model: {} layers, {} wide, {} tokens, {:.1} million parameters, from {}",
-        config.num_hidden_layers,
-        config.hidden_size,
-        config.vocab_size,
-        model.n_parameters() as f64 / 1e6,
-        match method {
-            AlignMethod::Rank => "the checkpoint by frequency rank",
-            AlignMethod::Random => "random rows of the checkpoint",
-            AlignMethod::File => "the checkpoint by a mapping file",
-            AlignMethod::Scratch => "fresh values",
-        }
-    ));
-    if mapping.wrapped > 0 {
-        progress.say(&format!(
-            "alignment: {} ids lie beyond the last counted plaintext token and start again from the first",
-            mapping.wrapped
-        ));
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Stop, folder, folder::RunFolder};
+use super::{Stop, folder};
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, save};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::model::Bert;
 use crate::progress::{Progress, Task};
 use crate::train::{EpochReport, StepReport, Watch};
 
-/// Writes the model with its tokenizer into the run folder.
+/// Writes the model with its tokenizer into `model/` of a folder.
 pub struct ModelWriter {
     dir: PathBuf,
     names: Vec<String>,
@@ -21,7 +21,7 @@ pub struct ModelWriter {
 
 impl ModelWriter {
     /// `names`: the tokens in row order.
-    pub fn new(folder: &RunFolder, names: Vec<String>, token_separator: &str) -> Self {
+    pub fn new(folder: &Path, names: Vec<String>, token_separator: &str) -> Self {
         Self {
             dir: folder.join(folder::MODEL),
             names,
@@ -60,7 +60,7 @@ pub struct RunWatch<'a> {
 impl<'a> RunWatch<'a> {
     /// Creates `metrics.jsonl`. `total_steps` and `valid_rows` are for the progress bar.
     pub fn new(
-        folder: &RunFolder,
+        folder: &Path,
         writer: &'a ModelWriter,
         (progress, stop): (&Progress, &'a Stop),
         (total_steps, epochs, valid_rows): (usize, usize, usize),
