@@ -150,6 +150,11 @@ impl Error {
         }
     }
 
+    /// Whether everything must end, and not just the piece of work that met this error.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+
     /// Exit status: 1 the user can fix it, 2 unexpected, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,10 +1,10 @@
 //! How long work shows itself: bars on a terminal, a plain line every few seconds elsewhere.
 //!
-//! In: `say` and `task.advance`. Out: lines on one sink (stderr in the command) and, once
-//! [`Progress::log_to`] was called, the same lines in `run.log`. How to show is decided once, by the caller.
+//! In: `say` and `task.advance`. Out: lines on one sink (stderr in the command) and the same lines in the files of
+//! [`Progress::logging_to`]. How to show is decided once, by the caller.
 //! Does not decide what is worth saying and never writes to stdout.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,28 +28,24 @@ pub enum Show {
     Nothing,
 }
 
-/// The voice of a command. Clones share the sink.
+/// The voice of a command. Clones share the sink and the logs.
 #[derive(Clone)]
 pub struct Progress {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     show: Show,
-    sink: Mutex<Box<dyn Write + Send>>,
-    log: Mutex<Option<File>>,
+    sink: Arc<Mutex<Box<dyn Write + Send>>>,
+    /// What was said before there was a log to write it to.
+    before: Arc<Mutex<String>>,
+    logs: Vec<Arc<File>>,
 }
 
 impl Progress {
     /// Speaks to `sink` (stderr in the command) in the way `show` says.
     pub fn new(show: Show, sink: impl Write + Send + 'static) -> Self {
-        let inner = Inner {
-            show,
-            sink: Mutex::new(Box::new(sink)),
-            log: Mutex::new(None),
-        };
         Self {
-            inner: Arc::new(inner),
+            show,
+            sink: Arc::new(Mutex::new(Box::new(sink))),
+            before: Arc::default(),
+            logs: Vec::new(),
         }
     }
 
@@ -58,35 +54,47 @@ impl Progress {
         Self::new(Show::Nothing, std::io::sink())
     }
 
-    /// Copies every later line into the file at `path`, which is created anew.
+    /// The same voice, whose lines also go to the end of the file at `path`. The first log of a voice begins with the
+    /// lines that were said before.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be created.
-    pub fn log_to(&self, path: &Path) -> Result<()> {
-        let file = File::create(path).map_err(Error::io("create", path))?;
-        *lock(&self.inner.log) = Some(file);
-        Ok(())
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn logging_to(&self, path: &Path) -> Result<Self> {
+        let open = OpenOptions::new().append(true).create(true).open(path);
+        let mut file = open.map_err(Error::io("create", path))?;
+        if self.logs.is_empty() {
+            let before = lock(&self.before);
+            file.write_all(before.as_bytes())
+                .map_err(Error::io("write", path))?;
+        }
+        let mut with_log = self.clone();
+        with_log.logs.push(Arc::new(file));
+        Ok(with_log)
     }
 
     /// One line for the user and the log.
     pub fn say(&self, line: &str) {
         self.log(line);
-        if self.inner.show != Show::Nothing {
+        if self.show != Show::Nothing {
             // A closed stderr must not end a long run.
-            let _ = writeln!(lock(&self.inner.sink), "{line}");
+            let _ = writeln!(lock(&self.sink), "{line}");
         }
     }
 
     /// One line for the log only.
     pub fn log(&self, line: &str) {
-        if let Some(file) = lock(&self.inner.log).as_mut() {
-            let _ = writeln!(file, "{line}"); // a full disk loses the log, not the run
+        let line = format!("{line}\n");
+        if self.logs.is_empty() {
+            lock(&self.before).push_str(&line);
+        }
+        for mut log in self.logs.iter().map(Arc::as_ref) {
+            let _ = log.write_all(line.as_bytes()); // a full disk loses the log, not the run
         }
     }
 
     /// Begins a piece of work of `total` units (`rows`, `bytes`, `steps`, …).
     pub fn task(&self, name: &str, total: u64, unit: &'static str) -> Task {
-        let target = match self.inner.show {
+        let target = match self.show {
             Show::Bars => ProgressDrawTarget::stderr(),
             Show::Lines | Show::Nothing => ProgressDrawTarget::hidden(),
         };
@@ -155,7 +163,7 @@ impl Task {
             HumanDuration(self.bar.elapsed()),
             HumanDuration(self.bar.eta()),
         );
-        match self.progress.inner.show {
+        match self.progress.show {
             Show::Bars => self.progress.log(&line),
             Show::Lines | Show::Nothing => self.progress.say(&line),
         }
@@ -171,4 +179,29 @@ impl Drop for Task {
 /// A poisoned lock only means that another thread panicked while it was writing a line.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_holds_what_was_said_before_and_a_second_one_only_what_comes_after() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = |name: &str| folder.path().join(name);
+        let text = |name: &str| std::fs::read_to_string(path(name)).expect("a log");
+        let voice = Progress::silent();
+        voice.say("read");
+        let run = voice.logging_to(&path("run")).expect("a new file");
+        run.say("begin");
+        let fold = run.logging_to(&path("fold")).expect("a new file");
+        fold.say("fold 1");
+        run.say("end");
+        assert_eq!(text("run"), "read\nbegin\nfold 1\nend\n");
+        assert_eq!(text("fold"), "fold 1\n");
+        // A log that is there goes on.
+        let again = Progress::silent().logging_to(&path("fold"));
+        again.expect("the same file").say("again");
+        assert_eq!(text("fold"), "fold 1\nagain\n");
+    }
 }

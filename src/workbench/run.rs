@@ -67,7 +67,7 @@ pub fn run(
         Opened::Done(outcome) => return Ok(RunReport::new(&path, outcome, true)),
         Opened::Ready(folder) => folder,
     };
-    progress.log_to(&folder.join(folder::LOG))?;
+    let progress = &progress.logging_to(&folder.join(folder::LOG))?;
 
     let experiment = &loaded.experiment;
     let rows = Rows::read(experiment, progress)?;
