@@ -25,6 +25,12 @@ pub enum Purpose {
     Dropout = 5,
     /// Random alignment.
     Align = 6,
+    /// Which fold a row is held out in.
+    Deal = 7,
+    /// The root of one fold's fit.
+    Fold = 8,
+    /// Rows drawn again for an interval.
+    Bootstrap = 9,
 }
 
 /// A point in the tree of random streams.

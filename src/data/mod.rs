@@ -1,6 +1,6 @@
 //! Pairs of desensitised sentences: reading, truncating, splitting, corrupting, packing.
 //!
-//! In: files (on disk or embedded). Out: [`Pair`]s of cipher ids, which rows validate, and
+//! In: files (on disk or embedded). Out: [`Pair`]s of cipher ids, which rows validate or stand in which fold, and
 //! [`PackedBatch`]es. Does not know the vocabulary's rows beyond the [`reserved`] ones, nor tensors.
 //!
 //! # How to add a reader
@@ -11,6 +11,7 @@
 pub mod batch;
 pub mod corrupt;
 pub mod dictionary;
+pub mod folds;
 pub mod reader;
 pub mod reserved;
 pub mod source;
@@ -21,6 +22,7 @@ pub mod truncate;
 
 pub use batch::{EncodedPair, PackedBatch};
 pub use dictionary::{CipherId, Dictionary, TokenKind};
+pub use folds::{Assign, FoldOptions, Folds};
 pub use reader::{Column, Labels, Pair, PairFile, PairFormat, read_pairs};
 pub use split::ValidSplit;
 pub use survey::Survey;

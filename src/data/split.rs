@@ -81,6 +81,21 @@ pub fn shared_share<'a>(
     }
 }
 
+/// Rows of label 0, of label 1 and without a label in each part; `part_of` numbers the part of each row from 0.
+pub(super) fn label_counts<P: Borrow<Pair>>(pairs: &[P], part_of: &[usize]) -> Vec<[i64; 3]> {
+    let n_parts = part_of.iter().max().map_or(0, |last| last + 1);
+    let mut counts = vec![[0; 3]; n_parts];
+    for (pair, &part) in pairs.iter().zip(part_of) {
+        let kind = match pair.borrow().label {
+            Some(false) => 0,
+            Some(true) => 1,
+            None => 2,
+        };
+        counts[part][kind] += 1;
+    }
+    counts
+}
+
 /// The two sentences of a pair.
 pub(super) fn sentences(pair: &Pair) -> [&[CipherId]; 2] {
     [&pair.a, &pair.b]
@@ -91,16 +106,8 @@ pub(super) fn sentences(pair: &Pair) -> [&[CipherId]; 2] {
 /// either label is dealt in about the same share.
 fn grouped_rows<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
     let component_of = components(pairs);
-    let n_components = component_of.iter().max().map_or(0, |last| last + 1);
-    let mut rows_by_label = vec![[0_i64; 3]; n_components];
-    for (pair, &component) in pairs.iter().zip(&component_of) {
-        let kind = match pair.borrow().label {
-            Some(false) => 0,
-            Some(true) => 1,
-            None => 2,
-        };
-        rows_by_label[component][kind] += 1;
-    }
+    let rows_by_label = label_counts(pairs, &component_of);
+    let n_components = rows_by_label.len();
     let mut order: Vec<usize> = (0..n_components).collect();
     order.sort_by_key(|&c| std::cmp::Reverse(rows_by_label[c].iter().sum::<i64>())); // stable
 

@@ -1,0 +1,246 @@
+//! Tests of [`super`].
+
+use super::*;
+
+fn pair(a: u32, b: u32, label: bool) -> Pair {
+    Pair {
+        a: vec![CipherId(a), CipherId(0)],
+        b: vec![CipherId(b), CipherId(0)],
+        label: Some(label),
+    }
+}
+
+/// `rows` pairs drawn from `sentences` sentences, 36 % positive.
+fn random_pairs(rows: u64, sentences: u64) -> Vec<Pair> {
+    let key = Key::from_seed(11);
+    let sentence = |i: u64| (key.bits(i) % sentences) as u32;
+    (0..rows)
+        .map(|i| {
+            let label = key.bits(100_000 + i) % 100 < 36;
+            pair(sentence(2 * i), sentence(2 * i + 1), label)
+        })
+        .collect()
+}
+
+/// Rows without a sentence in common, every `positive_every`th positive.
+fn lone_pairs(rows: u32, positive_every: u32) -> Vec<Pair> {
+    (0..rows)
+        .map(|i| pair(2 * i, 2 * i + 1, i % positive_every == 0))
+        .collect()
+}
+
+fn options(k: usize, repeats: usize, assign: Assign) -> FoldOptions {
+    FoldOptions { k, repeats, assign }
+}
+
+fn deal(pairs: &[Pair], test: &[Pair], k: usize, assign: Assign) -> Folds {
+    Folds::deal(pairs, test, options(k, 1, assign)).expect("folds of both labels")
+}
+
+fn refusal(pairs: &[Pair], k: usize, assign: Assign) -> (String, String) {
+    let error = Folds::deal(pairs, &[], options(k, 1, assign)).expect_err("no such folds");
+    (
+        error.to_string(),
+        error.hint().expect("a way out").to_owned(),
+    )
+}
+
+#[test]
+fn every_row_is_held_out_once_a_repeat_and_repeats_differ() {
+    let pairs = random_pairs(500, 2000);
+    for assign in [Assign::Row, Assign::Stratified, Assign::Group] {
+        let folds = Folds::deal(&pairs, &[], options(5, 3, assign)).expect("enough rows");
+        assert_eq!(folds.total(), 15);
+        let mut firsts = HashSet::new();
+        for repeat in 0..3 {
+            let mut rows: Vec<usize> = (0..5)
+                .flat_map(|f| folds.held_out(5 * repeat + f))
+                .collect();
+            rows.sort_unstable();
+            assert_eq!(rows, (0..500).collect::<Vec<_>>(), "{assign:?}");
+            let first = folds.held_out(5 * repeat);
+            assert!(first.is_sorted());
+            firsts.insert(first);
+        }
+        assert_eq!(firsts.len(), 3, "{assign:?}");
+    }
+}
+
+#[test]
+fn no_sentence_stands_in_two_folds_by_group_and_many_do_by_row() {
+    let pairs = random_pairs(3000, 9000);
+    let folds = deal(&pairs, &[], 5, Assign::Group);
+    for fold in 0..5 {
+        let held: HashSet<usize> = folds.held_out(fold).into_iter().collect();
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            (0..pairs.len()).partition(|row| held.contains(row));
+        let of = |rows: Vec<usize>| rows.into_iter().map(|row| &pairs[row]);
+        assert_eq!(shared_share(of(inside), of(outside)), 0.0);
+    }
+    assert!(folds.is_shared.iter().all(|shared| !shared));
+    assert_eq!(folds.shares.between_folds, 0.0);
+    let folds = deal(&pairs, &[], 5, Assign::Row);
+    assert!(folds.shares.between_folds > 0.2, "{:?}", folds.shares);
+}
+
+#[test]
+fn a_row_is_shared_where_its_sentence_is_trained_on_in_its_own_fold() {
+    let pairs = random_pairs(400, 1000);
+    let folds = deal(&pairs, &[], 4, Assign::Stratified);
+    for fold in 0..4 {
+        let held = folds.held_out(fold);
+        let is_held = |row: &usize| held.binary_search(row).is_ok();
+        let train: Vec<&Pair> = (0..400)
+            .filter(|row| !is_held(row))
+            .map(|row| &pairs[row])
+            .collect();
+        for row in held {
+            let expected = shared_share([&pairs[row]], train.iter().copied()) == 1.0;
+            assert_eq!(folds.is_shared[row], expected, "row {row}");
+        }
+    }
+    let share = folds.is_shared.iter().filter(|shared| **shared).count() as f64 / 400.0;
+    assert_eq!(share, folds.shares.between_folds);
+    assert!((0.1..0.9).contains(&share), "{share}"); // both kinds were seen
+}
+
+#[test]
+fn folds_are_even_in_rows_and_labels() {
+    let pairs = random_pairs(1003, 4000);
+    let positives = pairs.iter().filter(|pair| pair.label == Some(true)).count() as i64;
+    let spread = |assign: Assign| {
+        let folds = deal(&pairs, &[], 5, assign);
+        let counts = label_counts_of_folds(&pairs, folds.first_repeat(), 5);
+        let range = |of: fn(&[i64; 3]) -> i64| {
+            let values = || counts.iter().map(of);
+            values().max().expect("five") - values().min().expect("five")
+        };
+        assert_eq!(counts.iter().map(|fold| fold[1]).sum::<i64>(), positives);
+        (
+            range(|fold| fold[0]),
+            range(|fold| fold[1]),
+            range(|fold| fold.iter().sum()),
+        )
+    };
+    // 1003 rows: three folds have one more; the rest of each label is dealt on in the same round.
+    let (negative, positive, rows) = spread(Assign::Stratified);
+    assert!(negative <= 1 && positive <= 1 && rows == 1);
+    assert_eq!(spread(Assign::Row).2, 1);
+    // Most components have one to three rows, so the greedy deal ends within two of even.
+    let (negative, positive, rows) = spread(Assign::Group);
+    assert!(
+        negative <= 2 && positive <= 2 && rows <= 2,
+        "{negative} {positive} {rows}"
+    );
+}
+
+#[test]
+fn the_same_rows_are_dealt_the_same_way() {
+    let pairs = random_pairs(300, 900);
+    for assign in [Assign::Auto, Assign::Row, Assign::Group] {
+        assert_eq!(deal(&pairs, &[], 3, assign), deal(&pairs, &[], 3, assign));
+    }
+}
+
+#[test]
+fn auto_resembles_the_test_rows() {
+    let pairs = random_pairs(1000, 2500);
+    let by_row = deal(&pairs, &[], 5, Assign::Stratified)
+        .shares
+        .between_folds;
+    assert!(by_row > 0.4, "{by_row}");
+    // Test rows that share as often as rows do: dealt by rows. Test rows of their own: by groups.
+    let known: Vec<Pair> = (0..100)
+        .map(|i| pair(pairs[i].a[0].0, 90_000 + i as u32, false))
+        .collect();
+    let other: Vec<Pair> = (0..100)
+        .map(|i| pair(80_000 + i, 90_000 + i, false))
+        .collect();
+    let folds = deal(&pairs, &known, 5, Assign::Auto);
+    assert_eq!(folds.options.assign, Assign::Stratified);
+    assert_eq!(folds.shares.test_with_train, Some(1.0));
+    let folds = deal(&pairs, &other, 5, Assign::Auto);
+    assert_eq!(folds.options.assign, Assign::Group);
+    assert_eq!(folds.shares.between_folds_by_row, by_row);
+    // Just on either side of the middle between 0 and `by_row`.
+    let mixed = |n: usize| [&known[..n], &other[..100 - n]].concat();
+    let middle = (50.0 * by_row) as usize;
+    assert_eq!(
+        deal(&pairs, &mixed(middle - 1), 5, Assign::Auto)
+            .options
+            .assign,
+        Assign::Group
+    );
+    let above = deal(&pairs, &mixed(middle + 2), 5, Assign::Auto);
+    assert_eq!(above.options.assign, Assign::Stratified);
+}
+
+#[test]
+fn auto_without_a_test_file_is_careful() {
+    let shared = random_pairs(1000, 2500);
+    let folds = deal(&shared, &[], 5, Assign::Auto);
+    assert_eq!(folds.options.assign, Assign::Group);
+    let lone = deal(&lone_pairs(100, 3), &[], 5, Assign::Auto);
+    assert_eq!(lone.options.assign, Assign::Stratified);
+    assert_eq!(
+        lone.describe(),
+        "folds: 5 by \"stratified\", 20 to 20 rows each; rows that share a sentence with another fold: 0.0 % by \
+         \"stratified\", 0.0 % by \"group\"; there is no test file"
+    );
+    // One component of 600 rows: no even groups.
+    let mut giant: Vec<Pair> = (0..600).map(|i| pair(1, 1000 + i, i % 2 == 0)).collect();
+    giant.extend(
+        lone_pairs(100, 3)
+            .iter()
+            .map(|p| pair(p.a[0].0 + 5000, p.b[0].0 + 5000, p.label == Some(true))),
+    );
+    let folds = deal(&giant, &[], 5, Assign::Auto);
+    assert_eq!(folds.options.assign, Assign::Stratified);
+    assert!(
+        folds.describe().contains("no even folds by \"group\""),
+        "{}",
+        folds.describe()
+    );
+}
+
+#[test]
+fn more_folds_than_components_are_refused() {
+    // Three components.
+    let pairs = [
+        (1, 2, false),
+        (2, 3, true),
+        (4, 5, true),
+        (5, 4, false),
+        (6, 7, true),
+    ];
+    let pairs = pairs.map(|(a, b, label)| pair(a, b, label));
+    let (message, hint) = refusal(&pairs, 4, Assign::Group);
+    assert_eq!(
+        message,
+        "folds.k = 4 with folds.assign = \"group\": the training rows have 3 components of shared sentences, and a \
+         fold needs one at least"
+    );
+    assert_eq!(hint, "lower folds.k, or set folds.assign = \"stratified\"");
+}
+
+#[test]
+fn a_fold_without_a_label_is_refused() {
+    let (message, hint) = refusal(&lone_pairs(40, 10), 5, Assign::Stratified);
+    assert!(
+        message.starts_with("folds.k = 5 with folds.assign = \"stratified\": fold ")
+            && message.ends_with(" would hold no row of label 1, of which there are 4"),
+        "{message}"
+    );
+    assert_eq!(hint, "lower folds.k");
+    let (_, hint) = refusal(&lone_pairs(40, 10), 5, Assign::Row);
+    assert_eq!(hint, "lower folds.k, or set folds.assign = \"stratified\"");
+    let (message, hint) = refusal(&lone_pairs(40, 40), 2, Assign::Auto);
+    assert!(
+        message.contains("no row of label 1, of which there are 1"),
+        "{message}"
+    );
+    assert_eq!(hint, "more rows of that label are needed");
+    // More folds than rows.
+    let (message, _) = refusal(&lone_pairs(4, 2), 9, Assign::Row);
+    assert!(message.contains("would hold no row of label "), "{message}");
+}
