@@ -1,17 +1,20 @@
-//! Scores against labels: the area under the ROC curve.
+//! Scores against labels: the area under the ROC curve, and how sure it is.
 //!
-//! In: one score and one label a row. Out: a number. Does not know where scores come from.
+//! In: one score and one label a row. Out: numbers. Does not know where scores come from.
+
+use rayon::prelude::*;
+
+use crate::random::{Key, Purpose};
+
+/// Times that rows are drawn again for an interval: enough for its ends to move by a few percent of its width.
+const RESAMPLES: u64 = 1000;
 
 /// Area under the ROC curve by the Mann-Whitney statistic, ties at their mid-rank.
 ///
 /// Any monotone map of the scores leaves it unchanged. `None` where one class is absent, the
 /// lengths differ, or a score is NaN: there is no AUC then.
 pub fn auc(labels: &[bool], scores: &[f32]) -> Option<f64> {
-    if labels.len() != scores.len() || scores.iter().any(|s| s.is_nan()) {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_unstable_by(|&i, &j| scores[i].total_cmp(&scores[j]));
+    let order = ascending(labels, scores)?;
     let mut positive_rank_sum = 0.0;
     let mut first = 0;
     // `==` and not `total_cmp`, so that -0 and 0 tie.
@@ -24,6 +27,81 @@ pub fn auc(labels: &[bool], scores: &[f32]) -> Option<f64> {
     let negatives = labels.len() as f64 - positives;
     let pairs = positives * negatives;
     (pairs > 0.0).then(|| (positive_rank_sum - positives * (positives + 1.0) / 2.0) / pairs)
+}
+
+/// The middle 95 % of the AUC over rows drawn again with replacement, 1000 times (percentile bootstrap, Efron 1979).
+///
+/// Takes rows as independent. The draws are functions of `key`, whatever the threads. `None` where [`auc`] is, or where
+/// one class is so rare that no draw holds it.
+pub fn auc_interval(labels: &[bool], scores: &[f32], key: Key) -> Option<(f64, f64)> {
+    let order = ascending(labels, scores)?;
+    let groups: Vec<&[usize]> = order.chunk_by(|&i, &j| scores[i] == scores[j]).collect();
+    let key = key.with(Purpose::Bootstrap);
+    let mut aucs: Vec<f64> = (0..RESAMPLES)
+        .into_par_iter()
+        .filter_map(|resample| {
+            let times = times_drawn(order.len(), key.at(resample));
+            weighted_auc(&groups, labels, &times)
+        })
+        .collect();
+    aucs.sort_unstable_by(f64::total_cmp);
+    let last = aucs.len().checked_sub(1)? as f64;
+    let at = |share: f64| aucs[(share * last).round() as usize];
+    Some((at(0.025), at(0.975)))
+}
+
+/// How often each of `n` rows is among `n` drawn with replacement.
+fn times_drawn(n: usize, key: Key) -> Vec<u32> {
+    let mut times = vec![0; n];
+    for draw in 0..n as u64 {
+        // The high half of the product is uniform in 0..n, but for a bias of n / 2^64.
+        let row = (u128::from(key.bits(draw)) * n as u128) >> 64;
+        times[row as usize] += 1;
+    }
+    times
+}
+
+/// AUC with rows counted `times`; `groups` are rows of equal score, ascending.
+fn weighted_auc(groups: &[&[usize]], labels: &[bool], times: &[u32]) -> Option<f64> {
+    let (mut negatives_below, mut positives, mut twice_wins) = (0_u64, 0_u64, 0_u128);
+    for group in groups {
+        let (mut negative, mut positive) = (0_u64, 0_u64);
+        for &row in *group {
+            let count = if labels[row] {
+                &mut positive
+            } else {
+                &mut negative
+            };
+            *count += u64::from(times[row]);
+        }
+        twice_wins += u128::from(positive) * u128::from(2 * negatives_below + negative);
+        negatives_below += negative;
+        positives += positive;
+    }
+    let pairs = u128::from(positives) * u128::from(negatives_below);
+    (pairs > 0).then(|| twice_wins as f64 / (2.0 * pairs as f64))
+}
+
+/// Rows by ascending score; `None` where lengths differ or a score is NaN.
+fn ascending(labels: &[bool], scores: &[f32]) -> Option<Vec<usize>> {
+    if labels.len() != scores.len() || scores.iter().any(|s| s.is_nan()) {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_unstable_by(|&i, &j| scores[i].total_cmp(&scores[j]));
+    Some(order)
+}
+
+/// Arithmetic mean and sample standard deviation (n - 1); no deviation of fewer than two values.
+pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+    Some((mean, deviation))
 }
 
 #[cfg(test)]
@@ -55,5 +133,71 @@ mod tests {
         let mirrored: Vec<f32> = scores.iter().map(|s| -s).collect();
         let other = auc(&labels, &mirrored).expect("both classes");
         assert!((plain + other - 1.0).abs() < 1e-12);
+    }
+
+    /// `n` rows, a third positive, whose scores overlap.
+    fn overlapping(n: u64) -> (Vec<bool>, Vec<f32>) {
+        let key = Key::from_seed(4);
+        let labels: Vec<bool> = (0..n).map(|i| key.bits(i).is_multiple_of(3)).collect();
+        let noise = |i: u64| (key.bits(n + i) % 1000) as f32 / 400.0;
+        let scores = (0..n)
+            .zip(&labels)
+            .map(|(i, &label)| noise(i) + f32::from(label));
+        (labels.clone(), scores.collect())
+    }
+
+    #[test]
+    fn counting_every_row_once_gives_the_auc_itself() {
+        let (labels, mut scores) = overlapping(400);
+        scores
+            .iter_mut()
+            .for_each(|score| *score = (*score * 10.0).round()); // many ties
+        let order = ascending(&labels, &scores).expect("no NaN");
+        let groups: Vec<&[usize]> = order.chunk_by(|&i, &j| scores[i] == scores[j]).collect();
+        let once = weighted_auc(&groups, &labels, &[1; 400]).expect("both classes");
+        assert!((once - auc(&labels, &scores).expect("both classes")).abs() < 1e-12);
+        // Positive .8 drawn twice, negative .1 three times, negative .9 once: wins 2 x 3 of 2 x 4.
+        let by_hand = weighted_auc(&[&[1], &[0], &[2]], &[true, false, false], &[2, 3, 1]);
+        assert_eq!(by_hand, Some(0.75));
+    }
+
+    #[test]
+    fn the_interval_holds_the_auc_and_is_as_wide_as_theory_says() {
+        let (labels, scores) = overlapping(2000);
+        let middle = auc(&labels, &scores).expect("both classes");
+        let interval = auc_interval(&labels, &scores, Key::from_seed(0)).expect("both classes");
+        assert!(interval.0 < middle && middle < interval.1, "{interval:?}");
+        // Standard error of Hanley and McNeil (1982): q1 = a/(2-a), q2 = 2a^2/(1+a).
+        let positives = labels.iter().filter(|&&label| label).count() as f64;
+        let negatives = labels.len() as f64 - positives;
+        let (q1, q2) = (
+            middle / (2.0 - middle),
+            2.0 * middle * middle / (1.0 + middle),
+        );
+        let variance = middle * (1.0 - middle)
+            + (positives - 1.0) * (q1 - middle * middle)
+            + (negatives - 1.0) * (q2 - middle * middle);
+        let expected = 2.0 * 1.96 * (variance / (positives * negatives)).sqrt();
+        let width = interval.1 - interval.0;
+        assert!((width / expected - 1.0).abs() < 0.2, "{width}, {expected}");
+    }
+
+    #[test]
+    fn the_interval_is_a_function_of_its_key_on_any_number_of_threads() {
+        let (labels, scores) = overlapping(100);
+        let interval = |seed| auc_interval(&labels, &scores, Key::from_seed(seed));
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let alone = one_thread.expect("a thread").install(|| interval(0));
+        assert_eq!(alone, interval(0));
+        assert_ne!(interval(0), interval(1));
+        assert_eq!(auc_interval(&[true], &[1.0], Key::from_seed(0)), None);
+    }
+
+    #[test]
+    fn mean_and_deviation_by_hand() {
+        // Mean 2, squares 1 + 0 + 1 over 2.
+        assert_eq!(mean_and_deviation(&[1.0, 2.0, 3.0]), Some((2.0, Some(1.0))));
+        assert_eq!(mean_and_deviation(&[0.5]), Some((0.5, None)));
+        assert_eq!(mean_and_deviation(&[]), None);
     }
 }
