@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::{Experiment, Loaded, Valid};
+use super::{Experiment, FoldsConfig, Loaded, Valid};
 use crate::checkpoint::BertConfig;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -22,6 +22,7 @@ impl Loaded {
     /// [`Error::Input`] for the first value out of range, key that is missing or file that is not there.
     pub fn check(&self) -> Result<()> {
         self.check_reading()?;
+        self.check_folds()?;
         self.check_training()?;
         self.check_alignment()?;
         self.check_files()
@@ -74,6 +75,29 @@ impl Loaded {
             format!("a divisor of the hidden size {hidden}"),
             heads,
         )
+    }
+
+    fn check_folds(&self) -> Result<()> {
+        let FoldsConfig {
+            k, repeats, full, ..
+        } = self.experiment.folds;
+        self.require(k != 1, "folds.k", "0 (a single split), or 2 or more", k)?;
+        self.at_least(1, "folds.repeats", repeats)?;
+        if k == 0 {
+            self.require(repeats == 1, "folds.repeats", "1, as folds.k = 0", repeats)?;
+            let expected = "false, as folds.k = 0";
+            let full = self.require(!full, "folds.full", expected, full);
+            return full.map_err(|error| {
+                error.with_hint("set folds.k, or data.valid = \"none\" to train on all rows once")
+            });
+        }
+        if let Valid::File(path) = &self.experiment.data.valid {
+            let expected =
+                format!("no file, as folds.k = {k} holds out rows of data.train in turn");
+            let error = Error::input(self.place("data.valid"), expected, path.display());
+            return Err(error.with_hint("leave data.valid out, or set folds.k = 0"));
+        }
+        Ok(())
     }
 
     fn check_training(&self) -> Result<()> {
@@ -309,6 +333,36 @@ mod tests {
             let message = check(&[assignment]).expect_err(assignment);
             assert_eq!(message, format!("--set {assignment}: expected {rest}"));
         }
+    }
+
+    #[test]
+    fn folds_that_cannot_be_are_refused() {
+        let refused = |assignments: &[&str]| check(assignments).expect_err("no such folds");
+        assert_eq!(
+            check(&["folds.k=2", "folds.full=true", "folds.repeats=3"]),
+            Ok(())
+        );
+        assert_eq!(
+            refused(&["folds.k=1"]),
+            "--set folds.k=1: expected 0 (a single split), or 2 or more, found 1"
+        );
+        assert_eq!(
+            refused(&["folds.k=5", "folds.repeats=0"]),
+            "--set folds.repeats=0: expected 1 or more, found 0"
+        );
+        assert_eq!(
+            refused(&["folds.repeats=2"]),
+            "--set folds.repeats=2: expected 1, as folds.k = 0, found 2"
+        );
+        assert_eq!(
+            refused(&["folds.full=true"]),
+            "--set folds.full=true: expected false, as folds.k = 0, found true"
+        );
+        assert_eq!(
+            refused(&["folds.k=5", "data.valid=/d/valid.tsv"]),
+            "--set data.valid=/d/valid.tsv: expected no file, as folds.k = 5 holds out rows of data.train in turn, \
+             found /d/valid.tsv"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! In: the path of a TOML file and assignments. Out: [`Loaded`], the merged experiment and, for every
 //! key that was set, the place it was set at. Unknown keys and wrong types are errors with that place.
 //! Relative paths resolve against the file's folder, in `--set` against the working folder; `demo:` paths stay.
+//! A `[grid]` makes several experiments of one.
 //!
 //! The right side of `--set` is a TOML value. A word that is none is taken as a string, because shells and
 //! notebooks strip quotes: `--set align.method=random` and `--set data.test=b.tsv` do what they say.
@@ -10,9 +11,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use super::grid::{self, Axis};
 use super::{Experiment, KEYS};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -32,34 +35,148 @@ const PATH_KEYS: [&str; 6] = [
 pub struct Loaded {
     /// What the default run folder is named after: the file's stem, or `demo`.
     pub name: String,
+    /// The values that a `[grid]` gave it: `seed = 1, train.batch = 32`; empty without a grid.
+    pub cell: String,
     /// The merged settings.
     pub experiment: Experiment,
     /// The place of every key that a file or `--set` has set.
     pub(super) places: BTreeMap<String, Place>,
 }
 
-/// Reads an experiment file (none: the defaults alone) and lays the assignments over it.
+/// Reads an experiment file (none: the defaults alone) and lays the assignments over it. A `[grid]` is left out:
+/// [`load_cells`] reads it.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with file and line, or the assignment, for
 /// TOML that does not parse, an unknown key (with the nearest known one) and a wrong type.
 pub fn load(file: Option<&Path>, assignments: &[String]) -> Result<Loaded> {
-    let mut merged = Table::new();
-    let mut places = BTreeMap::new();
-    if let Some(file) = file {
-        merge(&mut merged, read_file(file, &mut places)?);
+    Layers::read(file, assignments)?.experiment(name(file), &[])
+}
+
+/// As [`load`], one experiment a cell of the grid, in its order, the last axis fastest; one alone without a grid.
+///
+/// # Errors
+/// As [`load`]; [`Error::Input`] for a grid of other things than lists of good values.
+pub fn load_cells(file: Option<&Path>, assignments: &[String]) -> Result<Vec<Loaded>> {
+    let layers = Layers::read(file, assignments)?;
+    let cells = grid::product(&layers.axes).into_iter();
+    cells
+        .map(|cell| layers.experiment(name(file), &cell))
+        .collect()
+}
+
+/// File and assignments, one over the other.
+#[derive(Default)]
+struct Layers {
+    merged: Table,
+    places: BTreeMap<String, Place>,
+    axes: Vec<Axis>,
+}
+
+impl Layers {
+    fn read(file: Option<&Path>, assignments: &[String]) -> Result<Self> {
+        let mut layers = Self::default();
+        if let Some(file) = file {
+            layers.read_file(file)?;
+        }
+        for assignment in assignments {
+            layers.read_assignment(assignment)?;
+        }
+        Ok(layers)
     }
-    for assignment in assignments {
-        merge(&mut merged, read_assignment(assignment, &mut places)?);
+
+    /// The experiment with these values of the axes, one each.
+    fn experiment(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded> {
+        let (mut merged, mut places) = (self.merged.clone(), self.places.clone());
+        for (axis, value) in cell {
+            merge(&mut merged, layer_of(&axis.key, (*value).clone()));
+            places.insert(axis.key.clone(), axis.place.clone());
+        }
+        let experiment = Value::Table(merged).try_into().map_err(|error| {
+            Error::Unexpected(format!("layers of the config do not merge: {error}"))
+        })?;
+        let cell: Vec<String> = cell
+            .iter()
+            .map(|(axis, value)| format!("{} = {value}", axis.key))
+            .collect();
+        Ok(Loaded {
+            name,
+            cell: cell.join(", "),
+            experiment,
+            places,
+        })
     }
-    let experiment = Value::Table(merged).try_into().map_err(|error| {
-        Error::Unexpected(format!("layers of the config do not merge: {error}"))
-    })?;
-    Ok(Loaded {
-        name: name(file),
-        experiment,
-        places,
-    })
+
+    /// The layer of a file, with absolute paths.
+    fn read_file(&mut self, file: &Path) -> Result<()> {
+        let bytes = source::read(file)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = line_at(&bytes, error.valid_up_to());
+            Error::input(Place::line(file, line), "UTF-8 text", "other bytes")
+        })?;
+        let place = |offset: usize| Place::line(file, line_at(text.as_bytes(), offset));
+        let syntax = |error: toml::de::Error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            Error::input(place(offset), "TOML", one_line(error.message()))
+        };
+
+        let mut document = DeTable::parse(text).map_err(syntax)?;
+        let entries = entries(document.get_ref());
+        let places_of_grid = entries.iter().filter(|entry| grid::holds(&entry.key));
+        let places_of_grid: BTreeMap<_, _> = places_of_grid
+            .map(|entry| (entry.key.as_str(), place(entry.key_start).field(&entry.key)))
+            .collect();
+        for entry in entries.iter().filter(|entry| !grid::holds(&entry.key)) {
+            let place = place(entry.key_start).field(&entry.key);
+            require_known(&entry.key, &place)?;
+            self.places.insert(entry.key.clone(), place);
+        }
+        document.get_mut().remove(grid::SECTION);
+        Experiment::deserialize(toml::de::Deserializer::from(document)).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let entry = entries.iter().find(|entry| entry.value.contains(&offset));
+            let place = match entry {
+                Some(entry) => place(offset).field(&entry.key),
+                None => place(offset),
+            };
+            wrong_type(place, error.message())
+        })?;
+        let mut layer: Table = toml::from_str(text).map_err(syntax)?;
+        let folder = if source::is_embedded(file) {
+            Folder::Embedded
+        } else {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            Folder::Disk(absolute(folder)?)
+        };
+        if let Some(grid) = layer.remove(grid::SECTION) {
+            self.axes = grid::axes(grid, &places_of_grid, &Place::file(file), &folder)?;
+        }
+        resolve_paths(&mut layer, &folder);
+        merge(&mut self.merged, layer);
+        Ok(())
+    }
+
+    /// The layer of `key=value`, with absolute paths. A value takes the place of a grid's list.
+    fn read_assignment(&mut self, assignment: &str) -> Result<()> {
+        let place = Place::file(format!("--set {assignment}"));
+        let (key, text) = assignment
+            .split_once('=')
+            .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;
+        let (key, text) = (key.trim(), text.trim());
+        let folder = Folder::Disk(absolute(Path::new(""))?);
+        if let Some(key) = key.strip_prefix(grid::PREFIX) {
+            let axis = Axis::new(key, parse_value(text, &place)?, place, &folder)?;
+            self.axes.retain(|other| other.key != axis.key);
+            self.axes.push(axis);
+            return Ok(());
+        }
+        require_known(key, &place)?;
+        let layer = checked_layer(key, parse_value(text, &place)?, &place, &folder)?;
+        self.axes.retain(|axis| axis.key != key);
+        self.places.insert(key.to_owned(), place);
+        merge(&mut self.merged, layer);
+        Ok(())
+    }
 }
 
 fn name(file: Option<&Path>) -> String {
@@ -72,68 +189,29 @@ fn name(file: Option<&Path>) -> String {
     }
 }
 
-/// One layer from a file, with absolute paths.
-fn read_file(file: &Path, places: &mut BTreeMap<String, Place>) -> Result<Table> {
-    let bytes = source::read(file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = line_at(&bytes, error.valid_up_to());
-        Error::input(Place::line(file, line), "UTF-8 text", "other bytes")
-    })?;
-    let place = |offset: usize| Place::line(file, line_at(text.as_bytes(), offset));
-    let syntax = |error: toml::de::Error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        Error::input(place(offset), "TOML", one_line(error.message()))
-    };
-
-    let document = DeTable::parse(text).map_err(syntax)?;
-    let entries = entries(document.get_ref());
-    for entry in &entries {
-        let place = place(entry.key_start).field(&entry.key);
-        require_known(&entry.key, &place)?;
-        places.insert(entry.key.clone(), place);
-    }
-    toml::from_str::<Experiment>(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        let entry = entries.iter().find(|entry| entry.value.contains(&offset));
-        let place = match entry {
-            Some(entry) => place(offset).field(&entry.key),
-            None => place(offset),
-        };
-        wrong_type(place, error.message())
-    })?;
-    let mut layer: Table = toml::from_str(text).map_err(syntax)?;
-    let folder = if source::is_embedded(file) {
-        Folder::Embedded
-    } else {
-        let folder = file.parent().unwrap_or(Path::new(""));
-        Folder::Disk(absolute(folder)?)
-    };
-    resolve_paths(&mut layer, &folder);
-    Ok(layer)
-}
-
-/// One layer from `key=value`, with absolute paths.
-fn read_assignment(assignment: &str, places: &mut BTreeMap<String, Place>) -> Result<Table> {
-    let place = Place::file(format!("--set {assignment}"));
-    let (key, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;
-    let (key, text) = (key.trim(), text.trim());
-    require_known(key, &place)?;
-    let value = parse_value(text, &place)?;
-    let layer = match key.split_once('.') {
+/// A table of one key.
+fn layer_of(key: &str, value: Value) -> Table {
+    match key.split_once('.') {
         Some((section, name)) => {
             let inner = Table::from_iter([(name.to_owned(), value)]);
             Table::from_iter([(section.to_owned(), Value::Table(inner))])
         }
         None => Table::from_iter([(key.to_owned(), value)]),
-    };
+    }
+}
+
+/// A table of one key whose value has the type the key wants, with absolute paths.
+pub(super) fn checked_layer(
+    key: &str,
+    value: Value,
+    place: &Place,
+    folder: &Folder,
+) -> Result<Table> {
+    let mut layer = layer_of(key, value);
     Value::Table(layer.clone())
         .try_into::<Experiment>()
         .map_err(|error| wrong_type(place.clone(), error.message()))?;
-    places.insert(key.to_owned(), place);
-    let mut layer = layer;
-    resolve_paths(&mut layer, &Folder::Disk(absolute(Path::new(""))?));
+    resolve_paths(&mut layer, folder);
     Ok(layer)
 }
 
@@ -204,7 +282,7 @@ fn is_section(name: &str) -> bool {
 }
 
 /// Fails for a key that no experiment has. A section's name passes: its type is checked later.
-fn require_known(key: &str, place: &Place) -> Result<()> {
+pub(super) fn require_known(key: &str, place: &Place) -> Result<()> {
     if KEYS.contains(&key) || is_section(key) {
         return Ok(());
     }
@@ -241,7 +319,7 @@ fn siblings(key: &str) -> String {
         .map(|(_, name)| name)
         .collect();
     if known.is_empty() {
-        "sections are data, vocab, checkpoint, align, model, objective, train and predict; \
+        "sections are data, folds, vocab, checkpoint, align, model, objective, train, predict and grid; \
          `seed` stands above them"
             .to_owned()
     } else {
@@ -283,7 +361,7 @@ fn merge(onto: &mut Table, layer: Table) {
 }
 
 /// What relative paths are relative to.
-enum Folder {
+pub(super) enum Folder {
     Disk(PathBuf),
     Embedded,
 }

@@ -1,10 +1,12 @@
 //! The experiment file: every setting of a run, from defaults, a TOML file and `--set key=value`.
 //!
 //! In: TOML text and assignments ([`load`]). Out: an [`Experiment`] with every key filled in and every path
-//! made absolute, which can be written, read again and hashed ([`Experiment::sha256`]).
+//! made absolute, which can be written, read again and hashed ([`Experiment::sha256`]); several where there is a
+//! `[grid]`.
 //! [`Loaded::check`] refuses what cannot work before anything long begins. Reads no data and does no work.
 
 mod check;
+mod grid;
 mod load;
 mod sections;
 
@@ -14,15 +16,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::BertConfig;
-use crate::data::{PairFormat, source};
+use crate::data::{FoldOptions, PairFormat, source};
 use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::train::TrainOptions;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_cells};
 pub use sections::{
-    AlignConfig, CheckpointConfig, DataConfig, ModelConfig, ObjectiveConfig, Precision,
-    PredictConfig, TrainConfig, UnlabelledRows, Valid, VocabConfig,
+    AlignConfig, CheckpointConfig, DataConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
+    Precision, PredictConfig, TrainConfig, UnlabelledRows, Valid, VocabConfig,
 };
 
 /// The experiment that runs where no file is named.
@@ -35,7 +37,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 38] = [
     "seed",
     "data.train",
     "data.test",
@@ -49,6 +51,10 @@ pub const KEYS: [&str; 34] = [
     "data.label",
     "data.token_separator",
     "data.tokens",
+    "folds.k",
+    "folds.assign",
+    "folds.repeats",
+    "folds.full",
     "vocab.min_count",
     "checkpoint.dir",
     "align.method",
@@ -80,6 +86,8 @@ pub struct Experiment {
     pub seed: u64,
     /// `[data]`
     pub data: DataConfig,
+    /// `[folds]`
+    pub folds: FoldsConfig,
     /// `[vocab]`
     pub vocab: VocabConfig,
     /// `[checkpoint]`
@@ -132,6 +140,14 @@ impl Experiment {
     /// Root of the random streams of a run.
     pub fn key(&self) -> Key {
         Key::from_seed(self.seed)
+    }
+
+    /// How the labelled rows are dealt into folds; none for a single split.
+    pub fn fold_options(&self) -> Option<FoldOptions> {
+        let FoldsConfig {
+            k, repeats, assign, ..
+        } = self.folds;
+        (k > 0).then_some(FoldOptions { k, repeats, assign })
     }
 
     /// What the training loop needs.

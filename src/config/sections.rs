@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::split::ValidSplit;
-use crate::data::{Column, PairFormat, TokenKind};
+use crate::data::{Assign, Column, PairFormat, TokenKind};
 pub use crate::kernels::path::Precision;
 use crate::vocab::AlignMethod;
 
@@ -22,7 +22,7 @@ pub struct DataConfig {
     /// Further files whose rows join the MLM without labels.
     #[serde(deserialize_with = "one_or_many")]
     pub unlabelled: Vec<PathBuf>,
-    /// `row10` (default), `group`, `none`, or a labelled file.
+    /// `row10` (default), `group`, `none`, or a labelled file. With `folds.k` the folds take its place.
     pub valid: Valid,
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
     pub max_tokens: usize,
@@ -40,6 +40,20 @@ pub struct DataConfig {
     pub token_separator: String,
     /// `number` (default) or `text`.
     pub tokens: TokenKind,
+}
+
+/// `[folds]`: k models, each of which holds out another part of the labelled rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FoldsConfig {
+    /// Parts; 0 (default) = one model and the split of `data.valid`, else 2 or more.
+    pub k: usize,
+    /// `auto` (default), `row`, `stratified` or `group`.
+    pub assign: Assign,
+    /// Times that all rows are dealt anew; 1 or more, default 1. There are k x repeats models.
+    pub repeats: usize,
+    /// One more model, trained on all labelled rows; default false. It does not take part in `submission.csv`.
+    pub full: bool,
 }
 
 /// `[vocab]`: which tokens get a row of their own.
@@ -195,6 +209,17 @@ impl Default for DataConfig {
             label: format.label,
             token_separator: format.token_separator,
             tokens: format.tokens,
+        }
+    }
+}
+
+impl Default for FoldsConfig {
+    fn default() -> Self {
+        Self {
+            k: 0,
+            assign: Assign::Auto,
+            repeats: 1,
+            full: false,
         }
     }
 }

@@ -99,7 +99,7 @@ fn key_near_nothing_lists_its_section() {
     let (_, hint) = error_of("[something_else]\nx = 3\n", &[]);
     assert!(
         hint.expect("a hint")
-            .starts_with("sections are data, vocab")
+            .starts_with("sections are data, folds, vocab")
     );
 }
 
