@@ -2,10 +2,16 @@
 //!
 //! In: a path and bytes. Out: the file, or an error that leaves everything as it was. Knows no formats.
 
+use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
+
+/// How the names of files begin that are being written.
+const UNFINISHED: &str = ".unfinished-";
 
 /// Writes `bytes` to `path`. A file that was there is replaced in one step. What is no regular file (a pipe,
 /// `/dev/stdout`) is written to directly.
@@ -29,16 +35,42 @@ pub fn write_with(
         let open = std::fs::OpenOptions::new().write(true).open(path);
         return open.and_then(|mut file| content(&mut file)).map_err(fail);
     }
-    beside(path, content).map_err(fail)
+    let persist = |file: NamedTempFile| file.persist(path).map_err(|failure| failure.error);
+    beside(path, content)
+        .and_then(persist)
+        .map(drop)
+        .map_err(fail)
 }
 
-fn beside(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// Writes `bytes` to `path` unless there is a file already; of several processes at once, one writes. True for that one.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let file = beside(path, |out| out.write_all(bytes)).map_err(Error::io("write", path))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failure) => Err(Error::io("write", path)(failure.error)),
+    }
+}
+
+/// Whether a file of this name was being written when its process was killed, or is being written.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(UNFINISHED)
+}
+
+/// A whole file in the folder of `path`, under another name; dropping it removes it.
+fn beside(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".unfinished-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as other files
     let mut file = builder.tempfile_in(folder)?;
@@ -47,8 +79,7 @@ fn beside(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     buffer.flush()?;
     drop(buffer);
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|failure| failure.error)?;
-    Ok(())
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -78,6 +109,17 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_new_file_is_written_once() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a");
+        assert!(write_new(&path, b"first").expect("room"));
+        assert!(!write_new(&path, b"second").expect("room"));
+        assert_eq!(std::fs::read(&path).expect("the file"), b"first");
+        let entries = std::fs::read_dir(folder.path()).expect("the folder");
+        assert_eq!(entries.count(), 1);
     }
 
     #[cfg(target_os = "linux")]

@@ -72,6 +72,15 @@ impl Progress {
         Ok(with_log)
     }
 
+    /// A voice without logs and with nothing said, on the same sink: for the next of several jobs.
+    pub fn apart(&self) -> Self {
+        Self {
+            before: Arc::default(),
+            logs: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// One line for the user and the log.
     pub fn say(&self, line: &str) {
         self.log(line);

@@ -20,6 +20,11 @@ pub fn run_bytes(parameters: usize, scores: usize, vocabulary: usize) -> u64 {
         + BYTES_OF_TEXT
 }
 
+/// What one more fold adds to that: a model and its vocabulary; its scores are counted by the caller.
+pub fn fold_bytes(parameters: usize, vocabulary: usize) -> u64 {
+    4 * parameters as u64 + BYTES_A_TOKEN * vocabulary as u64 + BYTES_OF_TEXT
+}
+
 /// Free bytes on the disk of a folder, `None` where the system does not tell.
 pub fn available(folder: &Path) -> Option<u64> {
     fs4::available_space(folder).ok()
