@@ -11,7 +11,7 @@
 //!  pairs.tsv ──► data ──► vocab (count) ──┐
 //!  corpus ──────────────► vocab (count) ──┤ align ──► remap ──► model ──┐
 //!  BERT folder ─────────────────────────────► checkpoint ───▲           ▼
-//!  split ──► packed, corrupted batches ──────────► objective(model) ──► train ──► scores ──► submission
+//!  folds ──► packed, corrupted batches ──────────► objective(model) ──► train ──► scores ──► submission
 //! ```
 //!
 //! # Code map
@@ -20,15 +20,15 @@
 //! | module | what lives there | what does not |
 //! |---|---|---|
 //! | [`error`], [`atomic`], [`metrics`], [`random`], [`progress`] | errors with place and hint, whole-file writes, AUC, keyed random streams, bars and lines | |
-//! | [`data`] | pairs, readers, truncation, splits, packed batches, corruption, the survey of a competition | tensors |
+//! | [`data`] | pairs, readers, truncation, splits and folds, packed batches, corruption, the survey of a competition | tensors |
 //! | [`vocab`] | counting both sides, the cipher vocabulary, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction | config files, printing |
-//! | [`config`] | the experiment file: default < file < `--set` | work |
-//! | [`workbench`] | run folder and manifest, submission, inspection | clap |
+//! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
+//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, inspection | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds

@@ -1,13 +1,16 @@
-//! `cipherpet run`: the whole job.
+//! `cipherpet run`: the whole job, of one experiment or several.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Session, Settings, output, say};
-use crate::config::{self, DEFAULT_EXPERIMENT};
+use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
-use crate::workbench::run::{self as job, RunReport};
+use crate::workbench::batch::{self, BatchReport};
+use crate::workbench::done::FoldName;
+use crate::workbench::manifest::CrossValidation;
+use crate::workbench::run::{self as job, FoldReport, Part, Report, RunReport};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -16,13 +19,16 @@ Examples:
   cipherpet run
   cipherpet run experiment.toml --set train.epochs=1 --set align.method=random
   cipherpet run experiment.toml --out runs/first --seed 1 --json
+  cipherpet run experiment.toml --set folds.k=5
+  cipherpet run small.toml large.toml --set 'grid.seed=[0, 1, 2]'
 
 Paths in the file are relative to the file, in --set to the working folder. A run that is done is
-not done again: its result is printed.")]
+not done again: its result is printed. Of several experiments, one that fails does not stop the
+others; the exit status is 1 then. Several processes may train folds of one run at once.")]
 pub struct RunArguments {
-    /// The experiment file [default: the one inside the tool]
+    /// The experiment files [default: the one inside the tool]
     #[arg(value_name = "EXPERIMENT.toml")]
-    experiment: Option<PathBuf>,
+    experiments: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     /// The run folder [default: runs/NAME-HASH]
@@ -31,48 +37,203 @@ pub struct RunArguments {
     /// Root of all random streams; the same as --set seed=N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
+    /// Train this fold alone, counted from 1, or `full` for the fit on all rows
+    #[arg(long, value_name = "F", conflicts_with = "finish")]
+    fold: Option<FoldName>,
+    /// Merge the folds that are trained: out-of-fold scores and submission
+    #[arg(long)]
+    finish: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
-    let file = arguments.experiment.as_deref();
-    let mut assignments = arguments.settings.set.clone();
-    assignments.extend(arguments.seed.map(|seed| format!("seed={seed}")));
-    let loaded = config::load(file.or(Some(Path::new(DEFAULT_EXPERIMENT))), &assignments)?;
-    let report = job::run(&loaded, arguments.out.as_deref(), session.context())?;
-    if report.found_done {
-        session.note(&format!("{} is done already", report.run.display()));
+    let out = arguments.out.as_deref();
+    let cells = arguments.cells()?;
+    batch::require_own_folders(&cells, out)?;
+    let part = match (arguments.fold, arguments.finish) {
+        (Some(name), _) => Part::Fold(name),
+        (None, true) => Part::Finish,
+        (None, false) => Part::Whole,
+    };
+    if let [loaded] = &cells[..] {
+        let report = job::run(loaded, out, part, session.context())?;
+        note_found(&report, session);
+        output::print(&report, &text(&report), arguments.json)?;
+        say(&last_line(&report));
+        return Ok(());
     }
-    output::print(&report, &text(&report), arguments.json)?;
-    say(&match &report.submission {
-        Some(submission) => format!("submission: {}", submission.display()),
-        None => format!(
+    let report = batch::run_all(&cells, part, session.context())?;
+    output::print(&report, &batch_text(&report), arguments.json)?;
+    for report in report.runs.iter().filter_map(|cell| cell.report.as_ref()) {
+        say(&last_line(report));
+    }
+    report.require_success()
+}
+
+impl RunArguments {
+    /// Every cell of every file.
+    fn cells(&self) -> Result<Vec<Loaded>> {
+        let mut assignments = self.settings.set.clone();
+        assignments.extend(self.seed.map(|seed| format!("seed={seed}")));
+        if self.experiments.is_empty() {
+            return config::load_cells(Some(Path::new(DEFAULT_EXPERIMENT)), &assignments);
+        }
+        let mut cells = Vec::new();
+        for file in &self.experiments {
+            cells.extend(config::load_cells(Some(file), &assignments)?);
+        }
+        Ok(cells)
+    }
+}
+
+fn note_found(report: &Report, session: &Session) {
+    match report {
+        Report::Run(report) if report.found_done => {
+            session.note(&format!("{} is done already", report.run.display()));
+        }
+        Report::Fold(report) if report.found_done => {
+            session.note(&format!("{} is done already", fold_title(report)));
+        }
+        _ => {}
+    }
+}
+
+/// Where the answer is.
+fn last_line(report: &Report) -> String {
+    match report {
+        Report::Run(RunReport {
+            submission: Some(submission),
+            ..
+        }) => format!("submission: {}", submission.display()),
+        Report::Run(report) => format!(
             "no submission, as there is no data.test; run: {}",
             report.run.display()
         ),
-    });
-    Ok(())
+        Report::Fold(report) if report.models_done == report.models && !report.merged => format!(
+            "all {} models of {} are trained; --finish merges them",
+            report.models,
+            report.run.display()
+        ),
+        Report::Fold(report) => format!(
+            "{} of {} models of {} are trained",
+            report.models_done,
+            report.models,
+            report.run.display()
+        ),
+    }
 }
 
-fn text(report: &RunReport) -> String {
-    let auc = match report.valid_auc {
-        Some(auc) => format!(
-            "{auc:.4} at epoch {} of {}",
-            report.best_epoch, report.epochs
+fn text(report: &Report) -> String {
+    match report {
+        Report::Run(report) => run_text(report),
+        Report::Fold(report) => fold_text(report),
+    }
+}
+
+fn run_text(report: &RunReport) -> String {
+    let quality = match &report.cross_validation {
+        Some(figures) => folds_text(figures),
+        None => format!(
+            "valid AUC    {}",
+            auc_text(report.valid_auc, report.best_epoch, report.epochs)
         ),
-        None => "none, as no rows of both labels validate".to_owned(),
     };
-    let memory = match report.peak_rss_bytes {
+    format!(
+        "run          {}\n{quality}\n{}",
+        report.run.display(),
+        cost_text(
+            (report.steps, report.tokens_per_second),
+            report.seconds,
+            report.peak_rss_bytes
+        )
+    )
+}
+
+fn fold_text(report: &FoldReport) -> String {
+    let outcome = &report.outcome;
+    format!(
+        "fold         {}\nvalid AUC    {}\n{}",
+        fold_title(report),
+        auc_text(outcome.valid_auc, Some(outcome.best_epoch), outcome.epochs),
+        cost_text(
+            (outcome.steps, outcome.tokens_per_second),
+            outcome.seconds,
+            outcome.peak_rss_bytes
+        )
+    )
+}
+
+fn fold_title(report: &FoldReport) -> String {
+    let name = report.outcome.fold.map_or(FoldName::Full, FoldName::Number);
+    name.folder(&report.run).display().to_string()
+}
+
+/// The lines of a run with folds: out of fold, each fold, and row-wise against grouped.
+fn folds_text(figures: &CrossValidation) -> String {
+    let show = |auc: Option<f64>| auc.map_or("none".to_owned(), |auc| format!("{auc:.4}"));
+    let each: Vec<String> = figures
+        .folds
+        .iter()
+        .map(|fold| show(fold.valid_auc))
+        .collect();
+    let leakage = &figures.leakage;
+    let assign = leakage.assign.name();
+    let row_wise = match leakage.row_auc {
+        Some(auc) => format!(
+            "{auc:.4} over {} rows, dealt by \"{assign}\"",
+            leakage.row_rows
+        ),
+        None => format!("unknown, as rows are dealt by \"{assign}\""),
+    };
+    format!(
+        "OOF AUC      {} (95 %: {} to {})\nfolds        {}: mean {}, sd {}\nrow-wise     {}\ngrouped      {} over {} rows without a sentence that was trained on",
+        show(figures.oof_auc),
+        show(figures.oof_auc_low),
+        show(figures.oof_auc_high),
+        each.join(" "),
+        show(figures.fold_auc_mean),
+        show(figures.fold_auc_sd),
+        row_wise,
+        show(leakage.grouped_auc),
+        leakage.grouped_rows,
+    )
+}
+
+fn auc_text(auc: Option<f64>, best_epoch: Option<usize>, epochs: usize) -> String {
+    match (auc, best_epoch) {
+        (Some(auc), Some(best)) => format!("{auc:.4} at epoch {best} of {epochs}"),
+        (Some(auc), None) => format!("{auc:.4}"),
+        (None, _) => "none, as no rows of both labels validate".to_owned(),
+    }
+}
+
+fn cost_text(
+    (steps, tokens_per_second): (usize, f64),
+    seconds: f64,
+    peak_rss_bytes: Option<u64>,
+) -> String {
+    let memory = match peak_rss_bytes {
         Some(bytes) => format!("{:.0} MB", bytes as f64 / 1e6),
         None => "unknown".to_owned(),
     };
     format!(
-        "run          {}\nvalid AUC    {auc}\ntraining     {} steps, {:.0} tokens/s\ntime         {:.1} s\nmemory       {memory}",
-        report.run.display(),
-        report.steps,
-        report.tokens_per_second,
-        report.seconds
+        "training     {steps} steps, {tokens_per_second:.0} tokens/s\ntime         {seconds:.1} s\nmemory       {memory}"
     )
+}
+
+/// One line an experiment: its AUC, its title and its folder, or `failed`.
+fn batch_text(report: &BatchReport) -> String {
+    let line = |cell: &batch::CellReport| {
+        let (auc, run) = match &cell.report {
+            Some(Report::Run(report)) => (report.valid_auc, report.run.display().to_string()),
+            Some(Report::Fold(report)) => (report.outcome.valid_auc, fold_title(report)),
+            None => return format!("failed  {}", cell.title()),
+        };
+        let auc = auc.map_or("none  ".to_owned(), |auc| format!("{auc:.4}"));
+        format!("{auc}  {}  {run}", cell.title())
+    };
+    let lines: Vec<String> = report.runs.iter().map(line).collect();
+    lines.join("\n")
 }

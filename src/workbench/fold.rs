@@ -1,20 +1,24 @@
-//! One model into one folder: the fit that a single split, each fold and the fit on all rows share.
+//! One model into one folder: the fit that a single split, each fold and the fit on all rows share; and one fold.
 //!
 //! In: a folder, rows, a [`Start`] and options, whose key is the root of all random streams. Out: in the folder
-//! `metrics.jsonl`, `model/` (the best epoch) and `valid.csv`; in memory a [`Trained`]. Does not choose rows, and does
-//! not write scores of the test rows: their file has another name in each place.
+//! `metrics.jsonl`, `model/` (the best epoch) and `valid.csv`; in memory a [`Trained`]. A [`Fold`] adds `test.csv`,
+//! `run.log` and `DONE`. Does not choose rows.
 
 use std::path::Path;
+use std::time::Instant;
 
+use super::done::{FoldName, FoldOutcome, sha256};
+use super::lock::Lock;
 use super::rows::{FitRows, Rows};
+use super::scores::{self, ValidScore};
 use super::start::Start;
 use super::watch::{ModelWriter, RunWatch};
-use super::{Stop, folder, predict, submission};
+use super::{Stop, disk, folder, machine, predict};
 use crate::config::Experiment;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Progress;
-use crate::random::Key;
+use crate::random::{Key, Purpose};
 use crate::train::{self, FitReport, TrainingData};
 
 /// A model to train.
@@ -91,8 +95,106 @@ impl Fit<'_> {
         let labels = rows.valid.iter().map(|row| row.label == Some(true));
         let scored = rows.valid_numbers.iter().zip(labels).zip(scores);
         let table: Vec<_> = scored
-            .map(|((&number, label), &score)| (number, label, score))
+            .map(|((&row, label), &score)| ValidScore { row, label, score })
             .collect();
-        submission::write_valid(&table, &self.dir.join(folder::VALID))
+        scores::write_valid(&table, &self.dir.join(folder::VALID))
     }
+}
+
+/// One fold of a run, or its fit on all rows.
+pub struct Fold<'a> {
+    /// Which.
+    pub name: FoldName,
+    /// The run folder.
+    pub run: &'a Path,
+    /// The settings of the run.
+    pub experiment: &'a Experiment,
+    /// All rows.
+    pub rows: &'a Rows,
+    /// Sorted numbers of the labelled rows that the fold holds out.
+    pub held_out: Vec<usize>,
+    /// What every fold's model begins as.
+    pub start: &'a Start,
+}
+
+impl Fold<'_> {
+    /// Trains the fold in its folder, unless another process has done so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where another process is at work in the folder; those of [`Fit::train`], whose message is then
+    /// the last line of the fold's `run.log`.
+    pub fn train(&self, (progress, stop): (&Progress, &Stop)) -> Result<FoldOutcome> {
+        let dir = self.name.folder(self.run);
+        std::fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        let _lock = Lock::take(&dir)?;
+        if let Some(outcome) = FoldOutcome::read(&dir)? {
+            return Ok(outcome);
+        }
+        folder::remove_outputs(&dir)?; // of a fold that was cut
+        let progress = &progress.logging_to(&dir.join(folder::LOG))?;
+        let filled = self.fill(&dir, (progress, stop));
+        if let Err(error) = &filled {
+            if let Some(hint) = error.hint() {
+                progress.log(&format!("hint: {hint}"));
+            }
+            progress.log(&format!("error: {error}"));
+        }
+        filled
+    }
+
+    fn fill(&self, dir: &Path, (progress, stop): (&Progress, &Stop)) -> Result<FoldOutcome> {
+        let begun = Instant::now();
+        machine::reset_peak_rss();
+        let fit_rows = self.rows.fit(&self.held_out, self.experiment, progress);
+        let key = self.experiment.key().with(Purpose::Fold);
+        let fit = Fit {
+            dir,
+            experiment: self.experiment,
+            rows: self.rows,
+            fit_rows: &fit_rows,
+            start: self.start,
+            key: key.at(self.name.stream()),
+        };
+        let Trained { model, report } = fit.train((progress, stop))?;
+        let test = dir.join(folder::TEST);
+        let scores = fit.score_test(&model, (progress, stop))?;
+        if let Some(scores) = &scores {
+            scores::write_test(scores, &test)?;
+        }
+        let outcome = FoldOutcome {
+            fold: match self.name {
+                FoldName::Number(number) => Some(number),
+                FoldName::Full => None,
+            },
+            valid_auc: report.best_auc,
+            best_epoch: report.best_epoch,
+            epochs: report.epochs.len(),
+            steps: report.steps,
+            seconds: begun.elapsed().as_secs_f64(),
+            tokens_per_second: report.tokens_per_second,
+            peak_rss_bytes: machine::peak_rss_bytes(),
+            kernel_path: self.start.path.name().to_owned(),
+            valid_sha256: sha256(&dir.join(folder::VALID))?,
+            test_sha256: scores.map(|_| sha256(&test)).transpose()?,
+        };
+        progress.say(&ended_line(&outcome));
+        outcome.write(dir)?;
+        Ok(outcome)
+    }
+}
+
+/// `ended: valid AUC 0.8123 at epoch 2 of 3, 61.2 s, at most 312.0 MB of memory`
+fn ended_line(outcome: &FoldOutcome) -> String {
+    let auc = match outcome.valid_auc {
+        Some(auc) => format!("valid AUC {auc:.4}"),
+        None => "no valid AUC".to_owned(),
+    };
+    let memory = match outcome.peak_rss_bytes {
+        Some(bytes) => disk::megabytes(bytes),
+        None => "an unknown amount".to_owned(),
+    };
+    format!(
+        "ended: {auc} at epoch {} of {}, {:.1} s, at most {memory} of memory",
+        outcome.best_epoch, outcome.epochs, outcome.seconds
+    )
 }

@@ -29,16 +29,28 @@ pub const SUBMISSION: &str = "submission.csv";
 /// The same, as competitions want it uploaded.
 pub const SUBMISSION_ZIP: &str = "submission.zip";
 
+/// The outcome of a fold, written last.
+pub const DONE: &str = "DONE";
+/// Scores of the test rows by one fold.
+pub const TEST: &str = "test.csv";
+/// Scores of all labelled rows, each by models that have not trained on it.
+pub const OOF: &str = "oof.csv";
+/// The folder of the fit on all rows.
+pub const FULL: &str = "full";
+
 /// Everything a run may write besides its manifest; nothing else in a folder is ever removed.
-const OUTPUTS: [&str; 8] = [
+const OUTPUTS: [&str; 11] = [
     CONFIG,
     METRICS,
     LOG,
     MAPPING,
     MODEL,
     VALID,
+    TEST,
+    OOF,
     SUBMISSION,
     SUBMISSION_ZIP,
+    DONE,
 ];
 
 /// What was found at the place of the run.
@@ -64,15 +76,8 @@ impl RunFolder {
     /// [`Error::Refused`] where the folder is in use: by another run at work, by a run of other config or
     /// inputs (the first difference is named), or by files that are no run. [`Error::Io`].
     pub fn open(path: &Path, experiment: &Experiment, identity: Identity) -> Result<Opened> {
-        let found = Manifest::read(path)?;
-        match &found {
-            Some(found) => {
-                require_same(path, experiment, &identity, found)?;
-                if let (State::Done, Some(outcome)) = (found.state, &found.result) {
-                    return Ok(Opened::Done(outcome.clone()));
-                }
-            }
-            None => require_empty(path)?,
+        if let Some(outcome) = look(path, experiment, &identity)? {
+            return Ok(Opened::Done(outcome));
         }
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
         let lock = Lock::take(path)?;
@@ -82,7 +87,7 @@ impl RunFolder {
             kept: false,
             lock: Some(lock),
         };
-        folder.remove_outputs()?; // of a run that was cut
+        remove_outputs(path)?; // of a run that was cut
         atomic::write(&folder.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         folder.manifest.write(path)?;
         Ok(Opened::Ready(Box::new(folder)))
@@ -109,41 +114,10 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`].
     pub fn finish(mut self, outcome: Outcome) -> Result<()> {
-        self.manifest.outputs = self.output_records()?;
+        self.manifest.outputs = output_records(&self.path, Path::new(""))?;
         self.manifest.state = State::Done;
         self.manifest.result = Some(outcome);
         self.manifest.write(&self.path)
-    }
-
-    fn output_records(&self) -> Result<Vec<FileRecord>> {
-        let mut records = Vec::new();
-        for name in OUTPUTS {
-            let path = self.join(name);
-            if path.is_dir() {
-                for inner in sorted_names(&path)? {
-                    let name = Path::new(name).join(inner);
-                    records.push(FileRecord::of("output", &self.path.join(&name), &name)?);
-                }
-            } else if path.exists() {
-                records.push(FileRecord::of("output", &path, Path::new(name))?);
-            }
-        }
-        Ok(records)
-    }
-
-    fn remove_outputs(&self) -> Result<()> {
-        for name in OUTPUTS {
-            let path = self.join(name);
-            let removed = if path.is_dir() {
-                std::fs::remove_dir_all(&path)
-            } else if path.exists() {
-                std::fs::remove_file(&path)
-            } else {
-                Ok(())
-            };
-            removed.map_err(Error::io("remove", &path))?;
-        }
-        Ok(())
     }
 }
 
@@ -152,11 +126,71 @@ impl Drop for RunFolder {
         drop(self.lock.take()); // its file stands in the folder
         if !self.kept {
             // Nothing can be done about a file that cannot be removed, and the run's own error matters more.
-            let _ = self.remove_outputs();
+            let _ = remove_outputs(&self.path);
             let _ = std::fs::remove_file(self.join(FILE));
             let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it
         }
     }
+}
+
+/// The outcome of this run where it is done in the folder at `path`; none where the folder is there to be filled.
+///
+/// # Errors
+/// [`Error::Refused`] where the folder holds another run (the first difference is named) or is no run; [`Error::Io`].
+pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Option<Outcome>> {
+    let mut found = Manifest::read(path)?;
+    if found.is_none() {
+        let empty = require_empty(path);
+        found = Manifest::read(path)?; // another process may have begun the same run just now
+        if found.is_none() {
+            return empty.map(|()| None);
+        }
+    }
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    require_same(path, experiment, identity, &found)?;
+    Ok(found.result.filter(|_| found.state == State::Done))
+}
+
+/// Removes what a run or a fold has written into its folder; what is not ours stays.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_outputs(folder: &Path) -> Result<()> {
+    for name in OUTPUTS {
+        let path = folder.join(name);
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else if path.exists() {
+            std::fs::remove_file(&path)
+        } else {
+            Ok(())
+        };
+        removed.map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// Every output in `inner` (a folder inside `run`, or the run itself), hashed.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
+    let mut records = Vec::new();
+    for name in OUTPUTS {
+        let name = inner.join(name);
+        let path = run.join(&name);
+        if path.is_dir() {
+            for file in sorted_names(&path)? {
+                let name = name.join(file);
+                records.push(FileRecord::of("output", &run.join(&name), &name)?);
+            }
+        } else if path.exists() {
+            records.push(FileRecord::of("output", &path, &name)?);
+        }
+    }
+    Ok(records)
 }
 
 fn require_empty(path: &Path) -> Result<()> {
@@ -164,7 +198,9 @@ fn require_empty(path: &Path) -> Result<()> {
         return Ok(());
     }
     let names = sorted_names(path)?;
-    if names.iter().all(|name| name == lock::FILE) {
+    // A process that was killed early has left these.
+    let is_ours = |name: &std::ffi::OsString| name == lock::FILE || atomic::is_unfinished(name);
+    if names.iter().all(is_ours) {
         return Ok(());
     }
     let message = format!("{} is not empty and is no run of cipherpet", path.display());
@@ -263,13 +299,14 @@ mod tests {
     fn outcome() -> Outcome {
         Outcome {
             valid_auc: Some(0.75),
-            best_epoch: 1,
+            best_epoch: Some(1),
             epochs: 1,
             steps: 3,
             seconds: 0.5,
             tokens_per_second: 100.0,
             peak_rss_bytes: None,
             submission: false,
+            cross_validation: None,
         }
     }
 

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::done::FoldOutcome;
 use super::{count, machine};
 use crate::atomic;
 use crate::config::Experiment;
+use crate::data::folds::{Assign, Shares};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::kernels;
@@ -55,15 +57,16 @@ pub enum State {
 /// The figures of a run that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Area under the ROC curve of the validation rows at the best epoch; none without validation rows.
+    /// Area under the ROC curve of the validation rows at the best epoch; none without validation rows. With folds that
+    /// of the out-of-fold scores.
     pub valid_auc: Option<f64>,
-    /// Counted from 1.
-    pub best_epoch: usize,
-    /// Epochs trained.
+    /// Counted from 1; none with folds, each of which has its own.
+    pub best_epoch: Option<usize>,
+    /// Epochs trained, with folds the most of one.
     pub epochs: usize,
-    /// Optimiser steps.
+    /// Optimiser steps, of all folds.
     pub steps: usize,
-    /// Wall time of the whole run.
+    /// Wall time of the whole run; with folds the sum of theirs.
     pub seconds: f64,
     /// Training only, the first 10 steps not timed; there is no padding to count.
     pub tokens_per_second: f64,
@@ -71,6 +74,47 @@ pub struct Outcome {
     pub peak_rss_bytes: Option<u64>,
     /// The run has a submission.
     pub submission: bool,
+    /// What a run of folds has besides.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<Box<CrossValidation>>,
+}
+
+/// The figures of a run of folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrossValidation {
+    /// One entry a fold, in order.
+    pub folds: Vec<FoldOutcome>,
+    /// The fit on all rows, if there is one.
+    pub full: Option<FoldOutcome>,
+    /// AUC of the out-of-fold scores.
+    pub oof_auc: Option<f64>,
+    /// Lower end of its interval (bootstrap over rows, 95 %).
+    pub oof_auc_low: Option<f64>,
+    /// Upper end.
+    pub oof_auc_high: Option<f64>,
+    /// Mean of the folds' AUC.
+    pub fold_auc_mean: Option<f64>,
+    /// Their sample standard deviation; none for one fold.
+    pub fold_auc_sd: Option<f64>,
+    /// What shared sentences do to the estimate.
+    pub leakage: Leakage,
+}
+
+/// Row-wise against grouped: how much of an AUC may come from sentences that stand on both sides of a fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Leakage {
+    /// How the rows were dealt; never `auto`.
+    pub assign: Assign,
+    /// Out-of-fold AUC over all rows where they were dealt one by one; unknown by `group`.
+    pub row_auc: Option<f64>,
+    /// All labelled rows.
+    pub row_rows: usize,
+    /// Out-of-fold AUC over the rows none of whose sentences was in the training part of their fold.
+    pub grouped_auc: Option<f64>,
+    /// Their number; all rows by `group`.
+    pub grouped_rows: usize,
+    /// Which shares of rows have a sentence in common with others.
+    pub shares: Shares,
 }
 
 /// The whole manifest.
@@ -198,9 +242,21 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, folder: &Path) -> Result<()> {
+        atomic::write(&folder.join(FILE), self.text()?.as_bytes())
+    }
+
+    /// Writes the manifest into a run folder that has none; leaves the one that is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_new(&self, folder: &Path) -> Result<()> {
+        atomic::write_new(&folder.join(FILE), self.text()?.as_bytes()).map(drop)
+    }
+
+    fn text(&self) -> Result<String> {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::Unexpected(format!("manifest as JSON: {error}")))?;
         text.push('\n');
-        atomic::write(&folder.join(FILE), text.as_bytes())
+        Ok(text)
     }
 }

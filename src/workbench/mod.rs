@@ -1,6 +1,7 @@
 //! Whole jobs: what a command does, from files to files.
 //!
-//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]); [`predict`] scores more
+//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), [`folds`] the same for k folds
+//! ([`fold`], [`finish`]), [`batch`] for several experiments; [`predict`] scores more
 //! pairs with what a run has left; [`submission`] writes and checks submissions; [`count`] makes token
 //! counts; [`inspect`] looks at a new competition. Does not parse arguments and prints nothing: `cli` does.
 //!
@@ -10,11 +11,15 @@
 //!
 //! [`Progress`]: crate::progress::Progress
 
+pub mod batch;
 pub mod count;
 pub mod disk;
+pub mod done;
 pub mod estimate;
+pub mod finish;
 pub mod fold;
 pub mod folder;
+pub mod folds;
 pub mod inspect;
 mod lock;
 pub mod machine;
@@ -22,6 +27,7 @@ pub mod manifest;
 pub mod predict;
 pub mod rows;
 pub mod run;
+pub mod scores;
 pub mod start;
 pub mod starter;
 pub mod stop;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Experiment, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
-use crate::data::{Dictionary, EncodedPair, Labels, Pair, ValidSplit, read_pairs, split};
+use crate::data::{Dictionary, EncodedPair, Folds, Labels, Pair, ValidSplit, read_pairs, split};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use crate::vocab::CipherVocab;
@@ -17,8 +17,10 @@ pub struct Rows {
     pub vocab: CipherVocab,
     /// Every row of the training files, in file order.
     pub labelled: Vec<EncodedPair>,
-    /// Sorted numbers of the labelled rows that `data.valid` holds out.
+    /// Sorted numbers of the labelled rows that `data.valid` holds out; none with folds.
     pub held_out: Vec<usize>,
+    /// Who holds out which labelled row, where the experiment has folds.
+    pub folds: Option<Folds>,
     /// The rows of a validation file of its own; empty where there is none.
     pub valid_file: Vec<EncodedPair>,
     /// Rows to score, in file order; empty where there is no test file.
@@ -52,16 +54,22 @@ impl Rows {
     /// Reads every file of `[data]` and builds the vocabulary from all rows that take part.
     ///
     /// # Errors
-    /// Those of [`read_pairs`]; [`Error::Input`] where nothing is left to train on or no token is frequent
-    /// enough.
+    /// Those of [`read_pairs`] and of [`Folds::deal`]; [`Error::Input`] where nothing is left to train on or no token
+    /// is frequent enough.
     pub fn read(experiment: &Experiment, progress: &Progress) -> Result<Self> {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
         let raw = RawRows::read(experiment, &mut dictionary, progress)?;
         let vocab = raw.count(experiment, progress)?;
+        let deal = |options| Folds::deal(&raw.train, &raw.test, options);
+        let folds = experiment.fold_options().map(deal).transpose()?;
+        if let Some(folds) = &folds {
+            progress.say(&folds.describe());
+        }
         let encode = |pairs: &[Pair]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
         Ok(Self {
             labelled: encode(&raw.train),
             held_out: raw.held_out,
+            folds,
             valid_file: encode(&raw.valid_file),
             test: encode(&raw.test),
             extra: encode(&raw.extra),
@@ -133,6 +141,7 @@ impl RawRows {
         }
         let (held_out, valid_file) = match &data.valid {
             Valid::File(path) => (Vec::new(), read(path, Labels::Required)?),
+            Valid::Split(_) if experiment.folds.k > 0 => (Vec::new(), Vec::new()),
             Valid::Split(split) => {
                 let numbers = split::valid_rows(&train, *split);
                 if numbers.is_empty() && *split == ValidSplit::Group {

@@ -1,24 +1,46 @@
 //! The main job: from an experiment to a run folder with a checked submission.
 //!
-//! In: a [`Loaded`] experiment. Out: a [`RunReport`], and on disk everything [`folder`] names. The steps stand in
-//! [`run`] in their order; whatever can fail early does so before the first epoch.
+//! In: a [`Loaded`] experiment. Out: a [`Report`], and on disk everything [`folder`] names. The steps of a single split
+//! stand in order below, those of folds in [`folds`]; whatever can fail early does so before the first epoch.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::done::{FoldName, FoldOutcome};
 use super::fold::Fit;
 use super::folder::{self, Opened, RunFolder};
-use super::manifest::{Identity, Outcome};
+use super::manifest::{CrossValidation, Identity, Outcome};
 use super::rows::Rows;
 use super::start::Start;
-use super::{Stop, disk, machine, submission};
+use super::{Stop, disk, folds, machine, submission};
 use crate::config::{Experiment, Loaded};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
-/// The result of a run; the object that `--json` prints.
+/// How much of a run to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything that is not done.
+    Whole,
+    /// One fold alone, without the merge.
+    Fold(FoldName),
+    /// The merge alone; every fold must be done.
+    Finish,
+}
+
+/// What was done; the object that `--json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// A whole run.
+    Run(RunReport),
+    /// One fold of a run.
+    Fold(FoldReport),
+}
+
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunReport {
     /// The run folder.
@@ -26,7 +48,7 @@ pub struct RunReport {
     /// See [`Outcome`].
     pub valid_auc: Option<f64>,
     /// See [`Outcome`].
-    pub best_epoch: usize,
+    pub best_epoch: Option<usize>,
     /// See [`Outcome`].
     pub epochs: usize,
     /// See [`Outcome`].
@@ -41,30 +63,71 @@ pub struct RunReport {
     pub submission: Option<PathBuf>,
     /// The run had been done before; nothing was computed.
     pub found_done: bool,
+    /// See [`Outcome`].
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<Box<CrossValidation>>,
 }
 
-/// Runs an experiment in `out`, or in `runs/NAME-HASH` under the working folder.
+/// The result of one fold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FoldReport {
+    /// The run folder.
+    pub run: PathBuf,
+    /// The fold had been done before; nothing was computed.
+    pub found_done: bool,
+    /// Models of the run that are done, this one among them.
+    pub models_done: usize,
+    /// Models of the run.
+    pub models: usize,
+    /// The run has its merge.
+    pub merged: bool,
+    /// What became of the fold.
+    #[serde(flatten)]
+    pub outcome: FoldOutcome,
+}
+
+/// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder.
 ///
 /// # Errors
 /// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] and
-/// [`Error::Io`] during it, which leave the epochs that were finished.
-///
-/// [`Error::Interrupted`]: crate::error::Error::Interrupted
-/// [`Error::Io`]: crate::error::Error::Io
+/// [`Error::Io`] during it, which leave the epochs that were finished. With folds also those of [`folds::run`].
 pub fn run(
     loaded: &Loaded,
     out: Option<&Path>,
-    (progress, stop): (&Progress, &Stop),
-) -> Result<RunReport> {
-    let begun = Instant::now();
+    part: Part,
+    context: (&Progress, &Stop),
+) -> Result<Report> {
     loaded.check()?;
+    let has_folds = loaded.experiment.folds.k > 0;
+    if !has_folds && part != Part::Whole {
+        let option = match part {
+            Part::Fold(name) => format!("--fold {name}"),
+            _ => "--finish".to_owned(),
+        };
+        let message = format!("{option} with folds.k = 0, which has no folds");
+        return Err(Error::refused(message).with_hint("set folds.k"));
+    }
     let identity = Identity::of(&loaded.experiment)?;
     let path = match out {
         Some(out) => out.to_owned(),
         None => default_folder(loaded, &identity),
     };
-    let mut folder = match RunFolder::open(&path, &loaded.experiment, identity)? {
-        Opened::Done(outcome) => return Ok(RunReport::new(&path, outcome, true)),
+    if has_folds {
+        folds::run(loaded, (&path, identity), part, context)
+    } else {
+        single(loaded, (&path, identity), context).map(Report::Run)
+    }
+}
+
+/// One model and the split of `data.valid`.
+fn single(
+    loaded: &Loaded,
+    (path, identity): (&Path, Identity),
+    (progress, stop): (&Progress, &Stop),
+) -> Result<RunReport> {
+    let begun = Instant::now();
+    let mut folder = match RunFolder::open(path, &loaded.experiment, identity)? {
+        Opened::Done(outcome) => return Ok(RunReport::new(path, outcome, true)),
         Opened::Ready(folder) => folder,
     };
     let progress = &progress.logging_to(&folder.join(folder::LOG))?;
@@ -99,20 +162,21 @@ pub fn run(
     let fit = trained.report;
     let outcome = Outcome {
         valid_auc: fit.best_auc,
-        best_epoch: fit.best_epoch,
+        best_epoch: Some(fit.best_epoch),
         epochs: fit.epochs.len(),
         steps: fit.steps,
         seconds: begun.elapsed().as_secs_f64(),
         tokens_per_second: fit.tokens_per_second,
         peak_rss_bytes: machine::peak_rss_bytes(),
         submission: scores.is_some(),
+        cross_validation: None,
     };
     folder.finish(outcome.clone())?;
-    Ok(RunReport::new(&path, outcome, false))
+    Ok(RunReport::new(path, outcome, false))
 }
 
 impl RunReport {
-    fn new(run: &Path, outcome: Outcome, found_done: bool) -> Self {
+    pub(super) fn new(run: &Path, outcome: Outcome, found_done: bool) -> Self {
         Self {
             run: run.to_owned(),
             valid_auc: outcome.valid_auc,
@@ -124,6 +188,27 @@ impl RunReport {
             peak_rss_bytes: outcome.peak_rss_bytes,
             submission: outcome.submission.then(|| run.join(folder::SUBMISSION)),
             found_done,
+            cross_validation: outcome.cross_validation,
+        }
+    }
+}
+
+impl FoldReport {
+    pub(super) fn new(
+        run: &Path,
+        experiment: &Experiment,
+        outcome: FoldOutcome,
+        found_done: bool,
+    ) -> Self {
+        let names = folds::names(experiment);
+        let is_done = |name: &&FoldName| name.folder(run).join(folder::DONE).exists();
+        Self {
+            run: run.to_owned(),
+            found_done,
+            models_done: names.iter().filter(is_done).count(),
+            models: names.len(),
+            merged: run.join(folder::OOF).exists(),
+            outcome,
         }
     }
 }

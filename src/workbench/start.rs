@@ -25,7 +25,7 @@ pub struct Start {
     /// The plaintext vocabulary; the special tokens alone where there is no checkpoint.
     pub plain: PlainVocab,
     /// The kernels that the model computes with.
-    path: kernels::path::Path,
+    pub path: kernels::path::Path,
     /// The checkpoint and the rows to keep of it; none for fresh values.
     base: Option<(PathBuf, Vec<PlainId>)>,
 }

@@ -64,7 +64,8 @@ fn text(inspection: &Inspection, format: &PairFormat, folder: &Path) -> Result<S
     }
     writeln!(
         text,
-        "\n[vocab]\nmin_count = 5\n\n\
+        "\n[folds]\nk = 0 # 5 trains five models, each scored on rows it has not seen, and averages them\n\n\
+         [vocab]\nmin_count = 5\n\n\
          [checkpoint]\ndir = \"{DEMO_CHECKPOINT}\" # the small BERT inside the tool, or a Hugging Face folder\n\n\
          [align]\nmethod = \"rank\"\ncounts = \"{DEMO_COUNTS}\" # or what `cipherpet count` makes of your own corpus\n\n\
          [train]\nepochs = 3\nbatch = 64\nlearning_rate = 3e-4 # about 2e-5 for a BERT-base"

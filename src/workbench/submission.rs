@@ -150,7 +150,7 @@ fn text(scores: &[f32]) -> Result<String> {
     Ok(text)
 }
 
-fn require_finite(score: f32, row: usize) -> Result<()> {
+pub(super) fn require_finite(score: f32, row: usize) -> Result<()> {
     if score.is_finite() {
         return Ok(());
     }
@@ -159,7 +159,7 @@ fn require_finite(score: f32, row: usize) -> Result<()> {
 }
 
 /// A finite number with nine significant digits and no exponent, which some graders do not read.
-fn number(score: f32) -> String {
+pub(super) fn number(score: f32) -> String {
     let magnitude = if score == 0.0 {
         0
     } else {

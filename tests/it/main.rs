@@ -8,6 +8,7 @@ mod count;
 #[path = "../demo/mod.rs"]
 mod demo;
 mod folder;
+mod folds;
 mod golden;
 mod help;
 mod inspect;

@@ -1,0 +1,205 @@
+//! `DONE`: the outcome of one fold, the last file that is written into its folder.
+//!
+//! In: a folder of a fold. Out: a [`FoldOutcome`], and the certainty that the scores beside it are those it was written
+//! with. A fold without `DONE` is not done, whatever else is there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::{DONE, FULL, TEST, VALID};
+use super::manifest::FileRecord;
+use crate::atomic;
+use crate::error::{Error, Place, Result};
+
+/// One model of a run of folds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoldName {
+    /// From 1.
+    Number(usize),
+    /// The fit on all rows.
+    Full,
+}
+
+impl FoldName {
+    /// Its folder in the run folder.
+    pub fn folder(self, run: &Path) -> PathBuf {
+        run.join(self.folder_name())
+    }
+
+    /// `fold-3`, or `full`.
+    pub fn folder_name(self) -> String {
+        match self {
+            Self::Number(number) => format!("fold-{number}"),
+            Self::Full => FULL.to_owned(),
+        }
+    }
+
+    /// The number in its random streams: 0 is the fit on all rows.
+    pub fn stream(self) -> u64 {
+        match self {
+            Self::Number(number) => number as u64,
+            Self::Full => 0,
+        }
+    }
+}
+
+/// As `--fold` takes it: `3`, or `full`.
+impl fmt::Display for FoldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Full => f.write_str(FULL),
+        }
+    }
+}
+
+impl std::str::FromStr for FoldName {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(Self::Number(number)),
+            _ if text == FULL => Ok(Self::Full),
+            _ => Err(format!("expected a fold, counted from 1, or `{FULL}`")),
+        }
+    }
+}
+
+/// What became of one fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldOutcome {
+    /// From 1; none for the fit on all rows.
+    pub fold: Option<usize>,
+    /// Of the held-out rows at the best epoch.
+    pub valid_auc: Option<f64>,
+    /// Counted from 1.
+    pub best_epoch: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Wall time.
+    pub seconds: f64,
+    /// Training only.
+    pub tokens_per_second: f64,
+    /// Most memory held while the fold was at work; none where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// The kernels it was trained with.
+    pub kernel_path: String,
+    /// Of `valid.csv`, 64 hexadecimal digits.
+    pub valid_sha256: String,
+    /// Of `test.csv`; none without a test file.
+    pub test_sha256: Option<String>,
+}
+
+impl FoldOutcome {
+    /// Writes `DONE`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let mut text = serde_json::to_string(self)
+            .map_err(|error| Error::Unexpected(format!("outcome as JSON: {error}")))?;
+        text.push('\n');
+        atomic::write(&dir.join(DONE), text.as_bytes())
+    }
+
+    /// Reads `DONE`, and compares the scores beside it with the hashes in it. `None` where the fold is not done.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the scores are others; [`Error::Input`] where `DONE` is no such file; [`Error::Io`].
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(DONE);
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(Error::io("read", &path))?,
+        };
+        let way_out = || format!("remove {} to train the fold again", dir.display());
+        let outcome: Self = serde_json::from_slice(&text).map_err(|error| {
+            let place = Place::line(&path, error.line() as u64);
+            Error::input(place, "the outcome of a fold", error).with_hint(way_out())
+        })?;
+        let files = [
+            (VALID, Some(&outcome.valid_sha256)),
+            (TEST, outcome.test_sha256.as_ref()),
+        ];
+        for (name, recorded) in files {
+            let Some(recorded) = recorded else { continue };
+            let file = dir.join(name);
+            if !file.exists() || sha256(&file)? != *recorded {
+                let message = format!(
+                    "{} is not the file that {} was written for",
+                    file.display(),
+                    path.display()
+                );
+                return Err(Error::refused(message).with_hint(way_out()));
+            }
+        }
+        Ok(Some(outcome))
+    }
+}
+
+/// SHA-256 of a file, 64 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sha256(path: &Path) -> Result<String> {
+    FileRecord::of("output", path, path).map(|record| record.sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_is_done_with_the_scores_it_was_recorded_with() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let dir = folder.path();
+        assert_eq!(FoldOutcome::read(dir).expect("nothing there"), None);
+        std::fs::write(dir.join(VALID), "row,label,score\n").expect("a small file");
+        let outcome = FoldOutcome {
+            fold: Some(2),
+            valid_auc: Some(0.1 + 0.2),
+            best_epoch: 1,
+            epochs: 2,
+            steps: 10,
+            seconds: 0.5,
+            tokens_per_second: 100.0,
+            peak_rss_bytes: None,
+            kernel_path: "avx2".to_owned(),
+            valid_sha256: sha256(&dir.join(VALID)).expect("a file"),
+            test_sha256: None,
+        };
+        outcome.write(dir).expect("room");
+        assert_eq!(FoldOutcome::read(dir).expect("whole"), Some(outcome));
+        let refused = || {
+            let error = FoldOutcome::read(dir).expect_err("not what was written");
+            let clean = |text: &str| text.replace(&dir.display().to_string(), "DIR");
+            (clean(&error.to_string()), error.hint().map(clean))
+        };
+        let hint = Some("remove DIR to train the fold again".to_owned());
+        std::fs::write(dir.join(VALID), "row,label,score\n0,1,2\n").expect("a small file");
+        let message = "DIR/valid.csv is not the file that DIR/DONE was written for";
+        assert_eq!(refused(), (message.to_owned(), hint.clone()));
+        std::fs::remove_file(dir.join(VALID)).expect("it is there");
+        assert_eq!(refused(), (message.to_owned(), hint.clone()));
+        std::fs::write(dir.join(DONE), "{").expect("a small file");
+        let (message, other_hint) = refused();
+        assert!(message.starts_with("DIR/DONE:1: expected the outcome of a fold, found "));
+        assert_eq!(other_hint, hint);
+    }
+
+    #[test]
+    fn folds_are_named_from_one() {
+        assert_eq!("3".parse(), Ok(FoldName::Number(3)));
+        assert_eq!("full".parse(), Ok(FoldName::Full));
+        for text in ["0", "-1", "last", ""] {
+            assert!(text.parse::<FoldName>().is_err(), "{text}");
+        }
+        let run = Path::new("r");
+        assert_eq!(FoldName::Number(3).folder(run), Path::new("r/fold-3"));
+        assert_eq!(FoldName::Full.folder(run), Path::new("r/full"));
+    }
+}
