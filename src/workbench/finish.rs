@@ -9,7 +9,7 @@ use super::done::{FoldName, FoldOutcome};
 use super::folder::{self, OOF, TEST, VALID};
 use super::manifest::{CrossValidation, Leakage, Outcome};
 use super::rows::Rows;
-use super::scores::{self, OofScore};
+use super::scores::{self, MeanScores, OofScore};
 use super::submission;
 use crate::config::Experiment;
 use crate::data::{Assign, Folds};
@@ -102,24 +102,22 @@ impl Merge<'_> {
         let Some(test) = &self.experiment.data.test else {
             return Ok(false);
         };
-        let n = self.folds.total();
-        let mut sums = vec![0.0_f64; self.rows.test.len()];
-        for fold in 0..n {
+        let rows = self.rows.test.len();
+        let mut mean = MeanScores::new(rows);
+        for fold in 0..self.folds.total() {
             let path = self.fold_folder(fold).join(TEST);
             let scores = scores::read_test(&path)?;
-            if scores.len() != sums.len() {
-                let (found, expected) = (scores.len(), sums.len());
+            if scores.len() != rows {
+                let (file, found) = (path.display(), scores.len());
                 let message = format!(
-                    "{} has {found} scores, {} has {expected} rows",
-                    path.display(),
+                    "{file} has {found} scores, {} has {rows} rows",
                     test.display()
                 );
                 return Err(Error::refused(message).with_hint("train the fold again"));
             }
-            let pairs = sums.iter_mut().zip(scores);
-            pairs.for_each(|(sum, score)| *sum += f64::from(score));
+            mean.add(&scores);
         }
-        let means: Vec<f32> = sums.iter().map(|sum| (sum / n as f64) as f32).collect();
+        let means = mean.finish();
         let csv = self.run.join(folder::SUBMISSION);
         let zip = self.run.join(folder::SUBMISSION_ZIP);
         submission::write(&means, &csv, Some(&zip))?;

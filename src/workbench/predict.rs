@@ -2,12 +2,14 @@
 //!
 //! In: a run folder and a pair file of the same cipher. Out: one score a line, as in `submission.csv`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::done::FoldName;
 use super::rows::read_truncated;
-use super::{Stop, folder, submission};
+use super::scores::MeanScores;
+use super::{Stop, folder, folds, submission};
 use crate::checkpoint::read::read_model;
-use crate::config;
+use crate::config::{self, Experiment};
 use crate::data::{Dictionary, EncodedPair, Labels};
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -16,8 +18,8 @@ use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
 
-/// Scores the rows of `pairs` into `out`; returns their number. A run that was cut will do, once it has
-/// finished an epoch.
+/// Scores the rows of `pairs` into `out`; returns their number. A run of folds gives the mean over the folds that are
+/// done. A run that was cut will do, once it has finished an epoch, or a fold.
 ///
 /// # Errors
 /// [`Error::Refused`] where `run` holds no model; those of the readers; [`Error::Interrupted`], which leaves
@@ -28,22 +30,13 @@ pub fn predict(
     out: &Path,
     (progress, stop): (&Progress, &Stop),
 ) -> Result<usize> {
-    let model_dir = run.join(folder::MODEL);
     let config_file = run.join(folder::CONFIG);
-    for needed in [&config_file, &model_dir.join("model.safetensors")] {
-        if !needed.exists() {
-            let message = format!(
-                "{} is no run with a model: it has no {}",
-                run.display(),
-                needed.display()
-            );
-            return Err(Error::refused(message)
-                .with_hint("`cipherpet run` makes one, from its first epoch on"));
-        }
-    }
+    require_file(run, &config_file)?;
     let experiment = config::load(Some(&config_file), &[])?.experiment;
+    let models = models(run, &experiment, progress)?;
     let mut dictionary = Dictionary::new(experiment.data.tokens);
-    let vocab = CipherVocab::open(&model_dir.join("vocab.txt"), &mut dictionary)?;
+    // The folds of a run have one vocabulary.
+    let vocab = CipherVocab::open(&models[0].join("vocab.txt"), &mut dictionary)?;
     let rows = read_truncated(
         &experiment,
         pairs,
@@ -53,12 +46,57 @@ pub fn predict(
     )?;
     let rows: Vec<EncodedPair> = rows.iter().map(|pair| vocab.encode(pair)).collect();
 
-    let (config, weights, heads) = read_model(&model_dir)?;
     let path = kernels::path::Path::resolve(experiment.train.precision);
-    let model = Bert::new(config, heads, path, weights)?;
-    let scores = score(&model, &rows, experiment.predict.swap, (progress, stop))?;
-    submission::write(&scores, out, None)?;
-    Ok(scores.len())
+    let mut mean = MeanScores::new(rows.len());
+    for dir in &models {
+        let (config, weights, heads) = read_model(dir)?;
+        let model = Bert::new(config, heads, path, weights)?;
+        mean.add(&score(
+            &model,
+            &rows,
+            experiment.predict.swap,
+            (progress, stop),
+        )?);
+    }
+    submission::write(&mean.finish(), out, None)?;
+    Ok(rows.len())
+}
+
+/// The folders of the models whose mean is the run's answer; one at least.
+fn models(run: &Path, experiment: &Experiment, progress: &Progress) -> Result<Vec<PathBuf>> {
+    let mut folders = vec![run.to_owned()];
+    if experiment.folds.k > 0 {
+        folders = folds::names(experiment)
+            .into_iter()
+            .filter(|&name| name != FoldName::Full)
+            .map(|name| name.folder(run))
+            .collect();
+        let n = folders.len();
+        folders.retain(|folder| folder.join(folder::DONE).exists());
+        if folders.is_empty() {
+            require_file(run, &FoldName::Number(1).folder(run).join(folder::DONE))?;
+        }
+        progress.say(&format!("the mean of {} of {n} folds", folders.len()));
+    }
+    for folder in &mut folders {
+        folder.push(folder::MODEL);
+        require_file(run, &folder.join("model.safetensors"))?;
+    }
+    Ok(folders)
+}
+
+fn require_file(run: &Path, file: &Path) -> Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is no run with a model: it has no {}",
+        run.display(),
+        file.display()
+    );
+    let hint =
+        "`cipherpet run` makes one, from its first epoch (with folds, from its first fold) on";
+    Err(Error::refused(message).with_hint(hint))
 }
 
 /// Scores rows under a progress bar.

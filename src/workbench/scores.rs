@@ -35,6 +35,41 @@ pub struct OofScore {
     pub fold: usize,
 }
 
+/// Means of several models' scores of the same rows.
+#[derive(Debug, Clone)]
+pub struct MeanScores {
+    sums: Vec<f64>,
+    models: usize,
+}
+
+impl MeanScores {
+    /// Of `rows` rows, without a model so far.
+    pub fn new(rows: usize) -> Self {
+        Self {
+            sums: vec![0.0; rows],
+            models: 0,
+        }
+    }
+
+    /// Adds a model's scores, one a row. The order of models is part of the last bits.
+    ///
+    /// # Panics
+    /// Where there is another number of scores.
+    pub fn add(&mut self, scores: &[f32]) {
+        assert_eq!(scores.len(), self.sums.len(), "one score a row");
+        let pairs = self.sums.iter_mut().zip(scores);
+        pairs.for_each(|(sum, &score)| *sum += f64::from(score));
+        self.models += 1;
+    }
+
+    /// The means; of one model its own scores.
+    pub fn finish(self) -> Vec<f32> {
+        let models = self.models as f64;
+        let means = self.sums.into_iter().map(|sum| (sum / models) as f32);
+        means.collect()
+    }
+}
+
 /// Writes `row,label,score`.
 ///
 /// # Errors
