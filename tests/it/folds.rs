@@ -1,15 +1,14 @@
-//! `cipherpet run` with k folds, a grid, and several experiments.
+//! `cipherpet run` with k folds.
 
-use std::fs::File;
 use std::process::Stdio;
 
 use cipherpet::metrics::auc;
 use serde_json::Value;
 
-use crate::workspace::{Workspace, pairs};
+use crate::workspace::Workspace;
 
 /// 200 training rows, 40 test rows, and an experiment with these lines under `[folds]`.
-fn workspace(folds: &str) -> Workspace {
+pub fn workspace(folds: &str) -> Workspace {
     let workspace = Workspace::with_pairs();
     let text = workspace
         .text("experiment.toml")
@@ -18,13 +17,13 @@ fn workspace(folds: &str) -> Workspace {
     workspace
 }
 
-const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
+pub const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
 
-fn run_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub fn run_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&RUN[..], more].concat()
 }
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("one object")
 }
 
@@ -423,148 +422,6 @@ fn a_fold_that_was_cut_is_trained_anew() {
 }
 
 #[test]
-fn finish_names_the_folds_that_are_missing() {
-    let workspace = workspace("k = 4\nfull = true\nassign = \"row\"");
-    workspace.succeed(&run_with(&["--fold", "3"]));
-    insta::assert_snapshot!(
-        "folds_missing",
-        workspace.snapshot(&run_with(&["--finish"]))
-    );
-    assert!(!workspace.exists("out/oof.csv"));
-}
-
-#[test]
-fn a_fold_that_is_none_is_refused() {
-    let workspace = workspace("k = 2\nrepeats = 2");
-    insta::assert_snapshot!(
-        "fold_beyond",
-        workspace.snapshot(&run_with(&["--fold", "5"]))
-    );
-    insta::assert_snapshot!(
-        "fold_full",
-        workspace.snapshot(&run_with(&["--fold", "full"]))
-    );
-    insta::assert_snapshot!("fold_zero", workspace.snapshot(&run_with(&["--fold", "0"])));
-    let single = ["--set", "folds.k=0", "--set", "folds.repeats=1"];
-    for part in [&["--fold", "1"][..], &["--finish"]] {
-        let output = workspace.run(&run_with(&[part, &single].concat()));
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        let message = format!(
-            "error: {} with folds.k = 0, which has no folds\nhint: set folds.k\n",
-            part.join(" ")
-        );
-        assert_eq!((output.status.code(), stderr), (Some(1), message));
-    }
-    assert!(!workspace.exists("out"));
-}
-
-#[test]
-fn folds_that_cannot_be_dealt_are_refused_and_leave_nothing() {
-    let workspace = workspace("k = 5");
-    let cases = [
-        ("k_beyond_components", "group"),
-        ("k_without_label", "stratified"),
-    ];
-    // Four components; one row of label 1.
-    let rows = "1\t2\t0\n3\t4\t0\n5\t6\t0\n7\t8\t1\n8\t7\t0\n";
-    workspace.write("train.tsv", rows);
-    for (name, assign) in cases {
-        let set = format!("folds.assign={assign}");
-        insta::assert_snapshot!(name, workspace.snapshot(&run_with(&["--set", &set])));
-        assert!(!workspace.exists("out"), "{name} has left a folder");
-    }
-}
-
-#[test]
-fn a_validation_file_and_folds_are_refused() {
-    let workspace = workspace("k = 5");
-    workspace.write("valid.tsv", pairs(30, 2, true));
-    let run = run_with(&["--set", "data.valid=valid.tsv"]);
-    insta::assert_snapshot!("folds_and_valid_file", workspace.snapshot(&run));
-    assert!(!workspace.exists("out"));
-}
-
-#[test]
-fn a_fold_that_fails_does_not_stop_the_others() {
-    let workspace = workspace("k = 3\nassign = \"stratified\"");
-    workspace.succeed(&run_with(&["--fold", "1"]));
-    workspace.write("out/fold-2", "in the way");
-    let output = workspace.run(&RUN);
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let error = "error: 1 of 3 models failed:\n  fold-2: cannot create out/fold-2: ";
-    assert!(stderr.contains(error), "{stderr}");
-    assert!(workspace.exists("out/fold-3/DONE") && !workspace.exists("out/oof.csv"));
-    std::fs::remove_file(workspace.path("out/fold-2")).expect("it is there");
-    workspace.succeed(&RUN);
-}
-
-#[test]
-fn a_failed_fold_leaves_its_log_with_the_reason_at_the_end() {
-    let workspace = workspace("k = 2\nassign = \"stratified\"");
-    let output = workspace.run(&run_with(&["--set", "train.learning_rate=1e30"]));
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("error: 2 of 2 models failed:\n  fold-1: "),
-        "{stderr}"
-    );
-    for fold in ["out/fold-1", "out/fold-2"] {
-        let log = workspace.text(&format!("{fold}/run.log"));
-        let last = log.lines().last().expect("a line");
-        assert!(
-            last.starts_with("error: training diverged at step "),
-            "{log}"
-        );
-        assert!(!workspace.exists(&format!("{fold}/DONE")));
-    }
-}
-
-#[test]
-fn a_fold_that_another_process_is_at_is_left_to_it() {
-    let workspace = workspace("k = 2\nassign = \"stratified\"");
-    workspace.succeed(&run_with(&["--fold", "1"]));
-    std::fs::create_dir(workspace.path("out/fold-2")).expect("a folder");
-    let lock = File::create(workspace.path("out/fold-2/.lock")).expect("a file");
-    lock.lock().expect("nobody holds it");
-    let output = workspace.run(&RUN);
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("\n  fold-2: another run is at work in out/fold-2"),
-        "{stderr}"
-    );
-    assert_eq!(workspace.names("out/fold-2"), [".lock"]);
-    drop(lock);
-    workspace.succeed(&RUN);
-}
-
-#[test]
-fn scores_that_were_changed_since_are_refused() {
-    let workspace = workspace("k = 2\nassign = \"stratified\"");
-    workspace.succeed(&run_with(&["--fold", "1"]));
-    workspace.succeed(&run_with(&["--fold", "2"]));
-    let text = workspace
-        .text("out/fold-2/test.csv")
-        .replacen("\n0,", "\n0,1", 1);
-    workspace.write("out/fold-2/test.csv", text);
-    insta::assert_snapshot!("fold_changed", workspace.snapshot(&run_with(&["--finish"])));
-}
-
-#[test]
-fn another_config_in_the_folder_is_refused() {
-    let workspace = workspace("k = 2\nassign = \"stratified\"");
-    workspace.succeed(&run_with(&["--fold", "1"]));
-    for part in [&["--fold", "2"][..], &["--finish"], &[]] {
-        let output = workspace.run(&run_with(&[part, &["--seed", "1"]].concat()));
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        let message = "error: out holds another run: `seed` is 0 there, 1 here\n";
-        assert!(stderr.starts_with(message), "{stderr}");
-        assert_eq!(output.status.code(), Some(1));
-    }
-}
-
-#[test]
 fn folds_without_a_test_file_have_no_submission() {
     let workspace = workspace("k = 2");
     let text = workspace
@@ -574,110 +431,6 @@ fn folds_without_a_test_file_have_no_submission() {
     let report = json(&workspace.succeed(&run_with(&["--json"])));
     assert!(report["submission"].is_null() && report["oof_auc"].is_number());
     assert!(!workspace.exists("out/submission.csv") && !workspace.exists("out/fold-1/test.csv"));
-}
-
-#[test]
-fn a_grid_runs_every_cell_in_a_folder_of_its_own_once() {
-    let workspace = Workspace::with_pairs();
-    let text = workspace
-        .text("experiment.toml")
-        .replace("epochs = 2", "epochs = 1");
-    let grid = "[grid]\nseed = [0, 1]\n\"objective.mask\" = [0.1, 0.2]\n";
-    workspace.write("experiment.toml", format!("{text}\n{grid}"));
-    let output = workspace.run(&["run", "experiment.toml", "--json"]);
-    assert!(output.status.success(), "{}", workspace.transcript(&output));
-    let report = json(&String::from_utf8(output.stdout).expect("UTF-8"));
-    let cells = report["runs"].as_array().expect("a list");
-    let named: Vec<&str> = cells
-        .iter()
-        .filter_map(|cell| cell["cell"].as_str())
-        .collect();
-    assert_eq!(
-        named,
-        [
-            "seed = 0, objective.mask = 0.1",
-            "seed = 0, objective.mask = 0.2",
-            "seed = 1, objective.mask = 0.1",
-            "seed = 1, objective.mask = 0.2"
-        ]
-    );
-    assert_eq!(workspace.names("runs").len(), 4);
-    for cell in cells {
-        let run = cell["report"]["run"].as_str().expect("a folder");
-        assert_eq!(
-            workspace.json(&format!("{run}/manifest.json"))["state"],
-            "done"
-        );
-        // The log of a cell is its own.
-        let log = workspace.text(&format!("{run}/run.log"));
-        assert_eq!(log.matches("of 4: experiment (").count(), 1, "{log}");
-    }
-    // One cell is lost; the others are found.
-    let lost = cells[2]["report"]["run"].as_str().expect("a folder");
-    let submission = workspace.read(&format!("{lost}/submission.csv"));
-    std::fs::remove_dir_all(workspace.path(lost)).expect("it is there");
-    let again = json(&workspace.succeed(&["run", "experiment.toml", "--json"]));
-    let found: Vec<&Value> = (0..4)
-        .map(|cell| &again["runs"][cell]["report"]["found_done"])
-        .collect();
-    assert_eq!(found, [true, true, false, true]);
-    assert_eq!(
-        workspace.read(&format!("{lost}/submission.csv")),
-        submission
-    );
-    // A cell is the run of the experiment written out.
-    let one = [
-        "run",
-        "experiment.toml",
-        "--json",
-        "--seed",
-        "1",
-        "--set",
-        "objective.mask=0.1",
-    ];
-    let one = json(&workspace.succeed(&one));
-    assert_eq!(
-        (&one["run"], &one["found_done"]),
-        (&lost.into(), &true.into())
-    );
-}
-
-#[test]
-fn an_experiment_that_fails_does_not_stop_the_others() {
-    let workspace = Workspace::with_pairs();
-    let text = workspace
-        .text("experiment.toml")
-        .replace("epochs = 2", "epochs = 1");
-    workspace.write("good.toml", &text);
-    workspace.write("bad.toml", text.replace("test.tsv", "nowhere.tsv"));
-    let output = workspace.run(&["run", "bad.toml", "good.toml", "--json"]);
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let list = "error: 1 of 2 experiments failed:\n  bad: ";
-    assert!(stderr.contains(list), "{stderr}");
-    assert!(
-        stderr.contains("expected a file, found none at "),
-        "{stderr}"
-    );
-    let report = json(&String::from_utf8(output.stdout).expect("UTF-8"));
-    assert!(report["runs"][0]["report"].is_null() && report["runs"][0]["error"].is_string());
-    assert!(report["runs"][1]["error"].is_null());
-    let run = report["runs"][1]["report"]["run"]
-        .as_str()
-        .expect("a folder");
-    assert!(workspace.exists(&format!("{run}/submission.csv")));
-}
-
-#[test]
-fn one_folder_for_several_experiments_is_refused() {
-    let workspace = Workspace::with_pairs();
-    let run = run_with(&["--set", "grid.seed=[0, 1, 2]"]);
-    insta::assert_snapshot!("grid_one_folder", workspace.snapshot(&run));
-    insta::assert_snapshot!(
-        "grid_no_list",
-        workspace.snapshot(&run_with(&["--set", "grid.seed=3"]))
-    );
-    assert!(!workspace.exists("out"));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! Snapshots stand in `snapshots/`. After a change that is meant: `INSTA_UPDATE=always cargo test --test it`, and read the diff.
 
+mod bad_folds;
 mod bad_input;
+mod batch;
 mod check;
 mod count;
 #[path = "../demo/mod.rs"]
