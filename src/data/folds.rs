@@ -66,6 +66,8 @@ pub struct Folds {
     pub is_shared: Vec<bool>,
     /// What the choice rests on.
     pub shares: Shares,
+    /// What was asked for.
+    asked: Assign,
     /// `auto` could not choose groups: there are too few components, or too large ones.
     no_even_groups: bool,
 }
@@ -127,6 +129,7 @@ impl Folds {
             fold_of,
             is_shared,
             shares,
+            asked: options.assign,
             no_even_groups,
         })
     }
@@ -170,13 +173,18 @@ impl Folds {
             Some(share) => format!("{} of test rows with train", percent(share)),
             None => "there is no test file".to_owned(),
         };
+        let chosen = if self.asked == Assign::Auto {
+            " (chosen by \"auto\")"
+        } else {
+            ""
+        };
         let groups = if self.no_even_groups {
             "no even folds"
         } else {
             "0.0 %"
         };
         format!(
-            "folds: {k} by \"{}\"{times}, {} to {} rows each; rows that share a sentence with another fold: {} by \
+            "folds: {k} by \"{}\"{chosen}{times}, {} to {} rows each; rows that share a sentence with another fold: {} by \
              \"stratified\", {groups} by \"group\"; {test}",
             assign.name(),
             rows[0],

@@ -3,7 +3,8 @@
 //! In: the folders of all folds, done, and the rows they were dealt from. Out: `oof.csv`, `submission.csv` and its zip in
 //! the run folder, and an [`Outcome`]. The same folds give the same bytes, whichever process merges them.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::done::{FoldName, FoldOutcome};
 use super::folder::{self, OOF, TEST, VALID};
@@ -44,6 +45,9 @@ impl Merge<'_> {
         let has_submission = self.write_submission()?;
         let cross_validation = self.figures(&oof);
         progress.say(&oof_line(&cross_validation));
+        if let Some(line) = kernels_line(&cross_validation.folds) {
+            progress.say(&line);
+        }
         let all = || cross_validation.folds.iter().chain(&cross_validation.full);
         let n = all().count() as f64;
         Ok(Outcome {
@@ -93,7 +97,7 @@ impl Merge<'_> {
         self.rows.labelled[row].label
     }
 
-    fn fold_folder(&self, fold: usize) -> std::path::PathBuf {
+    fn fold_folder(&self, fold: usize) -> PathBuf {
         FoldName::Number(fold + 1).folder(self.run)
     }
 
@@ -154,6 +158,18 @@ impl Merge<'_> {
             },
         }
     }
+}
+
+/// Says where folds come from machines whose results are not the same bytes.
+fn kernels_line(folds: &[FoldOutcome]) -> Option<String> {
+    let paths: BTreeSet<&str> = folds.iter().map(|fold| fold.kernel_path.as_str()).collect();
+    let paths: Vec<&str> = paths.into_iter().collect();
+    (paths.len() > 1).then(|| {
+        format!(
+            "the folds were trained by different kernels ({}): another machine gives other last digits",
+            paths.join(", ")
+        )
+    })
 }
 
 /// `out of fold: AUC 0.8123 (0.8011 to 0.8230); 3012 of 5000 rows share no sentence with their training part: AUC 0.7911`

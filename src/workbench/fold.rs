@@ -77,7 +77,7 @@ impl Fit<'_> {
     /// Scores of the test rows by the trained model; none where there is no test file.
     ///
     /// # Errors
-    /// [`Error::Interrupted`](crate::error::Error::Interrupted).
+    /// [`Error::Interrupted`].
     pub fn score_test(
         &self,
         model: &Bert,

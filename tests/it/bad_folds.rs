@@ -179,3 +179,20 @@ fn ctrl_c_in_a_fold_ends_the_whole_run() {
     assert!(log.ends_with("error: interrupted\n"), "{log}");
     assert!(!workspace.exists("out/fold-1/.lock") && !workspace.exists("out/fold-2"));
 }
+
+#[test]
+fn folds_from_machines_of_other_kernels_are_merged_and_this_is_said() {
+    let workspace = workspace("k = 2\nassign = \"stratified\"");
+    workspace.succeed(&run_with(&["--fold", "1"]));
+    workspace.succeed(&run_with(&["--fold", "2"]));
+    let mut done = workspace.json("out/fold-2/DONE");
+    done["kernel_path"] = "a portable one".into();
+    workspace.write("out/fold-2/DONE", done.to_string());
+    let output = workspace.run(&run_with(&["--finish"]));
+    assert!(output.status.success(), "{}", workspace.transcript(&output));
+    let log = workspace.text("out/run.log");
+    assert!(
+        log.contains("\nthe folds were trained by different kernels (a portable one, "),
+        "{log}"
+    );
+}

@@ -184,7 +184,7 @@ fn auto_without_a_test_file_is_careful() {
     assert_eq!(lone.options.assign, Assign::Stratified);
     assert_eq!(
         lone.describe(),
-        "folds: 5 by \"stratified\", 20 to 20 rows each; rows that share a sentence with another fold: 0.0 % by \
+        "folds: 5 by \"stratified\" (chosen by \"auto\"), 20 to 20 rows each; rows that share a sentence with another fold: 0.0 % by \
          \"stratified\", 0.0 % by \"group\"; there is no test file"
     );
     // One component of 600 rows: no even groups.
