@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cipherpet::data::{Dictionary, Labels, PairFormat, TokenKind, read_pairs};
+use cipherpet::data::{
+    Assign, Dictionary, FoldOptions, Folds, Labels, PairFormat, TokenKind, read_pairs,
+};
 use cipherpet::vocab::CipherVocab;
 
 use crate::workspace::{ALL_HEADS, Workspace, skipped};
@@ -24,6 +26,32 @@ fn shared(name: &str) -> Option<PathBuf> {
 /// A TOML assignment of a path.
 fn set(key: &str, path: &Path) -> String {
     format!("{key}=\"{}\"", path.display())
+}
+
+/// A third of OPPO's test rows share a sentence with train, and so do rows dealt one by one.
+#[test]
+fn folds_of_oppo_are_dealt_by_rows_as_its_test_file_is() {
+    let names = ["data/oppo/train.tsv", "data/oppo/test.tsv"];
+    let [Some(train), Some(test)] = names.map(shared) else {
+        return;
+    };
+    let format = PairFormat::default();
+    let mut dictionary = Dictionary::new(format.tokens);
+    let mut read = |path: &Path, labels| {
+        let file = read_pairs(path, &format, labels, &mut dictionary);
+        file.expect("the competition's file").pairs
+    };
+    let (train, test) = (read(&train, Labels::Required), read(&test, Labels::Ignored));
+    let options = FoldOptions {
+        k: 5,
+        repeats: 1,
+        assign: Assign::Auto,
+    };
+    let folds = Folds::deal(&train, &test, options).expect("enough rows of both labels");
+    assert_eq!(folds.options.assign, Assign::Stratified);
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 0.005, "{found}");
+    near(folds.shares.between_folds, 0.309);
+    near(folds.shares.test_with_train.expect("a test file"), 0.323);
 }
 
 #[test]
