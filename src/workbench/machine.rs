@@ -1,4 +1,4 @@
-//! What the manifest says of the machine. Never part of a result.
+//! What the manifest and locks say of the machine. Never part of a result.
 
 /// The processor's name, `unknown` where the system does not tell.
 #[cfg(target_os = "linux")]
@@ -13,6 +13,17 @@ pub fn cpu() -> String {
 #[cfg(not(target_os = "linux"))]
 pub fn cpu() -> String {
     "unknown".to_owned()
+}
+
+/// The machine's name in its network.
+pub fn host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+/// Whether there is a process of this number; true where the system does not tell.
+pub fn is_process(pid: u32) -> bool {
+    let processes = std::path::Path::new("/proc");
+    !processes.join("self").exists() || processes.join(pid.to_string()).exists()
 }
 
 /// Most memory this process has held so far, in bytes.
