@@ -60,6 +60,26 @@ pub fn is_unfinished(name: &OsStr) -> bool {
     name.to_string_lossy().starts_with(UNFINISHED)
 }
 
+/// Removes what killed processes were writing into a folder, which need not be there. The caller knows that
+/// nobody else is writing there.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_unfinished(folder: &Path) -> Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(Error::io("read", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io("read", folder))?;
+        if is_unfinished(&entry.file_name()) {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
 /// A whole file in the folder of `path`, under another name; dropping it removes it.
 fn beside(
     path: &Path,
@@ -120,6 +140,19 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("the file"), b"first");
         let entries = std::fs::read_dir(folder.path()).expect("the folder");
         assert_eq!(entries.count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for name in [".unfinished-a1b2", ".hidden", "unfinished"] {
+            std::fs::write(folder.path().join(name), "x").expect("a small file");
+        }
+        remove_unfinished(folder.path()).expect("files of ours");
+        assert!(!folder.path().join(".unfinished-a1b2").exists());
+        assert!(folder.path().join(".hidden").exists());
+        assert!(folder.path().join("unfinished").exists());
+        remove_unfinished(&folder.path().join("not there")).expect("nothing to do");
     }
 
     #[cfg(target_os = "linux")]

@@ -98,6 +98,12 @@ pub enum Error {
     /// Stopped by Ctrl-C or a termination signal; what was finished stays readable.
     #[error("interrupted")]
     Interrupted,
+    /// Stopped on purpose, with a state from which the same command goes on.
+    #[error("{state}")]
+    Stopped {
+        /// What there is to go on from.
+        state: String,
+    },
     /// A library failed in a way no input explains.
     #[error("unexpected: {0}")]
     Unexpected(String),
@@ -146,20 +152,22 @@ impl Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another folder with --out")
             }
+            Self::Stopped { .. } => Some("run the same command again"),
             _ => None,
         }
     }
 
     /// Whether everything must end, and not just the piece of work that met this error.
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Interrupted)
+        matches!(self, Self::Interrupted | Self::Stopped { .. })
     }
 
-    /// Exit status: 1 the user can fix it, 2 unexpected, 130 interrupted.
+    /// Exit status: 1 the user can fix it, 2 unexpected, 75 stopped on purpose and ready to go on, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input { .. } | Self::Refused { .. } | Self::Io { .. } => 1,
             Self::Unexpected(_) => 2,
+            Self::Stopped { .. } => 75, // EX_TEMPFAIL of sysexits.h: try again later
             Self::Interrupted => 130,
         }
     }

@@ -151,6 +151,17 @@ impl Task {
         }
     }
 
+    /// `n` units were done by an earlier process; they say nothing about the time left.
+    pub fn skip(&self, n: u64) {
+        self.bar.set_position(n);
+        self.bar.reset_eta();
+    }
+
+    /// Units of the whole work.
+    pub fn total(&self) -> u64 {
+        self.bar.length().unwrap_or(0)
+    }
+
     /// A short text beside the bar: the loss, the file under way.
     pub fn note(&self, text: String) {
         self.bar.set_message(text);
@@ -166,7 +177,7 @@ impl Task {
             "{} {}/{} {} {} [{}, {} left]",
             self.name,
             self.bar.position(),
-            self.bar.length().unwrap_or(0),
+            self.total(),
             self.unit,
             self.bar.message(),
             HumanDuration(self.bar.elapsed()),

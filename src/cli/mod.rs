@@ -1,7 +1,8 @@
 //! The command line: arguments in, one job of [`workbench`] done, its report printed.
 //!
 //! One file a command. stdout carries what one may pipe; progress, notes and errors go to stderr.
-//! Exit status: 0 done; 1 the user can fix it; 2 wrong usage, or unexpected; 130 interrupted. A reader that closes
+//! Exit status: 0 done; 1 the user can fix it; 2 wrong usage, or unexpected; 75 stopped on
+//! purpose, and the same command goes on; 130 interrupted. A reader that closes
 //! the pipe early is no error. No logic of a job lives here.
 //!
 //! [`workbench`]: crate::workbench
@@ -173,10 +174,11 @@ fn listen(stop: Stop) -> Result<()> {
 
 /// Prints an error and its way out; returns the exit status.
 pub fn report(error: &Error) -> ExitCode {
-    say(&format!(
-        "{} {error}",
-        style("error:").red().bold().for_stderr()
-    ));
+    let label = match error {
+        Error::Stopped { .. } => style("stopped:").yellow(),
+        _ => style("error:").red(),
+    };
+    say(&format!("{} {error}", label.bold().for_stderr()));
     if let Some(hint) = error.hint() {
         say(&format!(
             "{} {hint}",

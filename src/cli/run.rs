@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::workbench::batch::{self, BatchReport};
 use crate::workbench::done::FoldName;
 use crate::workbench::manifest::CrossValidation;
+use crate::workbench::resume::minutes_to_duration;
 use crate::workbench::run::{self as job, FoldReport, Part, Report, RunReport};
 
 /// Arguments of `run`.
@@ -23,8 +24,9 @@ Examples:
   cipherpet run small.toml large.toml --set 'grid.seed=[0, 1, 2]'
 
 Paths in the file are relative to the file, in --set to the working folder. A run that is done is
-not done again: its result is printed. Of several experiments, one that fails does not stop the
-others; the exit status is 1 then. Several processes may train folds of one run at once.")]
+not done again: its result is printed. One that was stopped or killed goes on from its last
+checkpoint, to the same bytes as if it had not been. Of several experiments, one that fails does
+not stop the others; the exit status is 1 then. Several processes may train folds of one run at once.")]
 pub struct RunArguments {
     /// The experiment files [default: the one inside the tool]
     #[arg(value_name = "EXPERIMENT.toml")]
@@ -43,12 +45,27 @@ pub struct RunArguments {
     /// Merge the folds that are trained: out-of-fold scores and submission
     #[arg(long)]
     finish: bool,
+    /// Stop after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    max_minutes: Option<f64>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
 }
 
+fn minutes(text: &str) -> std::result::Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if minutes >= 0.0 {
+        Ok(minutes)
+    } else {
+        Err("0 or more are needed".to_owned())
+    }
+}
+
 pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
+    if let Some(minutes) = arguments.max_minutes {
+        session.stop.after(minutes_to_duration(minutes));
+    }
     let out = arguments.out.as_deref();
     let cells = arguments.cells()?;
     batch::require_own_folders(&cells, out)?;

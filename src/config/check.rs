@@ -138,6 +138,7 @@ impl Loaded {
         for (key, value) in [
             ("train.weight_decay", train.weight_decay),
             ("train.clip", train.clip),
+            ("train.save_every_minutes", train.save_every_minutes),
         ] {
             let holds = value >= 0.0 && value.is_finite();
             self.require(holds, key, "a number, 0 or more", value)?;

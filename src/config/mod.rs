@@ -37,7 +37,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 38] = [
+pub const KEYS: [&str; 40] = [
     "seed",
     "data.train",
     "data.test",
@@ -75,6 +75,8 @@ pub const KEYS: [&str; 38] = [
     "train.clip",
     "train.unlabelled",
     "train.precision",
+    "train.save_every_steps",
+    "train.save_every_minutes",
     "predict.swap",
 ];
 

@@ -138,6 +138,10 @@ pub struct TrainConfig {
     pub unlabelled: Vec<UnlabelledRows>,
     /// `auto` (default), `f32` or `bf16`: the number type of matrix products.
     pub precision: Precision,
+    /// Steps between two checkpoints; 0 (default) = by time only.
+    pub save_every_steps: usize,
+    /// Minutes between two checkpoints; default 10, 0 = off. A run that is stopped saves one in any case.
+    pub save_every_minutes: f64,
 }
 
 /// `[predict]`: how rows are scored.
@@ -263,6 +267,8 @@ impl Default for TrainConfig {
                 UnlabelledRows::Extra,
             ],
             precision: Precision::Auto,
+            save_every_steps: 0,
+            save_every_minutes: 10.0,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The training loop, its optimiser and schedule, and prediction.
 //!
 //! In: a model, encoded pairs and [`TrainOptions`]. Out: the model at its best epoch and a [`FitReport`]. Speaks
-//! only through [`Watch`]; does not read configuration or write files.
+//! only through [`Watch`]; does not read configuration, and writes no file but checkpoints ([`resume`]).
 
 mod fit;
 mod optimiser;
 mod predict;
+pub mod resume;
 mod schedule;
 
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::EncodedPair;
 use crate::error::Result;
 use crate::model::Bert;
+use crate::objective::pet::PetLoss;
 use crate::random::Key;
 
 pub use fit::fit;
-pub use optimiser::{AdamWOptions, Optimiser};
+pub use optimiser::{AdamWOptions, Moments, Optimiser};
 pub use predict::predict;
+use resume::Snapshot;
 pub use schedule::{learning_rate_at, total_steps};
 
 /// What the loop needs to know.
@@ -45,6 +48,15 @@ pub struct TrainOptions {
     pub predict_swap: bool,
     /// Root of all random streams of this fit.
     pub key: Key,
+}
+
+impl TrainOptions {
+    fn adamw(&self) -> AdamWOptions {
+        AdamWOptions {
+            weight_decay: self.weight_decay,
+            clip: self.clip,
+        }
+    }
 }
 
 /// Rows of a fit.
@@ -75,8 +87,30 @@ pub struct StepReport {
     pub tokens: usize,
 }
 
+/// Losses of an epoch, as they add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossSums {
+    /// Over masked tokens.
+    pub mlm: f64,
+    /// Masked tokens.
+    pub n_mlm: usize,
+    /// Over labels.
+    pub label: f64,
+    /// Labels.
+    pub n_labels: usize,
+}
+
+impl LossSums {
+    fn add(&mut self, loss: &PetLoss) {
+        self.mlm += loss.mlm_sum;
+        self.n_mlm += loss.n_mlm;
+        self.label += loss.label_sum;
+        self.n_labels += loss.n_labels;
+    }
+}
+
 /// One epoch: a line of `metrics.jsonl`. Losses are means over the epoch's targets.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// From 1.
     pub epoch: usize,
@@ -111,11 +145,14 @@ pub struct FitReport {
     pub steps: usize,
     /// Training only; the first ten steps (or the first third of a shorter run) are not timed.
     pub tokens_per_second: f64,
+    /// Wall time of the fit before it was resumed; 0 where it was not.
+    pub earlier_seconds: f64,
     /// Scores of the validation rows at the best epoch.
     pub valid_scores: Vec<f32>,
 }
 
-/// Looks on, and may end the fit by returning an error, such as [`crate::error::Error::Interrupted`].
+/// Looks on, and may end the fit by returning an error. Where that is [`crate::error::Error::Interrupted`], the
+/// state is saved first.
 pub trait Watch {
     /// After each step.
     fn step(&mut self, report: &StepReport) -> Result<()>;
@@ -123,4 +160,8 @@ pub trait Watch {
     fn validated(&mut self, n: usize) -> Result<()>;
     /// After each epoch's validation. `best`: the model as it is now is the best so far.
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()>;
+    /// Whether it is time to save, asked after each step and each epoch.
+    fn wants_save(&mut self) -> bool;
+    /// Keeps a state from which [`fit`] can go on. Called too when the fit is over.
+    fn save(&mut self, state: &Snapshot) -> Result<()>;
 }

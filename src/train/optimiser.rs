@@ -18,22 +18,37 @@ pub struct AdamWOptions {
     pub clip: f64,
 }
 
-/// Moments of all parameters, and the number of steps done.
+/// What AdamW remembers from step to step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moments {
+    /// First and second moment of each parameter, in the order of the parameters' names; empty where there was no
+    /// gradient yet.
+    pub pairs: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Steps done.
+    pub steps: u64,
+}
+
+/// The optimiser of one fit.
 #[derive(Debug)]
 pub struct Optimiser {
     options: AdamWOptions,
-    moments: Vec<(Vec<f32>, Vec<f32>)>,
-    steps: u64,
+    moments: Moments,
 }
 
 impl Optimiser {
     /// Moments begin at 0.
     pub fn new(options: AdamWOptions) -> Self {
-        Self {
-            options,
-            moments: Vec::new(),
-            steps: 0,
-        }
+        Self::resume(options, Moments::default())
+    }
+
+    /// Goes on with the moments of an earlier optimiser of the same model.
+    pub fn resume(options: AdamWOptions, moments: Moments) -> Self {
+        Self { options, moments }
+    }
+
+    /// What [`Optimiser::resume`] needs.
+    pub fn moments(&self) -> &Moments {
+        &self.moments
     }
 
     /// One step; leaves the gradients at zero for the next one, and returns their norm before clipping. A norm that
@@ -51,7 +66,7 @@ impl Optimiser {
         if !norm.is_finite() {
             return Ok(norm);
         }
-        self.steps += 1;
+        self.moments.steps += 1;
         let too_long = self.options.clip > 0.0 && norm > self.options.clip;
         let constants = AdamW {
             learning_rate: learning_rate as f32,
@@ -59,7 +74,7 @@ impl Optimiser {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-6, // BERT's own, outside the root
-            step: self.steps,
+            step: self.moments.steps,
             gradient_scale: if too_long {
                 (self.options.clip / norm) as f32
             } else {
@@ -67,13 +82,17 @@ impl Optimiser {
             },
         };
         parameters.update(|index, is_matrix, values, gradient| {
-            if self.moments.len() <= index {
-                self.moments.resize_with(index + 1, Default::default);
+            let pairs = &mut self.moments.pairs;
+            if pairs.len() <= index {
+                pairs.resize_with(index + 1, Default::default);
             }
             if squares[&index] == 0.0 {
+                // Not always zeros: the squares of tiny numbers vanish. What stayed would join the next step, but not
+                // after a restart.
+                gradient.fill(0.0);
                 return false;
             }
-            let (first, second) = &mut self.moments[index];
+            let (first, second) = &mut pairs[index];
             first.resize(values.len(), 0.0);
             second.resize(values.len(), 0.0);
             let weight_decay = match is_matrix {

@@ -63,7 +63,7 @@ impl BatchReport {
 /// Runs each experiment in its default folder.
 ///
 /// # Errors
-/// Only what ends everything, such as [`Error::Interrupted`].
+/// Only what ends everything: [`Error::Stopped`], and [`Error::Interrupted`] before anything was done.
 pub fn run_all(
     cells: &[Loaded],
     part: Part,
@@ -71,12 +71,16 @@ pub fn run_all(
 ) -> Result<BatchReport> {
     let mut runs = Vec::new();
     for (number, loaded) in (1..).zip(cells) {
-        stop.check()?;
         let progress = progress.apart();
         let title = title(&loaded.name, &loaded.cell);
         progress.say(&format!("experiment {number} of {}: {title}", cells.len()));
         let (error, report) = match run(loaded, None, part, (&progress, stop)) {
             Ok(report) => (None, Some(report)),
+            Err(Error::Interrupted) if !runs.is_empty() => {
+                let (done, all) = (runs.len(), cells.len());
+                let state = format!("{done} of {all} experiments are over");
+                return Err(Error::Stopped { state });
+            }
             Err(error) if error.is_stop() => return Err(error),
             Err(error) => {
                 progress.say(&format!("{title} failed: {error}"));

@@ -25,6 +25,12 @@ pub fn fold_bytes(parameters: usize, vocabulary: usize) -> u64 {
     4 * parameters as u64 + BYTES_A_TOKEN * vocabulary as u64 + BYTES_OF_TEXT
 }
 
+/// What checkpoints of a fit take at their fullest, in bytes: two that are kept and one that is being written, each
+/// with weights, two moments and the best epoch's weights, as f32.
+pub fn checkpoint_bytes(parameters: usize) -> u64 {
+    3 * 4 * 4 * parameters as u64
+}
+
 /// Free bytes on the disk of a folder, `None` where the system does not tell.
 pub fn available(folder: &Path) -> Option<u64> {
     fs4::available_space(folder).ok()

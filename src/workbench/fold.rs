@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use super::done::{FoldName, FoldOutcome, sha256};
 use super::lock::Lock;
+use super::resume::Saves;
 use super::rows::{FitRows, Rows};
 use super::scores::{self, ValidScore};
 use super::start::Start;
 use super::watch::{ModelWriter, RunWatch};
-use super::{Stop, disk, folder, machine, predict};
+use super::{Stop, disk, folder, machine, predict, resume};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::model::Bert;
@@ -46,7 +47,9 @@ pub struct Trained {
 }
 
 impl Fit<'_> {
-    /// Trains, and leaves the best epoch in `model/` and its scores of the held-out rows in `valid.csv`.
+    /// Trains, from the newest checkpoint on where there is one, and leaves the best epoch in `model/`, its scores of
+    /// the held-out rows in `valid.csv`, and a checkpoint of the end, which [`resume::forget`](super::resume::forget)
+    /// removes once the fit is recorded as done.
     ///
     /// # Errors
     /// Those of the start and of training; what was finished stays.
@@ -65,8 +68,16 @@ impl Fit<'_> {
             options.epochs,
             data.valid.len(),
         );
-        let mut watch = RunWatch::new(self.dir, &writer, (progress, stop), sizes)?;
-        let report = train::fit(&mut model, &data, &options, &mut watch)?;
+        let (saves, state) = Saves::open(
+            self.dir,
+            &self.experiment.train,
+            (self.start.path, sizes.0),
+            progress,
+        )?;
+        let begin = state.as_ref().map(|state| state.progress.clone());
+        let begin = (saves, &begin.unwrap_or_default());
+        let mut watch = RunWatch::new(self.dir, &writer, (progress, stop), sizes, begin)?;
+        let report = train::fit(&mut model, &data, &options, state, &mut watch)?;
         if watch.saved_epoch != Some(report.best_epoch) {
             writer.write(&model)?;
         }
@@ -118,7 +129,7 @@ pub struct Fold<'a> {
 }
 
 impl Fold<'_> {
-    /// Trains the fold in its folder, unless another process has done so.
+    /// Trains the fold in its folder, from its newest checkpoint on, unless another process has done so.
     ///
     /// # Errors
     /// [`Error::Refused`] where another process is at work in the folder; those of [`Fit::train`], whose message is then
@@ -126,12 +137,13 @@ impl Fold<'_> {
     pub fn train(&self, (progress, stop): (&Progress, &Stop)) -> Result<FoldOutcome> {
         let dir = self.name.folder(self.run);
         std::fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-        let _lock = Lock::take(&dir)?;
+        let lock = Lock::take(&dir)?;
         if let Some(outcome) = FoldOutcome::read(&dir)? {
             return Ok(outcome);
         }
-        folder::remove_outputs(&dir)?; // of a fold that was cut
+        folder::clear(&dir)?;
         let progress = &progress.logging_to(&dir.join(folder::LOG))?;
+        resume::say_owner_before(lock.left_by(), progress);
         let filled = self.fill(&dir, (progress, stop));
         if let Err(error) = &filled {
             if let Some(hint) = error.hint() {
@@ -170,7 +182,7 @@ impl Fold<'_> {
             best_epoch: report.best_epoch,
             epochs: report.epochs.len(),
             steps: report.steps,
-            seconds: begun.elapsed().as_secs_f64(),
+            seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
             tokens_per_second: report.tokens_per_second,
             peak_rss_bytes: machine::peak_rss_bytes(),
             kernel_path: self.start.path.name().to_owned(),
@@ -179,6 +191,7 @@ impl Fold<'_> {
         };
         progress.say(&ended_line(&outcome));
         outcome.write(dir)?;
+        resume::forget(dir)?;
         Ok(outcome)
     }
 }

@@ -1,13 +1,14 @@
 //! The run folder: who may write into it, and what becomes of it.
 //!
 //! A folder that is not there, or is empty, is taken. One that holds the same run (same config, same inputs)
-//! is the result where that is done and is begun anew where not. Any other is refused with the first
-//! difference. A run that fails before [`RunFolder::keep`] leaves no trace.
+//! is the result where that is done; where not, it goes on if it has a checkpoint and is begun anew if it has none.
+//! Any other is refused with the first difference. A run that fails before [`RunFolder::keep`] leaves no trace.
 
 use std::path::{Path, PathBuf};
 
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, Owner};
 use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
+use super::resume;
 use crate::atomic;
 use crate::config::{Experiment, KEYS};
 use crate::error::{Error, Result};
@@ -77,20 +78,31 @@ impl RunFolder {
     /// inputs (the first difference is named), or by files that are no run. [`Error::Io`].
     pub fn open(path: &Path, experiment: &Experiment, identity: Identity) -> Result<Opened> {
         if let Some(outcome) = look(path, experiment, &identity)? {
+            tidy_up(path);
             return Ok(Opened::Done(outcome));
         }
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
         let lock = Lock::take(path)?;
+        // Another process may have done the run in the meantime.
+        if let Some(outcome) = look(path, experiment, &identity)? {
+            return Ok(Opened::Done(outcome));
+        }
         let folder = Self {
             path: path.to_owned(),
             manifest: Manifest::begin(identity, experiment),
-            kept: false,
+            kept: resume::is_resumable(path),
             lock: Some(lock),
         };
-        remove_outputs(path)?; // of a run that was cut
-        atomic::write(&folder.join(CONFIG), experiment.to_toml()?.as_bytes())?;
+        clear(path)?;
+        // The manifest first: without it the folder would be taken for somebody else's.
         folder.manifest.write(path)?;
+        atomic::write(&folder.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         Ok(Opened::Ready(Box::new(folder)))
+    }
+
+    /// Who was at work in the folder before, and was killed.
+    pub fn left_by(&self) -> Option<&Owner> {
+        self.lock.as_ref().and_then(Lock::left_by)
     }
 
     /// The folder itself.
@@ -117,7 +129,8 @@ impl RunFolder {
         self.manifest.outputs = output_records(&self.path, Path::new(""))?;
         self.manifest.state = State::Done;
         self.manifest.result = Some(outcome);
-        self.manifest.write(&self.path)
+        self.manifest.write(&self.path)?;
+        resume::forget(&self.path)
     }
 }
 
@@ -130,6 +143,15 @@ impl Drop for RunFolder {
             let _ = std::fs::remove_file(self.join(FILE));
             let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it
         }
+    }
+}
+
+/// Removes what a process has left in the folder of a run or fold that was killed after that was done.
+pub fn tidy_up(path: &Path) {
+    if path.join(lock::FILE).exists()
+        && let Ok(_lock) = Lock::take(path)
+    {
+        let _ = resume::forget(path); // nobody needs it, and nobody is harmed by it
     }
 }
 
@@ -153,11 +175,22 @@ pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result
     Ok(found.result.filter(|_| found.state == State::Done))
 }
 
-/// Removes what a run or a fold has written into its folder; what is not ours stays.
+/// Makes the folder of a run or fold ready to be filled: removes what a process was writing when it was killed and, where
+/// there is nothing to go on from, everything that was written before. The caller holds the lock.
 ///
 /// # Errors
 /// [`Error::Io`].
-pub fn remove_outputs(folder: &Path) -> Result<()> {
+pub fn clear(folder: &Path) -> Result<()> {
+    atomic::remove_unfinished(folder)?;
+    atomic::remove_unfinished(&folder.join(MODEL))?;
+    match resume::is_resumable(folder) {
+        true => Ok(()),
+        false => remove_outputs(folder),
+    }
+}
+
+/// Removes what a run or a fold has written into its folder; what is not ours stays.
+fn remove_outputs(folder: &Path) -> Result<()> {
     for name in OUTPUTS {
         let path = folder.join(name);
         let removed = if path.is_dir() {
@@ -341,7 +374,40 @@ mod tests {
     }
 
     #[test]
-    fn the_same_run_is_begun_anew_until_it_is_done() {
+    fn a_run_with_a_checkpoint_goes_on_until_it_is_done() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let experiment = Experiment::default();
+        let mut folder = ready(open(&path, &experiment, "a"));
+        folder.keep(0);
+        let write = |name: &str| std::fs::write(path.join(name), "{}").expect("a small file");
+        std::fs::create_dir_all(path.join("checkpoint")).expect("a folder");
+        write("checkpoint/1.json");
+        write(METRICS);
+        write(".unfinished-a1b2");
+        drop(folder); // cut here
+
+        drop(ready(open(&path, &experiment, "a"))); // cut again, before it could be kept
+        assert!(path.join(METRICS).exists());
+        assert!(path.join("checkpoint/1.json").exists());
+        assert!(!path.join(".unfinished-a1b2").exists());
+        let folder = ready(open(&path, &experiment, "a"));
+        folder.finish(outcome()).expect("room for a manifest");
+        assert!(!path.join("checkpoint").exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_left_before_its_manifest_is_taken() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        for name in [lock::FILE, ".unfinished-a1b2"] {
+            std::fs::write(parent.path().join(name), "").expect("a small file");
+        }
+        let folder = ready(open(parent.path(), &Experiment::default(), "a"));
+        assert!(!folder.join(".unfinished-a1b2").exists());
+    }
+
+    #[test]
+    fn the_same_run_is_begun_anew_without_a_checkpoint() {
         let parent = tempfile::tempdir().expect("a folder for the test");
         let path = parent.path().join("run");
         let experiment = Experiment::default();
@@ -407,9 +473,10 @@ mod tests {
         let path = parent.path().join("run");
         let experiment = Experiment::default();
         let first = ready(open(&path, &experiment, "a"));
-        assert_eq!(
-            refusal(open(&path, &experiment, "a"), &path),
-            "another run is at work in RUN"
+        let refused = refusal(open(&path, &experiment, "a"), &path);
+        assert!(
+            refused.starts_with("another run is at work in RUN: process "),
+            "{refused}"
         );
         drop(first);
         drop(ready(open(&path, &experiment, "a")));

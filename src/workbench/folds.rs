@@ -39,6 +39,7 @@ pub fn run(
         Part::Fold(name) => {
             require_fold(experiment, name)?;
             if let Some(outcome) = FoldOutcome::read(&name.folder(path))? {
+                folder::tidy_up(&name.folder(path));
                 return Ok(Report::Fold(FoldReport::new(
                     path, experiment, outcome, true,
                 )));
@@ -117,6 +118,7 @@ impl FoldsRun<'_> {
         let scores = (self.folds.options.repeats + 1) * labelled + (self.folds.total() + 3) * test;
         let (parameters, vocabulary) = (start.n_parameters(), self.rows.vocab.size());
         let needed = disk::run_bytes(parameters, scores, vocabulary)
+            + disk::checkpoint_bytes(parameters)
             + missing.saturating_sub(1) * disk::fold_bytes(parameters, vocabulary);
         let nearest = self.path.ancestors().find(|folder| folder.is_dir());
         let there = nearest.unwrap_or(Path::new("."));
@@ -167,6 +169,7 @@ impl FoldsRun<'_> {
                 FoldName::Full => "fit on all rows".to_owned(),
             };
             if FoldOutcome::read(&name.folder(self.path)).is_ok_and(|outcome| outcome.is_some()) {
+                folder::tidy_up(&name.folder(self.path));
                 progress.say(&format!("{title}: done already"));
                 continue;
             }

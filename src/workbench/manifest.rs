@@ -22,6 +22,9 @@ use crate::kernels;
 /// Name of the manifest in a run folder.
 pub const FILE: &str = "manifest.json";
 
+/// The program and its version.
+pub const TOOL: &str = concat!("cipherpet ", env!("CARGO_PKG_VERSION"));
+
 /// What makes two runs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -204,7 +207,7 @@ impl Manifest {
     pub fn begin(identity: Identity, experiment: &Experiment) -> Self {
         let counts = experiment.align.counts.as_deref();
         Self {
-            tool: concat!("cipherpet ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: TOOL.to_owned(),
             state: State::Begun,
             identity,
             seed: experiment.seed,

@@ -1,7 +1,8 @@
 //! Whole jobs: what a command does, from files to files.
 //!
-//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), [`folds`] the same for k folds
-//! ([`fold`], [`finish`]), [`batch`] for several experiments; [`predict`] scores more
+//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), which goes on where it was cut
+//! ([`resume`]), [`folds`] the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments; [`predict`]
+//! scores more
 //! pairs with what a run has left; [`submission`] writes and checks submissions; [`count`] makes token
 //! counts; [`inspect`] looks at a new competition. Does not parse arguments and prints nothing: `cli` does.
 //!
@@ -25,6 +26,7 @@ mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod predict;
+pub mod resume;
 pub mod rows;
 pub mod run;
 pub mod scores;

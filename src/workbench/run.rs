@@ -14,7 +14,7 @@ use super::folder::{self, Opened, RunFolder};
 use super::manifest::{CrossValidation, Identity, Outcome};
 use super::rows::Rows;
 use super::start::Start;
-use super::{Stop, disk, folds, machine, submission};
+use super::{Stop, disk, folds, machine, resume, submission};
 use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -86,11 +86,13 @@ pub struct FoldReport {
     pub outcome: FoldOutcome,
 }
 
-/// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder.
+/// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
+/// earlier process was cut there.
 ///
 /// # Errors
-/// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] and
-/// [`Error::Io`] during it, which leave the epochs that were finished. With folds also those of [`folds::run`].
+/// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] where the run
+/// was stopped before there was anything to go on from, [`Error::Stopped`] after that; [`Error::Io`]. With folds also
+/// those of [`folds::run`].
 pub fn run(
     loaded: &Loaded,
     out: Option<&Path>,
@@ -112,26 +114,37 @@ pub fn run(
         Some(out) => out.to_owned(),
         None => default_folder(loaded, &identity),
     };
-    if has_folds {
+    let report = if has_folds {
         folds::run(loaded, (&path, identity), part, context)
     } else {
         single(loaded, (&path, identity), context).map(Report::Run)
-    }
+    };
+    report.map_err(|error| resume::stopped(error, &path))
 }
 
 /// One model and the split of `data.valid`.
 fn single(
     loaded: &Loaded,
     (path, identity): (&Path, Identity),
-    (progress, stop): (&Progress, &Stop),
+    context: (&Progress, &Stop),
 ) -> Result<RunReport> {
-    let begun = Instant::now();
-    let mut folder = match RunFolder::open(path, &loaded.experiment, identity)? {
-        Opened::Done(outcome) => return Ok(RunReport::new(path, outcome, true)),
-        Opened::Ready(folder) => folder,
-    };
-    let progress = &progress.logging_to(&folder.join(folder::LOG))?;
+    match RunFolder::open(path, &loaded.experiment, identity)? {
+        Opened::Done(outcome) => Ok(RunReport::new(path, outcome, true)),
+        Opened::Ready(folder) => {
+            let outcome = fill(*folder, loaded, context)?;
+            Ok(RunReport::new(path, outcome, false))
+        }
+    }
+}
 
+fn fill(
+    mut folder: RunFolder,
+    loaded: &Loaded,
+    (progress, stop): (&Progress, &Stop),
+) -> Result<Outcome> {
+    let begun = Instant::now();
+    let progress = &progress.logging_to(&folder.join(folder::LOG))?;
+    resume::say_owner_before(folder.left_by(), progress);
     let experiment = &loaded.experiment;
     let rows = Rows::read(experiment, progress)?;
     let fit_rows = rows.fit(&rows.held_out, experiment, progress);
@@ -165,14 +178,14 @@ fn single(
         best_epoch: Some(fit.best_epoch),
         epochs: fit.epochs.len(),
         steps: fit.steps,
-        seconds: begun.elapsed().as_secs_f64(),
+        seconds: fit.earlier_seconds + begun.elapsed().as_secs_f64(),
         tokens_per_second: fit.tokens_per_second,
         peak_rss_bytes: machine::peak_rss_bytes(),
         submission: scores.is_some(),
         cross_validation: None,
     };
     folder.finish(outcome.clone())?;
-    Ok(RunReport::new(path, outcome, false))
+    Ok(outcome)
 }
 
 impl RunReport {
@@ -221,7 +234,8 @@ fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
 fn check_disk(rows: &Rows, start: &Start, folder: &RunFolder) -> Result<()> {
     let n_valid = rows.held_out.len() + rows.valid_file.len();
     let scores = n_valid + 2 * rows.test.len(); // the submission is there twice, once zipped
-    let needed = disk::run_bytes(start.n_parameters(), scores, rows.vocab.size());
+    let needed = disk::run_bytes(start.n_parameters(), scores, rows.vocab.size())
+        + disk::checkpoint_bytes(start.n_parameters());
     disk::require(needed, disk::available(folder.path()), folder.path())
 }
 

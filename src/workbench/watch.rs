@@ -1,15 +1,18 @@
-//! The eye on a fit: progress, `metrics.jsonl`, the best model so far, and the wish to stop.
+//! The eye on a fit: progress, `metrics.jsonl`, the best model so far, checkpoints, and the wish to stop.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::resume::Saves;
 use super::{Stop, folder};
+use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, save};
 use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::{Progress, Task};
+use crate::train::resume::{FitProgress, Snapshot};
 use crate::train::{EpochReport, StepReport, Watch};
 
 /// Writes the model with its tokenizer into `model/` of a folder.
@@ -48,29 +51,40 @@ pub struct RunWatch<'a> {
     task: Task,
     stop: &'a Stop,
     writer: &'a ModelWriter,
+    saves: Saves,
+    step: usize,
     metrics: File,
     metrics_path: PathBuf,
     epochs: usize,
     valid_rows: usize,
     validated: usize,
-    /// Epoch of the model that is on disk.
+    /// Epoch of the model that this session has written.
     pub saved_epoch: Option<usize>,
 }
 
 impl<'a> RunWatch<'a> {
-    /// Creates `metrics.jsonl`. `total_steps` and `valid_rows` are for the progress bar.
+    /// Begins `metrics.jsonl` with the epochs that were over at `begin`, which cuts off what came after the
+    /// checkpoint. `total_steps`, `epochs` and `valid_rows` are for the progress bar.
     pub fn new(
         folder: &Path,
         writer: &'a ModelWriter,
         (progress, stop): (&Progress, &'a Stop),
         (total_steps, epochs, valid_rows): (usize, usize, usize),
+        (saves, begin): (Saves, &FitProgress),
     ) -> Result<Self> {
         let metrics_path = folder.join(folder::METRICS);
-        let metrics = File::create(&metrics_path).map_err(Error::io("create", &metrics_path))?;
+        let lines: Result<String> = begin.epochs.iter().map(line).collect();
+        atomic::write(&metrics_path, lines?.as_bytes())?;
+        let open = OpenOptions::new().append(true).open(&metrics_path);
+        let metrics = open.map_err(Error::io("write", &metrics_path))?;
+        let task = progress.task("train", total_steps as u64, "steps");
+        task.skip(begin.step as u64);
         Ok(Self {
-            task: progress.task("train", total_steps as u64, "steps"),
+            task,
             stop,
             writer,
+            saves,
+            step: begin.step,
             metrics,
             metrics_path,
             epochs,
@@ -82,12 +96,9 @@ impl<'a> RunWatch<'a> {
 
     /// One whole line, on disk before the next epoch begins.
     fn append(&mut self, report: &EpochReport) -> Result<()> {
-        let mut line = serde_json::to_string(report)
-            .map_err(|error| Error::Unexpected(format!("epoch report as JSON: {error}")))?;
-        line.push('\n');
         let written = self
             .metrics
-            .write_all(line.as_bytes())
+            .write_all(line(report)?.as_bytes())
             .and_then(|()| self.metrics.flush());
         written.map_err(Error::io("write", &self.metrics_path))
     }
@@ -100,7 +111,9 @@ impl Watch for RunWatch<'_> {
             report.epoch, self.epochs, report.loss, report.learning_rate
         ));
         self.task.advance(1);
+        self.step = report.step;
         self.validated = 0;
+        self.stop.advanced();
         self.stop.check()
     }
 
@@ -112,6 +125,7 @@ impl Watch for RunWatch<'_> {
             self.writer.write(model)?;
             self.saved_epoch = Some(report.epoch);
         }
+        self.stop.advanced();
         self.stop.check()
     }
 
@@ -122,6 +136,36 @@ impl Watch for RunWatch<'_> {
         self.task.advance(0); // says where it is, every few seconds
         self.stop.check()
     }
+
+    fn wants_save(&mut self) -> bool {
+        self.saves.are_due(self.step)
+    }
+
+    fn save(&mut self, state: &Snapshot) -> Result<()> {
+        let stopping = self.stop.check().is_err();
+        match self.saves.save(state) {
+            // A checkpoint is for bad days; on a good one the fit does without.
+            Err(error @ Error::Io { .. }) if !stopping => {
+                let step = state.progress.step;
+                self.task
+                    .say(&format!("no checkpoint at step {step}: {error}"));
+                Ok(())
+            }
+            Ok(()) if stopping => {
+                let (step, total) = (state.progress.step, self.task.total());
+                self.task.say(&format!("saved at step {step} of {total}"));
+                Ok(())
+            }
+            saved => saved,
+        }
+    }
+}
+
+/// A line of `metrics.jsonl`, with its end.
+fn line(report: &EpochReport) -> Result<String> {
+    let line = serde_json::to_string(report)
+        .map_err(|error| Error::Unexpected(format!("epoch report as JSON: {error}")))?;
+    Ok(line + "\n")
 }
 
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`

@@ -36,8 +36,9 @@ fn interrupt(signal: &str) {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).expect("UTF-8");
     let status = child.wait().expect("the run ends");
-    assert_eq!(status.code(), Some(130), "{rest}");
-    assert!(rest.ends_with("error: interrupted\n"), "{rest}");
+    assert_eq!(status.code(), Some(75), "{rest}");
+    let end = "stopped: out holds what is needed to go on\nhint: run the same command again\n";
+    assert!(rest.ends_with(end), "{rest}");
 
     let epochs = metrics(&workspace.path("out/metrics.jsonl"));
     assert_eq!(epochs[0]["epoch"], 1);
@@ -53,14 +54,64 @@ fn interrupt(signal: &str) {
         "scores.csv",
     ]);
     workspace.succeed(&["check", "scores.csv", "--test", "test.tsv"]);
+
+    // The run goes on, and this session too can be stopped.
+    let step = rest.rsplit_once("saved at ").expect("it says where").1;
+    let step = step.lines().next().expect("a line");
+    let output = workspace.run(&[&run[..], &["--max-minutes", "0"]].concat());
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        said.contains(&format!("resuming at {step}, in epoch ")),
+        "{said}"
+    );
 }
 
 #[test]
-fn ctrl_c_ends_a_run_with_130_and_what_was_finished_stays() {
+fn ctrl_c_ends_a_run_with_75_and_what_was_finished_stays() {
     interrupt("INT");
 }
 
 #[test]
 fn termination_ends_a_run_in_the_same_way() {
     interrupt("TERM");
+}
+
+#[test]
+fn a_second_run_in_the_folder_is_refused_with_the_owner_of_the_first() {
+    let workspace = Workspace::with_pairs();
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out",
+        "out",
+        "--set",
+        "train.epochs=1000000",
+    ];
+    let mut child = workspace
+        .command(&run)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    stderr.read_line(&mut line).expect("UTF-8"); // it has begun
+    let output = workspace.run(&run);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    child.kill().expect("it was started");
+    child.wait().expect("it was killed");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let owner = format!(
+        "error: another run is at work in out: process {} on ",
+        child.id()
+    );
+    assert!(said.starts_with(&owner), "{said}");
+    assert!(
+        said.ends_with("hint: wait for it, or choose another folder with --out\n"),
+        "{said}"
+    );
+    // A process that is dead holds nothing.
+    let output = workspace.run(&[&run[..], &["--max-minutes", "0"]].concat());
+    assert_eq!(output.status.code(), Some(75));
 }

@@ -1,0 +1,536 @@
+//! Checkpoints of a fit: its whole state to disk and back, so that a fit that was cut goes on as if it had not been.
+//!
+//! In: a [`Snapshot`] between two steps. Out, in a folder that holds nothing else: `N.safetensors` with weights,
+//! Adam moments and the best epoch's weights and scores, then `N.json` with the numbers and the hashes of both;
+//! `N` counts up, and the last two are kept. A file that is not what was written is passed over for the one
+//! before. Random streams need no saving: each is a function of seed, epoch and step ([`crate::random`]).
+//! Does not decide when to save, and never starts over by itself.
+
+mod tensors;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{EpochReport, LossSums, Moments};
+use crate::atomic;
+use crate::checkpoint::Weights;
+use crate::error::{Error, Place, Result};
+use crate::model::Bert;
+
+/// Checkpoints that are kept: the newest, and one to fall back to.
+const KEPT: usize = 2;
+
+/// Where a fit stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FitProgress {
+    /// Steps done, over all epochs.
+    pub step: usize,
+    /// Of these, steps of the epoch under way: the place in its order of rows. 0 once its report is made.
+    pub epoch_step: usize,
+    /// Losses of the epoch under way.
+    pub sums: LossSums,
+    /// Epochs that are over: the lines of `metrics.jsonl`.
+    pub epochs: Vec<EpochReport>,
+    /// The best of them, from 1.
+    pub best_epoch: Option<usize>,
+    /// What is known of the speed.
+    pub clock: Clock,
+    /// Wall time of the fit.
+    pub seconds: f64,
+    /// Wall time of the epoch under way.
+    pub epoch_seconds: f64,
+}
+
+/// Tokens and time of training steps, the first few left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Steps still to be left out.
+    pub skip: usize,
+    /// Tokens and time of all epochs.
+    pub total: (usize, Duration),
+    /// Tokens and time of the epoch under way.
+    pub epoch: (usize, Duration),
+}
+
+/// What the best epoch has left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Best {
+    /// Scores of the validation rows.
+    pub valid_scores: Vec<f32>,
+    /// `None` while the model still has them.
+    pub weights: Option<Weights>,
+}
+
+/// The state of a fit between two steps, as it is saved.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a> {
+    /// The numbers.
+    pub progress: &'a FitProgress,
+    /// The model as it is now.
+    pub model: &'a Bert,
+    /// Of the optimiser.
+    pub moments: &'a Moments,
+    /// None before the end of the first epoch.
+    pub best: Option<&'a Best>,
+}
+
+/// The state of a fit, as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitState {
+    /// The numbers.
+    pub progress: FitProgress,
+    /// The model as it was.
+    pub weights: Weights,
+    /// Of the optimiser.
+    pub moments: Moments,
+    /// None before the end of the first epoch.
+    pub best: Option<Best>,
+}
+
+/// What a checkpoint's bytes depend on besides config and inputs. Another origin cannot go on with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `cipherpet` and its version.
+    pub tool: String,
+    /// The name of the model's [`crate::kernels::path::Path`].
+    pub kernel_path: String,
+}
+
+/// The checkpoints of one fit.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    origin: Origin,
+    /// Whole ones, by rising number.
+    numbers: Vec<u64>,
+    next: u64,
+}
+
+/// `N.json`.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// Of `content` as JSON without spaces.
+    sha256: String,
+    content: Content,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    origin: Origin,
+    tensors_sha256: String,
+    optimiser_steps: u64,
+    progress: FitProgress,
+}
+
+impl Checkpoints {
+    /// The checkpoints in `folder`, which need not be there. What a killed process left half-written in it is
+    /// removed. The caller holds the lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(folder: &Path, origin: Origin) -> Result<Self> {
+        let mut numbers = Vec::new();
+        let mut others = Vec::new();
+        for path in files(folder)? {
+            match number_of(&path, "json") {
+                Some(number) => numbers.push(number),
+                None => others.push(path),
+            }
+        }
+        numbers.sort_unstable();
+        for path in others {
+            let complete = |number| numbers.binary_search(&number).is_ok();
+            if !number_of(&path, "safetensors").is_some_and(complete) {
+                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        let next = numbers.last().map_or(1, |last| last + 1);
+        Ok(Self {
+            folder: folder.to_owned(),
+            origin,
+            numbers,
+            next,
+        })
+    }
+
+    /// Saves a state, and removes all but the last two.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; what was saved before is untouched then, and no file of the new one is left.
+    pub fn save(&mut self, snapshot: &Snapshot) -> Result<()> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
+        let number = self.next;
+        if let Err(error) = self.write(number, snapshot) {
+            let _ = std::fs::remove_file(self.path(number, "safetensors")); // the error says enough
+            return Err(error);
+        }
+        self.next += 1;
+        self.numbers.push(number);
+        while self.numbers.len() > KEPT {
+            let oldest = self.numbers[0];
+            self.remove(oldest)?;
+        }
+        Ok(())
+    }
+
+    /// The newest state that is whole, and what was wrong with those after it, which are removed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is of another [`Origin`]; [`Error::Io`].
+    pub fn newest(&mut self) -> Result<(Option<FitState>, Vec<String>)> {
+        let mut faults = Vec::new();
+        while let Some(&number) = self.numbers.last() {
+            match self.read(number) {
+                Ok(state) => return Ok((Some(state), faults)),
+                Err(fault @ Error::Input { .. }) => faults.push(fault.to_string()),
+                Err(error) => return Err(error),
+            }
+            self.remove(number)?;
+        }
+        Ok((None, faults))
+    }
+
+    /// Removes all of them and the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove_all(folder: &Path) -> Result<()> {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(Error::io("remove", folder)),
+        }
+    }
+
+    /// Whether a folder holds a checkpoint, whole or not.
+    pub fn are_in(folder: &Path) -> bool {
+        files(folder).is_ok_and(|paths| paths.iter().any(|path| number_of(path, "json").is_some()))
+    }
+
+    fn path(&self, number: u64, extension: &str) -> PathBuf {
+        self.folder.join(format!("{number}.{extension}"))
+    }
+
+    /// The numbers last: a checkpoint without them was never finished.
+    fn write(&self, number: u64, snapshot: &Snapshot) -> Result<()> {
+        let path = self.path(number, "safetensors");
+        tensors::write(snapshot, &path)?;
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        file.sync_all().map_err(Error::io("write", &path))?;
+        let content = Content {
+            origin: self.origin.clone(),
+            tensors_sha256: sha256_of_file(&path)?,
+            optimiser_steps: snapshot.moments.steps,
+            progress: snapshot.progress.clone(),
+        };
+        let record = Record {
+            sha256: content.sha256()?,
+            content,
+        };
+        let json = serde_json::to_vec_pretty(&record).map_err(not_json)?;
+        atomic::write(&self.path(number, "json"), &json)
+    }
+
+    /// # Errors
+    /// [`Error::Input`] where the files are not what was written.
+    fn read(&self, number: u64) -> Result<FitState> {
+        let path = self.path(number, "json");
+        let changed = |path: &Path, found: String| {
+            Error::input(Place::file(path), "a checkpoint as it was written", found)
+        };
+        let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let record: Record = serde_json::from_slice(&text)
+            .map_err(|error| changed(&path, format!("no such JSON ({error})")))?;
+        if record.content.sha256()? != record.sha256 {
+            return Err(changed(&path, "another hash".to_owned()));
+        }
+        let content = record.content;
+        self.require_origin(&path, &content.origin)?;
+
+        let path = self.path(number, "safetensors");
+        if !path.exists() {
+            return Err(changed(&path, "no file".to_owned()));
+        }
+        if sha256_of_file(&path)? != content.tensors_sha256 {
+            return Err(changed(&path, "another hash".to_owned()));
+        }
+        tensors::read(&path, content.progress, content.optimiser_steps)
+    }
+
+    fn require_origin(&self, path: &Path, found: &Origin) -> Result<()> {
+        let (made, here, way_out) = if found.kernel_path != self.origin.kernel_path {
+            (
+                format!("with the kernels `{}`", found.kernel_path),
+                &self.origin.kernel_path,
+                "go on on a machine like the first, or start over in another folder with --out; \
+                 `train.precision = \"f32\"` is there on every machine, but its last bits too depend on the instruction set",
+            )
+        } else if found.tool != self.origin.tool {
+            (
+                format!("by `{}`", found.tool),
+                &self.origin.tool,
+                "go on with that version, or start over in another folder with --out",
+            )
+        } else {
+            return Ok(());
+        };
+        let message = format!(
+            "{} was made {made}, here is `{here}`: the result would be that of neither",
+            path.display()
+        );
+        Err(Error::refused(message).with_hint(way_out))
+    }
+
+    fn remove(&mut self, number: u64) -> Result<()> {
+        self.numbers.retain(|&other| other != number);
+        // The numbers first: without them the tensors do not count.
+        for extension in ["json", "safetensors"] {
+            let path = self.path(number, extension);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(Error::io("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    fn sha256(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(not_json)?;
+        Ok(hexadecimal(Sha256::digest(json)))
+    }
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::Unexpected(format!("checkpoint as JSON: {error}"))
+}
+
+fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+    let bytes = digest.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sha256_of_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        if n == 0 {
+            return Ok(hexadecimal(hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+/// Files in a folder, in no order; none where there is no folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io("read", folder))?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let paths: std::io::Result<_> = paths.collect();
+    paths.map_err(Error::io("read", folder))
+}
+
+/// 12 for `…/12.json`.
+fn number_of(path: &Path, extension: &str) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let (number, found) = name.split_once('.')?;
+    number.parse().ok().filter(|_| found == extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::ArrayD;
+
+    use super::*;
+    use crate::checkpoint::{BertConfig, Heads};
+    use crate::random::Key;
+
+    fn origin(tool: &str, kernel_path: &str) -> Origin {
+        Origin {
+            tool: tool.to_owned(),
+            kernel_path: kernel_path.to_owned(),
+        }
+    }
+
+    fn open(folder: &Path) -> Checkpoints {
+        Checkpoints::open(folder, origin("cipherpet 1", "f32 avx2")).expect("readable")
+    }
+
+    fn model() -> Bert {
+        let config = BertConfig {
+            vocab_size: 7,
+            hidden_size: 4,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            intermediate_size: 3,
+            max_position_embeddings: 5,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+        };
+        let heads = Heads {
+            mlm: true,
+            pooler: false,
+            nsp: false,
+        };
+        Bert::initialise(
+            config,
+            heads,
+            crate::kernels::path::Path::F32,
+            Key::from_seed(3),
+        )
+        .expect("a small model")
+    }
+
+    /// A state whose numbers do not read back from short decimals.
+    fn state(step: usize, model: &Bert) -> FitState {
+        let weights = model.weights();
+        let values = |scale: f32| {
+            let scaled =
+                move |array: &ArrayD<f32>| array.iter().map(|x| x * scale).collect::<Vec<f32>>();
+            weights.values().map(scaled)
+        };
+        let progress = FitProgress {
+            step,
+            epoch_step: 1,
+            sums: LossSums {
+                mlm: 0.1 + 0.2,
+                n_mlm: 3,
+                label: 1.0 / 3.0,
+                n_labels: 1,
+            },
+            epochs: vec![EpochReport {
+                epoch: 1,
+                steps: 2,
+                loss: 2.0_f64.sqrt(),
+                mlm_loss: f64::MIN_POSITIVE,
+                label_loss: 1e300 / 7.0,
+                learning_rate: 3e-4 / 7.0,
+                valid_auc: None,
+                seconds: 0.1,
+                tokens_per_second: 1e5 / 3.0,
+            }],
+            best_epoch: Some(1),
+            clock: Clock {
+                skip: 3,
+                total: (7, Duration::from_nanos(123_456_789_123)),
+                epoch: (7, Duration::from_nanos(1)),
+            },
+            seconds: 1.0 / 7.0,
+            epoch_seconds: 1.0 / 9.0,
+        };
+        FitState {
+            progress,
+            moments: Moments {
+                pairs: values(0.3).zip(values(1e-20)).collect(),
+                steps: step as u64,
+            },
+            best: Some(Best {
+                valid_scores: vec![0.1, -0.0, f32::MIN_POSITIVE],
+                weights: Some(weights.clone()),
+            }),
+            weights,
+        }
+    }
+
+    fn save(checkpoints: &mut Checkpoints, model: &Bert, state: &FitState) {
+        let snapshot = Snapshot {
+            progress: &state.progress,
+            model,
+            moments: &state.moments,
+            best: state.best.as_ref(),
+        };
+        checkpoints.save(&snapshot).expect("room for a small model");
+    }
+
+    #[test]
+    fn what_is_saved_reads_back_bit_for_bit_and_two_are_kept() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let folder = parent.path().join("checkpoint");
+        let model = model();
+        let mut checkpoints = open(&folder);
+        assert_eq!(checkpoints.newest().expect("readable"), (None, vec![]));
+        for step in 1..=3 {
+            save(&mut checkpoints, &model, &state(step, &model));
+        }
+        assert_eq!(files(&folder).expect("a folder").len(), 4);
+        let (found, faults) = open(&folder).newest().expect("readable");
+        assert_eq!(found, Some(state(3, &model)));
+        assert!(faults.is_empty());
+
+        let mut again = open(&folder);
+        save(&mut again, &model, &state(4, &model));
+        let (found, _) = open(&folder).newest().expect("readable");
+        assert_eq!(found.map(|state| state.progress.step), Some(4));
+    }
+
+    #[test]
+    fn before_the_first_epoch_and_after_the_last_step_there_is_less_to_save() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let model = model();
+        let mut state = state(0, &model);
+        state.moments = Moments::default();
+        for best in [
+            None,
+            Some(Best {
+                valid_scores: vec![], // no validation rows
+                weights: None,
+            }),
+        ] {
+            state.best = best;
+            save(&mut open(folder.path()), &model, &state);
+            let (found, _) = open(folder.path()).newest().expect("readable");
+            assert_eq!(found.as_ref(), Some(&state));
+        }
+    }
+
+    #[test]
+    fn what_was_not_finished_does_not_count_and_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let model = model();
+        save(&mut open(folder.path()), &model, &state(1, &model));
+        for name in ["2.safetensors", ".tmpa1b2", ".unfinished-a1b2"] {
+            std::fs::write(folder.path().join(name), "half").expect("a small file");
+        }
+        let mut checkpoints = open(folder.path());
+        assert_eq!(files(folder.path()).expect("a folder").len(), 2);
+        let (found, faults) = checkpoints.newest().expect("readable");
+        assert!(found.is_some() && faults.is_empty());
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_kernels_or_another_version_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let model = model();
+        save(&mut open(folder.path()), &model, &state(1, &model));
+        let refusal = |tool, kernel_path| {
+            let mut checkpoints =
+                Checkpoints::open(folder.path(), origin(tool, kernel_path)).expect("readable");
+            let error = checkpoints.newest().expect_err("another origin");
+            assert!(error.hint().is_some_and(|hint| hint.contains("--out")));
+            let place = format!("{}/", folder.path().display());
+            error.to_string().replace(&place, "")
+        };
+        assert_eq!(
+            refusal("cipherpet 1", "f32 avx512"),
+            "1.json was made with the kernels `f32 avx2`, here is `f32 avx512`: the result would be that of neither"
+        );
+        assert_eq!(
+            refusal("cipherpet 2", "f32 avx2"),
+            "1.json was made by `cipherpet 1`, here is `cipherpet 2`: the result would be that of neither"
+        );
+        // It was not touched: the first machine can go on.
+        assert!(open(folder.path()).newest().expect("readable").0.is_some());
+    }
+}
