@@ -26,7 +26,7 @@
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
-//! | [`train`] | the loop, AdamW, schedule, prediction | config files, printing |
+//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
 //! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, inspection | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
@@ -35,6 +35,7 @@
 //! - The same config, data and seed give the same bytes on any number of threads: random numbers are functions of a
 //!   [`random::Key`], and no sum depends on how work was split. Another instruction set may give other last bits;
 //!   the manifest names it ([`kernels::path`]).
+//! - A run that was cut, at any moment, ends with the bytes of one that was not.
 //! - Rows are packed end to end, never padded; the MLM head runs at target positions only.
 //! - [`data::CipherId`], [`vocab::PlainId`] and rows of the run's vocabulary (`u32`, reserved rows in
 //!   [`data::reserved`]) are three different things; a mix-up of the first two does not compile.

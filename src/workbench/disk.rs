@@ -70,6 +70,7 @@ mod tests {
         // 2 x 4 x 1,000,000 + 32 x 1000 + 128 x 500 + 1,048,576
         let needed = run_bytes(1_000_000, 1000, 500);
         assert_eq!(needed, 9_144_576);
+        assert_eq!(checkpoint_bytes(1_000_000), 48_000_000); // 3 files x 4 tensors x 4 bytes
         let folder = Path::new("runs/a");
         assert!(require(needed, Some(needed), folder).is_ok());
         assert!(require(needed, None, folder).is_ok());
