@@ -25,7 +25,31 @@ impl Loaded {
         self.check_folds()?;
         self.check_training()?;
         self.check_alignment()?;
+        self.check_submit()?;
         self.check_files()
+    }
+
+    /// The keys that say what a submission looks like.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for the first name that cannot head a column.
+    pub fn check_submit(&self) -> Result<()> {
+        let submit = &self.experiment.submit;
+        let names = [
+            ("submit.id_column", &submit.id_column),
+            ("submit.score_column", &submit.score_column),
+        ];
+        for (key, name) in names {
+            let holds = !name.is_empty() && !name.contains(char::is_control);
+            let expected = "a column name without control characters";
+            self.require(holds, key, expected, format!("{name:?}"))?;
+        }
+        self.require(
+            submit.id_column != submit.score_column,
+            "submit.score_column",
+            "another name than submit.id_column",
+            format!("{:?} for both", submit.score_column),
+        )
     }
 
     /// The keys that say how pair files are read.
@@ -325,6 +349,14 @@ mod tests {
             ("train.learning_rate=inf", "a number above 0, found inf"),
             ("train.clip=-1", "a number, 0 or more, found -1"),
             ("train.weight_decay=-0.1", "a number, 0 or more, found -0.1"),
+            (
+                "submit.id_column=\"\"",
+                "a column name without control characters, found \"\"",
+            ),
+            (
+                "submit.score_column=id",
+                "another name than submit.id_column, found \"id\" for both",
+            ),
             (
                 "data.token_separator=\"\"",
                 "one or more characters without the delimiter, found \"\"",

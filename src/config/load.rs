@@ -319,7 +319,7 @@ fn siblings(key: &str) -> String {
         .map(|(_, name)| name)
         .collect();
     if known.is_empty() {
-        "sections are data, folds, vocab, checkpoint, align, model, objective, train, predict and grid; \
+        "sections are data, folds, vocab, checkpoint, align, model, objective, train, predict, submit and grid; \
          `seed` stands above them"
             .to_owned()
     } else {
@@ -396,10 +396,28 @@ fn resolve_paths(layer: &mut Table, folder: &Folder) {
         }
     }
     if let Some(Value::String(valid)) = lookup(layer, "data.valid")
-        && !matches!(valid.as_str(), "row10" | "group" | "none")
+        && !is_split(valid)
     {
         *valid = folder.resolve(valid);
     }
+}
+
+/// Takes every path out of a config: what is left are the settings, wherever the files lie.
+pub fn remove_paths(config: &mut Table) {
+    let valid = lookup(config, "data.valid").and_then(|valid| valid.as_str());
+    let valid = valid.filter(|valid| !is_split(valid)).map(|_| "data.valid");
+    for key in PATH_KEYS.into_iter().chain(valid) {
+        if let Some((section, name)) = key.split_once('.')
+            && let Some(Value::Table(section)) = config.get_mut(section)
+        {
+            section.remove(name);
+        }
+    }
+}
+
+/// A value of `data.valid` that is a word for a split and no path.
+fn is_split(valid: &str) -> bool {
+    matches!(valid, "row10" | "group" | "none")
 }
 
 fn lookup<'a>(layer: &'a mut Table, key: &str) -> Option<&'a mut Value> {

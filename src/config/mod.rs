@@ -21,10 +21,11 @@ use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::train::TrainOptions;
 
-pub use load::{Loaded, load, load_cells};
+pub use load::{Loaded, load, load_cells, remove_paths};
 pub use sections::{
     AlignConfig, CheckpointConfig, DataConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
-    Precision, PredictConfig, TrainConfig, UnlabelledRows, Valid, VocabConfig,
+    Precision, PredictConfig, SubmitConfig, SubmitFormat, TrainConfig, UnlabelledRows, Valid,
+    VocabConfig,
 };
 
 /// The experiment that runs where no file is named.
@@ -37,7 +38,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 40] = [
+pub const KEYS: [&str; 44] = [
     "seed",
     "data.train",
     "data.test",
@@ -78,6 +79,10 @@ pub const KEYS: [&str; 40] = [
     "train.save_every_steps",
     "train.save_every_minutes",
     "predict.swap",
+    "submit.format",
+    "submit.id_column",
+    "submit.score_column",
+    "submit.probability",
 ];
 
 /// A whole experiment file. A missing key has the value of `Experiment::default()`.
@@ -104,6 +109,8 @@ pub struct Experiment {
     pub train: TrainConfig,
     /// `[predict]`
     pub predict: PredictConfig,
+    /// `[submit]`
+    pub submit: SubmitConfig,
 }
 
 impl Experiment {
@@ -116,12 +123,18 @@ impl Experiment {
             .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))
     }
 
-    /// SHA-256 of [`Experiment::to_toml`], 64 hexadecimal digits.
+    /// SHA-256 of every key that is no path, 64 hexadecimal digits. What a path leads to counts by its
+    /// content, which is not known here.
     ///
     /// # Errors
     /// As [`Experiment::to_toml`].
     pub fn sha256(&self) -> Result<String> {
-        let digest = Sha256::digest(self.to_toml()?);
+        let mut table = self
+            .to_toml()?
+            .parse()
+            .map_err(|error| Error::Unexpected(format!("our own config as TOML: {error}")))?;
+        remove_paths(&mut table);
+        let digest = Sha256::digest(table.to_string());
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
@@ -302,13 +315,33 @@ mod tests {
         let base = complete();
         let mut seed = base.clone();
         seed.seed = 1;
-        let mut path = base.clone();
-        path.data.train.pop();
+        let mut name = base.clone();
+        name.submit.id_column = "row".to_owned();
         let mut rate = base.clone();
         rate.train.learning_rate = 2e-5;
-        for other in [seed, path, rate] {
+        for other in [seed, name, rate] {
             assert_ne!(other.sha256().expect("hash"), base.sha256().expect("hash"));
         }
+    }
+
+    #[test]
+    fn the_hash_does_not_move_with_a_path() {
+        let base = complete();
+        let mut moved = base.clone();
+        moved.data.train = vec!["/b/train.tsv".into(), "/b/more.tsv".into()];
+        moved.data.test = Some("/b/test.tsv".into());
+        moved.checkpoint.dir = Some("/b/bert".into());
+        moved.align.counts = None;
+        assert_eq!(moved.sha256().expect("hash"), base.sha256().expect("hash"));
+        // A validation file is a path; the word for a split is none.
+        let with_valid = |valid: &str| {
+            let mut experiment = base.clone();
+            experiment.data.valid = Valid::from(valid.to_owned());
+            experiment.sha256().expect("hash")
+        };
+        assert_eq!(with_valid("/a/valid.tsv"), with_valid("/b/valid.tsv"));
+        assert_ne!(with_valid("/a/valid.tsv"), with_valid("row10"));
+        assert_ne!(with_valid("group"), with_valid("row10"));
     }
 
     #[test]

@@ -152,6 +152,32 @@ pub struct PredictConfig {
     pub swap: bool,
 }
 
+/// `[submit]`: what `submission.csv` looks like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubmitConfig {
+    /// `plain` (default) or `csv`.
+    pub format: SubmitFormat,
+    /// `csv`: the name of the first column, default `id`. Its values are those of the test file's column of
+    /// this name; where it has none, the rows count from 0.
+    pub id_column: String,
+    /// `csv`: the name of the second column; default `score`.
+    pub score_column: String,
+    /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false.
+    pub probability: bool,
+}
+
+/// `submit.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubmitFormat {
+    /// One score a line, in the order of the test file, no header.
+    #[default]
+    Plain,
+    /// A header, then id and score.
+    Csv,
+}
+
 /// `data.valid`: where the validation rows come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -276,6 +302,17 @@ impl Default for TrainConfig {
 impl Default for PredictConfig {
     fn default() -> Self {
         Self { swap: true }
+    }
+}
+
+impl Default for SubmitConfig {
+    fn default() -> Self {
+        Self {
+            format: SubmitFormat::Plain,
+            id_column: "id".to_owned(),
+            score_column: "score".to_owned(),
+            probability: false,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A folder that is not there, or is empty, is taken. One that holds the same run (same config, same inputs)
 //! is the result where that is done; where not, it goes on if it has a checkpoint and is begun anew if it has none.
+//! Inputs are compared by content, so that a folder that was moved, or came from someone else, is still that run.
 //! Any other is refused with the first difference. A run that fails before [`RunFolder::keep`] leaves no trace.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::lock::{self, Lock, Owner};
 use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
 use super::resume;
 use crate::atomic;
-use crate::config::{Experiment, KEYS};
+use crate::config::{Experiment, KEYS, remove_paths};
 use crate::error::{Error, Result};
 
 /// The resolved experiment.
@@ -29,10 +30,11 @@ pub const VALID: &str = "valid.csv";
 pub const SUBMISSION: &str = "submission.csv";
 /// The same, as competitions want it uploaded.
 pub const SUBMISSION_ZIP: &str = "submission.zip";
-
+/// What stands behind the submission.
+pub const SUBMISSION_JSON: &str = "submission.csv.json";
 /// The outcome of a fold, written last.
 pub const DONE: &str = "DONE";
-/// Scores of the test rows by one fold.
+/// Scores of the test rows: by one fold, or by the run where its submission holds them in another form.
 pub const TEST: &str = "test.csv";
 /// Scores of all labelled rows, each by models that have not trained on it.
 pub const OOF: &str = "oof.csv";
@@ -40,7 +42,7 @@ pub const OOF: &str = "oof.csv";
 pub const FULL: &str = "full";
 
 /// Everything a run may write besides its manifest; nothing else in a folder is ever removed.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 12] = [
     CONFIG,
     METRICS,
     LOG,
@@ -51,6 +53,7 @@ const OUTPUTS: [&str; 11] = [
     OOF,
     SUBMISSION,
     SUBMISSION_ZIP,
+    SUBMISSION_JSON,
     DONE,
 ];
 
@@ -258,52 +261,79 @@ fn require_same(
     identity: &Identity,
     found: &Manifest,
 ) -> Result<()> {
-    let difference = if identity.config_sha256 != found.identity.config_sha256 {
-        config_difference(path, experiment)?
-    } else {
-        let mut pairs = identity.inputs.iter().zip(&found.identity.inputs);
-        match pairs.find(|(ours, theirs)| ours != theirs) {
-            Some((ours, theirs)) if ours.path == theirs.path => {
-                Some(format!("{} has changed since", ours.path.display()))
+    if identity.is_same(&found.identity) {
+        return Ok(());
+    }
+    let mut hint = "choose another folder with --out, or remove this one";
+    let difference = match differing_key(path, experiment)? {
+        Some((key, difference)) => {
+            if key.starts_with("submit.") {
+                hint = "`cipherpet ensemble RUN --set submit.KEY=VALUE --out DIR` writes the scores of a run in another form";
             }
-            Some((ours, _)) => Some(format!("{} was not there then", ours.path.display())),
-            None if identity.inputs.len() != found.identity.inputs.len() => {
-                Some("it read another number of files".to_owned())
-            }
-            None => return Ok(()),
+            difference
         }
+        None => differing_input(&identity.inputs, &found.identity.inputs)
+            .unwrap_or_else(|| "its config differs".to_owned()),
     };
-    let difference = difference.unwrap_or_else(|| "its config differs".to_owned());
     let message = format!("{} holds another run: {difference}", path.display());
-    Err(Error::refused(message).with_hint("choose another folder with --out, or remove this one"))
+    Err(Error::refused(message).with_hint(hint))
 }
 
-/// The first key in which the config of the folder differs: ``seed` is 1 there, 2 here`.
-fn config_difference(path: &Path, experiment: &Experiment) -> Result<Option<String>> {
+/// The first setting in which the config of the folder differs, and how: ``seed` is 1 there, 2 here`.
+fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<(&'static str, String)>> {
     let file = path.join(CONFIG);
     let Ok(text) = std::fs::read_to_string(&file) else {
         return Ok(None);
     };
-    let Ok(there) = text.parse::<toml::Table>() else {
+    let Ok(mut there) = text.parse::<toml::Table>() else {
         return Ok(None);
     };
-    let Ok(here) = experiment.to_toml()?.parse::<toml::Table>() else {
+    let Ok(mut here) = experiment.to_toml()?.parse::<toml::Table>() else {
         return Ok(None);
     };
+    remove_paths(&mut there);
+    remove_paths(&mut here);
     let show = |value: Option<&toml::Value>| match value {
         Some(value) => value.to_string(),
         None => "not set".to_owned(),
     };
     let differing = KEYS
-        .iter()
+        .into_iter()
         .find(|key| value_of(&there, key) != value_of(&here, key));
     Ok(differing.map(|key| {
-        format!(
-            "`{key}` is {} there, {} here",
-            show(value_of(&there, key)),
-            show(value_of(&here, key))
-        )
+        let (there, here) = (show(value_of(&there, key)), show(value_of(&here, key)));
+        (key, format!("`{key}` is {there} there, {here} here"))
     }))
+}
+
+/// The first input of other content.
+fn differing_input(here: &[FileRecord], there: &[FileRecord]) -> Option<String> {
+    let mut pairs = here.iter().zip(there);
+    Some(
+        match pairs.find(|(here, there)| !here.has_content_of(there)) {
+            Some((here, there)) if here.key != there.key => format!(
+                "`{}` reads {} here, and `{}` read {} there",
+                here.key,
+                here.path.display(),
+                there.key,
+                there.path.display()
+            ),
+            Some((here, there)) if here.path == there.path => {
+                format!("{} has changed since", here.path.display())
+            }
+            Some((here, there)) => format!(
+                "`{}` reads {} here, which differs from {} there",
+                here.key,
+                here.path.display(),
+                there.path.display()
+            ),
+            None => match (here.get(there.len()), there.get(here.len())) {
+                (Some(more), _) => format!("`{}` reads {} here too", more.key, more.path.display()),
+                (_, Some(more)) => format!("`{}` read {} there too", more.key, more.path.display()),
+                (None, None) => return None,
+            },
+        },
+    )
 }
 
 fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
@@ -448,6 +478,60 @@ mod tests {
             refusal(open(&path, &other, "a"), &path),
             "RUN holds another run: `train.epochs` is 3 there, 4 here"
         );
+    }
+
+    #[test]
+    fn the_same_files_under_other_paths_are_the_same_run() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let mut experiment = Experiment::default();
+        experiment.data.train = vec!["/d/train.tsv".into()];
+        let mut folder = ready(open(&path, &experiment, "a"));
+        folder.keep(0);
+        folder.finish(outcome()).expect("room for a manifest");
+        experiment.data.train = vec!["/e/pairs.tsv".into()];
+        let under_other_path = |sha256: &str| {
+            let mut identity = identity(&experiment, sha256);
+            identity.inputs[0].path = "/e/pairs.tsv".into();
+            identity
+        };
+        let again = RunFolder::open(&path, &experiment, under_other_path("a"));
+        assert!(matches!(again, Ok(Opened::Done(_))));
+        assert_eq!(
+            refusal(
+                RunFolder::open(&path, &experiment, under_other_path("b")),
+                &path
+            ),
+            "RUN holds another run: `data.train` reads /e/pairs.tsv here, which differs from /d/train.tsv there"
+        );
+        let mut more = under_other_path("a");
+        more.inputs.push(FileRecord {
+            key: "data.test".to_owned(),
+            ..more.inputs[0].clone()
+        });
+        assert_eq!(
+            refusal(RunFolder::open(&path, &experiment, more.clone()), &path),
+            "RUN holds another run: `data.test` reads /e/pairs.tsv here too"
+        );
+        more.inputs.clear();
+        assert_eq!(
+            refusal(RunFolder::open(&path, &experiment, more), &path),
+            "RUN holds another run: `data.train` read /d/train.tsv there too"
+        );
+    }
+
+    #[test]
+    fn another_form_of_submission_names_the_way_to_it() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("run");
+        let mut experiment = Experiment::default();
+        ready(open(&path, &experiment, "a")).keep(0);
+        experiment.submit.probability = true;
+        let Err(error) = open(&path, &experiment, "a") else {
+            panic!("it is another run")
+        };
+        let hint = error.hint().expect("a way out");
+        assert!(hint.starts_with("`cipherpet ensemble RUN "), "{hint}");
     }
 
     #[test]

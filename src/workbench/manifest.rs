@@ -1,6 +1,6 @@
 //! `manifest.json`: what went into a run, what came out, on what machine.
 //!
-//! A run is known by its [`Identity`] alone: the hash of its resolved config and the hashes of its inputs.
+//! A run is known by its [`Identity`] alone: its settings and the content of its inputs, wherever they lie.
 //! Everything else (times, threads, processor) is only told.
 
 use std::fs::File;
@@ -28,7 +28,7 @@ pub const TOOL: &str = concat!("cipherpet ", env!("CARGO_PKG_VERSION"));
 /// What makes two runs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// SHA-256 of `config.toml`.
+    /// SHA-256 of the settings and of every input's key and content; paths take no part.
     pub config_sha256: String,
     /// Every file the run reads.
     pub inputs: Vec<FileRecord>,
@@ -158,10 +158,29 @@ impl Identity {
         let inputs = inputs
             .iter()
             .map(|(key, path)| FileRecord::of(key, path, path));
+        Self::new(experiment, inputs.collect::<Result<_>>()?)
+    }
+
+    /// As [`Identity::of`], of inputs whose hashes are known.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where a path of the config is not UTF-8.
+    pub fn new(experiment: &Experiment, inputs: Vec<FileRecord>) -> Result<Self> {
+        let mut text = experiment.sha256()?;
+        for input in &inputs {
+            text += &format!("\n{} {}", input.key, input.sha256);
+        }
         Ok(Self {
-            config_sha256: experiment.sha256()?,
-            inputs: inputs.collect::<Result<_>>()?,
+            config_sha256: hexadecimal(&Sha256::digest(text)),
+            inputs,
         })
+    }
+
+    /// Whether both are the same run, their files under the same paths or under others.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_inputs = self.inputs.len() == other.inputs.len()
+            && (self.inputs.iter().zip(&other.inputs)).all(|(a, b)| a.has_content_of(b));
+        self.config_sha256 == other.config_sha256 && same_inputs
     }
 }
 
@@ -181,9 +200,19 @@ impl FileRecord {
             key: key.to_owned(),
             path: name.to_owned(),
             bytes,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(&digest),
         })
     }
+
+    /// The same content under the same key; the path may be another.
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        (&self.key, self.bytes, &self.sha256) == (&other.key, other.bytes, &other.sha256)
+    }
+}
+
+/// A digest as 64 digits.
+pub fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Size and digest of a file on disk, without holding it in memory.
