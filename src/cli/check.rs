@@ -15,10 +15,11 @@ use crate::workbench::submission;
 Examples:
   cipherpet check runs/first/submission.csv --test test.tsv
   cipherpet check blend.zip --test test.tsv --range 0,1
+  cipherpet check s.csv --test test.csv --experiment runs/first/config.toml
 
 Exit status 1 with the line and the reason where it is not.")]
 pub struct CheckArguments {
-    /// One score a line, no header; a .zip holds one such file
+    /// In the form of `[submit]`, by default one score a line; a .zip holds one such file
     submission: PathBuf,
     /// The test file it is for
     #[arg(long, value_name = "FILE")]
@@ -37,8 +38,10 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
     let CheckArguments {
         submission, test, ..
     } = arguments;
-    let format = arguments.reading.load()?.experiment.format();
-    let checked = submission::check(submission, test, &format, arguments.range.clone())?;
+    let loaded = arguments.reading.load()?;
+    loaded.check_submit()?;
+    let (format, submit) = (loaded.experiment.format(), &loaded.experiment.submit);
+    let checked = submission::check(submission, test, &format, submit, arguments.range.clone())?;
     let text = format!(
         "{}: {} scores, one a row of {}, from {} to {}, {} distinct",
         submission.display(),

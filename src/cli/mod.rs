@@ -81,7 +81,7 @@ struct Settings {
 /// How pair files are read, for commands that take them without an experiment.
 #[derive(Debug, Args)]
 struct Reading {
-    /// Take the reading keys of `[data]` (delimiter, header, text_a, …) from this experiment file
+    /// Take the reading keys of `[data]` (delimiter, header, text_a, …), and `[submit]`, from this experiment file
     #[arg(long, value_name = "TOML")]
     experiment: Option<PathBuf>,
     #[command(flatten)]

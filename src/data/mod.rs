@@ -12,6 +12,7 @@ pub mod batch;
 pub mod corrupt;
 pub mod dictionary;
 pub mod folds;
+pub mod ids;
 pub mod reader;
 pub mod reserved;
 pub mod source;

@@ -157,7 +157,7 @@ impl PairFormat {
         ]
     }
 
-    fn quoting(&self) -> Quoting {
+    pub(super) fn quoting(&self) -> Quoting {
         match self.delimiter {
             '\t' => Quoting::Off, // TSV has no quoting; a lone `"` is a token
             _ => Quoting::On,

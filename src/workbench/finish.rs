@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::done::{FoldName, FoldOutcome};
-use super::folder::{self, OOF, TEST, VALID};
+use super::folder::{OOF, TEST, VALID};
 use super::manifest::{CrossValidation, Leakage, Outcome};
 use super::rows::Rows;
 use super::scores::{self, MeanScores, OofScore};
@@ -42,7 +42,7 @@ impl Merge<'_> {
     pub fn write(self, progress: &Progress) -> Result<Outcome> {
         let oof = self.oof()?;
         scores::write_oof(&oof, &self.run.join(OOF))?;
-        let has_submission = self.write_submission()?;
+        let has_submission = self.write_submission(progress)?;
         let cross_validation = self.figures(&oof);
         progress.say(&oof_line(&cross_validation));
         if let Some(line) = kernels_line(&cross_validation.folds) {
@@ -102,7 +102,7 @@ impl Merge<'_> {
     }
 
     /// The mean of the folds' scores of each test row. False without a test file.
-    fn write_submission(&self) -> Result<bool> {
+    fn write_submission(&self, progress: &Progress) -> Result<bool> {
         let Some(test) = &self.experiment.data.test else {
             return Ok(false);
         };
@@ -121,11 +121,7 @@ impl Merge<'_> {
             }
             mean.add(&scores);
         }
-        let means = mean.finish();
-        let csv = self.run.join(folder::SUBMISSION);
-        let zip = self.run.join(folder::SUBMISSION_ZIP);
-        submission::write(&means, &csv, Some(&zip))?;
-        submission::check(&csv, test, &self.experiment.format(), None)?;
+        submission::leave_run(&mean.finish(), self.experiment, self.run, progress)?;
         Ok(true)
     }
 

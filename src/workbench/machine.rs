@@ -1,4 +1,4 @@
-//! What the manifest and locks say of the machine. Never part of a result.
+//! What records and locks say of the machine and of the command. Never part of a result.
 
 /// The processor's name, `unknown` where the system does not tell.
 #[cfg(target_os = "linux")]
@@ -44,6 +44,13 @@ pub fn peak_rss_bytes() -> Option<u64> {
 pub fn reset_peak_rss() {
     // 5 is the kernel's code for the peak (proc_pid_clear_refs(5)). Nothing rests on it.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The command as it was typed, the name of the program first.
+pub fn command_line() -> Vec<String> {
+    std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]

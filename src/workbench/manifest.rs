@@ -22,7 +22,7 @@ use crate::kernels;
 /// Name of the manifest in a run folder.
 pub const FILE: &str = "manifest.json";
 
-/// The program and its version.
+/// The tool and its version, as every record names it.
 pub const TOOL: &str = concat!("cipherpet ", env!("CARGO_PKG_VERSION"));
 
 /// What makes two runs the same.

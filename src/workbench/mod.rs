@@ -12,6 +12,7 @@
 //!
 //! [`Progress`]: crate::progress::Progress
 
+pub mod archive;
 pub mod batch;
 pub mod count;
 pub mod disk;
@@ -26,6 +27,7 @@ mod lock;
 pub mod machine;
 pub mod manifest;
 pub mod predict;
+pub mod results;
 pub mod resume;
 pub mod rows;
 pub mod run;

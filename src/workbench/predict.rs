@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::done::FoldName;
+use super::results::Results;
 use super::rows::read_truncated;
 use super::scores::MeanScores;
 use super::{Stop, folder, folds, submission};
@@ -18,8 +19,9 @@ use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
 
-/// Scores the rows of `pairs` into `out`; returns their number. A run of folds gives the mean over the folds that are
-/// done. A run that was cut will do, once it has finished an epoch, or a fold.
+/// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]`, with a record beside; returns their
+/// number. A run of folds gives the mean over the folds that are done. A run that was cut will do, once it has finished
+/// an epoch, or a fold.
 ///
 /// # Errors
 /// [`Error::Refused`] where `run` holds no model; those of the readers; [`Error::Interrupted`], which leaves
@@ -58,8 +60,22 @@ pub fn predict(
             (progress, stop),
         )?);
     }
-    submission::write(&mean.finish(), out, None)?;
-    Ok(rows.len())
+    let (scores, submit) = (mean.finish(), &experiment.submit);
+    let written = submission::write(&scores, (pairs, &experiment.format()), submit, out)?;
+    written
+        .remarks
+        .iter()
+        .for_each(|remark| progress.say(remark));
+    if out.is_file() {
+        let source = submission::Source {
+            run: run.to_owned(),
+            config_sha256: Results::open(run)?.record.config_sha256,
+            weight: 1.0,
+        };
+        submission::Record::new("predict", vec![source], pairs, submit, &written)
+            .write(out, &[(&out.to_string_lossy(), out)])?;
+    }
+    Ok(scores.len())
 }
 
 /// The folders of the models whose mean is the run's answer; one at least.

@@ -169,7 +169,7 @@ fn fill(
     let trained = fit.train((progress, stop))?;
     let scores = fit.score_test(&trained.model, (progress, stop))?;
     if let Some(scores) = &scores {
-        write_submission(experiment, scores, folder.path())?;
+        submission::leave_run(scores, experiment, folder.path(), progress)?;
     }
 
     let fit = trained.report;
@@ -233,19 +233,8 @@ fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
 
 fn check_disk(rows: &Rows, start: &Start, folder: &RunFolder) -> Result<()> {
     let n_valid = rows.held_out.len() + rows.valid_file.len();
-    let scores = n_valid + 2 * rows.test.len(); // the submission is there twice, once zipped
+    let scores = n_valid + 3 * rows.test.len(); // the submission, zipped, and its plain scores
     let needed = disk::run_bytes(start.n_parameters(), scores, rows.vocab.size())
         + disk::checkpoint_bytes(start.n_parameters());
     disk::require(needed, disk::available(folder.path()), folder.path())
-}
-
-/// Writes `submission.csv` and its zip into a run folder, and checks them.
-fn write_submission(experiment: &Experiment, scores: &[f32], dir: &Path) -> Result<()> {
-    let Some(test) = &experiment.data.test else {
-        return Ok(());
-    };
-    let csv = dir.join(folder::SUBMISSION);
-    submission::write(scores, &csv, Some(&dir.join(folder::SUBMISSION_ZIP)))?;
-    submission::check(&csv, test, &experiment.format(), None)?;
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::submission::{self, number, require_finite};
+use super::submission::{of_score, require_finite};
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 
@@ -75,8 +75,14 @@ impl MeanScores {
 /// # Errors
 /// [`Error::Refused`] where a score is not finite, [`Error::Io`].
 pub fn write_valid(scores: &[ValidScore], path: &Path) -> Result<()> {
-    let scores = scores.iter().map(|line| (line.row, line.label, line.score));
-    submission::write_valid(&scores.collect::<Vec<_>>(), path)
+    let mut table = String::from("row,label,score\n");
+    for line in scores {
+        require_finite(line.score, line.row)?;
+        let (row, label) = (line.row, u8::from(line.label));
+        writeln!(table, "{row},{label},{}", of_score(line.score))
+            .expect("a String takes every write");
+    }
+    atomic::write(path, table.as_bytes())
 }
 
 /// Writes `row,score` in test order.
@@ -87,7 +93,7 @@ pub fn write_test(scores: &[f32], path: &Path) -> Result<()> {
     let mut table = String::from("row,score\n");
     for (row, &score) in scores.iter().enumerate() {
         require_finite(score, row)?;
-        writeln!(table, "{row},{}", number(score)).expect("a String takes every write");
+        writeln!(table, "{row},{}", of_score(score)).expect("a String takes every write");
     }
     atomic::write(path, table.as_bytes())
 }
@@ -101,7 +107,7 @@ pub fn write_oof(scores: &[OofScore], path: &Path) -> Result<()> {
     for line in scores {
         require_finite(line.score, line.row)?;
         let (row, label, fold) = (line.row, u8::from(line.label), line.fold);
-        writeln!(table, "{row},{label},{},{fold}", number(line.score))
+        writeln!(table, "{row},{label},{},{fold}", of_score(line.score))
             .expect("a String takes every write");
     }
     atomic::write(path, table.as_bytes())

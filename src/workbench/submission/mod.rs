@@ -1,0 +1,215 @@
+//! Submissions: scores in the form that `[submit]` asks for, zipped beside, with a record of where they come from;
+//! and the [`check`] before upload.
+//!
+//! Scores are logit(YES) - logit(NO), any real number, with 9 significant digits, so that no two different
+//! f32 print the same and AUC loses nothing. As probabilities they have as many digits as an f64 needs; where even
+//! those do not tell two scores apart, [`Written::ties`] says so. Equal scores give equal bytes, in the zip too.
+
+mod check;
+mod number;
+mod record;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+pub use check::{Checked, check};
+pub(super) use number::of_score;
+pub use number::probability;
+pub use record::{Record, Source};
+
+use super::archive::{self, Content};
+use super::results::Results;
+use super::{folder, scores};
+use crate::atomic;
+use crate::config::{Experiment, SubmitConfig, SubmitFormat};
+use crate::data::ids::read_ids;
+use crate::data::{PairFormat, source};
+use crate::error::{Error, Place, Result};
+use crate::progress::Progress;
+
+/// What has been written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// Different scores.
+    pub distinct: usize,
+    /// Different values in the file.
+    pub distinct_written: usize,
+    /// What a reader should know of ids and ties; mostly nothing.
+    pub remarks: Vec<String>,
+}
+
+/// Leaves the submission of a run or an ensemble in its folder: `submission.csv`, checked against the test file,
+/// `submission.zip`, `submission.csv.json`, and `test.csv` where the submission does not hold the scores as they are.
+/// Says where ids are row numbers and where probabilities tie.
+///
+/// # Errors
+/// [`Error::Refused`] where a score is not finite or there is no `data.test`, [`Error::Io`], those of [`check`].
+pub fn leave(
+    scores: &[f32],
+    experiment: &Experiment,
+    (how, sources): (&str, Vec<Source>),
+    folder: &Path,
+    progress: &Progress,
+) -> Result<()> {
+    let Some(test) = &experiment.data.test else {
+        return Err(Error::refused("a submission needs data.test"));
+    };
+    let csv = folder.join(folder::SUBMISSION);
+    let zip = folder.join(folder::SUBMISSION_ZIP);
+    let rows = (test.as_path(), &experiment.format());
+    let written = write(scores, rows, &experiment.submit, &csv)?;
+    let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
+    archive::write(
+        &zip,
+        &[(folder::SUBMISSION.to_owned(), Content::Text(text))],
+    )?;
+    if !holds_scores(&experiment.submit) {
+        scores::write_test(scores, &folder.join(folder::TEST))?;
+    }
+    // The test file of an ensemble may be gone; the scores were counted when they were read.
+    if source::exists(test) {
+        check(&csv, test, rows.1, &experiment.submit, None)?;
+    }
+    written
+        .remarks
+        .iter()
+        .for_each(|remark| progress.say(remark));
+    Record::new(how, sources, test, &experiment.submit, &written).write(
+        &csv,
+        &[(folder::SUBMISSION, &csv), (folder::SUBMISSION_ZIP, &zip)],
+    )
+}
+
+/// As [`leave`], of the run in `folder`, whose manifest is there.
+///
+/// # Errors
+/// As [`leave`].
+pub fn leave_run(
+    scores: &[f32],
+    experiment: &Experiment,
+    folder: &Path,
+    progress: &Progress,
+) -> Result<()> {
+    let source = Source {
+        run: folder.to_owned(),
+        config_sha256: Results::open(folder)?.record.config_sha256,
+        weight: 1.0,
+    };
+    leave(scores, experiment, ("run", vec![source]), folder, progress)
+}
+
+/// Writes `submission`: the scores of the rows of a test file, which is read for their ids only.
+///
+/// # Errors
+/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`].
+pub fn write(
+    scores: &[f32],
+    (test, format): (&Path, &PairFormat),
+    submit: &SubmitConfig,
+    submission: &Path,
+) -> Result<Written> {
+    let mut remarks = Vec::new();
+    let text = match submit.format {
+        SubmitFormat::Plain => lines(scores, submit)?,
+        SubmitFormat::Csv => {
+            let ids = match read_ids(test, format, &submit.id_column)? {
+                Some(ids) => ids,
+                None => {
+                    remarks.push(format!(
+                        "submission: {} has no column `{}`, so the ids are row numbers from 0",
+                        test.display(),
+                        submit.id_column
+                    ));
+                    row_numbers(scores.len())
+                }
+            };
+            table(scores, &ids, submit, test)?
+        }
+    };
+    atomic::write(submission, text.as_bytes())?;
+    let (distinct, distinct_written) = count_distinct(scores, submit);
+    if distinct_written < distinct {
+        remarks.push(format!(
+            "submission: {distinct} different scores are {distinct_written} different probabilities, as those \
+             near 1 run out of digits; AUC sees ties there, and none with submit.probability = false"
+        ));
+    }
+    Ok(Written {
+        distinct,
+        distinct_written,
+        remarks,
+    })
+}
+
+/// Whether a submission of this form is the scores as they are, one a line.
+pub fn holds_scores(submit: &SubmitConfig) -> bool {
+    submit.format == SubmitFormat::Plain && !submit.probability
+}
+
+fn row_numbers(rows: usize) -> Vec<String> {
+    (0..rows).map(|row| row.to_string()).collect()
+}
+
+fn lines(scores: &[f32], submit: &SubmitConfig) -> Result<String> {
+    let mut text = String::new();
+    for (row, &score) in scores.iter().enumerate() {
+        text.push_str(&value(score, row, submit)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn table(scores: &[f32], ids: &[String], submit: &SubmitConfig, test: &Path) -> Result<String> {
+    if ids.len() != scores.len() {
+        let place = Place::file(test).field(&submit.id_column);
+        let expected = format!("{} ids, one a score", scores.len());
+        return Err(Error::input(place, expected, ids.len()));
+    }
+    let failed = |error: csv::Error| Error::Unexpected(format!("submission as CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = [&submit.id_column, &submit.score_column];
+    writer.write_record(header).map_err(failed)?;
+    for (row, (id, &score)) in ids.iter().zip(scores).enumerate() {
+        let record = [id, &value(score, row, submit)?];
+        writer.write_record(record).map_err(failed)?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| Error::Unexpected(format!("submission as CSV: {error}")))?;
+    Ok(String::from_utf8(bytes).expect("made of strings"))
+}
+
+/// One score as it is written.
+fn value(score: f32, row: usize, submit: &SubmitConfig) -> Result<String> {
+    require_finite(score, row)?;
+    Ok(if submit.probability {
+        number::of_probability(probability(score.into()))
+    } else {
+        of_score(score)
+    })
+}
+
+/// Different scores, and different values among what is written of them.
+fn count_distinct(scores: &[f32], submit: &SubmitConfig) -> (usize, usize) {
+    let positive_zero = |score: f32| f64::from(score) + 0.0;
+    let distinct: BTreeSet<u64> = scores.iter().map(|&s| positive_zero(s).to_bits()).collect();
+    let written: BTreeSet<u64> = match submit.probability {
+        true => scores
+            .iter()
+            .map(|&s| probability(s.into()).to_bits())
+            .collect(),
+        false => return (distinct.len(), distinct.len()),
+    };
+    (distinct.len(), written.len())
+}
+
+pub(super) fn require_finite(score: f32, row: usize) -> Result<()> {
+    if score.is_finite() {
+        return Ok(());
+    }
+    let message = format!("the score of row {row} (from 0) is {score}: the training has diverged");
+    Err(Error::refused(message).with_hint("lower train.learning_rate, or raise train.warmup_steps"))
+}
+
+#[cfg(test)]
+mod tests;
