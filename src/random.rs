@@ -31,6 +31,8 @@ pub enum Purpose {
     Fold = 8,
     /// Rows drawn again for an interval.
     Bootstrap = 9,
+    /// Halves of the rows, one to choose weights on and one to judge them by.
+    Halves = 16,
 }
 
 /// A point in the tree of random streams.

@@ -7,12 +7,16 @@
 //!
 //! [`workbench`]: crate::workbench
 
+mod board;
 mod check;
 mod count;
+mod ensemble;
 mod inspect;
 mod output;
+mod pack;
 mod predict;
 mod run;
+mod score;
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
@@ -64,6 +68,14 @@ pub enum Command {
     Predict(predict::PredictArguments),
     /// Check a submission against its test file
     Check(check::CheckArguments),
+    /// Blend runs: scores, submission, and what that is worth
+    Ensemble(ensemble::EnsembleArguments),
+    /// List runs, best first
+    Board(board::BoardArguments),
+    /// Note what a leaderboard said of a run
+    Score(score::ScoreArguments),
+    /// Pack a run for a teammate: models, config, mapping, manifest, no data
+    Pack(pack::PackArguments),
     /// Count the tokens of plain text files with a BERT's tokenizer
     Count(count::CountArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
@@ -139,6 +151,10 @@ impl Session {
             Command::Run(arguments) => run::run(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
             Command::Check(arguments) => check::check(arguments),
+            Command::Ensemble(arguments) => ensemble::ensemble(arguments, self),
+            Command::Board(arguments) => board::board(arguments, self),
+            Command::Score(arguments) => score::score(arguments),
+            Command::Pack(arguments) => pack::pack(arguments),
             Command::Count(arguments) => count::count(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
         })

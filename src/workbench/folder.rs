@@ -229,7 +229,11 @@ pub fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
     Ok(records)
 }
 
-fn require_empty(path: &Path) -> Result<()> {
+/// Refuses a folder that is there and holds anything.
+///
+/// # Errors
+/// [`Error::Refused`], [`Error::Io`].
+pub fn require_empty(path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
@@ -244,7 +248,10 @@ fn require_empty(path: &Path) -> Result<()> {
 }
 
 /// Names in a folder, sorted.
-fn sorted_names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sorted_names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
     let mut names: Vec<_> = names

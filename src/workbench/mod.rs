@@ -1,10 +1,11 @@
 //! Whole jobs: what a command does, from files to files.
 //!
 //! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), which goes on where it was cut
-//! ([`resume`]), [`folds`] the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments; [`predict`]
-//! scores more
-//! pairs with what a run has left; [`submission`] writes and checks submissions; [`count`] makes token
-//! counts; [`inspect`] looks at a new competition. Does not parse arguments and prints nothing: `cli` does.
+//! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments;
+//! [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
+//! reads run folders back, for [`ensemble`] (with the arithmetic in [`blend`]), [`board`] and [`pack`]; [`score`] notes
+//! what a leaderboard said. [`count`] makes token counts; [`inspect`] looks at a new competition. Does not parse
+//! arguments and prints nothing: `cli` does.
 //!
 //! How to add a command: 1. its work as a file here, taking plain values, [`Progress`] and [`Stop`] and
 //! returning a serialisable report; 2. a file of the same name in `cli/` with its arguments, an example
@@ -14,9 +15,12 @@
 
 pub mod archive;
 pub mod batch;
+pub mod blend;
+pub mod board;
 pub mod count;
 pub mod disk;
 pub mod done;
+pub mod ensemble;
 pub mod estimate;
 pub mod finish;
 pub mod fold;
@@ -26,11 +30,13 @@ pub mod inspect;
 mod lock;
 pub mod machine;
 pub mod manifest;
+pub mod pack;
 pub mod predict;
 pub mod results;
 pub mod resume;
 pub mod rows;
 pub mod run;
+pub mod score;
 pub mod scores;
 pub mod start;
 pub mod starter;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::folder;
 use super::manifest::{self, FileRecord, State};
@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 /// The part of a manifest's `result` that others read.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Figures {
     /// AUC of a single split.
@@ -170,39 +170,69 @@ impl Results {
         parameters(&self.models().first()?.join(WEIGHTS))
     }
 
-    /// The scores of rows whose labels are known: `oof.csv`, or `valid.csv`.
+    /// The table of scores of rows whose labels are known: `oof.csv`, or `valid.csv`.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is neither, [`Error::Input`] with the line where one is damaged.
-    pub fn labelled_scores(&self) -> Result<LabelledScores> {
+    /// [`Error::Refused`] where there is neither.
+    pub fn labelled_file(&self) -> Result<PathBuf> {
         let found = [folder::OOF, folder::VALID].map(|name| self.path.join(name));
-        match found.iter().find(|path| path.exists()) {
-            Some(path) => read_labelled(path),
-            None => {
-                let path = self.path.display();
-                let message = format!("{path} has neither {} nor {}", folder::OOF, folder::VALID);
-                Err(Error::refused(message).with_hint("run it again in a new folder"))
-            }
+        found.into_iter().find(|path| path.exists()).ok_or_else(|| {
+            let path = self.path.display();
+            let message = format!("{path} has neither {} nor {}", folder::OOF, folder::VALID);
+            Error::refused(message).with_hint("run it again in a new folder")
+        })
+    }
+
+    /// The scores of rows whose labels are known.
+    ///
+    /// # Errors
+    /// As [`Results::labelled_file`]; [`Error::Input`] with the line where it is damaged.
+    pub fn labelled_scores(&self) -> Result<LabelledScores> {
+        read_labelled(&self.labelled_file()?)
+    }
+
+    /// The file with the score of each test row, as it came from the model: `test.csv`, or a submission that is
+    /// no other; none where the run had no test file.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is gone.
+    pub fn test_file(&self) -> Result<Option<PathBuf>> {
+        if self.inputs("data.test").next().is_none() {
+            return Ok(None);
         }
+        let (table, plain) = (
+            self.path.join(folder::TEST),
+            self.path.join(folder::SUBMISSION),
+        );
+        if table.exists() {
+            return Ok(Some(table));
+        }
+        if plain.exists() && holds_scores(&self.experiment()?.submit) {
+            return Ok(Some(plain));
+        }
+        let (path, test) = (self.path.display(), folder::TEST);
+        let message = format!(
+            "{path} has no {test} and no {} of plain scores",
+            folder::SUBMISSION
+        );
+        Err(Error::refused(message).with_hint("run it again in a new folder"))
     }
 
     /// The score of each test row; none where the run had no test file.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the scores are gone, [`Error::Input`] with the line where they are damaged.
+    /// As [`Results::test_file`]; [`Error::Input`] with the line where it is damaged.
     pub fn test_scores(&self) -> Result<Option<Vec<f32>>> {
-        if self.inputs("data.test").next().is_none() {
+        let Some(path) = self.test_file()? else {
             return Ok(None);
+        };
+        let is_table = path.file_name().is_some_and(|name| name == folder::TEST);
+        if is_table {
+            scores::read_test(&path)
+        } else {
+            read_plain(&path)
         }
-        let table = self.path.join(folder::TEST);
-        if table.exists() {
-            return scores::read_test(&table).map(Some);
-        }
-        if !holds_scores(&self.experiment()?.submit) {
-            let message = format!("{} has no {}", self.path.display(), folder::TEST);
-            return Err(Error::refused(message).with_hint("run it again in a new folder"));
-        }
-        read_plain(&self.path.join(folder::SUBMISSION)).map(Some)
+        .map(Some)
     }
 
     /// The inputs under one config key.

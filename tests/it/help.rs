@@ -6,7 +6,9 @@ use crate::workspace::Workspace;
 fn help_of_the_tool_and_of_every_command() {
     let workspace = Workspace::empty();
     insta::assert_snapshot!("help", workspace.snapshot(&["--help"]));
-    for command in ["run", "predict", "check", "count", "inspect"] {
+    for command in [
+        "run", "predict", "check", "ensemble", "board", "score", "pack", "count", "inspect",
+    ] {
         let page = workspace.snapshot(&[command, "--help"]);
         assert!(page.contains("Example"), "{command} --help has no example");
         insta::assert_snapshot!(format!("help_{command}"), page);

@@ -5,22 +5,27 @@
 mod bad_folds;
 mod bad_input;
 mod batch;
+mod board;
 mod check;
 mod count;
 #[path = "../demo/mod.rs"]
 mod demo;
+mod ensemble;
 mod folder;
 mod folds;
 mod golden;
+mod hand_made;
 mod help;
 mod inspect;
 mod kill;
 mod objective;
+mod pack;
 mod predict;
 mod resume;
 mod run;
 mod settings;
 mod shared;
 mod signals;
+mod submit;
 mod tidy;
 mod workspace;

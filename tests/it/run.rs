@@ -8,7 +8,7 @@ use crate::workspace::{ALL_HEADS, Workspace, metrics, skipped};
 const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
 
 /// Everything that a run leaves.
-const OUTPUTS: [&str; 9] = [
+const OUTPUTS: [&str; 10] = [
     "config.toml",
     "manifest.json",
     "mapping.tsv",
@@ -16,6 +16,7 @@ const OUTPUTS: [&str; 9] = [
     "model",
     "run.log",
     "submission.csv",
+    "submission.csv.json",
     "submission.zip",
     "valid.csv",
 ];

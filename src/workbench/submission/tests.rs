@@ -1,3 +1,5 @@
+//! Submissions by hand: every form, every refusal.
+
 use super::*;
 
 /// A folder with `test.tsv` of `rows` rows, and with `test.csv`, whose column `row` holds `b, a, d, c, …`.

@@ -1,0 +1,207 @@
+//! `cipherpet board`: all runs at a glance.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle, presets};
+
+use super::{Session, output};
+use crate::error::{Error, Result};
+use crate::workbench::board::{self as job, Board, Row};
+use crate::workbench::manifest::State;
+
+/// Arguments of `board`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cipherpet board
+  cipherpet board experiments/runs --csv > runs.csv
+
+Best AUC first. AUC is that of all out-of-fold scores, ± the standard deviation over the folds;
+in parentheses, of a run that is not done, the mean of its folds so far. Unlike the table, --json
+and --csv round nothing.")]
+pub struct BoardArguments {
+    /// Folder of run folders, at any depth up to 4
+    #[arg(default_value = "runs")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long, group = "form")]
+    json: bool,
+    /// Print CSV
+    #[arg(long, group = "form")]
+    csv: bool,
+    /// Print a Markdown table
+    #[arg(long, group = "form")]
+    md: bool,
+}
+
+/// One line under the header; no colours, so nothing to turn off.
+const RULED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+const HEADER: [&str; 10] = [
+    "run",
+    "config",
+    "AUC",
+    "folds",
+    "minutes",
+    "tokens/s",
+    "parameters",
+    "precision",
+    "tool",
+    "public score",
+];
+
+pub fn board(arguments: &BoardArguments, session: &Session) -> Result<()> {
+    let board = job::board(&arguments.dir)?;
+    for skipped in &board.skipped {
+        session.note(&format!(
+            "left out {}: {}",
+            skipped.run.display(),
+            skipped.reason
+        ));
+    }
+    if board.runs.is_empty() {
+        session.note(&format!("no runs in {}", arguments.dir.display()));
+    }
+    let text = match (arguments.csv, arguments.md) {
+        (true, _) => csv(&board)?,
+        (_, true) => table(&board, presets::ASCII_MARKDOWN, &markdown, None),
+        _ => table(&board, RULED, &str::to_owned, terminal_width()),
+    };
+    output::print(&board, &text, arguments.json)
+}
+
+fn csv(board: &Board) -> Result<String> {
+    let failed =
+        |error: &dyn std::fmt::Display| Error::Unexpected(format!("board as CSV: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in &board.runs {
+        writer.serialize(row).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+/// Columns fit into `width`; without one, lines are as long as they are.
+fn table(
+    board: &Board,
+    style: TableStyle,
+    escape: &dyn Fn(&str) -> String,
+    width: Option<u16>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(style).set_header(HEADER);
+    if let Some(width) = width {
+        table
+            .set_width(width)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for row in &board.runs {
+        table.add_row(cells(row).iter().map(|cell| escape(cell)));
+    }
+    for column in table.column_iter_mut().skip(3).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn cells(row: &Row) -> [String; 10] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let spread = row
+        .fold_auc_sd
+        .map_or(String::new(), |sd| format!(" ± {sd:.5}"));
+    let auc = match (row.auc, row.fold_auc_mean) {
+        (Some(auc), _) => format!("{auc:.5}{spread}"),
+        (None, Some(mean)) => format!("({mean:.5}{spread})"),
+        (None, None) => "-".to_owned(),
+    };
+    let folds = match (row.folds, row.state) {
+        (0, State::Done) => "-".to_owned(),
+        (0, State::Begun) => "begun".to_owned(),
+        (folds, _) => format!("{}/{folds}", row.folds_done),
+    };
+    let public = row.public_score.map(|score| match &row.public_note {
+        Some(note) => format!("{score} ({note})"),
+        None => score.to_string(),
+    });
+    [
+        row.run.display().to_string(),
+        row.config.clone(),
+        auc,
+        folds,
+        or_dash(row.minutes.map(|minutes| format!("{minutes:.1}"))),
+        or_dash(row.tokens_per_second.map(|speed| format!("{speed:.0}"))),
+        or_dash(row.parameters.map(|n| format!("{:.2} M", n as f64 / 1e6))),
+        or_dash(row.precision.clone()),
+        row.tool.trim_start_matches("cipherpet ").to_owned(),
+        or_dash(public),
+    ]
+}
+
+/// A bar ends a cell of Markdown, and a line break the row.
+fn markdown(cell: &str) -> String {
+    cell.replace('\\', "\\\\")
+        .replace('|', "\\|")
+        .replace(['\n', '\r'], " ")
+}
+
+fn terminal_width() -> Option<u16> {
+    let size = || console::Term::stdout().size_checked();
+    if std::io::stdout().is_terminal() {
+        size().map(|(_, columns)| columns)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(run: &str) -> Row {
+        Row {
+            run: run.into(),
+            state: State::Done,
+            config: "5eed5eed".to_owned(),
+            auc: Some(0.875),
+            fold_auc_mean: Some(0.87),
+            fold_auc_sd: Some(0.01),
+            folds_done: 5,
+            folds: 5,
+            minutes: Some(61.25),
+            tokens_per_second: Some(5120.4),
+            parameters: Some(13_250_000),
+            precision: Some("f32".to_owned()),
+            tool: "cipherpet 0.1.0".to_owned(),
+            public_score: Some(0.9),
+            public_note: Some("test A".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_narrow_terminal_wraps_cells_and_loses_none() {
+        let board = Board {
+            runs: vec![row("runs/a-run-with-a-long-name-5eed5eed"), row("runs/b")],
+            skipped: Vec::new(),
+        };
+        let wide = table(&board, RULED, &str::to_owned, None);
+        assert!(
+            wide.lines()
+                .any(|line| line.contains(" 13.25 M ") && line.contains("0.87500 ± 0.01000"))
+        );
+        assert_eq!(wide.lines().count(), 4);
+        let narrow = table(&board, RULED, &str::to_owned, Some(100));
+        for line in narrow.lines() {
+            assert!(console::measure_text_width(line) <= 100, "{line}");
+        }
+        let letters = |text: &str| {
+            let mut letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();
+            letters.sort_unstable();
+            letters
+        };
+        assert_eq!(letters(&narrow), letters(&wide));
+    }
+}

@@ -1,0 +1,170 @@
+//! All runs at a glance: the run folders under a folder, best first.
+//!
+//! In: a folder. Out: a [`Board`] with one row a run or ensemble, finished or not. A folder that cannot be read is
+//! told and left out. Computes no score: what the runs have recorded is shown.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::manifest::{self, State};
+use super::results::{FoldFigures, Results};
+use super::score;
+use crate::error::{Error, Result};
+use crate::metrics::mean_and_deviation;
+
+/// Folders in folders are looked into this deep.
+const DEPTH: usize = 4;
+
+/// All runs under a folder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Board {
+    /// Best first.
+    pub runs: Vec<Row>,
+    /// Folders that look like runs and cannot be read.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A folder that could not be read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Skipped {
+    /// The folder.
+    pub run: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The folder, as seen from the working folder.
+    pub run: PathBuf,
+    /// `done` or `begun`.
+    pub state: State,
+    /// First 8 digits of the hash that tells it from other runs.
+    pub config: String,
+    /// Of all out-of-fold scores, or of a single split; none before the run is done.
+    pub auc: Option<f64>,
+    /// Mean AUC of the folds that are done.
+    pub fold_auc_mean: Option<f64>,
+    /// Their standard deviation.
+    pub fold_auc_sd: Option<f64>,
+    /// Folds that are done.
+    pub folds_done: usize,
+    /// Folds asked for; 0 for a single split.
+    pub folds: usize,
+    /// Wall time.
+    pub minutes: Option<f64>,
+    /// Training only.
+    pub tokens_per_second: Option<f64>,
+    /// Numbers in one model.
+    pub parameters: Option<u64>,
+    /// Of the arithmetic: `f32`, `bf16`.
+    pub precision: Option<String>,
+    /// `cipherpet` and its version.
+    pub tool: String,
+    /// The newest score that `cipherpet score` noted.
+    pub public_score: Option<f64>,
+    /// Its note.
+    pub public_note: Option<String>,
+}
+
+/// Lists the runs under `dir`, or `dir` itself where it is one.
+///
+/// # Errors
+/// [`Error::Refused`] where there is no such folder.
+pub fn board(dir: &Path) -> Result<Board> {
+    if !dir.is_dir() {
+        let message = format!("there is no folder {}", dir.display());
+        return Err(Error::refused(message).with_hint(
+            "`cipherpet run` makes runs in `runs`; `cipherpet board DIR` looks into another folder",
+        ));
+    }
+    let mut board = Board {
+        runs: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for folder in run_folders(dir, DEPTH) {
+        match Row::of(&folder) {
+            Ok(row) => board.runs.push(row),
+            Err(error) => board.skipped.push(Skipped {
+                run: folder,
+                reason: error.to_string(),
+            }),
+        }
+    }
+    // Stable: equals stay in the order of their names. Runs without a figure go last.
+    board.runs.sort_by(|a, b| {
+        let key = |row: &Row| row.auc.or(row.fold_auc_mean).unwrap_or(f64::NEG_INFINITY);
+        key(b).total_cmp(&key(a))
+    });
+    Ok(board)
+}
+
+/// Folders with a manifest, in the order of their names. Nothing is looked for inside a run.
+fn run_folders(dir: &Path, depth: usize) -> Vec<PathBuf> {
+    if dir.join(manifest::FILE).exists() {
+        return vec![dir.to_owned()];
+    }
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let is_hidden = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b".")
+    };
+    let mut inner: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && !is_hidden(path))
+        .collect();
+    inner.sort();
+    match depth {
+        0 => Vec::new(),
+        _ => inner
+            .iter()
+            .flat_map(|path| run_folders(path, depth - 1))
+            .collect(),
+    }
+}
+
+impl Row {
+    fn of(folder: &Path) -> Result<Self> {
+        let results = Results::open(folder)?;
+        let public = score::read(folder)?.pop();
+        let done = results.folds_done();
+        let record = &results.record;
+        let figures = record.result.clone().unwrap_or_default();
+        let all =
+            |of: fn(&FoldFigures) -> Option<f64>| done.iter().filter_map(of).collect::<Vec<_>>();
+        let (fold_mean, fold_sd) = mean_and_deviation(&all(|fold| fold.valid_auc)).unzip();
+        let seconds = all(|fold| fold.seconds);
+        let fold_seconds = (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>());
+        let fold_speed =
+            mean_and_deviation(&all(|fold| fold.tokens_per_second)).map(|(mean, _)| mean);
+        let precision = record
+            .kernel_path
+            .as_ref()
+            .and_then(|path| path.split(' ').next());
+        Ok(Self {
+            run: folder.to_owned(),
+            state: record.state,
+            config: record.config_sha256.chars().take(8).collect(),
+            auc: figures.oof_auc.or(figures.valid_auc),
+            fold_auc_mean: figures.fold_auc_mean.or(fold_mean),
+            fold_auc_sd: figures.fold_auc_sd.or(fold_sd.flatten()),
+            folds_done: done.len(),
+            folds: results.folds(),
+            minutes: figures
+                .seconds
+                .or(fold_seconds)
+                .map(|seconds| seconds / 60.0),
+            tokens_per_second: figures.tokens_per_second.or(fold_speed),
+            parameters: results.parameters(),
+            precision: precision.map(str::to_owned),
+            tool: record.tool.clone(),
+            public_score: public.as_ref().map(|public| public.score),
+            public_note: public.and_then(|public| public.note),
+        })
+    }
+}

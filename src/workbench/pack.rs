@@ -1,0 +1,172 @@
+//! A run to hand over: one zip with what a teammate needs to score more pairs and to run it again.
+//!
+//! In: the folder of a run that is done. Out: `config.toml`, the manifest, the mapping, the models, the submission
+//! with its record, and a README. No data: neither the files of `[data]` nor, unless they are asked for, the tables
+//! of scores that repeat its labels. Every file that the manifest knows is compared with its hash first. The same
+//! run gives the same bytes.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::archive::{self, Content};
+use super::folder::{self, sorted_names};
+use super::manifest::{self, FileRecord};
+use super::results::Results;
+use crate::config::Experiment;
+use crate::data::source;
+use crate::error::{Error, Result};
+
+/// What was packed; the object that `--json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PackReport {
+    /// The zip.
+    pub pack: PathBuf,
+    /// The folder inside it.
+    pub folder: String,
+    /// Its files.
+    pub files: usize,
+    /// Size of the zip.
+    pub bytes: u64,
+}
+
+/// Packs the run into `out`; `scores` adds the tables of scores, which hold labels.
+///
+/// # Errors
+/// [`Error::Refused`] where the run is not done, has no model, or holds a file that is not the one it wrote;
+/// [`Error::Io`], which leaves no zip.
+pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
+    let results = Results::open_done(run)?;
+    let models = results.models();
+    if models.is_empty() {
+        let error = Error::refused(format!("{} has no model to pack", run.display()));
+        return Err(error.with_hint("of an ensemble, pack its runs; its manifest.json names them"));
+    }
+    let real = run.canonicalize().map_err(Error::io("find", run))?;
+    let name = real.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let mut entries = Vec::new();
+    for file in files(run, &models, scores)? {
+        require_as_written(&results, &file)?;
+        let content = if file.ends_with("model.safetensors") {
+            Content::Stored(run.join(&file))
+        } else {
+            Content::File(run.join(&file))
+        };
+        entries.push((format!("{name}/{}", slashed(&file)), content));
+    }
+    let readme = readme(&name, &results, &results.experiment()?);
+    entries.push((
+        format!("{name}/README.txt"),
+        Content::Text(readme.into_bytes()),
+    ));
+    archive::write(out, &entries)?;
+    Ok(PackReport {
+        pack: out.to_owned(),
+        folder: name,
+        files: entries.len(),
+        bytes: out.metadata().map_err(Error::io("read", out))?.len(),
+    })
+}
+
+/// What goes in, relative to the run folder, in a fixed order.
+fn files(run: &Path, models: &[PathBuf], scores: bool) -> Result<Vec<PathBuf>> {
+    let always = [
+        manifest::FILE,
+        folder::CONFIG,
+        folder::MAPPING,
+        folder::SUBMISSION,
+        folder::SUBMISSION_ZIP,
+        folder::SUBMISSION_JSON,
+    ];
+    let tables = [folder::OOF, folder::VALID, folder::TEST];
+    let wanted = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
+    let mut files = wanted(&always);
+    if scores {
+        files.extend(wanted(&tables));
+    }
+    let full = run.join(folder::FULL).join(folder::MODEL);
+    for model in models.iter().chain([&full]).filter(|model| model.is_dir()) {
+        let inside = model.strip_prefix(run).expect("a model of this run");
+        let names = sorted_names(model)?;
+        files.extend(names.iter().map(|name| inside.join(name)));
+        if let Some(fold) = inside.parent().filter(|fold| *fold != Path::new("")) {
+            files.push(fold.join(folder::DONE));
+            if scores {
+                files.extend(tables.map(|table| fold.join(table)));
+            }
+        }
+    }
+    files.retain(|file| run.join(file).is_file());
+    Ok(files)
+}
+
+/// A model that was cut or replaced since must not travel under the run's name.
+fn require_as_written(results: &Results, file: &Path) -> Result<()> {
+    let mut records = results.record.outputs.iter();
+    let Some(record) = records.find(|record| record.path == file) else {
+        return Ok(());
+    };
+    let at = results.path.join(file);
+    if FileRecord::of(&record.key, &at, file)?.has_content_of(record) {
+        return Ok(());
+    }
+    let message = format!("{} is not the file that the run has written", at.display());
+    Err(Error::refused(message)
+        .with_hint("its hash in manifest.json differs; run it again in a new folder"))
+}
+
+/// Zip names have slashes on every system.
+fn slashed(path: &Path) -> String {
+    let parts = path.iter().map(|part| part.to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn readme(name: &str, results: &Results, experiment: &Experiment) -> String {
+    let record = &results.record;
+    let hash: String = record.config_sha256.chars().take(8).collect();
+    let mut text = format!(
+        "{name}: a run of {}, config {hash}\n\n\
+         Score more pairs of the same cipher:\n  cipherpet predict {name} --pairs PAIRS --out scores.csv\n\n\
+         Run it again on your copies of its files, wherever they lie:\n  cipherpet run {name}/config.toml{}\n\
+         Files are known by their content. The run's folder, runs/config-{hash}, shows that all are the same;\n\
+         with --out {name} the run is found done.\n\nIts files:\n",
+        record.tool,
+        assignments(experiment)
+    );
+    for input in &record.inputs {
+        let path = &input.path;
+        let file = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        writeln!(
+            text,
+            "  {}  {file}  {} bytes  sha256 {}",
+            input.key, input.bytes, input.sha256
+        )
+        .expect("a String takes every write");
+    }
+    text
+}
+
+/// ` --set data.test=FILE …` for every path of the experiment that is outside the tool.
+fn assignments(experiment: &Experiment) -> String {
+    let mut keys: Vec<(String, usize)> = Vec::new();
+    for (key, path) in experiment.inputs() {
+        match keys.last_mut() {
+            _ if source::is_embedded(&path) => {}
+            Some((last, n)) if *last == key => *n += 1,
+            _ => keys.push((key, 1)),
+        }
+    }
+    let set = |(key, n): &(String, usize)| match (key.as_str(), n) {
+        ("checkpoint.dir", _) => " --set checkpoint.dir=DIR".to_owned(),
+        (key, 1) => format!(" --set {key}=FILE"),
+        (key, n) => format!(" --set '{key}=[{}]'", vec!["\"FILE\""; *n].join(", ")),
+    };
+    keys.iter().map(set).collect()
+}
