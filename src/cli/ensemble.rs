@@ -57,7 +57,7 @@ pub fn ensemble(arguments: &EnsembleArguments, session: &Session) -> Result<()> 
         Way::Weights => How::Weights,
     };
     let (runs, out) = (&arguments.runs, &arguments.out);
-    let report = job::ensemble(runs, how, out, &arguments.settings.set, session.context().0)?;
+    let report = job::ensemble(runs, how, out, &arguments.settings.set, session.context())?;
     output::print(&report, &text(&report), arguments.json)?;
     say(&match &report.submission {
         Some(submission) => format!("submission: {}", submission.display()),

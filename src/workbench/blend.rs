@@ -4,12 +4,15 @@
 //! blended again: means of probabilities and of ranks are written as the logit of the mean, which has the same
 //! order. Does not know files.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::metrics::auc;
 
 /// Rounds of the greedy selection; the best of them counts.
-const ROUNDS: usize = 40;
+pub const ROUNDS: usize = 40;
 
 /// The logit of the mean probability.
 pub fn mean_of_probabilities(runs: &[&[f32]]) -> Vec<f32> {
@@ -41,21 +44,26 @@ pub fn mean_of_ranks(runs: &[&[f32]]) -> Vec<f32> {
 
 /// Weights by greedy selection with replacement (Caruana et al., ICML 2004): round by round the run that lifts
 /// the AUC of the mean logit most, the first of equals; then the best round. `None` where there is no AUC.
-pub fn greedy_weights(labels: &[bool], runs: &[&[f32]]) -> Option<Vec<f64>> {
+///
+/// # Errors
+/// Those of `watch`, which is called before each of [`ROUNDS`].
+pub fn greedy_weights(
+    labels: &[bool],
+    runs: &[&[f32]],
+    watch: &dyn Fn() -> Result<()>,
+) -> Result<Option<Vec<f64>>> {
     let mut sums = vec![0.0_f64; labels.len()];
     let mut chosen = vec![0_usize; runs.len()];
     let mut best: Option<(f64, Vec<f64>)> = None;
     for round in 1..=ROUNDS {
-        let candidates: Vec<Option<f64>> = runs
+        watch()?;
+        let candidates: Option<Vec<f64>> = runs
             .par_iter()
             .map(|run| auc(labels, &mean_with(&sums, run, round)))
             .collect();
-        let (mut pick, mut pick_auc) = (0, candidates.first().copied()??);
-        for (run, candidate) in candidates.into_iter().enumerate() {
-            if candidate? > pick_auc {
-                (pick, pick_auc) = (run, candidate?);
-            }
-        }
+        let Some((pick, pick_auc)) = candidates.and_then(|aucs| first_of_the_highest(&aucs)) else {
+            return Ok(None);
+        };
         chosen[pick] += 1;
         for (sum, &score) in sums.iter_mut().zip(runs[pick]) {
             *sum += f64::from(score);
@@ -65,28 +73,46 @@ pub fn greedy_weights(labels: &[bool], runs: &[&[f32]]) -> Option<Vec<f64>> {
             best = Some((pick_auc, weights.collect()));
         }
     }
-    best.map(|(_, weights)| weights)
+    Ok(best.map(|(_, weights)| weights))
+}
+
+fn first_of_the_highest(aucs: &[f64]) -> Option<(usize, f64)> {
+    let numbered = aucs.iter().copied().enumerate();
+    numbered.reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
 /// Scores of rows by weights that were chosen without them: part by part, greedy weights of all other parts.
 /// Their AUC is what the choice of weights is worth on rows that it has not seen. `None` where a choice has
 /// no AUC to go by.
-pub fn nested_scores(labels: &[bool], runs: &[&[f32]], parts: &[usize]) -> Option<Vec<f32>> {
-    let mut numbers = parts.to_vec();
-    numbers.sort_unstable();
-    numbers.dedup();
+///
+/// # Errors
+/// As [`greedy_weights`].
+pub fn nested_scores(
+    labels: &[bool],
+    runs: &[&[f32]],
+    parts: &[usize],
+    watch: &dyn Fn() -> Result<()>,
+) -> Result<Option<Vec<f32>>> {
     let mut scores = vec![0.0; labels.len()];
-    for part in numbers {
+    for part in distinct(parts) {
         let (held, others): (Vec<usize>, Vec<usize>) =
             (0..labels.len()).partition(|&row| parts[row] == part);
         let labels: Vec<bool> = others.iter().map(|&row| labels[row]).collect();
-        let weights = greedy_weights(&labels, &as_slices(&take(runs, &others)))?;
+        let Some(weights) = greedy_weights(&labels, &as_slices(&take(runs, &others)), watch)?
+        else {
+            return Ok(None);
+        };
         let blended = mean_of_logits(&as_slices(&take(runs, &held)), &weights);
         for (row, score) in held.into_iter().zip(blended) {
             scores[row] = score;
         }
     }
-    Some(scores)
+    Ok(Some(scores))
+}
+
+/// The numbers of the parts, each once, ascending.
+pub fn distinct(parts: &[usize]) -> BTreeSet<usize> {
+    parts.iter().copied().collect()
 }
 
 fn take(runs: &[&[f32]], rows: &[usize]) -> Vec<Vec<f32>> {
@@ -176,6 +202,14 @@ mod tests {
         (0..n).map(|i| key.bits(i).is_multiple_of(3)).collect()
     }
 
+    fn weigh(labels: &[bool], runs: &[&[f32]]) -> Option<Vec<f64>> {
+        greedy_weights(labels, runs, &|| Ok(())).expect("nothing stops it")
+    }
+
+    fn nest(labels: &[bool], runs: &[&[f32]], parts: &[usize]) -> Option<Vec<f32>> {
+        nested_scores(labels, runs, parts, &|| Ok(())).expect("nothing stops it")
+    }
+
     #[test]
     fn means_by_hand() {
         let ln3 = 3.0_f32.ln(); // the logit of 3/4
@@ -219,7 +253,7 @@ mod tests {
         let (a, b) = (noisy(&labels, 0.8, 1), noisy(&labels, 0.8, 2));
         let noise = noisy(&labels, 0.0, 3);
         let runs: [&[f32]; 3] = [&a, &noise, &b];
-        let weights = greedy_weights(&labels, &runs).expect("both classes");
+        let weights = weigh(&labels, &runs).expect("both classes");
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!(
             weights[1] < 0.1 && weights[0] > 0.3 && weights[2] > 0.3,
@@ -229,8 +263,8 @@ mod tests {
         for run in runs {
             assert!(fitted > auc(&labels, run).expect("both classes"));
         }
-        assert_eq!(greedy_weights(&[true, true], &[&[0.1, 0.2]]), None);
-        assert_eq!(greedy_weights(&labels, &[&a]), Some(vec![1.0]));
+        assert_eq!(weigh(&[true, true], &[&[0.1, 0.2]]), None);
+        assert_eq!(weigh(&labels, &[&a]), Some(vec![1.0]));
     }
 
     /// Of many runs that are noise, the choice looks better than it is; the nested figure does not.
@@ -241,10 +275,10 @@ mod tests {
             .map(|seed| noisy(&labels, 0.0, 100 + seed))
             .collect();
         let runs = as_slices(&noise);
-        let weights = greedy_weights(&labels, &runs).expect("both classes");
+        let weights = weigh(&labels, &runs).expect("both classes");
         let fitted = auc(&labels, &mean_of_logits(&runs, &weights)).expect("both classes");
         let parts: Vec<usize> = (0..labels.len()).map(|row| row % 5).collect();
-        let nested = nested_scores(&labels, &runs, &parts).expect("both classes");
+        let nested = nest(&labels, &runs, &parts).expect("both classes");
         let nested = auc(&labels, &nested).expect("both classes");
         assert!(fitted > 0.58, "{fitted}");
         // It may fall below chance: what happens to suit the other rows suits these less.
@@ -256,12 +290,21 @@ mod tests {
         let labels = labels(200);
         let (a, b) = (noisy(&labels, 1.0, 1), noisy(&labels, 0.9, 2));
         let parts: Vec<usize> = (0..200).map(|row| row % 2).collect();
-        let before = nested_scores(&labels, &[&a, &b], &parts).expect("both classes");
+        let before = nest(&labels, &[&a, &b], &parts).expect("both classes");
         // Another label of row 0 may change the scores of the other part only.
         let mut other = labels.clone();
         (0..40).step_by(2).for_each(|row| other[row] = !other[row]);
-        let after = nested_scores(&other, &[&a, &b], &parts).expect("both classes");
+        let after = nest(&other, &[&a, &b], &parts).expect("both classes");
         let differs = |part: usize| (part..200).step_by(2).any(|row| before[row] != after[row]);
         assert!(!differs(0) && differs(1));
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_the_rounds() {
+        let labels = labels(50);
+        let run = noisy(&labels, 0.5, 1);
+        let stopped = || Err(crate::error::Error::Interrupted);
+        assert!(greedy_weights(&labels, &[&run], &stopped).is_err());
+        assert!(nested_scores(&labels, &[&run], &vec![0; 50], &stopped).is_err());
     }
 }

@@ -101,7 +101,7 @@ fn an_ensemble_is_a_run_of_another() {
 fn with_folds(good: f32, seed: u64) -> String {
     let key = cipherpet::random::Key::from_seed(seed);
     let row = |row: u64| {
-        let label = row % 3 == 0;
+        let label = row.is_multiple_of(3);
         let noise = (key.bits(row) % 1000) as f32 / 500.0 - 1.0;
         let score = noise + if label { good } else { -good };
         format!("{row},{},{score},{}\n", u8::from(label), 1 + row / 3 % 2)

@@ -16,10 +16,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::blend;
-use super::folder;
 use super::results::LabelledScores;
 use super::submission::{self, Source};
+use super::{Stop, blend, folder};
 use crate::error::{Error, Result};
 use crate::metrics::auc;
 use crate::progress::Progress;
@@ -89,20 +88,20 @@ pub struct EnsembleReport {
 /// # Errors
 /// [`Error::Refused`] where a run is not done, is named twice, or differs from the first in rows, labels or
 /// test file; where `out` holds something else; where weights have no AUC to go by. [`Error::Input`] where a
-/// table is damaged, [`Error::Io`].
+/// table is damaged, [`Error::Io`]; [`Error::Interrupted`] before anything is written.
 pub fn ensemble(
     runs: &[PathBuf],
     how: How,
     out: &Path,
     assignments: &[String],
-    progress: &Progress,
+    (progress, stop): (&Progress, &Stop),
 ) -> Result<EnsembleReport> {
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
     let tables: Vec<LabelledScores> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;
-    let blended = Blended::new(&tables, test_scores.as_deref(), how)?;
+    let blended = Blended::new(&tables, test_scores.as_deref(), how, (progress, stop))?;
     let identity = record::identity(&runs, how, &experiment)?;
     record::prepare(out, &identity)?;
 
@@ -158,7 +157,12 @@ struct Blended {
 }
 
 impl Blended {
-    fn new(tables: &[LabelledScores], test: Option<&[Vec<f32>]>, how: How) -> Result<Self> {
+    fn new(
+        tables: &[LabelledScores],
+        test: Option<&[Vec<f32>]>,
+        how: How,
+        (progress, stop): (&Progress, &Stop),
+    ) -> Result<Self> {
         let runs: Vec<&[f32]> = tables.iter().map(|table| table.scores.as_slice()).collect();
         let labels = &tables[0].labels;
         let folds = common_folds(tables);
@@ -169,8 +173,15 @@ impl Blended {
             blend::mean_of_logits(&runs, &equal),
         ];
         let parts = folds.clone().unwrap_or_else(|| halves(&tables[0].rows));
-        let fitted = blend::greedy_weights(labels, &runs);
-        let nested = blend::nested_scores(labels, &runs, &parts);
+        let rounds = blend::ROUNDS * (1 + blend::distinct(&parts).len());
+        let task = progress.task("weigh", rounds as u64, "rounds");
+        let watch = || {
+            task.advance(1);
+            stop.check()
+        };
+        let fitted = blend::greedy_weights(labels, &runs, &watch)?;
+        let nested = blend::nested_scores(labels, &runs, &parts, &watch)?;
+        drop(task);
         let methods = Methods {
             mean: auc(labels, &means[0]),
             rank: auc(labels, &means[1]),

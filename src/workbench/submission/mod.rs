@@ -3,7 +3,7 @@
 //!
 //! Scores are logit(YES) - logit(NO), any real number, with 9 significant digits, so that no two different
 //! f32 print the same and AUC loses nothing. As probabilities they have as many digits as an f64 needs; where even
-//! those do not tell two scores apart, [`Written::ties`] says so. Equal scores give equal bytes, in the zip too.
+//! those do not tell two scores apart, [`Written::remarks`] say so. Equal scores give equal bytes, in the zip too.
 
 mod check;
 mod number;
