@@ -46,6 +46,10 @@ pub struct Figures {
     pub valid_auc: Option<f64>,
     /// AUC of all out-of-fold scores.
     pub oof_auc: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub oof_auc_low: Option<f64>,
+    /// Upper end.
+    pub oof_auc_high: Option<f64>,
     /// Mean of the folds' AUC.
     pub fold_auc_mean: Option<f64>,
     /// Their standard deviation.

@@ -195,6 +195,62 @@ fn real_runs_give_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn runs_of_folds_keep_their_folds_where_they_have_them_in_common() {
+    let workspace = Workspace::with_pairs();
+    for (name, k, batch) in [("a", 2, 32), ("b", 2, 16), ("c", 3, 32)] {
+        let (k, batch) = (format!("folds.k={k}"), format!("train.batch={batch}"));
+        let run = [
+            "run",
+            "experiment.toml",
+            "--out",
+            name,
+            "--set",
+            "train.max_steps=3",
+        ];
+        workspace.succeed(&[&run[..], &["--set", &k, "--set", &batch]].concat());
+    }
+    workspace.succeed(&["ensemble", "a", "b", "--out", "same"]);
+    let column = |file: &str, column: usize| -> Vec<String> {
+        let text = workspace.text(file);
+        let field = |line: &str| line.split(',').nth(column).expect("a column").to_owned();
+        text.lines().map(field).collect()
+    };
+    assert_eq!(column("same/oof.csv", 3), column("a/oof.csv", 3));
+    let result = &workspace.json("same/manifest.json")["result"];
+    let figure = |name: &str| result[name].as_f64().expect("both classes");
+    assert!(
+        figure("oof_auc_low") < figure("oof_auc") && figure("oof_auc") < figure("oof_auc_high")
+    );
+    assert!(figure("fold_auc_sd") > 0.0);
+    workspace.succeed(&["ensemble", "a", "c", "--how", "weights", "--out", "other"]);
+    assert_eq!(column("other/valid.csv", 0), column("a/oof.csv", 0));
+    workspace.succeed(&["check", "other/submission.csv", "--test", "test.tsv"]);
+
+    // The run's own submission is the mean of its models, and so is what they predict.
+    workspace.succeed(&["predict", "a", "--pairs", "test.tsv", "--out", "again.csv"]);
+    assert_eq!(
+        workspace.text("again.csv"),
+        workspace.text("a/submission.csv")
+    );
+    let board: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&["board", ".", "--json"])).expect("one object");
+    let rows = board["runs"].as_array().expect("a list");
+    let row = |name: &str| {
+        let named = rows.iter().find(|row| row["run"] == format!("./{name}"));
+        named.expect("on the board")
+    };
+    assert_eq!(
+        (&row("a")["folds"], &row("a")["folds_done"]),
+        (&2.into(), &2.into())
+    );
+    assert_eq!(
+        row("a")["auc"],
+        workspace.json("a/manifest.json")["result"]["oof_auc"]
+    );
+    assert!(row("a")["parameters"].is_number() && row("same")["parameters"].is_null());
+}
+
+#[test]
 fn runs_without_a_test_file_make_an_ensemble_without_a_submission() {
     let workspace = two_runs();
     for run in ["a", "b"] {
@@ -353,7 +409,7 @@ fn scores_that_are_damaged_or_gone() {
     refused(
         &workspace,
         &[],
-        "error: b/submission.csv:2:score: expected a finite score, found `x`",
+        "error: b/submission.csv:2: expected a finite score, found `x`",
     );
     std::fs::remove_file(workspace.path("b/submission.csv")).expect("the file");
     refused(

@@ -11,7 +11,8 @@ use super::{How, Member, Methods};
 use crate::atomic;
 use crate::config::{DataConfig, Experiment, SubmitConfig};
 use crate::error::{Error, Result};
-use crate::metrics::{auc, mean_and_deviation};
+use crate::metrics::{auc, auc_interval, mean_and_deviation};
+use crate::random::Key;
 use crate::workbench::folder;
 use crate::workbench::manifest::{self, FileRecord, Identity, State, TOOL, hexadecimal};
 use crate::workbench::results::{Figures, LabelledScores, Results};
@@ -104,8 +105,12 @@ fn figures(table: &LabelledScores, seconds: f64) -> Figures {
     };
     let by_fold: Vec<f64> = (1..=last).filter_map(of_fold).collect();
     let (mean, deviation) = mean_and_deviation(&by_fold).unzip();
+    let interval = auc_interval(&table.labels, &table.scores, Key::from_seed(0));
+    let (low, high) = interval.unzip();
     Figures {
         oof_auc: all,
+        oof_auc_low: low,
+        oof_auc_high: high,
         fold_auc_mean: mean,
         fold_auc_sd: deviation.flatten(),
         seconds: Some(seconds),
