@@ -126,6 +126,7 @@ fn every_row_is_held_out_once_and_the_submission_is_the_mean() {
             "oof.csv",
             "run.log",
             "submission.csv",
+            "submission.csv.json",
             "submission.zip"
         ]
     );

@@ -149,73 +149,58 @@ fn no_row_and_no_label_travels_unless_it_is_asked_for() {
     );
 }
 
-/// The models of folds: all go into the pack, and predict takes the mean of their scores.
 #[test]
 fn the_models_of_folds_travel_together() {
-    let workspace = packed();
-    let run = |seed: &str| {
-        let run = [
-            "run",
-            "experiment.toml",
-            "--out",
-            seed,
-            "--seed",
-            seed,
-            "--set",
-            "train.epochs=1",
-        ];
-        workspace.succeed(&run);
-    };
-    run("1");
-    for (fold, model) in [(1, "first"), (2, "1")] {
-        let folder = workspace.path(&format!("folds/fold-{fold}"));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::rename(
-            workspace.path(&format!("{model}/model")),
-            folder.join("model"),
-        )
-        .expect("the model");
-        workspace.write(&format!("folds/fold-{fold}/DONE"), "{}");
-    }
-    for file in ["manifest.json", "config.toml"] {
-        workspace.write(
-            &format!("folds/{file}"),
-            workspace.read(&format!("first/{file}")),
-        );
-    }
+    let workspace = Workspace::with_pairs();
+    let run = ["run", "experiment.toml", "--out", "folds"];
+    let small = [
+        "--set",
+        "train.max_steps=2",
+        "--set",
+        "folds.k=2",
+        "--set",
+        "folds.full=true",
+    ];
+    workspace.succeed(&[&run[..], &small].concat());
     workspace.succeed(&["pack", "folds", "--out", "folds.zip"]);
     let names = unpack(&workspace.path("folds.zip"), &workspace.path("got"));
     for name in [
         "folds/fold-1/model/model.safetensors",
         "folds/fold-2/model/vocab.txt",
         "folds/fold-2/DONE",
+        "folds/full/model/model.safetensors",
     ] {
         assert!(
             names.iter().any(|found| found == name),
             "{name} in {names:?}"
         );
     }
-    workspace.succeed(&[
+    assert!(
+        names
+            .iter()
+            .all(|name| !name.ends_with("oof.csv") && !name.ends_with("valid.csv"))
+    );
+    let predict = [
         "predict",
         "got/folds",
         "--pairs",
         "test.tsv",
         "--out",
         "mean.csv",
-    ]);
-    let numbers = |name: &str| -> Vec<f64> {
-        let text = workspace.text(name);
-        text.lines()
-            .map(|line| line.parse().expect("a number"))
-            .collect()
-    };
-    let (one, two) = (numbers("first/submission.csv"), numbers("1/submission.csv"));
-    for ((mean, one), two) in numbers("mean.csv").into_iter().zip(one).zip(two) {
-        assert!(
-            (mean - (one + two) / 2.0).abs() < 1e-6,
-            "{mean} of {one} and {two}"
-        );
-    }
+    ];
+    workspace.succeed(&predict);
+    assert_eq!(
+        workspace.text("mean.csv"),
+        workspace.text("folds/submission.csv")
+    );
+    let again = [
+        "run",
+        "got/folds/config.toml",
+        "--out",
+        "got/folds",
+        "--json",
+    ];
+    assert!(workspace.succeed(&again).contains("\"found_done\":true"));
 }
 
 #[test]
