@@ -93,7 +93,10 @@ fn a_real_run_shows_its_parameters() {
         log.contains(&format!(", {millions:.1} million parameters")),
         "{log} {row}"
     );
-    assert_eq!(row["precision"], "f32");
+    let kernels = workspace.json("runs/a/manifest.json")["kernel_path"].to_string();
+    let precision = row["precision"].as_str().expect("text");
+    assert!(kernels.starts_with(&format!("\"{precision} ")), "{kernels}");
+    assert!(matches!(precision, "f32" | "bf16"), "{precision}");
     let config = workspace.json("runs/a/manifest.json")["config_sha256"].to_string();
     assert!(config.contains(row["config"].as_str().expect("text")));
     // A run folder itself is a board of one.
