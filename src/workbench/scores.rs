@@ -1,7 +1,7 @@
 //! Tables of scores inside a run folder: `valid.csv`, `test.csv` and `oof.csv`.
 //!
 //! CSV with a header. Rows count from 0; scores are logit(YES) - logit(NO) with nine significant digits, so that they read
-//! back as they were. Submissions have a form of their own ([`submission`]).
+//! back as they were. Submissions have a form of their own ([`submission`](super::submission)).
 
 use std::fmt::Write as _;
 use std::path::Path;
