@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Session;
+use super::{Session, output};
 use crate::error::Result;
-use crate::workbench::predict as job;
+use crate::workbench::predict::{self as job, PredictReport};
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv")]
+#[command(after_help = "\
+Examples:
+  cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv
+  cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv --one-by-one --threads 1
+
+One by one means one row a pass (both orders of its sentences together, where predict.swap is on); the
+time of a row is then reported as p50, p99 and the slowest.")]
 pub struct PredictArguments {
     /// The run folder
     run: PathBuf,
@@ -20,11 +26,41 @@ pub struct PredictArguments {
     /// Where to write one score a line
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Send each row through the network alone, and report the time of a row
+    #[arg(long)]
+    one_by_one: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn predict(arguments: &PredictArguments, session: &Session) -> Result<()> {
-    let PredictArguments { run, pairs, out } = arguments;
-    let scores = job::predict(run, pairs, out, session.context())?;
-    session.note(&format!("{scores} scores: {}", out.display()));
+    let PredictArguments {
+        run,
+        pairs,
+        out,
+        one_by_one,
+        json,
+    } = arguments;
+    let report = job::predict(run, pairs, out, *one_by_one, session.context())?;
+    if *json || report.latency.is_some() {
+        output::print(&report, &text(&report), *json)?;
+    }
+    session.note(&format!("{} scores: {}", report.rows, out.display()));
     Ok(())
+}
+
+fn text(report: &PredictReport) -> String {
+    let mut text = format!("rows a second  {:.0}", report.rows_per_second);
+    if let Some(latency) = report.latency {
+        let rows = [
+            ("p50", latency.p50_milliseconds),
+            ("p99", latency.p99_milliseconds),
+            ("slowest row", latency.largest_milliseconds),
+        ];
+        for (name, milliseconds) in rows {
+            text.push_str(&format!("\n{name:<13}  {milliseconds:.2} ms"));
+        }
+    }
+    text
 }

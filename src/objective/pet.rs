@@ -145,24 +145,15 @@ impl PetBatch {
     }
 }
 
-/// Scores of pairs, in their order: `logit(YES) - logit(NO)` for (a, b), or the mean over (a, b) and (b, a).
+/// Scores of pairs, in their order: `logit(YES) - logit(NO)` for (a, b), or the mean over (a, b) and (b, a), which go
+/// through the network together.
 pub fn scores(model: &Bert, pairs: &[EncodedPair], swap: bool) -> Vec<f32> {
-    let forward = one_order(model, pairs.iter().map(|pair| (&pair.a[..], &pair.b[..])));
-    if !swap {
-        return forward;
-    }
-    let backward = one_order(model, pairs.iter().map(|pair| (&pair.b[..], &pair.a[..])));
-    forward
-        .iter()
-        .zip(backward)
-        .map(|(x, y)| (x + y) / 2.0)
-        .collect()
-}
-
-fn one_order<'a>(model: &Bert, pairs: impl Iterator<Item = (&'a [u32], &'a [u32])>) -> Vec<f32> {
     let mut rows = PackedBatch::default();
-    for (a, b) in pairs {
-        rows.push_pair(a, b);
+    for pair in pairs {
+        rows.push_pair(&pair.a, &pair.b);
+        if swap {
+            rows.push_pair(&pair.b, &pair.a);
+        }
     }
     let first_tokens: Vec<u32> = rows
         .cls_positions()
@@ -170,11 +161,15 @@ fn one_order<'a>(model: &Bert, pairs: impl Iterator<Item = (&'a [u32], &'a [u32]
         .map(|&position| position as u32)
         .collect();
     let features = model.mlm_features(&rows, &first_tokens);
-    let logits = model.mlm_logits_of(&features, &[reserved::NO, reserved::YES]);
-    tensor::values(&logits)
-        .chunks_exact(2)
-        .map(|answer| answer[1] - answer[0])
-        .collect()
+    let logits = tensor::values(&model.mlm_logits_of(&features, &[reserved::NO, reserved::YES]));
+    let score = |answer: &[f32]| answer[1] - answer[0];
+    if swap {
+        let both = logits.chunks_exact(4);
+        both.map(|both| (score(&both[..2]) + score(&both[2..])) / 2.0)
+            .collect()
+    } else {
+        logits.chunks_exact(2).map(score).collect()
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
-    EpochReport, FitReport, LossSums, Moments, Optimiser, StepReport, TrainOptions, TrainingData,
-    Watch, learning_rate_at, predict, total_steps,
+    EpochReport, FitReport, LossSums, Moments, Optimiser, PREDICT_ROWS, StepReport, TrainOptions,
+    TrainingData, Watch, learning_rate_at, predict, total_steps,
 };
 use crate::error::{Error, Result};
 use crate::metrics::auc;
@@ -122,7 +122,9 @@ impl<'a> Run<'a> {
         self.steps()?;
         let watch = &mut *self.watch;
         let (valid, swap) = (self.data.valid, self.options.predict_swap);
-        let scores = predict(self.model, valid, swap, &mut |n| watch.validated(n));
+        let scores = predict(self.model, valid, swap, PREDICT_ROWS, &mut |n| {
+            watch.validated(n)
+        });
         let scores = match scores {
             Err(error) => return self.heed(Err(error)), // the rows are scored again after a restart
             Ok(scores) => scores,

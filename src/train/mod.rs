@@ -19,7 +19,7 @@ use crate::random::Key;
 
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Moments, Optimiser};
-pub use predict::predict;
+pub use predict::{PREDICT_ROWS, predict};
 use resume::Snapshot;
 pub use schedule::{learning_rate_at, total_steps};
 

@@ -3,6 +3,9 @@
 //! In: a run folder and a pair file of the same cipher. Out: one score a line, as in `submission.csv`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use super::done::FoldName;
 use super::results::Results;
@@ -19,9 +22,51 @@ use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
 
-/// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]`, with a record beside; returns their
-/// number. A run of folds gives the mean over the folds that are done. A run that was cut will do, once it has finished
-/// an epoch, or a fold.
+/// What was scored, and how fast; the object that `--json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PredictReport {
+    /// Where the scores are.
+    pub out: PathBuf,
+    /// Rows scored.
+    pub rows: usize,
+    /// Models whose mean they are.
+    pub models: usize,
+    /// Time in the networks, both orders of a pair together.
+    pub seconds: f64,
+    /// Rows by that time.
+    pub rows_per_second: f64,
+    /// Of single rows, where they were scored one by one.
+    pub latency: Option<Latency>,
+}
+
+/// Times of single rows, from encoded tokens to the score, over all models.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// Half of the rows took no longer.
+    pub p50_milliseconds: f64,
+    /// 99 of 100 rows took no longer.
+    pub p99_milliseconds: f64,
+    /// The slowest row.
+    pub largest_milliseconds: f64,
+}
+
+impl Latency {
+    /// By nearest rank; `None` without rows.
+    fn of(mut times: Vec<Duration>) -> Option<Self> {
+        times.sort_unstable();
+        let rank = |percent: usize| (times.len() * percent).div_ceil(100).max(1) - 1;
+        let milliseconds = |rank: usize| times.get(rank).map(|time| time.as_secs_f64() * 1e3);
+        Some(Self {
+            p50_milliseconds: milliseconds(rank(50))?,
+            p99_milliseconds: milliseconds(rank(99))?,
+            largest_milliseconds: milliseconds(rank(100))?,
+        })
+    }
+}
+
+/// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]`, with a record beside. A run of folds
+/// gives the mean over the folds that are done. A run that was cut will do, once it has finished an epoch, or a fold.
+/// With `one_by_one` each row goes through the network alone, as in a competition that asks for rows one at a time.
 ///
 /// # Errors
 /// [`Error::Refused`] where `run` holds no model; those of the readers; [`Error::Interrupted`], which leaves
@@ -30,8 +75,9 @@ pub fn predict(
     run: &Path,
     pairs: &Path,
     out: &Path,
+    one_by_one: bool,
     (progress, stop): (&Progress, &Stop),
-) -> Result<usize> {
+) -> Result<PredictReport> {
     let config_file = run.join(folder::CONFIG);
     require_file(run, &config_file)?;
     let experiment = config::load(Some(&config_file), &[])?.experiment;
@@ -50,15 +96,21 @@ pub fn predict(
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
     let mut mean = MeanScores::new(rows.len());
+    let at_once = if one_by_one { 1 } else { train::PREDICT_ROWS };
+    let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
         let (config, weights, heads) = read_model(dir)?;
         let model = Bert::new(config, heads, path, weights)?;
-        mean.add(&score(
-            &model,
-            &rows,
-            experiment.predict.swap,
-            (progress, stop),
-        )?);
+        let task = progress.task("score", rows.len() as u64, "rows");
+        let mut times = times.iter_mut();
+        let mut begun = Instant::now();
+        let scores = train::predict(&model, &rows, experiment.predict.swap, at_once, &mut |n| {
+            *times.next().expect("one entry a batch") += begun.elapsed();
+            task.advance(n as u64);
+            begun = Instant::now();
+            stop.check()
+        })?;
+        mean.add(&scores);
     }
     let (scores, submit) = (mean.finish(), &experiment.submit);
     let written = submission::write(&scores, (pairs, &experiment.format()), submit, out)?;
@@ -75,7 +127,15 @@ pub fn predict(
         submission::Record::new("predict", vec![source], pairs, submit, &written)
             .write(out, &[(&out.to_string_lossy(), out)])?;
     }
-    Ok(scores.len())
+    let seconds = times.iter().sum::<Duration>().as_secs_f64();
+    Ok(PredictReport {
+        out: out.to_owned(),
+        rows: scores.len(),
+        models: models.len(),
+        seconds,
+        rows_per_second: scores.len() as f64 / seconds.max(f64::MIN_POSITIVE),
+        latency: Latency::of(times).filter(|_| one_by_one),
+    })
 }
 
 /// The folders of the models whose mean is the run's answer; one at least.
@@ -126,8 +186,23 @@ pub fn score(
     (progress, stop): (&Progress, &Stop),
 ) -> Result<Vec<f32>> {
     let task = progress.task("score", rows.len() as u64, "rows");
-    train::predict(model, rows, swap, &mut |n| {
+    train::predict(model, rows, swap, train::PREDICT_ROWS, &mut |n| {
         task.advance(n as u64);
         stop.check()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let times: Vec<Duration> = (1..=200).rev().map(Duration::from_millis).collect();
+        let latency = Latency::of(times).expect("200 rows");
+        assert_eq!(latency.p50_milliseconds, 100.0);
+        assert_eq!(latency.p99_milliseconds, 198.0);
+        assert_eq!(latency.largest_milliseconds, 200.0);
+        assert_eq!(Latency::of(vec![]), None);
+    }
 }

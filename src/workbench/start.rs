@@ -7,6 +7,7 @@ use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
 use crate::error::Result;
 use crate::kernels;
+use crate::kernels::path::Precision;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
@@ -78,6 +79,7 @@ impl Start {
             base,
         };
         start.say(experiment.align.method, progress);
+        start.say_path(experiment.train.precision, progress);
         Ok(start)
     }
 
@@ -107,6 +109,18 @@ impl Start {
             .iter()
             .map(|(_, shape)| shape.iter().product::<usize>())
             .sum()
+    }
+
+    /// Which number type the products have, and where that is not the one that was asked for.
+    fn say_path(&self, wanted: Precision, progress: &Progress) {
+        let line = match (wanted, self.path) {
+            (Precision::Bf16, kernels::path::Path::F32) => {
+                "train.precision = \"bf16\": this processor has no instructions for it; products are in f32"
+                    .to_owned()
+            }
+            _ => format!("products: {}", self.path),
+        };
+        progress.say(&line);
     }
 
     fn say(&self, method: AlignMethod, progress: &Progress) {

@@ -9,6 +9,8 @@ use cipherpet::objective::pet::{self, Corruption, PetBatch};
 use cipherpet::random::Key;
 use cipherpet::vocab::PlainId;
 
+use crate::workspace::skipped;
+
 const HEADS: Heads = Heads {
     mlm: true,
     pooler: false,
@@ -38,7 +40,11 @@ fn path() -> Path {
 }
 
 fn model(hidden: usize) -> Bert {
-    Bert::initialise(config(hidden), HEADS, path(), Key::from_seed(1)).expect("sizes above 0")
+    model_on(path(), hidden)
+}
+
+fn model_on(path: Path, hidden: usize) -> Bert {
+    Bert::initialise(config(hidden), HEADS, path, Key::from_seed(1)).expect("sizes above 0")
 }
 
 /// Pairs of different lengths; a third of them without a label.
@@ -140,26 +146,60 @@ fn gradients_under_dropout_equal_finite_differences() {
 fn loss_and_gradients_have_the_same_bits_on_one_to_four_threads() {
     let pairs = pairs(64);
     let batch = batch(&pairs);
-    // 256 wide: large enough that every matrix product is cut into tiles.
-    let model = model(256);
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("threads");
-        pool.install(|| gradients(&model, &batch))
-    };
-    let (loss, one) = on(1);
-    for threads in 2..=4 {
-        let (other_loss, other) = on(threads);
-        assert_eq!(loss.to_bits(), other_loss.to_bits());
-        for (name, values) in &one {
-            let same = values
-                .iter()
-                .zip(&other[name])
-                .all(|(x, y)| x.to_bits() == y.to_bits());
-            assert!(same, "{name} differs on {threads} threads");
+    for precision in [Precision::F32, Precision::Bf16] {
+        // 256 wide: large enough that every matrix product is cut into tiles.
+        let model = model_on(Path::resolve(precision), 256);
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads");
+            pool.install(|| gradients(&model, &batch))
+        };
+        let (loss, one) = on(1);
+        for threads in 2..=4 {
+            let (other_loss, other) = on(threads);
+            assert_eq!(loss.to_bits(), other_loss.to_bits());
+            for (name, values) in &one {
+                let same = values
+                    .iter()
+                    .zip(&other[name])
+                    .all(|(x, y)| x.to_bits() == y.to_bits());
+                let path = model.path();
+                assert!(same, "{path}: {name} differs on {threads} threads");
+            }
         }
+    }
+}
+
+/// Rounding to 8 bits changes each product by up to 2^-8 of it, in either direction: sums of many by less.
+#[test]
+fn gradients_in_bf16_are_those_in_f32_within_what_rounding_allows() {
+    let bf16 = Path::resolve(Precision::Bf16);
+    if !bf16.packs() {
+        skipped("no instructions for bf16 on this CPU");
+        return;
+    }
+    let pairs = pairs(64);
+    let batch = batch(&pairs);
+    let (exact_loss, exact) = gradients(&model(64), &batch);
+    let (loss, rounded) = gradients(&model_on(bf16, 64), &batch);
+    assert!(
+        (loss - exact_loss).abs() < 0.01 * exact_loss,
+        "{loss} {exact_loss}"
+    );
+    let norm = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+    };
+    let all = norm(&mut exact.values().flatten().copied());
+    for (name, exact) in &exact {
+        let apart = norm(&mut exact.iter().zip(&rounded[name]).map(|(x, y)| x - y));
+        let size = norm(&mut exact.iter().copied());
+        // Keys' biases have no gradient in exact arithmetic: hence the second term.
+        assert!(
+            apart < 0.03 * size + 1e-3 * all,
+            "{name}: {apart} of {size}"
+        );
     }
 }
 

@@ -26,6 +26,35 @@ fn predicting_the_test_file_again_gives_the_submission() {
 }
 
 #[test]
+fn one_by_one_gives_the_same_scores_and_the_time_of_a_row() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&["run", "experiment.toml", "--out", "out"]);
+    let output = workspace.succeed(&[
+        "predict",
+        "out",
+        "--pairs=test.tsv",
+        "--out=alone.csv",
+        "--one-by-one",
+        "--json",
+    ]);
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let rows = workspace.text("out/submission.csv").lines().count();
+    assert_eq!(report["rows"], rows);
+    let time = |key: &str| report["latency"][key].as_f64().expect("a number");
+    let (p50, p99) = (time("p50_milliseconds"), time("p99_milliseconds"));
+    assert!(0.0 < p50 && p50 <= p99 && p99 <= time("largest_milliseconds"));
+    // The f32 path may sum in another order for another number of rows.
+    let scores = |name: &str| -> Vec<f32> {
+        let text = workspace.text(name);
+        text.lines().map(|x| x.parse().expect("a score")).collect()
+    };
+    let together = scores("out/submission.csv");
+    for (alone, together) in scores("alone.csv").iter().zip(&together) {
+        assert!((alone - together).abs() < 1e-4, "{alone} {together}");
+    }
+}
+
+#[test]
 fn a_run_of_folds_predicts_by_the_mean_of_its_folds() {
     let workspace = Workspace::with_pairs();
     let folds = ["--set", "folds.k=2", "--set", "train.epochs=1"];

@@ -69,7 +69,8 @@ pub fn add_outer(parts: &[(&Pairs, &Pairs)], first: usize, c: &mut [f32]) {
     for (number, column) in (0..n).step_by(PANEL).enumerate() {
         for row in (0..count).step_by(OUTER_ROWS) {
             segments.clear();
-            for (a, b) in parts {
+            // A task may have no rows: nothing is wanted from it.
+            for (a, b) in parts.iter().filter(|(a, _)| a.pairs() > 0) {
                 assert!(a.columns() >= first + count && b.columns() == n && a.pairs() == b.pairs());
                 let block = a.block((first + row) / Pairs::LEFT);
                 segments.push(Segment {
@@ -347,7 +348,7 @@ fn pack_transposed_with(weight: &[f32], n_in: usize, panel: &mut [u32]) {
 /// Transposes 16 rows of 16 values: pairs of rows, of pairs, and so on (Eklundh 1972).
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
+pub(super) fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
     // Values 2i, 2i + 1 of two neighbouring rows side by side.
     let a: [__m512i; 16] = std::array::from_fn(|i| {
         let (x, y) = (rows[i / 2 * 2], rows[i / 2 * 2 + 1]);

@@ -7,7 +7,8 @@ use super::*;
 use crate::kernels::naive;
 
 /// (rows, out, in): 0, 1, primes, and one beside the blocks of 4, 6, 16, 32, 48 and 64.
-const SIZES: [(usize, usize, usize); 14] = [
+const SIZES: [(usize, usize, usize); 15] = [
+    (1, 75, 9),
     (0, 3, 2),
     (1, 1, 1),
     (2, 3, 5),
