@@ -5,9 +5,10 @@
 #
 # Needs: cargo, and a Python with torch, transformers, safetensors and numpy (named in PYTHON). Installs nothing.
 # Both sides train on the same files with the same model size, batch 64 and two threads; the first ten steps are
-# not timed. The peer runs in f32 and in bf16, and the better one counts. Prints one line a pair, then medians.
+# not timed. Both run in their fastest precision (of the peer's f32 and bf16 the better one counts) and in f32.
+# Prints one line a pair, then medians.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,8p' "$0" | cut -c3-; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,9p' "$0" | cut -c3-; exit 2; }
 train=$(realpath "$1") test=$(realpath "$2") bert=$(realpath "$3") counts=$(realpath "$4") pairs=${5:-3}
 python=${PYTHON:-python3} peer=$(realpath "${PEER:?the path of torch_pet.py}") threads=${THREADS:-2}
 "$python" -c 'import torch, transformers, safetensors, numpy' || { echo "needs torch, transformers, safetensors and numpy in $python" >&2; exit 2; }
@@ -16,9 +17,9 @@ cargo build --release --quiet
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Tokens a second of ours: no validation and no scoring, the test rows join the training as they do for the peer.
-ours() { # steps, further --set options
-    local steps=$1; shift
+# "tokens/s megabytes" of ours: no validation and no scoring, the test rows join the training as they do for the peer.
+ours() { # steps, precision, further --set options
+    local steps=$1 precision=$2; shift 2
     cat >"$work/speed.toml" <<TOML
 [data]
 train = "$train"
@@ -31,17 +32,22 @@ counts = "$counts"
 [train]
 batch = 64
 max_steps = $steps
+precision = "$precision"
 TOML
     rm -rf "$work/out"
     target/release/cipherpet run "$work/speed.toml" --quiet --json --threads "$threads" --out "$work/out" "$@" 2>/dev/null |
-        "$python" -c 'import json, sys; print(round(json.load(sys.stdin)["tokens_per_second"]))'
+        "$python" -c 'import json, sys; d = json.load(sys.stdin); print(round(d["tokens_per_second"]), round((d["peak_rss_bytes"] or 0) / 1e6))'
 }
 
 theirs() { # steps, precision, further options
     local steps=$1 precision=$2; shift 2
-    "$python" "$peer" --bert "$bert" --train "$train" --test "$test" --counts "$counts" --epochs 3 --steps "$steps" \
-        --precision "$precision" --threads "$threads" "$@" 2>/dev/null |
-        "$python" -c 'import json, sys; print([json.loads(line) for line in sys.stdin][-1]["tokens_per_second"])'
+    "$python" - "$python" "$peer" --bert "$bert" --train "$train" --test "$test" --counts "$counts" --epochs 3 --steps "$steps" \
+        --precision "$precision" --threads "$threads" "$@" <<'PYTHON'
+import json, resource, subprocess, sys
+run = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+last = json.loads(run.stdout.splitlines()[-1])
+print(last["tokens_per_second"], round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6))
+PYTHON
 }
 
 compare() { # name, steps, our options, peer's options
@@ -49,13 +55,18 @@ compare() { # name, steps, our options, peer's options
     echo "$name, $steps steps, batch 64, $threads threads"
     for pair in $(seq "$pairs"); do
         # shellcheck disable=SC2086 # options are words
-        echo "$pair $(ours "$steps" $ours_options) $(theirs "$steps" f32 $peer_options) $(theirs "$steps" bf16 $peer_options)"
+        echo "$pair $(ours "$steps" auto $ours_options) $(theirs "$steps" bf16 $peer_options)" \
+            "$(ours "$steps" f32 $ours_options) $(theirs "$steps" f32 $peer_options)"
     done | "$python" -c '
 import statistics, sys
 rows = [[float(x) for x in line.split()[1:]] for line in sys.stdin]
-for number, (ours, f32, bf16) in enumerate(rows, 1):
-    print(f"  pair {number}: cipherpet {ours:.0f}, torch f32 {f32:.0f}, bf16 {bf16:.0f} tokens/s; ratio {ours / max(f32, bf16):.2f}, to f32 {ours / f32:.2f}")
-print(f"  median ratio {statistics.median(o / max(f, b) for o, f, b in rows):.2f}, to f32 {statistics.median(o / f for o, f, b in rows):.2f}")'
+for number, (auto, auto_mb, bf16, bf16_mb, f32, f32_mb, torch, torch_mb) in enumerate(rows, 1):
+    print(f"  pair {number}: cipherpet {auto:.0f} (f32 {f32:.0f}), torch bf16 {bf16:.0f}, f32 {torch:.0f} tokens/s;"
+          f" ratio {auto / max(bf16, torch):.2f}, in f32 {f32 / torch:.2f};"
+          f" memory {auto_mb:.0f} (f32 {f32_mb:.0f}), torch bf16 {bf16_mb:.0f}, f32 {torch_mb:.0f} MB")
+ratio = statistics.median(row[0] / max(row[2], row[6]) for row in rows)
+f32_ratio = statistics.median(row[4] / row[6] for row in rows)
+print(f"  median ratio {ratio:.2f}, in f32 {f32_ratio:.2f}")'
 }
 
 compare "4 layers x 256" 150 "" ""
