@@ -129,6 +129,61 @@ impl<G: Gemm> Map<G> {
     }
 }
 
+/// What one core's multipliers can do: sums in registers, nothing loaded. The roof over the products below.
+#[cfg(target_arch = "x86_64")]
+#[divan::bench_group(sample_count = 10)]
+mod peak {
+    use super::*;
+    use std::arch::x86_64::*;
+
+    const SUMS: usize = 24;
+    const TIMES: usize = 100_000;
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn dot_products() -> [__m512; SUMS] {
+        // SAFETY: the two types are 512 bits of anything.
+        let ones: __m512bh = unsafe { std::mem::transmute(_mm512_set1_epi32(0x3f80_3f80)) };
+        let mut sums = [_mm512_setzero_ps(); SUMS];
+        for _ in 0..TIMES {
+            for sum in &mut sums {
+                *sum = _mm512_dpbf16_ps(*sum, ones, ones);
+            }
+        }
+        sums
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn fused_multiply_adds() -> [__m512; SUMS] {
+        let (x, y) = (_mm512_set1_ps(1.000_000_1), _mm512_set1_ps(0.999));
+        let mut sums = [_mm512_setzero_ps(); SUMS];
+        for _ in 0..TIMES {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(*sum, x, y);
+            }
+        }
+        sums
+    }
+
+    #[divan::bench]
+    fn vdpbf16ps_one_thread(bencher: Bencher) {
+        if Bf16::new(Kernel::Avx512).is_some() {
+            // SAFETY: the CPU has the instructions.
+            bencher
+                .counter(ItemsCount::new(64 * SUMS * TIMES))
+                .bench_local(|| unsafe { dot_products() });
+        }
+    }
+    #[divan::bench]
+    fn f32_avx512_one_thread(bencher: Bencher) {
+        if std::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the CPU has the instructions.
+            bencher
+                .counter(ItemsCount::new(32 * SUMS * TIMES))
+                .bench_local(|| unsafe { fused_multiply_adds() });
+        }
+    }
+}
+
 /// Forward (NT), gradient of the input (NN), gradient of the weight (TN).
 #[divan::bench_group(sample_count = 20)]
 mod gemm {
