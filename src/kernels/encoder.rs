@@ -4,6 +4,9 @@
 //! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a whole layer on one thread;
 //! only the weight gradients are sums over tasks, and they are split over the output.
 //!
+//! Threads take tasks one by one (`with_max_len(1)`): a thread that the system has held up leaves the rest to the
+//! others.
+//!
 //! Nothing is computed that nobody reads: in the last layer only the wanted positions ask, so its queries, output
 //! projection and feed-forward half run at those alone.
 
@@ -192,6 +195,7 @@ impl Encoder<'_> {
         let tasks = tasks(batch.offsets, wanted, G::GROUP);
         let (mut states, embedded): (Vec<_>, Vec<_>) = tasks
             .par_iter()
+            .with_max_len(1)
             .map(|task| self.embed(task, batch, regularisation))
             .unzip();
         let mut layers = Vec::with_capacity(self.layers.len());
@@ -199,6 +203,7 @@ impl Encoder<'_> {
             let (next, saved): (Vec<_>, Vec<_>) = states
                 .into_par_iter()
                 .zip(&tasks)
+                .with_max_len(1)
                 .map(|(x, task)| self.layer_forward(gemm, layer, task, x, regularisation))
                 .unzip();
             states = next;
@@ -347,6 +352,7 @@ impl Encoder<'_> {
                 .into_par_iter()
                 .zip(&tasks)
                 .zip(&saved)
+                .with_max_len(1)
                 .map(|((dy, task), saved)| {
                     let _flushed = denormals::flushed();
                     let parts = self.parts(layer, task, regularisation);
@@ -400,6 +406,7 @@ impl Encoder<'_> {
             .par_iter_mut()
             .zip(tasks)
             .zip(embedded)
+            .with_max_len(1)
             .map(|((dy, task), normalised)| {
                 let _flushed = denormals::flushed();
                 if let Some(dropout) = dropout {

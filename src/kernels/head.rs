@@ -70,7 +70,7 @@ impl Head<'_> {
         let mut features = Buffer::new(x.len());
         let size = chunk(x.len() / width) * width;
         let chunks = features.par_chunks_mut(size).zip(x.par_chunks(size));
-        chunks.for_each(|(features, x)| {
+        chunks.with_max_len(1).for_each(|(features, x)| {
             let (_, _, _, y) = self.transform(gemm, x);
             features.copy_from_slice(&y);
         });
@@ -89,6 +89,7 @@ impl Head<'_> {
             .par_chunks_mut(size)
             .zip(x.par_chunks(size * width))
             .zip(targets.par_chunks(size))
+            .with_max_len(1)
             .map(|((losses, x), targets)| self.part(gemm, x, targets, losses))
             .collect();
         (losses, Saved(parts))
@@ -149,6 +150,7 @@ impl Head<'_> {
             .par_chunks_mut(size * width)
             .zip(d_losses.par_chunks(size))
             .zip(saved.0)
+            .with_max_len(1)
             .map(|((dx, d_losses), part)| self.part_backward(gemm, part, d_losses, dx))
             .collect();
         for LeftPart { vectors, .. } in &left {

@@ -90,10 +90,13 @@ impl Panels {
     fn fill(&mut self, work: impl Fn(usize, usize, &mut [u32]) + Sync) {
         let columns = self.columns;
         let panels = self.values.par_chunks_mut((self.pairs * PANEL).max(1));
-        panels.enumerate().for_each(|(number, panel)| {
-            let first = number * PANEL;
-            work(first, PANEL.min(columns - first), panel);
-        });
+        panels
+            .enumerate()
+            .with_max_len(1)
+            .for_each(|(number, panel)| {
+                let first = number * PANEL;
+                work(first, PANEL.min(columns - first), panel);
+            });
     }
 }
 
@@ -185,7 +188,7 @@ impl Gemm for Bf16 {
     type Right = Pairs;
 
     /// Activations of a task stay in the second cache; weights are packed already.
-    const GROUP: usize = 80;
+    const GROUP: usize = 128;
 
     /// Whole AMX tiles: 32 elements.
     fn stride(width: usize) -> usize {

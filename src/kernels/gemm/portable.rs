@@ -173,7 +173,8 @@ impl Gemm for F32 {
                 tiles.map(move |(number, c)| (number * rows, c, x, dy.clone()))
             })
             .collect();
-        tiles.into_par_iter().for_each(|(first, c, x, dy)| {
+        let tiles = tiles.into_par_iter().with_max_len(1);
+        tiles.for_each(|(first, c, x, dy)| {
             let _flushed = denormals::flushed();
             for (x, dy) in x.iter().zip(dy) {
                 let (k, n_in, n_out) = (x.n_rows(), x.width(), dy.width());
