@@ -14,8 +14,10 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
 
-/// Seconds between two plain progress lines.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// Least and most time between two plain progress lines.
+const PLAIN_INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+/// Between the two: this part of the time so far, so that a log of hours stays short.
+const PLAIN_PART: u32 = 10;
 
 /// Where progress goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +147,7 @@ impl Task {
     pub fn advance(&self, n: u64) {
         self.bar.inc(n);
         let mut last_line = lock(&self.last_line);
-        if last_line.elapsed() >= PLAIN_INTERVAL {
+        if last_line.elapsed() >= plain_interval(self.bar.elapsed()) {
             *last_line = Instant::now();
             self.line();
         }
@@ -196,6 +198,12 @@ impl Drop for Task {
     }
 }
 
+/// Time from one plain line to the next, `elapsed` after the work began.
+fn plain_interval(elapsed: Duration) -> Duration {
+    let (least, most) = PLAIN_INTERVAL;
+    (elapsed / PLAIN_PART).clamp(least, most)
+}
+
 /// A poisoned lock only means that another thread panicked while it was writing a line.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,6 +212,22 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_lines_are_a_handful_at_first_and_ever_rarer() {
+        let lines = |total: Duration| {
+            let mut at = Duration::ZERO;
+            let mut lines = 0;
+            while at < total {
+                at += plain_interval(at);
+                lines += 1;
+            }
+            lines
+        };
+        assert_eq!(lines(Duration::from_secs(50)), 10);
+        assert!(lines(Duration::from_secs(3600)) < 60);
+        assert!(lines(Duration::from_secs(6 * 3600)) < 130);
+    }
 
     #[test]
     fn a_log_holds_what_was_said_before_and_a_second_one_only_what_comes_after() {
