@@ -28,7 +28,7 @@
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
-//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, inspection | clap |
+//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, inspection | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds

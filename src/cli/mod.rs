@@ -15,6 +15,7 @@ mod inspect;
 mod output;
 mod pack;
 mod predict;
+mod report;
 mod run;
 mod score;
 
@@ -66,6 +67,8 @@ pub enum Command {
     Run(run::RunArguments),
     /// Score more pairs with the model of a run
     Predict(predict::PredictArguments),
+    /// Show a run, or several side by side, as one HTML page
+    Report(report::ReportArguments),
     /// Check a submission against its test file
     Check(check::CheckArguments),
     /// Blend runs: scores, submission, and what that is worth
@@ -150,6 +153,7 @@ impl Session {
         self.pool.install(|| match command {
             Command::Run(arguments) => run::run(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
+            Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),
             Command::Ensemble(arguments) => ensemble::ensemble(arguments, self),
             Command::Board(arguments) => board::board(arguments, self),

@@ -267,7 +267,7 @@ fn add(sums: &mut [f64; 4], more: &[f64; 4]) {
 }
 
 /// Whether a sentence of each row also stands in another fold.
-fn shared_rows<P: Borrow<Pair>>(pairs: &[P], fold_of: &[usize]) -> Vec<bool> {
+pub fn shared_rows<P: Borrow<Pair>>(pairs: &[P], fold_of: &[usize]) -> Vec<bool> {
     let mut home: HashMap<&[CipherId], usize> = HashMap::new();
     let mut travelling: HashSet<&[CipherId]> = HashSet::new();
     for (pair, &fold) in pairs.iter().zip(fold_of) {

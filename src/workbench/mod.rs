@@ -4,8 +4,8 @@
 //! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments;
 //! [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
 //! reads run folders back, for [`ensemble`] (with the arithmetic in [`blend`]), [`board`] and [`pack`]; [`score`] notes
-//! what a leaderboard said. [`count`] makes token counts; [`inspect`] looks at a new competition. Does not parse
-//! arguments and prints nothing: `cli` does.
+//! what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts; [`inspect`] looks at a new
+//! competition. Does not parse arguments and prints nothing: `cli` does.
 //!
 //! How to add a command: 1. its work as a file here, taking plain values, [`Progress`] and [`Stop`] and
 //! returning a serialisable report; 2. a file of the same name in `cli/` with its arguments, an example
@@ -32,6 +32,7 @@ pub mod machine;
 pub mod manifest;
 pub mod pack;
 pub mod predict;
+pub mod report;
 pub mod results;
 pub mod resume;
 pub mod rows;

@@ -14,7 +14,7 @@ use super::folder::{self, Opened, RunFolder};
 use super::manifest::{CrossValidation, Identity, Outcome};
 use super::rows::Rows;
 use super::start::Start;
-use super::{Stop, disk, folds, machine, resume, submission};
+use super::{Stop, disk, folds, machine, report, resume, submission};
 use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -114,12 +114,18 @@ pub fn run(
         Some(out) => out.to_owned(),
         None => default_folder(loaded, &identity),
     };
-    let report = if has_folds {
+    let done = if has_folds {
         folds::run(loaded, (&path, identity), part, context)
     } else {
         single(loaded, (&path, identity), context).map(Report::Run)
     };
-    report.map_err(|error| resume::stopped(error, &path))
+    let done = done.map_err(|error| resume::stopped(error, &path))?;
+    if let Report::Run(run) = &done
+        && (!run.found_done || !path.join(report::FILE).exists())
+    {
+        report::write(&path, context.0);
+    }
+    Ok(done)
 }
 
 /// One model and the split of `data.valid`.

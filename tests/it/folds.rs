@@ -124,6 +124,7 @@ fn every_row_is_held_out_once_and_the_submission_is_the_mean() {
             "manifest.json",
             "mapping.tsv",
             "oof.csv",
+            "report.html",
             "run.log",
             "submission.csv",
             "submission.csv.json",

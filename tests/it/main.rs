@@ -6,6 +6,8 @@ mod bad_folds;
 mod bad_input;
 mod batch;
 mod board;
+#[path = "../browser/mod.rs"]
+mod browser;
 mod check;
 mod count;
 #[path = "../demo/mod.rs"]
@@ -21,6 +23,7 @@ mod kill;
 mod objective;
 mod pack;
 mod predict;
+mod report;
 mod resume;
 mod run;
 mod settings;

@@ -32,13 +32,14 @@ fn timeless_metrics(workspace: &Workspace, out: &str) -> Vec<serde_json::Value> 
     lines
 }
 
-/// Everything that a run leaves, except times and the record's command line.
+/// Everything that a run leaves, except times, the page that shows them, and the record's command line.
 pub fn assert_same_outcome(workspace: &Workspace, whole: &str, cut: &str) {
     assert_eq!(workspace.names(whole), workspace.names(cut));
     let mut files: Vec<String> = workspace.names(whole);
     let told = [
         "manifest.json",
         "metrics.jsonl",
+        "report.html",
         "run.log",
         "model",
         "submission.csv.json",

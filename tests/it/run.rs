@@ -8,12 +8,13 @@ use crate::workspace::{ALL_HEADS, Workspace, metrics, skipped};
 const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
 
 /// Everything that a run leaves.
-const OUTPUTS: [&str; 10] = [
+const OUTPUTS: [&str; 11] = [
     "config.toml",
     "manifest.json",
     "mapping.tsv",
     "metrics.jsonl",
     "model",
+    "report.html",
     "run.log",
     "submission.csv",
     "submission.csv.json",

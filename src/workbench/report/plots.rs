@@ -1,0 +1,446 @@
+//! Charts as SVG that follows the page's light or dark theme.
+//!
+//! In: axes and series of numbers. Out: an `<svg>` to stand in a page, with a `viewBox` and no size of its own, whose
+//! colours are the CSS variables `--ink --muted --grid --s0 … --s7`. Drawn with `plotters`: kept, pure Rust, and its SVG
+//! backend needs no fonts of the system. Labels are set by the browser; legends stand in the page, not in the chart.
+//! Does not know what the numbers mean.
+//!
+//! `plotters` writes fixed colours, so each role is drawn in a placeholder colour of its own, which [`themed`] replaces.
+
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{
+    BoldPoints, KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter,
+};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// Series colours of the page.
+pub const N_COLOURS: usize = 8;
+/// Units of the `viewBox` for one CSS pixel at natural size: `plotters` rounds to whole units.
+const UNIT: u32 = 4;
+/// Natural width and height in CSS pixels; charts stand two or three in a row, so a phone shows them at this size too.
+const SIZE: (u32, u32) = (420, 290);
+/// Height of text in CSS pixels.
+const TEXT: u32 = 14;
+/// `plotters` divides font sizes by this on its way to SVG.
+const FONT_FACTOR: f64 = 1.24;
+
+/// What may stand at one side of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// With the unit.
+    label: String,
+    low: f64,
+    high: f64,
+    /// Position and text.
+    ticks: Vec<(f64, String)>,
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A line through the points.
+    Line,
+    /// A line with a dot at each point.
+    DottedLine,
+    /// Dots alone.
+    Dots,
+    /// A line, and the area under it down to 0.
+    Area,
+}
+
+/// Colour and dash, so that nothing is told by colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Below [`N_COLOURS`]; none: the colour of muted text.
+    pub colour: Option<usize>,
+    /// Which of the [`DASHES`].
+    pub dash: usize,
+}
+
+/// `stroke-dasharray` in CSS pixels; the first is a solid line.
+pub const DASHES: [&str; 4] = ["", "7 4", "2 3", "9 3 2 3"];
+
+/// Numbers of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// For the legend; empty: not in it.
+    pub name: String,
+    /// Colour and dash.
+    pub style: Style,
+    /// Line, dots or area.
+    pub shape: Shape,
+    /// In order of x.
+    pub points: Vec<(f64, f64)>,
+    /// Low and high end of an upright bar at each point; empty: none.
+    pub intervals: Vec<(f64, f64)>,
+}
+
+impl Style {
+    /// The style of the `index`-th series; distinct for the first 32.
+    pub fn nth(index: usize) -> Self {
+        Self {
+            colour: Some(index % N_COLOURS),
+            dash: (index + index / N_COLOURS) % DASHES.len(),
+        }
+    }
+
+    /// For what one compares with: chance, the ideal.
+    pub const REFERENCE: Self = Self {
+        colour: None,
+        dash: 1,
+    };
+
+    /// The CSS colour.
+    pub fn css(self) -> String {
+        match self.colour {
+            Some(colour) => format!("var(--s{colour})"),
+            None => "var(--muted)".to_owned(),
+        }
+    }
+
+    /// The placeholder of lines; dots and areas have no dash.
+    fn stroke(self) -> RGBColor {
+        RGBColor(
+            1,
+            1 + self.dash as u8,
+            self.colour.map_or(0xff, |c| c as u8),
+        )
+    }
+
+    fn fill(self) -> RGBColor {
+        Self { dash: 0, ..self }.stroke()
+    }
+}
+
+impl Series {
+    /// A named line.
+    pub fn line(name: impl Into<String>, style: Style, points: Vec<(f64, f64)>) -> Self {
+        Self {
+            name: name.into(),
+            style,
+            shape: Shape::Line,
+            points,
+            intervals: Vec::new(),
+        }
+    }
+
+    /// The same in another shape.
+    pub fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+}
+
+impl Axis {
+    /// From `low` to `high` with about `n` round ticks.
+    pub fn linear(label: impl Into<String>, (low, high): (f64, f64), n: usize) -> Self {
+        let coordinate = RangedCoordf64::from(low..high);
+        let ticks = coordinate.key_points(BoldPoints(n));
+        let step = ticks.windows(2).map(|pair| pair[1] - pair[0]);
+        let step = step.fold(f64::INFINITY, f64::min).min(high - low);
+        let decimals = (0..6).find(|&d| {
+            let scaled = step * 10_f64.powi(d);
+            scaled > 0.99 && (scaled - scaled.round()).abs() < 1e-6
+        });
+        let decimals = decimals.unwrap_or(2) as usize;
+        let text = |&at: &f64| (at, format!("{:.decimals$}", at + 0.0));
+        Self {
+            label: label.into(),
+            low,
+            high,
+            ticks: ticks.iter().map(text).collect(),
+        }
+    }
+
+    /// Around all `values`, with some room above and below; `None` where there are none.
+    pub fn around(label: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let (low, high) = extent(values)?;
+        let room = ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-3);
+        Some(Self::linear(label, (low - room, high + room), 6))
+    }
+
+    /// Shares from 0 to 1.
+    pub fn shares(label: impl Into<String>) -> Self {
+        let axis = Self::linear(label, (0.0, 1.0), 6);
+        Self {
+            low: -0.02,
+            high: 1.02,
+            ..axis
+        }
+    }
+
+    /// Whole numbers from 1, such as epochs.
+    pub fn counting(label: impl Into<String>, last: usize) -> Self {
+        let step = [1, 2, 5, 10, 20, 50, 100]
+            .into_iter()
+            .find(|step| last / step <= 8)
+            .unwrap_or(last.div_ceil(8));
+        let ticks = (1..=last).filter(|at| at % step == 0 || step == 1);
+        let room = (last as f64 - 1.0).max(1.0) * 0.06;
+        Self {
+            label: label.into(),
+            low: 1.0 - room,
+            high: last as f64 + room,
+            ticks: ticks.map(|at| (at as f64, at.to_string())).collect(),
+        }
+    }
+
+    /// Powers of ten, over less than two decades also twice and five times them; the values are decimal logarithms.
+    pub fn decades(label: impl Into<String>, (low, high): (f64, f64)) -> Self {
+        let times: &[u32] = if high - low < 2.0 { &[1, 2, 5] } else { &[1] };
+        let powers = low.floor() as i32..=high.floor() as i32;
+        let values = powers.flat_map(|power| {
+            let unit = 10_f64.powi(power);
+            times.iter().map(move |&times| f64::from(times) * unit)
+        });
+        let ticks = values.map(|value| (value.log10(), short(value)));
+        let inside = ticks.filter(|(at, _)| (low - 1e-9..=high + 1e-9).contains(at));
+        Self {
+            label: label.into(),
+            low,
+            high,
+            ticks: inside.collect(),
+        }
+    }
+
+    /// One tick a name, at 0, 1, 2, …
+    pub fn names(label: impl Into<String>, names: &[String]) -> Self {
+        let ticks = names.iter().enumerate();
+        Self {
+            label: label.into(),
+            low: -0.5,
+            high: names.len() as f64 - 0.5,
+            ticks: ticks.map(|(at, name)| (at as f64, name.clone())).collect(),
+        }
+    }
+}
+
+impl Axis {
+    /// CSS pixels of the widest tick, where a digit is .6 em wide.
+    fn ticks_width(&self) -> u32 {
+        let longest = self.ticks.iter().map(|(_, text)| text.len()).max();
+        (longest.unwrap_or(0) as u32 * TEXT * 6).div_ceil(10)
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        RangedCoordf64::from(self.low..self.high).map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            return Vec::new();
+        }
+        self.ticks.iter().map(|(at, _)| *at).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, at: &f64) -> String {
+        let tick = self.ticks.iter().find(|(tick, _)| tick == at);
+        tick.map_or_else(String::new, |(_, text)| text.clone())
+    }
+}
+
+/// `0.2`, `500`, `20k`, `1M`
+fn short(value: f64) -> String {
+    match value {
+        1e6.. => format!("{:.0}M", value / 1e6),
+        1e4.. => format!("{:.0}k", value / 1e3),
+        1.0.. => format!("{value:.0}"),
+        _ => value.to_string(),
+    }
+}
+
+/// Lowest and highest of the finite values.
+pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let finite = values.into_iter().filter(|value| value.is_finite());
+    finite.fold(None, |found, value| {
+        let (low, high) = found.unwrap_or((value, value));
+        Some((low.min(value), high.max(value)))
+    })
+}
+
+/// Draws the series, the first lowest.
+///
+/// # Errors
+/// [`Error::Unexpected`] where `plotters` fails, which it has no reason to.
+pub fn draw(x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
+    let mut svg = String::new();
+    let size = (SIZE.0 * UNIT, SIZE.1 * UNIT);
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        draw_on(&area, x, y, series)
+            .map_err(|error| Error::Unexpected(format!("cannot draw a chart: {error}")))?;
+    }
+    Ok(themed(&svg, size))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn<T> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
+
+const INK: RGBColor = RGBColor(1, 0, 0);
+const MUTED: RGBColor = RGBColor(1, 0, 1);
+const GRID: RGBColor = RGBColor(1, 0, 2);
+
+fn draw_on(area: &Area<'_>, x: &Axis, y: &Axis, series: &[Series]) -> Drawn<()> {
+    let unit = |pixels: u32| (pixels * UNIT) as i32;
+    let size = f64::from(TEXT * UNIT) * FONT_FACTOR;
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(unit(10))
+        .margin_right(unit(14))
+        .margin_left(unit(4))
+        .x_label_area_size(unit(44))
+        .y_label_area_size(unit(y.ticks_width() + TEXT + 16))
+        .build_cartesian_2d(x.clone(), y.clone())?;
+    chart
+        .configure_mesh()
+        .x_desc(&x.label)
+        .y_desc(&y.label)
+        .label_style(("sans-serif", size).into_font().color(&MUTED))
+        .axis_desc_style(("sans-serif", size).into_font().color(&INK))
+        .set_all_tick_mark_size(unit(4))
+        .axis_style(ShapeStyle::from(&MUTED).stroke_width(UNIT))
+        .bold_line_style(ShapeStyle::from(&GRID).stroke_width(UNIT))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for one in series {
+        let stroke = ShapeStyle::from(&one.style.stroke()).stroke_width(2 * UNIT);
+        let fill = one.style.fill();
+        if one.shape == Shape::Area {
+            let ends = |at: Option<&(f64, f64)>| at.map(|&(x, _)| (x, y.low.max(0.0)));
+            let mut outline = one.points.clone();
+            outline.extend(ends(one.points.last()));
+            outline.extend(ends(one.points.first()));
+            chart.draw_series([Polygon::new(outline, fill.mix(0.18).filled())])?;
+        }
+        if one.shape != Shape::Dots {
+            chart.draw_series([PathElement::new(one.points.clone(), stroke)])?;
+        }
+        let bars = one.points.iter().zip(&one.intervals);
+        let solid = ShapeStyle::from(&fill).stroke_width(2 * UNIT);
+        chart.draw_series(
+            bars.map(|(&(x, _), &(low, high))| PathElement::new(vec![(x, low), (x, high)], solid)),
+        )?;
+        if matches!(one.shape, Shape::Dots | Shape::DottedLine) {
+            let radius = if one.points.len() > 60 { 1.6 } else { 3.2 } * f64::from(UNIT);
+            let dot = |&at: &(f64, f64)| Circle::new(at, radius as i32, fill.filled());
+            chart.draw_series(one.points.iter().map(dot))?;
+        }
+    }
+    area.present()
+}
+
+/// Replaces placeholders by CSS variables, and the fixed size by what the page gives.
+fn themed(svg: &str, (width, height): (u32, u32)) -> String {
+    let fixed = format!("width=\"{width}\" height=\"{height}\" ");
+    let mut svg = svg.replace(&fixed, "").replace(" opacity=\"1\"", "");
+    let mut replace = |colour: RGBColor, css: &str, dash: &str| {
+        let hex = format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2);
+        let dash = match dash {
+            "" => String::new(),
+            dash => format!(" stroke-dasharray=\"{}\"", in_units(dash)),
+        };
+        svg = svg.replace(&hex, &format!("\"{css}\"{dash}"));
+    };
+    for (colour, css) in [(INK, "ink"), (MUTED, "muted"), (GRID, "grid")] {
+        replace(colour, &format!("var(--{css})"), "");
+    }
+    for colour in (0..N_COLOURS).map(Some).chain([None]) {
+        for (dash, pattern) in DASHES.iter().enumerate() {
+            let style = Style { colour, dash };
+            replace(style.stroke(), &style.css(), pattern);
+        }
+    }
+    svg
+}
+
+/// A dash pattern of CSS pixels in units of the `viewBox`.
+fn in_units(dash: &str) -> String {
+    let lengths = dash
+        .split(' ')
+        .filter_map(|length| length.parse::<u32>().ok());
+    let lengths: Vec<String> = lengths.map(|length| (length * UNIT).to_string()).collect();
+    lengths.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    #[test]
+    fn no_fixed_colour_and_no_fixed_size_is_left() {
+        let line = |i: usize| {
+            let shape = [Shape::Line, Shape::DottedLine, Shape::Dots, Shape::Area][i % 4];
+            let series = Series::line("a", Style::nth(i), vec![(1.0, 0.0), (2.0, i as f64)]);
+            Series {
+                intervals: vec![(0.0, 1.0); 2],
+                ..series.shaped(shape)
+            }
+        };
+        let mut series: Vec<Series> = (0..40).map(line).collect();
+        series.push(Series::line(
+            "chance",
+            Style::REFERENCE,
+            vec![(1.0, 1.0), (2.0, 2.0)],
+        ));
+        let x = Axis::counting("epoch", 2);
+        let svg = draw(&x, &Axis::linear("loss", (0.0, 40.0), 5), &series).expect("a chart");
+        assert!(
+            svg.starts_with("<svg viewBox=\"0 0 1680 1160\" xmlns="),
+            "{}",
+            &svg[..80]
+        );
+        assert!(!svg.contains("\"#"), "a fixed colour");
+        for index in 0..N_COLOURS {
+            assert!(svg.contains(&format!("\"var(--s{index})\"")), "{index}");
+        }
+        assert!(svg.contains("stroke-dasharray=\"28 16\""));
+        assert!(svg.contains("loss") && svg.contains("epoch"));
+    }
+
+    #[test]
+    fn the_first_32_styles_differ() {
+        let styles: Vec<Style> = (0..32).map(Style::nth).collect();
+        for (i, style) in styles.iter().enumerate() {
+            assert!(!styles[..i].contains(style), "{i}");
+        }
+    }
+
+    #[test]
+    fn ticks_are_round_and_say_no_more_digits_than_they_need() {
+        let axis = Axis::linear("", (0.0, 1.0), 6);
+        assert_eq!(texts(&axis), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(texts(&Axis::counting("", 3)), ["1", "2", "3"]);
+        assert_eq!(texts(&Axis::counting("", 20)), ["5", "10", "15", "20"]);
+        let axis = Axis::decades("", (-1.5, 4.2));
+        assert_eq!(texts(&axis), ["0.1", "1", "10", "100", "1000", "10k"]);
+        assert_eq!(
+            texts(&Axis::decades("", (3.5, 5.1))),
+            ["5000", "10k", "20k", "50k", "100k"]
+        );
+    }
+
+    #[test]
+    fn an_axis_around_equal_values_has_room() {
+        let axis = Axis::around("", [0.5, f64::NAN, 0.5]).expect("values");
+        assert!(axis.low < 0.5 && axis.high > 0.5);
+        assert_eq!(Axis::around("", [f64::NAN]), None);
+    }
+}

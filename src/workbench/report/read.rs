@@ -1,0 +1,461 @@
+//! What a run folder holds, as far as a report shows it.
+//!
+//! In: the folder of a run, with or without folds, done or cut. Out: a [`Run`]. A file that is not there (yet) is an
+//! empty list; one that is there and does not hold what it should is an error. The inputs of the run are read again for
+//! [`Run::traits`] where they are as they were. Nothing of a sentence is kept but its number of tokens.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::statistics::{Scored, auc_of};
+use crate::config::{Experiment, Valid};
+use crate::data::folds::shared_rows;
+use crate::data::reserved::UNK;
+use crate::data::table::{Quoting, Table};
+use crate::data::{Dictionary, Labels, Pair};
+use crate::error::{Error, Place, Result};
+use crate::metrics::auc_interval;
+use crate::progress::Progress;
+use crate::random::Key;
+use crate::train::EpochReport;
+use crate::vocab::CipherVocab;
+use crate::workbench::done::FoldName;
+use crate::workbench::manifest::{self, FileRecord};
+use crate::workbench::results::Results;
+use crate::workbench::{folder, rows, scores};
+
+/// A run, read from its folder.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The folder, as other commands see it.
+    pub results: Results,
+    /// The last part of its path.
+    pub name: String,
+    /// `manifest.json`, of whatever version of the tool.
+    pub manifest: Value,
+    /// `config.toml` as it stands there.
+    pub config: String,
+    /// One entry without a number where there are no folds.
+    pub folds: Vec<Fold>,
+    /// The figures of the fit on all rows, where there is one.
+    pub full: Option<Value>,
+    /// Validation rows, or all rows out of fold, by row.
+    pub scored: Vec<Scored>,
+    /// Occurrences of each kept cipher token and of the plaintext token it starts from (0: none).
+    pub mapping: Vec<(u64, u64)>,
+    /// Of each of `scored`; or why they are not known.
+    pub traits: std::result::Result<Vec<Traits>, String>,
+}
+
+/// One trained model.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// From 1; none where there are no folds.
+    pub number: Option<usize>,
+    /// `metrics.jsonl`
+    pub epochs: Vec<EpochReport>,
+    /// Of the rows it was not trained on.
+    pub auc: Option<f64>,
+    /// Its figures once it is done.
+    pub done: Option<Value>,
+}
+
+/// What can be said of a row without saying what stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// Of both sentences, as the model saw them.
+    pub tokens: usize,
+    /// How many of them have no row in the vocabulary.
+    pub unknown: usize,
+    /// Whether a sentence of it stands in a row that its model was trained on, with the label.
+    pub shared: bool,
+}
+
+impl Run {
+    /// Reads the folder of a run.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is no run, [`Error::Input`] for the first line that is not as the tool writes it,
+    /// [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let results = Results::open(path)?;
+        let manifest = read_json(&path.join(manifest::FILE))?.unwrap_or_default();
+        let config = read_text(&path.join(folder::CONFIG))?.unwrap_or_default();
+        let folds = read_folds(path)?;
+        let scored = read_scored(&results, &folds)?;
+        let mut run = Self {
+            name: name_of(path),
+            results,
+            manifest,
+            config,
+            scored,
+            mapping: read_mapping(&path.join(folder::MAPPING))?,
+            traits: Ok(Vec::new()),
+            folds: Vec::new(),
+            full: read_json(&FoldName::Full.folder(path).join(folder::DONE))?,
+        };
+        for (number, dir) in folds {
+            run.folds.push(run.read_fold(number, &dir)?);
+        }
+        run.traits = run.read_traits();
+        Ok(run)
+    }
+
+    /// Whether the run has ended.
+    pub fn is_done(&self) -> bool {
+        self.manifest["state"] == "done"
+    }
+
+    /// A figure of the result.
+    pub fn figure(&self, key: &str) -> Option<f64> {
+        self.manifest["result"][key].as_f64()
+    }
+
+    /// The AUC over all scored rows.
+    pub fn auc(&self) -> Option<f64> {
+        auc_of(&self.scored)
+    }
+
+    /// The 95 % interval of the AUC, as the run has recorded it, or computed now.
+    pub fn auc_interval(&self) -> Option<(f64, f64)> {
+        let recorded = self.figure("oof_auc_low").zip(self.figure("oof_auc_high"));
+        recorded.or_else(|| {
+            let seed = self.manifest["seed"].as_u64().unwrap_or(0);
+            let rows = self.scored.iter();
+            let (labels, scores): (Vec<bool>, Vec<f32>) =
+                rows.map(|row| (row.label, row.score)).unzip();
+            auc_interval(&labels, &scores, Key::from_seed(seed))
+        })
+    }
+
+    /// Whether it has folds.
+    pub fn has_folds(&self) -> bool {
+        self.folds.iter().any(|fold| fold.number.is_some())
+    }
+
+    fn read_fold(&self, number: Option<usize>, dir: &Path) -> Result<Fold> {
+        let auc = match number {
+            None => self.auc(),
+            Some(number) => auc_of(&read_valid(&dir.join(folder::VALID), number)?),
+        };
+        Ok(Fold {
+            number,
+            epochs: read_epochs(&dir.join(folder::METRICS))?,
+            auc,
+            done: read_json(&dir.join(folder::DONE))?,
+        })
+    }
+
+    /// AUC and number of the rows none of whose sentences their model was trained on: as recorded, or computed now.
+    pub fn grouped(&self) -> Option<(Option<f64>, u64)> {
+        let recorded = &self.manifest["result"]["leakage"];
+        if let Some(rows) = recorded["grouped_rows"].as_u64() {
+            return Some((recorded["grouped_auc"].as_f64(), rows));
+        }
+        let traits = self.traits.as_ref().ok()?;
+        let rows = self.scored.iter().zip(traits);
+        let unshared: Vec<Scored> = rows
+            .filter(|(_, of)| !of.shared)
+            .map(|(row, _)| *row)
+            .collect();
+        Some((auc_of(&unshared), unshared.len() as u64))
+    }
+
+    /// Reads the pairs again. The reason where they cannot be known.
+    fn read_traits(&self) -> std::result::Result<Vec<Traits>, String> {
+        if self.scored.is_empty() {
+            return Err("no rows are scored".to_owned());
+        }
+        let said = |error: Error| error.to_string();
+        let experiment = self.results.experiment().map_err(said)?;
+        let mut files = experiment.data.train.clone();
+        if let Valid::File(path) = &experiment.data.valid {
+            files.insert(0, path.clone()); // its rows count from 0
+        }
+        for file in &files {
+            self.require_unchanged(file)?;
+        }
+        let (pairs, vocab) = self.read_pairs(&experiment, &files).map_err(said)?;
+        let mut fold_of = vec![usize::MAX; pairs.len()]; // of the rows that are trained on only
+        for scored in &self.scored {
+            match pairs.get(scored.row) {
+                Some(pair) if pair.label == Some(scored.label) => fold_of[scored.row] = scored.fold,
+                _ => return Err(format!("row {} is another one in the inputs", scored.row)),
+            }
+        }
+        let shared = shared_rows(&pairs, &fold_of);
+        let of_row = |scored: &Scored| {
+            let encoded = vocab.encode(&pairs[scored.row]);
+            let tokens = || encoded.a.iter().chain(&encoded.b);
+            Traits {
+                tokens: tokens().count(),
+                unknown: tokens().filter(|&&row| row == UNK).count(),
+                shared: shared[scored.row],
+            }
+        };
+        Ok(self.scored.iter().map(of_row).collect())
+    }
+
+    fn require_unchanged(&self, file: &Path) -> std::result::Result<(), String> {
+        let now = FileRecord::of("", file, file)
+            .map_err(|_| format!("{} cannot be read now", file.display()))?;
+        let inputs = self.manifest["inputs"].as_array();
+        let is_same = |input: &Value| input["sha256"] == now.sha256.as_str();
+        match inputs.is_some_and(|inputs| inputs.iter().any(is_same)) {
+            true => Ok(()),
+            false => Err(format!("{} has changed since the run", file.display())),
+        }
+    }
+
+    /// The rows of the files as the model saw them, and its vocabulary.
+    fn read_pairs(
+        &self,
+        experiment: &Experiment,
+        files: &[PathBuf],
+    ) -> Result<(Vec<Pair>, CipherVocab)> {
+        let model = self.results.models().into_iter().next();
+        let Some(model) = model else {
+            return Err(Error::refused("there is no model yet"));
+        };
+        let vocabulary = model.join("vocab.txt");
+        let mut dictionary = Dictionary::new(experiment.data.tokens);
+        let vocab = CipherVocab::open(&vocabulary, &mut dictionary)?;
+        let mut pairs = Vec::new();
+        for file in files {
+            let silent = Progress::silent();
+            let labels = Labels::Required;
+            pairs.extend(rows::read_truncated(
+                experiment,
+                file,
+                labels,
+                &mut dictionary,
+                &silent,
+            )?);
+        }
+        Ok((pairs, vocab))
+    }
+}
+
+/// The last part of the path, also where it ends in `..` or `.`.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// The file's text, `None` where there is no such file.
+fn read_text(path: &Path) -> Result<Option<String>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => {
+            let bytes = read.map_err(Error::io("read", path))?;
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Result<Option<Value>> {
+    let Some(text) = read_text(path)? else {
+        return Ok(None);
+    };
+    let parsed = serde_json::from_str(&text)
+        .map_err(|error| Error::input(Place::line(path, error.line() as u64), "JSON", error))?;
+    Ok(Some(parsed))
+}
+
+/// Number and folder of each model, in order.
+fn read_folds(run: &Path) -> Result<Vec<(Option<usize>, PathBuf)>> {
+    let mut folds = Vec::new();
+    for entry in std::fs::read_dir(run).map_err(Error::io("read", run))? {
+        let path = entry.map_err(Error::io("read", run))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix("fold-")?.parse().ok());
+        if let (Some(number), true) = (number, path.is_dir()) {
+            folds.push((Some(number), path));
+        }
+    }
+    folds.sort();
+    if folds.is_empty() {
+        folds.push((None, run.to_owned()));
+    }
+    Ok(folds)
+}
+
+/// `oof.csv`, or before it is merged the tables of the folds so far, or `valid.csv`.
+fn read_scored(run: &Results, folds: &[(Option<usize>, PathBuf)]) -> Result<Vec<Scored>> {
+    let mut scored = Vec::new();
+    if run.labelled_file().is_ok() {
+        let table = run.labelled_scores()?;
+        let rows = table.rows.iter().zip(&table.labels).zip(&table.scores);
+        scored.extend(
+            rows.enumerate()
+                .map(|(at, ((&row, &label), &score))| Scored {
+                    row,
+                    label,
+                    score,
+                    fold: table.folds.as_ref().map_or(0, |folds| folds[at]),
+                }),
+        );
+    } else {
+        for (number, dir) in folds {
+            scored.extend(read_valid(&dir.join(folder::VALID), number.unwrap_or(0))?);
+        }
+    }
+    scored.sort_by_key(|row| (row.row, row.fold));
+    scored.dedup_by_key(|row| row.row); // repeats, of which one will do until they are merged
+    Ok(scored)
+}
+
+/// The rows of a fold's `valid.csv`, none where it is not there.
+fn read_valid(path: &Path, fold: usize) -> Result<Vec<Scored>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let lines = scores::read_valid(path)?.into_iter();
+    let scored = lines.map(|line| Scored {
+        row: line.row,
+        label: line.label,
+        score: line.score,
+        fold,
+    });
+    Ok(scored.collect())
+}
+
+/// One report an epoch. A last line that a cut run did not finish is passed over.
+fn read_epochs(path: &Path) -> Result<Vec<EpochReport>> {
+    let text = read_text(path)?.unwrap_or_default();
+    let mut epochs = Vec::new();
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        match serde_json::from_str(line) {
+            Ok(epoch) => epochs.push(epoch),
+            Err(_) if !line.ends_with('\n') => {}
+            Err(error) => {
+                let place = Place::line(path, number);
+                return Err(Error::input(place, "the report of an epoch", error));
+            }
+        }
+    }
+    Ok(epochs)
+}
+
+/// The counts of a `mapping.tsv`.
+fn read_mapping(path: &Path) -> Result<Vec<(u64, u64)>> {
+    let text = read_text(path)?.unwrap_or_default();
+    let mut table = Table::new(path, text.as_bytes(), b'\t', Quoting::On);
+    let mut rows = Vec::new();
+    if !table.advance()? {
+        return Ok(rows); // not there
+    }
+    while table.advance()? {
+        let count = |field: usize| table.fields().get(field)?.parse().ok();
+        let (Some(cipher), Some(plain)) = (count(1), count(3)) else {
+            let expected = "a row of a mapping";
+            return Err(Error::input(table.place(), expected, "no counts in it"));
+        };
+        rows.push((cipher, plain));
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("room");
+            std::fs::write(path, text).expect("room for a small file");
+        }
+        folder
+    }
+
+    const BEGUN: &str = "{\"tool\":\"t\",\"state\":\"begun\",\"config_sha256\":\"\",\"inputs\":[]}";
+
+    fn refusal(folder: &tempfile::TempDir) -> String {
+        let error = Run::read(folder.path()).expect_err("something is wrong with it");
+        let here = folder.path().display().to_string();
+        error.to_string().replace(&here, "RUN")
+    }
+
+    const EPOCH: &str = "{\"epoch\":1,\"steps\":3,\"loss\":5.5,\"mlm_loss\":6.0,\"label_loss\":0.7,\
+        \"learning_rate\":0.0003,\"valid_auc\":0.75,\"seconds\":1.5,\"tokens_per_second\":900.0}\n";
+
+    #[test]
+    fn folds_are_read_in_order_of_their_number_before_they_are_merged() {
+        let folder = folder_with(&[
+            ("manifest.json", BEGUN),
+            ("fold-10/valid.csv", "row,label,score\n4,1,0.5\n"),
+            ("fold-2/valid.csv", "row,label,score\n3,0,-1\n9,1,2\n"),
+            ("fold-2/metrics.jsonl", &format!("{EPOCH}{{\"epoch\":2,")),
+            ("fold-2/DONE", "{\"seconds\":7}"),
+        ]);
+        let run = Run::read(folder.path()).expect("a run");
+        let numbers: Vec<_> = run.folds.iter().map(|fold| fold.number).collect();
+        assert_eq!(numbers, [Some(2), Some(10)]);
+        assert_eq!(
+            (run.folds[0].epochs.len(), run.folds[0].auc),
+            (1, Some(1.0))
+        );
+        assert!(run.folds[0].done.is_some() && run.folds[1].done.is_none());
+        let scored: Vec<_> = run.scored.iter().map(|row| (row.row, row.fold)).collect();
+        assert_eq!(scored, [(3, 2), (4, 10), (9, 2)]);
+        assert!(!run.is_done());
+    }
+
+    #[test]
+    fn merged_scores_come_before_those_of_the_folds() {
+        let folder = folder_with(&[
+            (
+                "manifest.json",
+                &BEGUN.replace("\"inputs\"", "\"result\":{\"oof_auc\":1},\"inputs\""),
+            ),
+            ("oof.csv", "row,label,score,fold\n0,0,-1.5,2\n1,1,2.5,1\n"),
+            ("fold-1/valid.csv", "row,label,score\n1,1,9\n"),
+            (
+                "mapping.tsv",
+                "cipher_id\tcount\tplain_token\tplain_count\tmethod\n7\t9\t\"\"\"\"\t4\trank\n",
+            ),
+        ]);
+        let run = Run::read(folder.path()).expect("a run");
+        assert_eq!((run.scored[0].fold, run.scored[1].score), (2, 2.5));
+        assert_eq!(run.mapping, [(9, 4)]);
+        assert_eq!(run.figure("oof_auc"), Some(1.0));
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run() {
+        assert_eq!(
+            refusal(&folder_with(&[])),
+            "RUN is no run: it has no manifest.json"
+        );
+    }
+
+    #[test]
+    fn files_that_do_not_hold_what_they_should() {
+        let manifest = ("manifest.json", BEGUN);
+        for (file, expected) in [
+            (
+                ("valid.csv", "row,label,score\n1,2,0.5\n"),
+                "RUN/valid.csv:2: expected the values of `row,label,score`, found `1,2,0.5`",
+            ),
+            (
+                ("metrics.jsonl", "{}\n"),
+                "RUN/metrics.jsonl:1: expected the report of an epoch, found missing field `epoch` at line 1 column 2",
+            ),
+            (
+                ("mapping.tsv", "cipher_id\tcount\n7\tmany\n"),
+                "RUN/mapping.tsv:2: expected a row of a mapping, found no counts in it",
+            ),
+            (
+                ("fold-1/DONE", "{"),
+                "RUN/fold-1/DONE:1: expected JSON, found EOF while parsing an object at line 1 column 1",
+            ),
+        ] {
+            assert_eq!(refusal(&folder_with(&[manifest, file])), expected);
+        }
+    }
+}

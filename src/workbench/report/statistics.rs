@@ -1,0 +1,355 @@
+//! What the charts of a report show, as numbers.
+//!
+//! In: labels and scores (logit(YES) - logit(NO)). Out: ROC points, histograms, reliability bins, AUC by slice. Pure
+//! functions; draws nothing and reads nothing.
+
+use crate::metrics::auc;
+
+/// A validation row with its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// From 0 over all training files, or in the validation file.
+    pub row: usize,
+    /// The truth.
+    pub label: bool,
+    /// logit(YES) - logit(NO).
+    pub score: f32,
+    /// From 1; 0 where there are no folds.
+    pub fold: usize,
+}
+
+impl Scored {
+    /// The model's probability of YES.
+    pub fn probability(&self) -> f64 {
+        1.0 / (1.0 + (-f64::from(self.score)).exp())
+    }
+}
+
+/// AUC over rows.
+pub fn auc_of<'a>(rows: impl IntoIterator<Item = &'a Scored>) -> Option<f64> {
+    let (labels, scores): (Vec<bool>, Vec<f32>) =
+        rows.into_iter().map(|row| (row.label, row.score)).unzip();
+    auc(&labels, &scores)
+}
+
+/// Standard error of an AUC over so many rows of each class (Hanley and McNeil 1982, "The meaning and use of the area
+/// under a ROC curve", Radiology 143).
+pub fn auc_standard_error(auc: f64, positives: usize, negatives: usize) -> f64 {
+    let (p, n) = (positives as f64, negatives as f64);
+    let both_positives = auc / (2.0 - auc);
+    let both_negatives = 2.0 * auc * auc / (1.0 + auc);
+    let variance = auc * (1.0 - auc)
+        + (p - 1.0) * (both_positives - auc * auc)
+        + (n - 1.0) * (both_negatives - auc * auc);
+    (variance.max(0.0) / (p * n)).sqrt()
+}
+
+/// The ROC curve: (share of negatives taken, share of positives found) from (0, 0) to (1, 1), equal scores as one step,
+/// points nearer to the last than 1/`resolution` left out. Empty where a class is absent.
+pub fn roc(rows: &[Scored], resolution: usize) -> Vec<(f64, f64)> {
+    let positives = rows.iter().filter(|row| row.label).count();
+    let negatives = rows.len() - positives;
+    if positives == 0 || negatives == 0 {
+        return Vec::new();
+    }
+    let mut order: Vec<&Scored> = rows.iter().collect();
+    order.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut points = vec![(0.0, 0.0)];
+    let (mut taken, mut found) = (0, 0);
+    for ties in order.chunk_by(|a, b| a.score == b.score) {
+        let hits = ties.iter().filter(|row| row.label).count();
+        found += hits;
+        taken += ties.len() - hits;
+        let point = (
+            taken as f64 / negatives as f64,
+            found as f64 / positives as f64,
+        );
+        let last = points[points.len() - 1];
+        let step = (point.0 - last.0) + (point.1 - last.1);
+        if step * resolution as f64 >= 1.0 || taken + found == rows.len() {
+            points.push(point);
+        }
+    }
+    points
+}
+
+/// The score histograms of both classes over the same bins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    /// Lower ends of the bins, and the upper end of the last.
+    pub edges: Vec<f64>,
+    /// Share of the rows labelled 0 in each bin.
+    pub negatives: Vec<f64>,
+    /// Share of the rows labelled 1 in each bin.
+    pub positives: Vec<f64>,
+}
+
+/// Equal bins over all scores; `None` where there are no rows.
+pub fn histogram(rows: &[Scored], bins: usize) -> Option<Histogram> {
+    let scores = rows.iter().map(|row| f64::from(row.score));
+    let (low, high) = super::plots::extent(scores)?;
+    let width = ((high - low) / bins as f64).max(f64::EPSILON);
+    let mut counts = [vec![0_usize; bins], vec![0; bins]];
+    for row in rows {
+        let bin = ((f64::from(row.score) - low) / width) as usize;
+        counts[usize::from(row.label)][bin.min(bins - 1)] += 1;
+    }
+    let shares = |counts: &[usize]| {
+        let all = counts.iter().sum::<usize>().max(1) as f64;
+        counts.iter().map(|&count| count as f64 / all).collect()
+    };
+    Some(Histogram {
+        edges: (0..=bins).map(|i| low + i as f64 * width).collect(),
+        negatives: shares(&counts[0]),
+        positives: shares(&counts[1]),
+    })
+}
+
+/// Rows of similar predicted probability.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reliability {
+    /// Mean predicted probability of YES.
+    pub predicted: f64,
+    /// Share of YES among them.
+    pub observed: f64,
+    /// Rows.
+    pub rows: usize,
+}
+
+/// Bins of about equally many rows, by rising score.
+pub fn reliability(rows: &[Scored], bins: usize) -> Vec<Reliability> {
+    let mut order: Vec<&Scored> = rows.iter().collect();
+    order.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let bounds = (0..=bins).map(|i| i * order.len() / bins);
+    let bounds: Vec<usize> = bounds.collect();
+    let filled = bounds.windows(2).filter(|bound| bound[0] < bound[1]);
+    let bin = |bound: &[usize]| {
+        let rows = &order[bound[0]..bound[1]];
+        let n = rows.len() as f64;
+        Reliability {
+            predicted: rows.iter().map(|row| row.probability()).sum::<f64>() / n,
+            observed: rows.iter().filter(|row| row.label).count() as f64 / n,
+            rows: rows.len(),
+        }
+    };
+    filled.map(bin).collect()
+}
+
+/// Expected calibration error: the mean distance between predicted and observed, weighted by rows.
+pub fn calibration_error(bins: &[Reliability]) -> Option<f64> {
+    let rows: usize = bins.iter().map(|bin| bin.rows).sum();
+    let distance = |bin: &Reliability| bin.rows as f64 * (bin.predicted - bin.observed).abs();
+    (rows > 0).then(|| bins.iter().map(distance).sum::<f64>() / rows as f64)
+}
+
+/// Rows whose value lies in a range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slice {
+    /// Lowest and highest value among them.
+    pub range: (f64, f64),
+    /// Rows.
+    pub rows: usize,
+    /// Rows labelled 1.
+    pub positives: usize,
+    /// None where a class is absent.
+    pub auc: Option<f64>,
+}
+
+impl Slice {
+    /// Two standard errors on either side of the AUC, within 0..=1.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        let auc = self.auc?;
+        let negatives = self.rows - self.positives;
+        let error = auc_standard_error(auc, self.positives, negatives);
+        Some(((auc - 2.0 * error).max(0.0), (auc + 2.0 * error).min(1.0)))
+    }
+}
+
+/// Cuts rows by their values into at most `most` slices of similar size. Equal values stay together, and a value that
+/// fills a slice has it alone.
+pub fn slices(rows: &[(f64, Scored)], most: usize) -> Vec<Slice> {
+    let mut order: Vec<&(f64, Scored)> = rows.iter().collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let wanted = rows.len().div_ceil(most.max(1));
+    let mut slices: Vec<Vec<&(f64, Scored)>> = Vec::new();
+    for equal in order.chunk_by(|a, b| a.0 == b.0) {
+        match slices.last_mut() {
+            Some(last) if last.len() < wanted && equal.len() < wanted => last.extend(equal),
+            _ => slices.push(equal.to_vec()),
+        }
+    }
+    let describe = |rows: Vec<&(f64, Scored)>| Slice {
+        range: (rows[0].0, rows[rows.len() - 1].0),
+        rows: rows.len(),
+        positives: rows.iter().filter(|(_, row)| row.label).count(),
+        auc: auc_of(rows.iter().map(|(_, row)| row)),
+    };
+    slices.into_iter().map(describe).collect()
+}
+
+/// The rows that the model is most sure of and wrong about, the worst first; equal scores by row.
+pub fn worst_errors(rows: &[Scored], most: usize) -> Vec<Scored> {
+    let wrongness = |row: &Scored| if row.label { -row.score } else { row.score };
+    let mut wrong: Vec<Scored> = rows
+        .iter()
+        .copied()
+        .filter(|row| wrongness(row) > 0.0)
+        .collect();
+    wrong.sort_by(|a, b| {
+        wrongness(b)
+            .total_cmp(&wrongness(a))
+            .then(a.row.cmp(&b.row))
+    });
+    wrong.truncate(most);
+    wrong
+}
+
+/// Spearman's rank correlation, ties at their mid-rank. `None` where one side is constant or the lengths differ.
+pub fn rank_correlation(a: &[f32], b: &[f32]) -> Option<f64> {
+    if a.len() != b.len() {
+        return None;
+    }
+    let (a, b) = (ranks(a), ranks(b));
+    let mean = (a.len() as f64 + 1.0) / 2.0;
+    let product = |x: &[f64], y: &[f64]| -> f64 {
+        x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean)).sum()
+    };
+    let norm = (product(&a, &a) * product(&b, &b)).sqrt();
+    (norm > 0.0).then(|| product(&a, &b) / norm)
+}
+
+/// Mid-ranks from 1.
+fn ranks(values: &[f32]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for ties in order.chunk_by(|&i, &j| values[i] == values[j]) {
+        for &i in ties {
+            ranks[i] = (2 * first + ties.len() + 1) as f64 / 2.0;
+        }
+        first += ties.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(labels: &[u8], scores: &[f32]) -> Vec<Scored> {
+        let zipped = labels.iter().zip(scores).enumerate();
+        zipped
+            .map(|(row, (&label, &score))| Scored {
+                row,
+                label: label == 1,
+                score,
+                fold: 0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn roc_by_hand_and_its_area_is_the_auc() {
+        let rows = rows(&[0, 0, 1, 1, 1], &[0.1, 0.5, 0.5, 0.8, 0.05]);
+        // .8 hits; .5 is one of each, a slanted step; .1 misses; .05 hits.
+        let third = 1.0 / 3.0;
+        let expected = [
+            (0.0, 0.0),
+            (0.0, third),
+            (0.5, 2.0 * third),
+            (1.0, 2.0 * third),
+            (1.0, 1.0),
+        ];
+        let curve = roc(&rows, 1000);
+        assert_eq!(curve, expected);
+        let area: f64 = curve
+            .windows(2)
+            .map(|w| (w[1].0 - w[0].0) * (w[0].1 + w[1].1) / 2.0)
+            .sum();
+        assert!((area - auc_of(&rows).expect("both classes")).abs() < 1e-12);
+        assert!(roc(&rows[..2], 100).is_empty());
+    }
+
+    #[test]
+    fn a_thinned_roc_is_short_and_ends_at_the_corner() {
+        let key = crate::random::Key::from_seed(1);
+        let labels: Vec<u8> = (0..20_000).map(|i| (key.bits(i) % 2) as u8).collect();
+        let scores: Vec<f32> = (0..20_000).map(|i| key.bits(i + 50_000) as f32).collect();
+        let curve = roc(&rows(&labels, &scores), 100);
+        assert!(curve.len() <= 202, "{}", curve.len());
+        assert_eq!(curve.last(), Some(&(1.0, 1.0)));
+    }
+
+    #[test]
+    fn histogram_by_hand() {
+        let found = histogram(&rows(&[0, 0, 1, 1], &[0.0, 1.0, 3.0, 4.0]), 2).expect("rows");
+        assert_eq!(found.edges, [0.0, 2.0, 4.0]);
+        assert_eq!(
+            (found.negatives, found.positives),
+            (vec![1.0, 0.0], vec![0.0, 1.0])
+        );
+        assert_eq!(histogram(&[], 2), None);
+        let same = histogram(&rows(&[0, 1], &[2.0, 2.0]), 3).expect("rows");
+        assert_eq!(same.negatives.iter().sum::<f64>(), 1.0);
+    }
+
+    #[test]
+    fn reliability_by_hand() {
+        // sigmoid(0) = .5; half of them are 1 in the first bin, all in the second.
+        let found = reliability(&rows(&[0, 1, 1, 1], &[0.0, 0.0, 0.0, 0.0]), 2);
+        let bin = |observed| Reliability {
+            predicted: 0.5,
+            observed,
+            rows: 2,
+        };
+        assert_eq!(found, [bin(0.5), bin(1.0)]);
+        assert_eq!(calibration_error(&found), Some(0.25));
+        assert_eq!(calibration_error(&[]), None);
+        assert_eq!(reliability(&rows(&[1], &[0.0]), 10).len(), 1);
+    }
+
+    #[test]
+    fn equal_values_stay_in_one_slice_and_every_row_is_in_one() {
+        let scored = rows(
+            &[0, 1, 0, 1, 0, 1, 0, 1],
+            &[0.0, 1.0, 2.0, 1.0, 0.0, 3.0, 1.0, 2.0],
+        );
+        let values = [0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.3, 0.9];
+        let sliced = slices(&values.into_iter().zip(scored).collect::<Vec<_>>(), 2);
+        assert_eq!(sliced.len(), 2);
+        assert_eq!(
+            (sliced[0].range, sliced[0].rows, sliced[0].positives),
+            ((0.0, 0.0), 5, 2)
+        );
+        // labels 0 1 0 1 0 with scores 0 1 2 1 0: of 6 pairs 4 are right (each 1 against both 0s)
+        assert_eq!(sliced[0].auc, Some(4.0 / 6.0));
+        assert_eq!((sliced[1].range, sliced[1].rows), ((0.2, 0.9), 3));
+        assert!(slices(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn standard_error_of_an_auc_by_hand() {
+        // A = 1: no variance. A = 1/2, one row each: A(1-A) = 1/4, root 1/2.
+        assert_eq!(auc_standard_error(1.0, 5, 9), 0.0);
+        assert!((auc_standard_error(0.5, 1, 1) - 0.5).abs() < 1e-12);
+        // A = 1/2, 2 and 2: Q1 = Q2 = 1/3; (1/4 + 2 (1/3 - 1/4)) / 4 = 5/48
+        assert!((auc_standard_error(0.5, 2, 2) - (5.0_f64 / 48.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_worst_errors_are_the_surest_ones() {
+        let found = worst_errors(&rows(&[0, 1, 0, 1, 1], &[2.0, -3.0, -1.0, 4.0, -2.0]), 2);
+        assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn rank_correlation_by_hand() {
+        let correlation = rank_correlation(&[1.0, 2.0, 30.0], &[0.3, 0.2, 0.1]);
+        assert!((correlation.expect("both vary") + 1.0).abs() < 1e-12);
+        // ranks 1 2 3 and 1.5 1.5 3: covariance 1.5, variances 2 and 1.5
+        let tied = rank_correlation(&[1.0, 2.0, 3.0], &[0.0, 0.0, 9.0]).expect("both vary");
+        assert!((tied - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(rank_correlation(&[1.0, 2.0], &[5.0, 5.0]), None);
+    }
+}
