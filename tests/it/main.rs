@@ -33,4 +33,5 @@ mod shared;
 mod signals;
 mod submit;
 mod tidy;
+mod wheel;
 mod workspace;
