@@ -1,8 +1,8 @@
 //! Memory that comes back: buffers for activations and scratch, reused from one step to the next.
 //!
-//! In: a length. Out: a slice of that length, its contents left over from an earlier use. A dropped buffer
-//! joins a pool for its element type; the next request of about its size takes it from there. After a few steps
-//! training allocates nothing large any more. Does not shrink: the most that was in use at once stays.
+//! In: a length. Out: a slice of that length at the start of a cache line, its contents left over from an earlier use.
+//! A dropped buffer joins a pool for its element type; the next request of about its size takes it from there. After a
+//! few steps training allocates nothing large any more. Does not shrink: the most that was in use at once stays.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -31,19 +31,32 @@ macro_rules! pooled {
 }
 pooled!(f32, bf16, u32);
 
+/// Bytes of a cache line. Rows of tiles and wide registers that straddle two cost two accesses.
+const LINE: usize = 64;
+
 /// A slice of fixed length that goes back to its pool when dropped.
 #[derive(Debug)]
 pub struct Buffer<T: Pooled> {
     values: Vec<T>,
+    /// The first element at the start of a cache line.
+    first: usize,
     length: usize,
 }
 
 impl<T: Pooled> Buffer<T> {
     /// `length` values of whatever an earlier use left: for callers that write them all.
     pub fn new(length: usize) -> Self {
-        let capacity = capacity(length);
+        if length == 0 {
+            return Self::default();
+        }
+        let capacity = capacity(length + LINE / size_of::<T>());
         let values = take(capacity).unwrap_or_else(|| vec![T::default(); capacity]);
-        Self { values, length }
+        let first = values.as_ptr().align_offset(LINE);
+        Self {
+            values,
+            first,
+            length,
+        }
     }
 
     /// `length` zeros.
@@ -65,6 +78,7 @@ impl<T: Pooled> Default for Buffer<T> {
     fn default() -> Self {
         Self {
             values: Vec::new(),
+            first: 0,
             length: 0,
         }
     }
@@ -74,13 +88,13 @@ impl<T: Pooled> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.values[..self.length]
+        &self.values[self.first..self.first + self.length]
     }
 }
 
 impl<T: Pooled> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.values[..self.length]
+        &mut self.values[self.first..self.first + self.length]
     }
 }
 
@@ -121,6 +135,15 @@ mod tests {
         let second = Buffer::<u32>::new(9_000_000);
         assert_eq!(second.as_ptr(), place);
         assert_eq!(second.len(), 9_000_000);
+    }
+
+    #[test]
+    fn a_buffer_starts_at_a_cache_line() {
+        for length in [1, 16, 1000, 100_000] {
+            assert_eq!(Buffer::<f32>::new(length).as_ptr().addr() % LINE, 0);
+            assert_eq!(Buffer::<bf16>::zeros(length).as_ptr().addr() % LINE, 0);
+        }
+        assert!(Buffer::<u32>::new(0).is_empty());
     }
 
     #[test]
