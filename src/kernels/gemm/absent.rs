@@ -18,6 +18,10 @@ pub mod amx {
     pub fn add_outer(_: &[(&Pairs, &Pairs)], _: usize, _: &mut [f32]) {
         unreachable!("{WHY}")
     }
+
+    pub fn transpose(_: &Rows<bf16>, _: &mut [u32]) {
+        unreachable!("{WHY}")
+    }
 }
 
 pub mod avx512 {

@@ -80,6 +80,11 @@ impl Panels {
         self.columns
     }
 
+    /// All panels.
+    pub fn values(&self) -> &[u32] {
+        &self.values
+    }
+
     /// One panel, (pairs × [`PANEL`]).
     pub fn panel(&self, number: usize) -> &[u32] {
         let size = self.pairs * PANEL;
@@ -160,6 +165,12 @@ impl Bf16 {
         there.then_some(Self { kernel })
     }
 
+    /// Without asking the CPU: for tests that only look at layouts, or that bring an emulator.
+    #[cfg(test)]
+    pub fn unchecked(kernel: Kernel) -> Self {
+        Self { kernel }
+    }
+
     /// Name of the path.
     pub fn name(self) -> &'static str {
         match self.kernel {
@@ -208,7 +219,10 @@ impl Gemm for Bf16 {
     }
 
     fn left(self, dy: Rows<bf16>) -> Pairs {
-        Pairs::of(&dy, Pairs::LEFT)
+        match self.kernel {
+            Kernel::Avx512 => Pairs::of(&dy, Pairs::LEFT),
+            Kernel::Amx => Pairs::in_tiles(&dy),
+        }
     }
 
     fn right(self, x: Rows<bf16>) -> Pairs {
@@ -239,7 +253,8 @@ impl Gemm for Bf16 {
 /// Rows of a task as an operand whose inner dimension is the rows: neighbouring rows together, in blocks of columns.
 #[derive(Debug)]
 pub struct Pairs {
-    /// Block by block, pair by pair: `width` times the elements of rows 2p (low half) and 2p + 1.
+    /// Block by block, pair by pair: `width` times the elements of rows 2p (low half) and 2p + 1. Left operands of AMX:
+    /// block by block, 16 pairs by 16 pairs, column by column.
     values: Buffer<u32>,
     /// Columns of a block.
     width: usize,
@@ -270,9 +285,28 @@ impl Pairs {
         }
     }
 
+    /// As left operand of AMX.
+    fn in_tiles(rows: &Rows<bf16>) -> Self {
+        let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
+        let block = pairs.next_multiple_of(TILE_PAIRS) * Self::LEFT;
+        let mut values = Buffer::new(columns.div_ceil(Self::LEFT) * block);
+        amx::transpose(rows, &mut values);
+        Self {
+            values,
+            width: Self::LEFT,
+            pairs,
+            columns,
+        }
+    }
+
     /// Pairs with a row in them.
     pub fn pairs(&self) -> usize {
         self.pairs
+    }
+
+    /// All blocks.
+    pub fn values(&self) -> &[u32] {
+        &self.values
     }
 
     /// Columns of all blocks.

@@ -46,8 +46,19 @@ fn rounded<E: Element>(values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-fn agrees<G: Gemm>(gemm: G) {
-    for (rows, n_out, n_in) in SIZES {
+/// What `work` makes of `output`, if it leaves alone what lies around it.
+fn within(output: &[f32], around: usize, work: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    let inside = around..around + output.len();
+    let mut memory = vec![7.0; output.len() + 2 * around];
+    memory[inside.clone()].copy_from_slice(output);
+    work(&mut memory[inside.clone()]);
+    let outside = memory[..inside.start].iter().chain(&memory[inside.end..]);
+    assert!(outside.into_iter().all(|&x| x == 7.0), "written outside");
+    memory[inside].to_vec()
+}
+
+fn agrees<G: Gemm>(gemm: G, sizes: &[(usize, usize, usize)]) {
+    for &(rows, n_out, n_in) in sizes {
         let weight = rounded::<G::Element>(naive::values(n_out * n_in, 1));
         let bias = naive::values(n_out, 2);
         let x = rounded::<G::Element>(naive::values(rows * n_in, 3));
@@ -61,15 +72,19 @@ fn agrees<G: Gemm>(gemm: G) {
         };
         let (x_rows, dy_rows) = (Rows::of(gemm, &x, n_in), Rows::of(gemm, &dy, n_out));
 
-        let mut y = vec![f32::NAN; rows * n_out];
-        gemm.forward(&x_rows, &linear, &mut y);
+        // Around each output as much as 32 rows, the most of any block.
+        let y = vec![f32::NAN; rows * n_out];
+        let y = within(&y, 32 * n_out, |y| gemm.forward(&x_rows, &linear, y));
         close(&y, &naive::linear(&x, &weight, &bias), n_in);
 
         let expected = naive::matmul(&dy, &weight, rows, n_in, n_out);
-        let mut dx = vec![f32::NAN; rows * n_in];
-        gemm.input_gradient(&dy_rows, &linear, &mut dx, Into::Overwrite);
+        let input_gradient = |dx: &[f32], into: Into| {
+            let work = |dx: &mut [f32]| gemm.input_gradient(&dy_rows, &linear, dx, into);
+            within(dx, 32 * n_in, work)
+        };
+        let dx = input_gradient(&vec![f32::NAN; rows * n_in], Into::Overwrite);
         close(&dx, &expected, n_out);
-        gemm.input_gradient(&dy_rows, &linear, &mut dx, Into::Add);
+        let dx = input_gradient(&dx, Into::Add);
         let twice: Vec<f32> = expected.iter().map(|x| 2.0 * x).collect();
         close(&dx, &twice, 2 * n_out);
 
@@ -81,13 +96,14 @@ fn agrees<G: Gemm>(gemm: G) {
         };
         let x_parts = part(&x, n_in).map(|rows| gemm.right(rows));
         let dy_parts = part(&dy, n_out).map(|rows| gemm.left(rows));
-        let mut gradient = vec![1.0; n_out * n_in];
-        let product: WeightGradient<G> = WeightGradient {
-            input: 0,
-            dy: dy_parts.iter().collect(),
-            gradient: &mut gradient,
-        };
-        gemm.weight_gradients(&[x_parts.iter().collect()], vec![product]);
+        let gradient = within(&vec![1.0; n_out * n_in], 32 * n_in, |gradient| {
+            let product: WeightGradient<G> = WeightGradient {
+                input: 0,
+                dy: dy_parts.iter().collect(),
+                gradient,
+            };
+            gemm.weight_gradients(&[x_parts.iter().collect()], vec![product]);
+        });
         let mut expected =
             naive::matmul(&naive::transpose(&dy, rows, n_out), &x, n_out, n_in, rows);
         expected.iter_mut().for_each(|g| *g += 1.0);
@@ -97,31 +113,85 @@ fn agrees<G: Gemm>(gemm: G) {
 
 #[test]
 fn f32_equals_the_naive_products() {
-    agrees(F32);
+    agrees(F32, &SIZES);
 }
 
 #[test]
 fn bf16_on_avx512_equals_the_naive_products_of_rounded_values() {
     match Bf16::new(Kernel::Avx512) {
-        Some(gemm) => agrees(gemm),
+        Some(gemm) => agrees(gemm, &SIZES),
         None => println!("skipped: no AVX-512 BF16 on this CPU"),
     }
 }
 
+/// The AMX kernel on this CPU, or under the emulator.
+fn amx() -> Option<Bf16> {
+    let gemm = Bf16::new(Kernel::Amx);
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    let gemm = gemm.or_else(|| {
+        let runs = super::amx::emulator::install_where_possible();
+        runs.then(|| Bf16::unchecked(Kernel::Amx))
+    });
+    if gemm.is_none() {
+        println!("skipped: neither AMX nor AVX-512 on this CPU, or a system other than Linux");
+    }
+    gemm
+}
+
 #[test]
 fn bf16_on_amx_equals_the_naive_products_of_rounded_values() {
-    match Bf16::new(Kernel::Amx) {
-        Some(gemm) => agrees(gemm),
-        None => println!("skipped: no AMX on this CPU, or no permission to use it"),
+    if let Some(gemm) = amx() {
+        agrees(gemm, &SIZES);
     }
+}
+
+/// Rows around both kinds of block, and more columns and a longer inner dimension than one pass of the AMX kernel takes.
+#[test]
+fn bf16_on_amx_equals_the_naive_products_around_its_own_limits() {
+    let Some(gemm) = amx() else { return };
+    let rows = [1, 2, 15, 16, 17, 18, 31, 32, 33, 49, 64, 65, 81];
+    agrees(gemm, &rows.map(|rows| (rows, 70, 33)));
+    agrees(gemm, &[(33, 31, 1025), (40, 545, 20), (3, 513, 64)]);
+    // As inner dimension of the weight gradient, the tokens go beyond one pass.
+    agrees(gemm, &[(1031, 35, 7)]);
+}
+
+/// 48 rows are one block of 32 and one of 16; 64 columns and 70 inner elements are one panel and 3 steps.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn the_emulator_sees_every_product_and_the_release() {
+    use super::amx::emulator;
+    if Bf16::new(Kernel::Amx).is_some() || !emulator::install_where_possible() {
+        println!("skipped: AMX on this CPU, or no AVX-512");
+        return;
+    }
+    let gemm = Bf16::unchecked(Kernel::Amx);
+    let (rows, n_out, n_in) = (48, 64, 70);
+    let (weight, bias) = (naive::values(n_out * n_in, 1), naive::values(n_out, 2));
+    let mut packed = PackedWeight::default();
+    packed.pack(&weight, n_out, n_in);
+    let linear = Linear {
+        weight: &weight,
+        bias: &bias,
+        packed: &packed,
+    };
+    let x = Rows::of(gemm, &naive::values(rows * n_in, 3), n_in);
+    let before = emulator::n_products();
+    gemm.forward(&x, &linear, &mut vec![0.0; rows * n_out]);
+    assert_eq!(emulator::n_products() - before, 3 * 4 * 3); // tiles of rows, of columns, steps
+    assert!(emulator::is_released());
 }
 
 #[test]
 fn a_row_does_not_depend_on_the_rows_beside_it() {
-    let Some(gemm) = Bf16::new(Kernel::Avx512) else {
-        println!("skipped: no AVX-512 BF16 on this CPU");
-        return;
-    };
+    let avx512 = Bf16::new(Kernel::Avx512);
+    if avx512.is_none() {
+        println!("skipped in part: no AVX-512 BF16 on this CPU");
+    }
+    avx512.into_iter().chain(amx()).for_each(rows_are_apart);
+}
+
+fn rows_are_apart(gemm: Bf16) {
     let (n_out, n_in) = (70, 50);
     let (weight, bias) = (naive::values(n_out * n_in, 1), naive::values(n_out, 2));
     let mut packed = PackedWeight::default();
@@ -169,6 +239,7 @@ fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 #[test]
 fn panels_hold_pairs_of_neighbours_and_zeros_beyond() {
     use super::bf16::{PANEL, bf16};
