@@ -1,16 +1,19 @@
 //! How long a run will take and how much it will write, before it is begun.
 //!
 //! A guess from arithmetic, good to a factor of two or three: the work of a step is its matrix products, and
-//! a thread does so many a second (`FLOPS_A_THREAD`).
+//! a thread does so many a second (`FLOPS_A_THREAD_F32`).
 
 use serde::Serialize;
 
 use super::disk;
 use crate::checkpoint::BertConfig;
+use crate::kernels::path::Path;
 
-/// f32 operations a second that training gets out of one thread with AVX-512: a 4 x 256 BERT costs about 21 MFLOP
-/// a token and trains at 5,000 tokens/s on two threads.
-const FLOPS_A_THREAD: f64 = 50e9;
+/// Operations a second that training gets out of one thread with AVX-512: a 4 x 256 BERT costs about 21 MFLOP a token
+/// and trains at 5,000 tokens/s on two threads in f32.
+const FLOPS_A_THREAD_F32: f64 = 50e9;
+/// The same in bf16, where it trains at 13,000 tokens/s.
+const FLOPS_A_THREAD_BF16: f64 = 130e9;
 /// One multiply and one add forward, and twice that backward.
 const FLOPS_A_WEIGHT_TRAINING: f64 = 6.0;
 /// Forward only.
@@ -46,8 +49,12 @@ pub struct Estimate {
     pub threads: usize,
 }
 
-/// Estimates a run of a model of this size.
-pub fn estimate(config: &BertConfig, work: Work, threads: usize) -> Estimate {
+/// Estimates a run of a model of this size, with products on `path`.
+pub fn estimate(config: &BertConfig, work: Work, threads: usize, path: Path) -> Estimate {
+    let flops_a_thread = match path {
+        Path::F32 => FLOPS_A_THREAD_F32,
+        Path::Bf16(_) => FLOPS_A_THREAD_BF16,
+    };
     let (hidden, vocabulary) = (config.hidden_size, config.vocab_size);
     // Query, key, value, output; up and down.
     let layer = 4 * hidden * hidden + 2 * hidden * config.intermediate_size;
@@ -63,7 +70,7 @@ pub fn estimate(config: &BertConfig, work: Work, threads: usize) -> Estimate {
         layers: config.num_hidden_layers,
         hidden,
         parameters,
-        seconds: operations / (FLOPS_A_THREAD * threads as f64),
+        seconds: operations / (flops_a_thread * threads as f64),
         disk_bytes: disk::run_bytes(parameters, work.scores, vocabulary),
         threads,
     }
@@ -82,13 +89,13 @@ mod tests {
             scoring_tokens: 0.0,
             scores: 10,
         };
-        let two = estimate(&config, work, 2);
+        let two = estimate(&config, work, 2, Path::F32);
         assert!(
             (0.5..2.0).contains(&two.seconds),
             "{} s, measured 1 s",
             two.seconds
         );
-        let one = estimate(&config, work, 1);
+        let one = estimate(&config, work, 1, Path::F32);
         assert!((one.seconds / two.seconds - 2.0).abs() < 1e-9);
         // 7000 x 256 + 512 x 256 + 2 x 256 embeddings, 4 layers of 786,432, a 256 x 256 transform
         assert_eq!(

@@ -18,6 +18,7 @@ use crate::data::reserved::FIRST_CIPHER;
 use crate::data::survey::{FileSurvey, Role, SplitSurvey, survey};
 use crate::data::{Dictionary, Labels, PairFile, Survey, ValidSplit, read_pairs};
 use crate::error::Result;
+use crate::kernels;
 use crate::progress::Progress;
 
 /// All that [`inspect`] found.
@@ -90,10 +91,11 @@ fn examine(
     };
     let work = work(&survey, experiment);
     let threads = rayon::current_num_threads();
+    let path = kernels::path::Path::resolve(experiment.train.precision);
     Inspection {
         estimates: vec![
-            estimate(&small, work, threads),
-            estimate(&base, work, threads),
+            estimate(&small, work, threads, path),
+            estimate(&base, work, threads, path),
         ],
         survey,
         starter: None,
