@@ -18,7 +18,11 @@
 //!
 //! Configuring the tiles takes some 200 cycles, so rows left over wait for the end of a group. Columns left over go
 //! through scratch memory. A sum runs over steps of 32 elements in their order, whatever the block: `tdpbf16ps` adds up the
-//! even and the odd elements of a step apart, then both to the sum.
+//! even and the odd elements of a step apart, then both to the sum. A part of the tokens of a weight gradient ends with a
+//! whole step, so one of 80 tokens takes three, the last half empty.
+//!
+//! The sizes above are reasoned from the published latencies and caches; [`GROUP`] and [`DEPTH`] are to be measured where
+//! there are tiles.
 
 mod support;
 mod tiles;

@@ -17,7 +17,8 @@ const OSXSAVE: u32 = 1 << 27;
 /// Bits of XCR0: tile configuration and tile data are saved with a thread.
 const TILE_STATE: u64 = 0b11 << 17;
 
-/// Whether the kernels of this module run here, which lay operands out by AVX-512. The answer stays the same as long as the process lives.
+/// Whether the kernels of this module run here, which lay operands out by AVX-512. The answer stays the same as long as
+/// the process lives.
 pub fn is_available() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
