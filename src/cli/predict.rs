@@ -15,8 +15,8 @@ Examples:
   cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv
   cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv --one-by-one --threads 1
 
-One by one means one row a pass (both orders of its sentences together, where predict.swap is on); the
-time of a row is then reported as p50, p99 and the slowest.")]
+One by one, each row goes through the network alone (both orders of its sentences together, where
+predict.swap is on), and the time of a row is reported: p50, p99 and the slowest.")]
 pub struct PredictArguments {
     /// The run folder
     run: PathBuf,

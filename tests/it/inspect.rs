@@ -5,7 +5,14 @@ use crate::workspace::Workspace;
 #[test]
 fn report_json_and_starter() {
     let workspace = Workspace::with_pairs();
-    let inspect = ["inspect", "train.tsv", "test.tsv", "--threads", "2"];
+    // The estimates are those of f32, whatever the CPU has.
+    let inspect = [
+        "inspect",
+        "train.tsv",
+        "test.tsv",
+        "--threads=2",
+        "--set=train.precision=f32",
+    ];
     let starter = ["--starter", "first.toml"];
     let shown = workspace.snapshot(&[&inspect[..], &starter].concat());
     insta::assert_snapshot!("inspect", shown);
