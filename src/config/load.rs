@@ -37,6 +37,8 @@ pub struct Loaded {
     pub name: String,
     /// The values that a `[grid]` gave it: `seed = 1, train.batch = 32`; empty without a grid.
     pub cell: String,
+    /// The same as assignments, one a key, paths absolute: `seed=1`.
+    pub cell_assignments: Vec<String>,
     /// The merged settings.
     pub experiment: Experiment,
     /// The place of every key that a file or `--set` has set.
@@ -95,13 +97,15 @@ impl Layers {
         let experiment = Value::Table(merged).try_into().map_err(|error| {
             Error::Unexpected(format!("layers of the config do not merge: {error}"))
         })?;
-        let cell: Vec<String> = cell
-            .iter()
-            .map(|(axis, value)| format!("{} = {value}", axis.key))
-            .collect();
+        let show = |between: &str| -> Vec<String> {
+            cell.iter()
+                .map(|(axis, value)| format!("{}{between}{value}", axis.key))
+                .collect()
+        };
         Ok(Loaded {
             name,
-            cell: cell.join(", "),
+            cell: show(" = ").join(", "),
+            cell_assignments: show("="),
             experiment,
             places,
         })
