@@ -18,6 +18,7 @@ mod predict;
 mod report;
 mod run;
 mod score;
+mod slurm;
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ pub struct Common {
 pub enum Command {
     /// Do a whole experiment: align, train, validate, score, write a checked submission
     Run(run::RunArguments),
+    /// Write a script that trains an experiment with Slurm, one task a model
+    Slurm(slurm::SlurmArguments),
     /// Score more pairs with the model of a run
     Predict(predict::PredictArguments),
     /// Show a run, or several side by side, as one HTML page
@@ -152,6 +155,7 @@ impl Session {
     pub fn execute(&self, command: &Command) -> Result<()> {
         self.pool.install(|| match command {
             Command::Run(arguments) => run::run(arguments, self),
+            Command::Slurm(arguments) => slurm::slurm(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),

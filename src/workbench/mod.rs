@@ -1,8 +1,8 @@
 //! Whole jobs: what a command does, from files to files.
 //!
 //! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), which goes on where it was cut
-//! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments;
-//! [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
+//! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments, [`slurm`] for
+//! a cluster; [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
 //! reads run folders back, for [`ensemble`] (with the arithmetic in [`blend`]), [`board`] and [`pack`]; [`score`] notes
 //! what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts; [`inspect`] looks at a new
 //! competition. Does not parse arguments and prints nothing: `cli` does.
@@ -39,6 +39,7 @@ pub mod rows;
 pub mod run;
 pub mod score;
 pub mod scores;
+pub mod slurm;
 pub mod start;
 pub mod starter;
 pub mod stop;

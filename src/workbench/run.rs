@@ -232,7 +232,8 @@ impl FoldReport {
     }
 }
 
-fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
+/// `runs/NAME-HASH`
+pub(super) fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
     let hash = &identity.config_sha256[..8];
     Path::new("runs").join(format!("{}-{hash}", loaded.name))
 }

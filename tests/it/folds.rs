@@ -95,7 +95,8 @@ fn bytes(workspace: &Workspace, run: &str) -> Vec<(String, Vec<u8>)> {
     names.into_iter().map(read).collect()
 }
 
-fn assert_same(workspace: &Workspace, run: &str, other: &str) {
+/// Two run folders with the same bytes wherever they must be the same.
+pub fn assert_same(workspace: &Workspace, run: &str, other: &str) {
     for ((name, ours), (_, theirs)) in bytes(workspace, run)
         .into_iter()
         .zip(bytes(workspace, other))

@@ -7,8 +7,8 @@ fn help_of_the_tool_and_of_every_command() {
     let workspace = Workspace::empty();
     insta::assert_snapshot!("help", workspace.snapshot(&["--help"]));
     for command in [
-        "run", "predict", "report", "check", "ensemble", "board", "score", "pack", "count",
-        "inspect",
+        "run", "slurm", "predict", "report", "check", "ensemble", "board", "score", "pack",
+        "count", "inspect",
     ] {
         let page = workspace.snapshot(&[command, "--help"]);
         assert!(page.contains("Example"), "{command} --help has no example");

@@ -31,6 +31,7 @@ mod run;
 mod settings;
 mod shared;
 mod signals;
+mod slurm;
 mod submit;
 mod tidy;
 mod wheel;
