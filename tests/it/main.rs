@@ -32,6 +32,7 @@ mod settings;
 mod shared;
 mod signals;
 mod slurm;
+mod slurm_cluster;
 mod submit;
 mod tidy;
 mod wheel;
