@@ -10,20 +10,24 @@
 //! Nothing is computed that nobody reads: in the last layer only the wanted positions ask, so its queries, output
 //! projection and feed-forward half run at those alone.
 
-use std::ops::Range;
+mod layer;
+mod task;
 
 use rayon::prelude::*;
 
-use super::attention::Attention;
-use super::attention_block::{self, AttentionBlock, AttentionTask};
-use super::buffer::Buffer;
-use super::dropout::Dropout;
-use super::feed_forward_block::{self, FeedForwardBlock, FeedForwardTask};
-use super::gemm::{Gemm, WeightGradient};
-use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
-use super::linear::Linear;
-use super::{AffineGradient, denormals, embedding, rows};
+use crate::kernels::attention::Attention;
+use crate::kernels::attention_block::{AttentionBlock, AttentionTask};
+use crate::kernels::buffer::Buffer;
+use crate::kernels::dropout::Dropout;
+use crate::kernels::feed_forward_block::{FeedForwardBlock, FeedForwardTask};
+use crate::kernels::gemm::Gemm;
+use crate::kernels::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
+use crate::kernels::linear::Linear;
+use crate::kernels::{AffineGradient, denormals, embedding, rows};
 use crate::random::Key;
+pub use layer::LayerOf;
+use layer::{LeftLayer, SavedLayer, add_vectors, add_weights};
+use task::{Task, tasks};
 
 /// Dropout of one forward pass.
 #[derive(Debug, Clone, Copy)]
@@ -52,51 +56,6 @@ impl Regularisation {
             _ => self.hidden,
         };
         Dropout::new(rate, self.key.at(layer as u64).at(place as u64))
-    }
-}
-
-/// One thing for each affine map and norm of a layer: weights, or gradients.
-#[derive(Debug, Clone, Copy)]
-pub struct LayerOf<A> {
-    /// W_q.
-    pub query: A,
-    /// W_k.
-    pub key: A,
-    /// W_v.
-    pub value: A,
-    /// W_o.
-    pub attention_output: A,
-    /// After attention.
-    pub attention_norm: A,
-    /// W_1.
-    pub intermediate: A,
-    /// W_2.
-    pub output: A,
-    /// After the feed-forward half.
-    pub output_norm: A,
-}
-
-impl<A> LayerOf<A> {
-    /// Turns each of the eight into something else, in this order.
-    pub fn map<B>(self, mut turn: impl FnMut(A) -> B) -> LayerOf<B> {
-        LayerOf {
-            query: turn(self.query),
-            key: turn(self.key),
-            value: turn(self.value),
-            attention_output: turn(self.attention_output),
-            attention_norm: turn(self.attention_norm),
-            intermediate: turn(self.intermediate),
-            output: turn(self.output),
-            output_norm: turn(self.output_norm),
-        }
-    }
-
-    /// Shows each of the eight to `see`, beside that of `other`.
-    pub fn zip<B>(self, other: LayerOf<B>, mut see: impl FnMut(A, B)) {
-        let mut others = Vec::with_capacity(8);
-        other.map(|b| others.push(b));
-        let mut others = others.into_iter();
-        self.map(|a| see(a, others.next().expect("eight of both")));
     }
 }
 
@@ -144,27 +103,6 @@ pub struct PackedRows<'a> {
     /// Row r holds tokens `offsets[r]..offsets[r + 1]`.
     pub offsets: &'a [usize],
 }
-
-/// Consecutive rows that one task computes.
-#[derive(Debug)]
-struct Task {
-    first_row: usize,
-    tokens: Range<usize>,
-    /// Of its rows, from 0.
-    offsets: Vec<usize>,
-    /// Tokens whose last hidden state is wanted, from the task's first; ascending.
-    wanted: Vec<u32>,
-    /// Of its rows within `wanted`.
-    wanted_offsets: Vec<usize>,
-    /// Which row of the output each of `wanted` is.
-    outputs: Vec<usize>,
-}
-
-type SavedLayer<G> = (attention_block::Saved<G>, feed_forward_block::Saved<G>);
-type LeftLayer<G> = (
-    attention_block::OutputGradients<G>,
-    feed_forward_block::OutputGradients<G>,
-);
 
 /// What backward needs of a forward.
 #[derive(Debug)]
@@ -435,181 +373,5 @@ impl Encoder<'_> {
                 scatter(&mut gradient.segment, batch.segment_ids);
             },
         );
-    }
-}
-
-/// Adds the gradients of biases and norms, task after task.
-fn add_vectors<G: Gemm>(left: &[LeftLayer<G>], gradient: &mut LayerOf<AffineGradient>) {
-    for (attention, feed_forward) in left {
-        let mut vectors = &attention.vectors[..];
-        for sum in [
-            &mut gradient.query.bias,
-            &mut gradient.key.bias,
-            &mut gradient.value.bias,
-            &mut gradient.attention_output.bias,
-            &mut gradient.attention_norm.weight,
-            &mut gradient.attention_norm.bias,
-        ] {
-            let (vector, rest) = vectors.split_at(sum.len());
-            rows::add(sum, vector);
-            vectors = rest;
-        }
-        let mut vectors = &feed_forward.vectors[..];
-        for sum in [
-            &mut gradient.intermediate.bias,
-            &mut gradient.output.bias,
-            &mut gradient.output_norm.weight,
-            &mut gradient.output_norm.bias,
-        ] {
-            let (vector, rest) = vectors.split_at(sum.len());
-            rows::add(sum, vector);
-            vectors = rest;
-        }
-    }
-}
-
-/// Adds the gradients of all matrices of a layer.
-fn add_weights<G: Gemm>(
-    gemm: G,
-    saved: &[SavedLayer<G>],
-    left: &[LeftLayer<G>],
-    gradient: &mut LayerOf<AffineGradient>,
-) {
-    let inputs: [Vec<&G::Right>; 5] = [
-        saved.iter().map(|(attention, _)| &attention.x).collect(),
-        saved
-            .iter()
-            .map(|(attention, _)| attention.asking.as_ref().unwrap_or(&attention.x))
-            .collect(),
-        saved
-            .iter()
-            .map(|(attention, _)| &attention.context)
-            .collect(),
-        saved
-            .iter()
-            .map(|(_, feed_forward)| &feed_forward.x)
-            .collect(),
-        saved
-            .iter()
-            .map(|(_, feed_forward)| &feed_forward.after_gelu)
-            .collect(),
-    ];
-    let asking = match saved.first() {
-        Some((attention, _)) if attention.asking.is_some() => 1,
-        _ => 0,
-    };
-    let product = |input, dy: fn(&LeftLayer<G>) -> &G::Left, gradient| WeightGradient {
-        input,
-        dy: left.iter().map(dy).collect(),
-        gradient,
-    };
-    let products = vec![
-        product(
-            0,
-            |(attention, _)| &attention.key,
-            &mut gradient.key.weight[..],
-        ),
-        product(
-            0,
-            |(attention, _)| &attention.value,
-            &mut gradient.value.weight,
-        ),
-        product(
-            asking,
-            |(attention, _)| &attention.query,
-            &mut gradient.query.weight,
-        ),
-        product(
-            2,
-            |(attention, _)| &attention.output,
-            &mut gradient.attention_output.weight,
-        ),
-        product(
-            3,
-            |(_, feed_forward)| &feed_forward.intermediate,
-            &mut gradient.intermediate.weight,
-        ),
-        product(
-            4,
-            |(_, feed_forward)| &feed_forward.output,
-            &mut gradient.output.weight,
-        ),
-    ];
-    gemm.weight_gradients(&inputs, products);
-}
-
-/// Cuts a batch into tasks of about `size` tokens, by the batch alone.
-fn tasks(offsets: &[usize], wanted: &[u32], size: usize) -> Vec<Task> {
-    let n_tokens = offsets.last().copied().unwrap_or(0);
-    let n_tasks = rows::n_tasks(n_tokens, size);
-    let mut order: Vec<usize> = (0..wanted.len()).collect();
-    order.sort_by_key(|&output| wanted[output]);
-    let mut order = order.into_iter().peekable();
-    let (mut tasks, mut first_row) = (Vec::with_capacity(n_tasks), 0);
-    for number in 1..=n_tasks {
-        // The rows whose end is within the task's even share.
-        let end = number * n_tokens / n_tasks;
-        let last_row = offsets.partition_point(|&offset| offset <= end) - 1;
-        if last_row == first_row {
-            continue;
-        }
-        let bounds = &offsets[first_row..=last_row];
-        let tokens = bounds[0]..bounds[bounds.len() - 1];
-        let (mut positions, mut wanted_offsets, mut outputs) = (Vec::new(), vec![0], Vec::new());
-        for &row_end in &bounds[1..] {
-            while let Some(output) = order.next_if(|&output| (wanted[output] as usize) < row_end) {
-                positions.push(wanted[output] - tokens.start as u32);
-                outputs.push(output);
-            }
-            wanted_offsets.push(positions.len());
-        }
-        tasks.push(Task {
-            first_row,
-            offsets: bounds.iter().map(|offset| offset - tokens.start).collect(),
-            tokens,
-            wanted: positions,
-            wanted_offsets,
-            outputs,
-        });
-        first_row = last_row;
-    }
-    assert!(
-        order.next().is_none(),
-        "wanted positions are within the batch"
-    );
-    tasks
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tasks_cover_all_rows_and_find_every_wanted_position() {
-        let offsets: Vec<usize> = [0, 5, 6, 300, 301, 310, 350, 420].into();
-        let wanted = [419, 0, 299, 5, 5, 309];
-        for size in [1, 7, 80, 1000] {
-            let tasks = tasks(&offsets, &wanted, size);
-            let mut next_token = 0;
-            let mut found = vec![u32::MAX; wanted.len()];
-            for task in &tasks {
-                assert_eq!(task.tokens.start, next_token);
-                assert_eq!(offsets[task.first_row], task.tokens.start);
-                assert_eq!(task.offsets[0], 0);
-                assert_eq!(task.offsets[task.offsets.len() - 1], task.tokens.len());
-                assert_eq!(task.wanted_offsets.len(), task.offsets.len());
-                for (row, bounds) in task.wanted_offsets.windows(2).enumerate() {
-                    for i in bounds[0]..bounds[1] {
-                        let tokens = task.offsets[row] as u32..task.offsets[row + 1] as u32;
-                        assert!(tokens.contains(&task.wanted[i]));
-                        found[task.outputs[i]] = task.tokens.start as u32 + task.wanted[i];
-                    }
-                }
-                next_token = task.tokens.end;
-            }
-            assert_eq!(next_token, 420);
-            assert_eq!(found, wanted);
-        }
-        assert!(tasks(&[], &[], 80).is_empty());
     }
 }
