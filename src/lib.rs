@@ -28,7 +28,7 @@
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
-//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, inspection | clap |
+//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds
@@ -36,11 +36,15 @@
 //!   [`random::Key`], and no sum depends on how work was split. Another instruction set may give other last bits;
 //!   the manifest names it ([`kernels::path`]).
 //! - A run that was cut, at any moment, ends with the bytes of one that was not.
-//! - Rows are packed end to end, never padded; the MLM head runs at target positions only.
+//! - Rows are packed end to end, never padded. What nobody reads is not computed: the MLM head and all of the last layer
+//!   but its keys and values run at target positions only.
+//! - `unsafe` and `asm!` stand under [`kernels`] alone, each with its argument.
 //! - [`data::CipherId`], [`vocab::PlainId`] and rows of the run's vocabulary (`u32`, reserved rows in
 //!   [`data::reserved`]) are three different things; a mix-up of the first two does not compile.
 //! - Files are there whole or not at all ([`atomic`]). Input errors name file, line and field.
 //! - No command writes decoded sentences.
+
+#![deny(unsafe_code)]
 
 pub mod atomic;
 pub mod checkpoint;
@@ -48,6 +52,10 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+#[expect(
+    unsafe_code,
+    reason = "instructions that the compiler does not choose by itself"
+)]
 pub mod kernels;
 pub mod metrics;
 pub mod model;
