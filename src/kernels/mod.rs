@@ -1,12 +1,12 @@
-//! Plain `&[f32]` arithmetic: everything the network computes, forward and backward.
+//! Arithmetic on slices: everything the network computes, forward and backward.
 //!
 //! In: row-major slices and sizes; out: slices. Knows nothing of dfdx, files or configuration.
 //! The naive twin of each kernel stands in its tests.
 //!
-//! Two rules make results the same bytes for any number of threads: work is split over output rows or
-//! tiles of a fixed size ([`rows`]), and an inner sum never depends on how the work was split.
-//! Vector code is ordinary loops, compiled once for each instruction set and chosen when first called
-//! (`multiversion`); every lane does the same IEEE operations, so only [`gemm`] may give other bytes on another CPU.
+//! Two rules make results the same bytes for any number of threads: work is cut into tasks by the batch and the sizes
+//! alone ([`rows::n_tasks`]), and sums over tasks are made in their order, whoever computed them.
+//! Matrix products go one of several ways ([`path`], [`gemm`]), each with bytes of its own. All other vector code is
+//! ordinary loops, compiled once for each instruction set and chosen when first called (`multiversion`).
 //!
 //! Sizes: T packed tokens, H hidden, A heads, I intermediate, V vocabulary, N target positions.
 

@@ -8,8 +8,8 @@
 //! 32 columns start with the rows that were last. At 256 elements of depth either is 16 KiB. What 1 to 16 rows are left
 //! over go by 1 × 4 tiles, which keeps four sums apart for five loads.
 //!
-//! Second cache: [`GROUP`] panels at a time meet all rows, at most [`DEPTH`] steps deep: 1 MiB of right operand, and beside
-//! it 2 KiB a row of the left one (160 KiB at 80 rows) and as much output. A block then takes [`DEPTH`] × 64 cycles, and
+//! Second cache: `GROUP` panels at a time meet all rows, at most `DEPTH` steps deep: 1 MiB of right operand, and beside
+//! it 2 KiB a row of the left one (160 KiB at 80 rows) and as much output. A block then takes `DEPTH` × 64 cycles, and
 //! fetching and storing its 4 KiB of output about 100, one part in twenty. A cut at 256 elements, for the first cache,
 //! would spend one part in five on that.
 //!
@@ -21,7 +21,7 @@
 //! even and the odd elements of a step apart, then both to the sum. A part of the tokens of a weight gradient ends with a
 //! whole step, so one of 80 tokens takes three, the last half empty.
 //!
-//! The sizes above are reasoned from the published latencies and caches; [`GROUP`] and [`DEPTH`] are to be measured where
+//! The sizes above are reasoned from the published latencies and caches; `GROUP` and `DEPTH` are to be measured where
 //! there are tiles.
 
 mod support;

@@ -4,8 +4,8 @@
 //! Both kernels read one layout. Left operands lie as they are, row by row ([`Rows`]). Right operands are [`Panels`]:
 //! 64 columns wide, two neighbours of the inner dimension together in 32 bits, as the instructions take them.
 //! Weights become panels once after each optimiser step, for both directions ([`PackedWeight`]). For the weight
-//! gradient the inner dimension is the tokens, so both operands are interleaved from the rows that forward and
-//! backward have left.
+//! gradient the inner dimension is the tokens, so each task lays its rows out as [`Pairs`] while they are still in the
+//! caches.
 //!
 //! Products of two bf16 are exact in f32. An element of the result is one f32 sum over pairs, in the order of the
 //! inner dimension: it does not depend on threads, nor on which rows stand beside it.

@@ -1,7 +1,8 @@
 //! Matrix products in f32 through the `gemm` crate: every CPU has this path.
 //!
-//! Large products are split over tiles of the output. The tiles depend on the sizes alone, each is computed by one
-//! thread, and the inner dimension is never split: the same bytes for any number of threads.
+//! Large products are split over tiles of the output. The tiles depend on the sizes alone and each is computed by one
+//! thread. The inner dimension is split by the tasks of the batch only, which are added in their order: the same bytes
+//! for any number of threads.
 
 use rayon::prelude::*;
 
