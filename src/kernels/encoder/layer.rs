@@ -56,8 +56,25 @@ pub(super) type LeftLayer<G> = (
     feed_forward_block::OutputGradients<G>,
 );
 
+/// Adds the gradients of a stretch of layers. `saved` and `left` hold, for each task, one entry a layer.
+pub(super) fn add_gradients<G: Gemm>(
+    gemm: G,
+    saved: &[Vec<SavedLayer<G>>],
+    left: &[Vec<LeftLayer<G>>],
+    gradients: &mut [LayerOf<AffineGradient>],
+) {
+    let (mut inputs, mut products) = (Vec::new(), Vec::new());
+    for (layer, gradient) in gradients.iter_mut().enumerate() {
+        let saved: Vec<_> = saved.iter().map(|task| &task[layer]).collect();
+        let left: Vec<_> = left.iter().map(|task| &task[layer]).collect();
+        add_vectors(&left, gradient);
+        add_products(&saved, &left, gradient, (&mut inputs, &mut products));
+    }
+    gemm.weight_gradients(&inputs, products);
+}
+
 /// Adds the gradients of biases and norms, task after task.
-pub(super) fn add_vectors<G: Gemm>(left: &[LeftLayer<G>], gradient: &mut LayerOf<AffineGradient>) {
+fn add_vectors<G: Gemm>(left: &[&LeftLayer<G>], gradient: &mut LayerOf<AffineGradient>) {
     for (attention, feed_forward) in left {
         let mut vectors = &attention.vectors[..];
         for sum in [
@@ -86,14 +103,16 @@ pub(super) fn add_vectors<G: Gemm>(left: &[LeftLayer<G>], gradient: &mut LayerOf
     }
 }
 
-/// Adds the gradients of all matrices of a layer.
-pub(super) fn add_weights<G: Gemm>(
-    gemm: G,
-    saved: &[SavedLayer<G>],
-    left: &[LeftLayer<G>],
-    gradient: &mut LayerOf<AffineGradient>,
+/// The products that the gradients of a layer's matrices are, and their inputs.
+fn add_products<'a, G: Gemm>(
+    saved: &[&'a SavedLayer<G>],
+    left: &[&'a LeftLayer<G>],
+    gradient: &'a mut LayerOf<AffineGradient>,
+    (inputs, products): (&mut Vec<Vec<&'a G::Right>>, &mut Vec<WeightGradient<'a, G>>),
 ) {
-    let inputs: [Vec<&G::Right>; 5] = [
+    let (all, asking, context, inner, outer) = (0, 1, 2, 3, 4);
+    let first = inputs.len();
+    inputs.extend([
         saved.iter().map(|(attention, _)| &attention.x).collect(),
         saved
             .iter()
@@ -110,48 +129,42 @@ pub(super) fn add_weights<G: Gemm>(
         saved
             .iter()
             .map(|(_, feed_forward)| &feed_forward.after_gelu)
-            .collect(),
-    ];
+            .collect::<Vec<_>>(),
+    ]);
     let asking = match saved.first() {
-        Some((attention, _)) if attention.asking.is_some() => 1,
-        _ => 0,
+        Some((attention, _)) if attention.asking.is_some() => asking,
+        _ => all,
     };
-    let product = |input, dy: fn(&LeftLayer<G>) -> &G::Left, gradient| WeightGradient {
-        input,
-        dy: left.iter().map(dy).collect(),
-        gradient,
-    };
-    let products = vec![
-        product(
-            0,
-            |(attention, _)| &attention.key,
-            &mut gradient.key.weight[..],
-        ),
-        product(
-            0,
-            |(attention, _)| &attention.value,
-            &mut gradient.value.weight,
-        ),
-        product(
-            asking,
-            |(attention, _)| &attention.query,
-            &mut gradient.query.weight,
-        ),
-        product(
-            2,
-            |(attention, _)| &attention.output,
-            &mut gradient.attention_output.weight,
-        ),
-        product(
-            3,
-            |(_, feed_forward)| &feed_forward.intermediate,
-            &mut gradient.intermediate.weight,
-        ),
-        product(
-            4,
-            |(_, feed_forward)| &feed_forward.output,
-            &mut gradient.output.weight,
-        ),
+    let mut product =
+        |input: usize, dy: fn(&LeftLayer<G>) -> &G::Left, weight: &'a mut Vec<f32>| {
+            products.push(WeightGradient {
+                input: first + input,
+                dy: left.iter().map(|left| dy(left)).collect(),
+                gradient: weight,
+            });
+        };
+    let (q, k, v) = (&mut gradient.query, &mut gradient.key, &mut gradient.value);
+    product(all, |(attention, _)| &attention.key, &mut k.weight);
+    product(all, |(attention, _)| &attention.value, &mut v.weight);
+    product(asking, |(attention, _)| &attention.query, &mut q.weight);
+    let [attention_output, intermediate, output] = [
+        &mut gradient.attention_output,
+        &mut gradient.intermediate,
+        &mut gradient.output,
     ];
-    gemm.weight_gradients(&inputs, products);
+    product(
+        context,
+        |(attention, _)| &attention.output,
+        &mut attention_output.weight,
+    );
+    product(
+        inner,
+        |(_, feed_forward)| &feed_forward.intermediate,
+        &mut intermediate.weight,
+    );
+    product(
+        outer,
+        |(_, feed_forward)| &feed_forward.output,
+        &mut output.weight,
+    );
 }

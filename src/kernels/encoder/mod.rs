@@ -1,8 +1,11 @@
 //! Embeddings and all layers of a BERT over a packed batch, forward and backward.
 //!
 //! In: ids and offsets of the rows, and the positions whose hidden states are wanted. Out: those, (N × H). The
-//! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a whole layer on one thread;
-//! only the weight gradients are sums over tasks, and they are split over the output.
+//! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a stretch of layers on
+//! one thread; only the weight gradients are sums over tasks, and they are split over the output.
+//!
+//! A stretch has as many layers as stay in the last cache together: all of a small model, so that threads seldom wait
+//! for each other; one of a large model, so that its weights come from memory once for all tasks.
 //!
 //! Threads take tasks one by one (`with_max_len(1)`): a thread that the system has held up leaves the rest to the
 //! others.
@@ -12,6 +15,8 @@
 
 mod layer;
 mod task;
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -26,7 +31,7 @@ use crate::kernels::linear::Linear;
 use crate::kernels::{AffineGradient, denormals, embedding, rows};
 use crate::random::Key;
 pub use layer::LayerOf;
-use layer::{LeftLayer, SavedLayer, add_vectors, add_weights};
+use layer::{LeftLayer, SavedLayer, add_gradients};
 use task::{Task, tasks};
 
 /// Dropout of one forward pass.
@@ -104,12 +109,23 @@ pub struct PackedRows<'a> {
     pub offsets: &'a [usize],
 }
 
+/// Bytes of weights that a stretch of layers may have: half of a common last cache.
+const STRETCH_BYTES: usize = 16 << 20;
+
 /// What backward needs of a forward.
 #[derive(Debug)]
 pub struct Saved<G: Gemm> {
     tasks: Vec<Task>,
-    embedded: Vec<Normalised>,
-    layers: Vec<Vec<SavedLayer<G>>>,
+    passes: Vec<Pass<G>>,
+}
+
+/// One task on its way through the layers.
+#[derive(Debug)]
+struct Pass<G: Gemm> {
+    /// Hidden states so far; empty once the output has them.
+    states: Buffer<f32>,
+    embedded: Normalised,
+    layers: Vec<SavedLayer<G>>,
 }
 
 impl Encoder<'_> {
@@ -131,24 +147,21 @@ impl Encoder<'_> {
     ) -> (Buffer<f32>, Saved<G>) {
         let hidden = self.hidden();
         let tasks = tasks(batch.offsets, wanted, G::GROUP);
-        let (mut states, embedded): (Vec<_>, Vec<_>) = tasks
-            .par_iter()
-            .with_max_len(1)
-            .map(|task| self.embed(task, batch, regularisation))
-            .unzip();
-        let mut layers = Vec::with_capacity(self.layers.len());
-        for layer in 0..self.layers.len() {
-            let (next, saved): (Vec<_>, Vec<_>) = states
-                .into_par_iter()
-                .zip(&tasks)
-                .with_max_len(1)
-                .map(|(x, task)| self.layer_forward(gemm, layer, task, x, regularisation))
-                .unzip();
-            states = next;
-            layers.push(saved);
+        let mut passes: Vec<Option<Pass<G>>> = tasks.iter().map(|_| None).collect();
+        for layers in self.stretches::<G>() {
+            let tasks = passes.par_iter_mut().zip(&tasks).with_max_len(1);
+            tasks.for_each(|(pass, task)| {
+                let _flushed = denormals::flushed();
+                let pass = pass.get_or_insert_with(|| self.embed(task, batch, regularisation));
+                for layer in layers.clone() {
+                    self.layer_forward(gemm, layer, task, pass, regularisation);
+                }
+            });
         }
+        let mut passes: Vec<Pass<G>> = passes.into_iter().flatten().collect();
         let mut output = Buffer::new(wanted.len() * hidden);
-        for (task, states) in tasks.iter().zip(&states) {
+        for (task, pass) in tasks.iter().zip(&mut passes) {
+            let states = std::mem::take(&mut pass.states);
             for (i, &to) in task.outputs.iter().enumerate() {
                 // Without layers nobody has picked the wanted ones yet.
                 let from = match self.layers.len() {
@@ -159,30 +172,42 @@ impl Encoder<'_> {
                 output[to * hidden..(to + 1) * hidden].copy_from_slice(state);
             }
         }
-        let saved = Saved {
-            tasks,
-            embedded,
-            layers,
-        };
-        (output, saved)
+        (output, Saved { tasks, passes })
     }
 
-    fn embed(
+    /// The layers in stretches, from the first to the last; one empty stretch where there are none.
+    fn stretches<G: Gemm>(&self) -> Vec<Range<usize>> {
+        let mut weights = 0;
+        if let Some(layer) = self.layers.first() {
+            layer.map(|part| weights += part.weight.len());
+        }
+        let bytes = weights * size_of::<G::Element>();
+        let length = (STRETCH_BYTES / bytes.max(1)).clamp(1, self.layers.len().max(1));
+        let starts = (0..self.layers.len().max(1)).step_by(length);
+        starts
+            .map(|start| start..self.layers.len().min(start + length))
+            .collect()
+    }
+
+    fn embed<G: Gemm>(
         &self,
         task: &Task,
         batch: &PackedRows,
         regularisation: Option<&Regularisation>,
-    ) -> (Buffer<f32>, Normalised) {
-        let _flushed = denormals::flushed();
+    ) -> Pass<G> {
         let hidden = self.hidden();
         let tables = self.tables(task, batch);
         let mut sum = Buffer::new(task.tokens.len() * hidden);
         embedding::gather(tables, hidden, &mut sum);
-        let (mut y, normalised) = self.norm.forward(sum);
+        let (mut states, embedded) = self.norm.forward(sum);
         if let Some(dropout) = self.embedding_dropout(regularisation) {
-            dropout.apply_to_rows(&mut y, &task.offsets, hidden, task.first_row);
+            dropout.apply_to_rows(&mut states, &task.offsets, hidden, task.first_row);
         }
-        (y, normalised)
+        Pass {
+            states,
+            embedded,
+            layers: Vec::with_capacity(self.layers.len()),
+        }
     }
 
     fn tables<'b>(&'b self, task: &Task, batch: &PackedRows<'b>) -> [(&'b [f32], &'b [u32]); 3] {
@@ -203,15 +228,15 @@ impl Encoder<'_> {
         gemm: G,
         layer: usize,
         task: &Task,
-        x: Buffer<f32>,
+        pass: &mut Pass<G>,
         regularisation: Option<&Regularisation>,
-    ) -> (Buffer<f32>, SavedLayer<G>) {
-        let _flushed = denormals::flushed();
+    ) {
         let (attention, feed_forward) = self.blocks(layer);
         let (attention_task, feed_forward_task) = self.parts(layer, task, regularisation);
-        let (x, attention) = attention.forward(gemm, &attention_task, &x);
+        let (x, attention) = attention.forward(gemm, &attention_task, &pass.states);
         let (x, feed_forward) = feed_forward.forward(gemm, &feed_forward_task, &x);
-        (x, (attention, feed_forward))
+        pass.states = x;
+        pass.layers.push((attention, feed_forward));
     }
 
     fn blocks(&self, layer: usize) -> (AttentionBlock<'_>, FeedForwardBlock<'_>) {
@@ -274,36 +299,40 @@ impl Encoder<'_> {
         regularisation: Option<&Regularisation>,
         gradient: &mut EncoderGradient,
     ) {
-        let Saved {
-            tasks,
-            embedded,
-            mut layers,
-        } = saved;
+        let Saved { tasks, mut passes } = saved;
         if tasks.is_empty() {
             return;
         }
         let mut states = self.d_states(&tasks, d_output);
-        for layer in (0..self.layers.len()).rev() {
-            let saved = layers.pop().expect("one entry a layer");
-            let (attention, feed_forward) = self.blocks(layer);
-            let (next, left): (Vec<_>, Vec<LeftLayer<G>>) = states
-                .into_par_iter()
+        for layers in self.stretches::<G>().into_iter().rev() {
+            let saved: Vec<Vec<SavedLayer<G>>> = passes
+                .iter_mut()
+                .map(|pass| pass.layers.split_off(layers.start))
+                .collect();
+            let left: Vec<Vec<LeftLayer<G>>> = states
+                .par_iter_mut()
                 .zip(&tasks)
                 .zip(&saved)
                 .with_max_len(1)
                 .map(|((dy, task), saved)| {
                     let _flushed = denormals::flushed();
-                    let parts = self.parts(layer, task, regularisation);
-                    let (dy, inner) = feed_forward.backward(gemm, &parts.1, &saved.1, dy);
-                    let (dx, outer) = attention.backward(gemm, &parts.0, &saved.0, dy);
-                    (dx, (outer, inner))
+                    let mut left = Vec::with_capacity(saved.len());
+                    for (layer, saved) in layers.clone().zip(saved).rev() {
+                        let parts = self.parts(layer, task, regularisation);
+                        let (attention, feed_forward) = self.blocks(layer);
+                        let taken = std::mem::take(dy);
+                        let (dx, inner) = feed_forward.backward(gemm, &parts.1, &saved.1, taken);
+                        let (dx, outer) = attention.backward(gemm, &parts.0, &saved.0, dx);
+                        *dy = dx;
+                        left.push((outer, inner));
+                    }
+                    left.reverse();
+                    left
                 })
-                .unzip();
-            states = next;
-            let gradient = &mut gradient.layers[layer];
-            add_vectors(&left, gradient);
-            add_weights(gemm, &saved, &left, gradient);
+                .collect();
+            add_gradients(gemm, &saved, &left, &mut gradient.layers[layers]);
         }
+        let embedded: Vec<_> = passes.into_iter().map(|pass| pass.embedded).collect();
         self.embed_backward(&tasks, batch, &embedded, states, regularisation, gradient);
     }
 
