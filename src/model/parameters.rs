@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayD;
 use rand::RngExt;
+use rayon::prelude::*;
 
 use crate::checkpoint::{BertConfig, Heads, Weights, names};
 use crate::error::{Error, Result};
@@ -162,35 +163,66 @@ impl Parameters {
             .unwrap_or_else(|| panic!("a network without `{name}`"))
     }
 
+    /// Number of parameters.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Never: every network has embeddings.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Number of scalars.
     pub fn count(&self) -> usize {
         let sizes = self.table.values().map(|parameter| parameter.values.len());
         sizes.sum()
     }
 
-    /// Shows each gradient to `work`, in the order of names, with the number of its parameter.
-    pub fn visit_gradients(&mut self, mut work: impl FnMut(usize, &[f32])) {
+    /// What `measure` makes of each gradient, in parallel, in the order of names; `None` where a parameter has no
+    /// gradient.
+    pub fn measure_gradients<M: Send>(
+        &mut self,
+        measure: impl Fn(&[f32]) -> M + Sync,
+    ) -> Vec<Option<M>> {
         let gradients = self.gradients.get_mut();
-        for (index, name) in self.table.keys().enumerate() {
-            if let Some(gradient) = gradients.get(name) {
-                work(index, gradient);
-            }
-        }
+        let names: Vec<_> = self.table.keys().collect();
+        let measured = names
+            .into_par_iter()
+            .map(|name| gradients.get(name).map(|gradient| measure(gradient)));
+        measured.collect()
     }
 
-    /// Shows each parameter that has a gradient to `work`, in the order of names: its number, whether it is a matrix
-    /// (biases and norms are not), values and gradient. `work` may change both, and returns whether it did.
-    pub fn update(&mut self, mut work: impl FnMut(usize, bool, &mut [f32], &mut [f32]) -> bool) {
-        let gradients = self.gradients.get_mut();
-        for (index, (name, parameter)) in self.table.iter_mut().enumerate() {
-            let Some(gradient) = gradients.get_mut(name) else {
-                continue;
-            };
-            let is_matrix = parameter.shape.len() > 1;
-            if work(index, is_matrix, &mut parameter.values, gradient) {
-                parameter.pack(name, self.path);
-            }
-        }
+    /// Shows each parameter that has a gradient to `work`, in parallel: whether it is a matrix (biases and norms are
+    /// not), its entry of `states`, values and gradient. `work` may change all three, and returns whether it changed the
+    /// values.
+    ///
+    /// # Panics
+    /// Where `states` has not one entry a parameter, in the order of names.
+    pub fn update<S: Send>(
+        &mut self,
+        states: &mut [S],
+        work: impl Fn(bool, &mut S, &mut [f32], &mut [f32]) -> bool + Sync,
+    ) {
+        assert_eq!(states.len(), self.table.len(), "one entry a parameter");
+        let path = self.path;
+        let mut gradients: BTreeMap<_, _> = self.gradients.get_mut().iter_mut().collect();
+        let parameters: Vec<_> = self
+            .table
+            .iter_mut()
+            .zip(states)
+            .filter_map(|((name, parameter), state)| {
+                Some((gradients.remove(name)?, name, parameter, state))
+            })
+            .collect();
+        parameters.into_par_iter().with_max_len(1).for_each(
+            |(gradient, name, parameter, state)| {
+                let is_matrix = parameter.shape.len() > 1;
+                if work(is_matrix, state, &mut parameter.values, gradient) {
+                    parameter.pack(name, path);
+                }
+            },
+        );
     }
 
     /// Copies of all gradients under the parameters' names; zeros where there is none. For tests and diagnosis.

@@ -3,8 +3,6 @@
 //! Biases and norms do not decay. A parameter whose gradient is exactly zero (a head that the objective does
 //! not use) is left alone, as PyTorch does with a gradient of `None`.
 
-use std::collections::BTreeMap;
-
 use crate::error::Result;
 use crate::kernels::adamw::{self, AdamW};
 use crate::model::Bert;
@@ -58,11 +56,8 @@ impl Optimiser {
     /// While a tape still holds the weights.
     pub fn step(&mut self, model: &mut Bert, learning_rate: f64) -> Result<f64> {
         let parameters = model.parameters_mut()?;
-        let mut squares = BTreeMap::new();
-        parameters.visit_gradients(|index, gradient| {
-            squares.insert(index, adamw::sum_of_squares(gradient));
-        });
-        let norm = squares.values().sum::<f64>().sqrt();
+        let squares = parameters.measure_gradients(adamw::sum_of_squares);
+        let norm = squares.iter().flatten().sum::<f64>().sqrt();
         if !norm.is_finite() {
             return Ok(norm);
         }
@@ -81,31 +76,34 @@ impl Optimiser {
                 1.0
             },
         };
-        parameters.update(|index, is_matrix, values, gradient| {
-            let pairs = &mut self.moments.pairs;
-            if pairs.len() <= index {
-                pairs.resize_with(index + 1, Default::default);
-            }
-            if squares[&index] == 0.0 {
-                // Not always zeros: the squares of tiny numbers vanish. What stayed would join the next step, but not
-                // after a restart.
-                gradient.fill(0.0);
-                return false;
-            }
-            let (first, second) = &mut pairs[index];
-            first.resize(values.len(), 0.0);
-            second.resize(values.len(), 0.0);
-            let weight_decay = match is_matrix {
-                true => self.options.weight_decay as f32,
-                false => 0.0,
-            };
-            let constants = AdamW {
-                weight_decay,
-                ..constants
-            };
-            constants.update(values, gradient, first, second);
-            true
-        });
+        let pairs = &mut self.moments.pairs;
+        if pairs.len() < parameters.len() {
+            pairs.resize_with(parameters.len(), Default::default);
+        }
+        let mut states: Vec<_> = pairs.iter_mut().zip(squares).collect();
+        parameters.update(
+            &mut states,
+            |is_matrix, ((first, second), square), values, gradient| {
+                if *square == Some(0.0) {
+                    // Not always zeros: the squares of tiny numbers vanish. What stayed would join the next step, but
+                    // not after a restart.
+                    gradient.fill(0.0);
+                    return false;
+                }
+                first.resize(values.len(), 0.0);
+                second.resize(values.len(), 0.0);
+                let weight_decay = match is_matrix {
+                    true => self.options.weight_decay as f32,
+                    false => 0.0,
+                };
+                let constants = AdamW {
+                    weight_decay,
+                    ..constants
+                };
+                constants.update(values, gradient, first, second);
+                true
+            },
+        );
         Ok(norm)
     }
 }
