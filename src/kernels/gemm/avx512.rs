@@ -1,7 +1,8 @@
 //! bf16 products by `vdpbf16ps`: blocks of up to 6 rows and 64 columns of the output in 24 registers.
 //!
 //! Each step of a block loads one pair of the panel (4 registers) and multiplies it by one pair of every row,
-//! broadcast from memory. On Zen 4 this reaches nine tenths of what the multipliers can do.
+//! broadcast from memory. Blocks go down a panel before the next one; on their way they ask for that one, a few cache
+//! lines at a time, as panels come from the last cache or from memory and lie where no hardware looks ahead.
 
 use std::arch::x86_64::*;
 
@@ -10,8 +11,8 @@ use super::bf16::{PANEL, Pairs, Panels, Start, bf16};
 
 /// Rows of a block: 24 of 32 registers hold sums.
 const ROWS: usize = 6;
-/// Rows of a block of the outer product: divides [`Pairs::LEFT`].
-const OUTER_ROWS: usize = 4;
+/// Pairs that a block multiplies between two looks ahead.
+const STRIDE: usize = 8;
 
 /// Numbers of a register.
 const LANES: usize = 16;
@@ -30,6 +31,7 @@ pub fn multiply(a: &Rows<bf16>, b: &Panels, c: &mut [f32], start: Start) {
     let (n, pairs) = (b.columns(), a.width().div_ceil(2));
     let stride = a.stride() / 2;
     assert!(a.values().len() == 2 * a.n_rows() * stride && c.len() == a.n_rows() * n);
+    let n_blocks = a.n_rows().div_ceil(ROWS);
     for (number, first) in (0..n).step_by(PANEL).enumerate() {
         let panel = b.panel(number);
         let count = PANEL.min(n - first);
@@ -37,22 +39,36 @@ pub fn multiply(a: &Rows<bf16>, b: &Panels, c: &mut [f32], start: Start) {
             Start::Bias(bias) => Start::Bias(&bias[first..first + count]),
             other => other,
         };
-        for rows in even_blocks(a.n_rows(), ROWS) {
+        for (index, rows) in even_blocks(a.n_rows(), ROWS).enumerate() {
+            // Nobody has asked for the first panel: its first block does.
+            let (ahead, lines) = match (number, index) {
+                (0, 0) => (
+                    panel[..].as_ptr().wrapping_add(4 * STRIDE * PANEL),
+                    4 * STRIDE,
+                ),
+                _ => look_ahead(panel, pairs, index, n_blocks),
+            };
             let segment = Segment {
                 // Rows have an even stride, so a row is whole pairs.
                 left: a.values()[2 * rows.start * stride..].as_ptr().cast(),
                 right: panel.as_ptr(),
                 pairs,
+                ahead,
             };
             let output = Output {
                 values: c[rows.start * n + first..].as_mut_ptr(),
                 stride: n,
                 columns: count,
             };
+            let steps = Steps {
+                along_row: stride,
+                along_pair: 1,
+                lines,
+            };
             // SAFETY: the CPU has the instructions. Left: rows `rows` of `a` lie within its values, each of `stride`
             // pairs, of which `pairs` are read. Right: a panel holds `pairs` rows of 64. Output: rows `rows` and
             // columns `first..first + count` lie within c, and the masks keep to them.
-            unsafe { block_of(rows.len(), &[segment], (stride, 1), &output, start) };
+            unsafe { block_of(rows.len(), &[segment], &steps, &output, start) };
         }
     }
 }
@@ -65,32 +81,69 @@ pub fn add_outer(parts: &[(&Pairs, &Pairs)], first: usize, c: &mut [f32]) {
     let count = c.len() / n;
     assert!(c.len() == count * n && first + count <= a.columns());
     assert!(first.is_multiple_of(Pairs::LEFT));
+    let blocks: Vec<_> = (0..count)
+        .step_by(Pairs::LEFT)
+        .flat_map(|start| {
+            let rows = Pairs::LEFT.min(count - start);
+            even_blocks(rows, ROWS).map(move |rows| start + rows.start..start + rows.end)
+        })
+        .collect();
     let mut segments = Vec::with_capacity(parts.len());
     for (number, column) in (0..n).step_by(PANEL).enumerate() {
-        for row in (0..count).step_by(OUTER_ROWS) {
+        for (index, rows) in blocks.iter().enumerate() {
             segments.clear();
+            let mut lines = 0;
             // A task may have no rows: nothing is wanted from it.
             for (a, b) in parts.iter().filter(|(a, _)| a.pairs() > 0) {
                 assert!(a.columns() >= first + count && b.columns() == n && a.pairs() == b.pairs());
-                let block = a.block((first + row) / Pairs::LEFT);
+                let block = a.block((first + rows.start) / Pairs::LEFT);
+                let panel = b.block(number);
+                let ahead = look_ahead(panel, a.pairs(), index, blocks.len());
+                lines = ahead.1;
                 segments.push(Segment {
-                    left: block[row % Pairs::LEFT..].as_ptr(),
-                    right: b.block(number).as_ptr(),
+                    left: block[rows.start % Pairs::LEFT..].as_ptr(),
+                    right: panel.as_ptr(),
                     pairs: a.pairs(),
+                    ahead: ahead.0,
                 });
             }
             let output = Output {
-                values: c[row * n + column..].as_mut_ptr(),
+                values: c[rows.start * n + column..].as_mut_ptr(),
                 stride: n,
                 columns: PANEL.min(n - column),
             };
-            let rows = OUTER_ROWS.min(count - row);
-            let steps = (1, Pairs::LEFT);
-            // SAFETY: as in `multiply`; left: a block holds `pairs` lines of 16 columns, and `row % 16 + rows` is at
-            // most 16, as 4 divides 16.
-            unsafe { block_of(rows, &segments, steps, &output, Start::Output) };
+            let next = blocks.get(index + 1).map(|rows| (rows.clone(), column));
+            let next = next.unwrap_or((blocks[0].clone(), column + PANEL));
+            for row in next.0 {
+                let at = c.as_ptr().wrapping_add(row * n + next.1);
+                (0..PANEL)
+                    .step_by(LANES)
+                    .for_each(|lane| prefetch(at.wrapping_add(lane).cast()));
+            }
+            let steps = Steps {
+                along_row: 1,
+                along_pair: Pairs::LEFT,
+                lines,
+            };
+            // SAFETY: as in `multiply`; left: a block holds `pairs` lines of 16 columns, and `rows` lie within 16.
+            unsafe { block_of(rows.len(), &segments, &steps, &output, Start::Output) };
         }
     }
+}
+
+/// Where the block `index` of `n_blocks` down a panel looks ahead in the next panel, and how many cache lines it asks for
+/// each [`STRIDE`] pairs: together they ask for all of it.
+fn look_ahead(panel: &[u32], pairs: usize, index: usize, n_blocks: usize) -> (*const u32, usize) {
+    let lines = (STRIDE * PANEL / LANES).div_ceil(n_blocks);
+    let first = index * lines * (pairs / STRIDE) * LANES;
+    (panel.as_ptr_range().end.wrapping_add(first), lines)
+}
+
+/// Asks for a cache line, in the second cache. Any address will do.
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    // SAFETY: every x86-64 has the instruction, and it never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
 }
 
 /// `0..n` in the fewest ranges of at most `size`, of sizes that differ by at most one.
@@ -104,6 +157,18 @@ struct Segment {
     left: *const u32,
     right: *const u32,
     pairs: usize,
+    /// What to ask for on the way. Never read.
+    ahead: *const u32,
+}
+
+/// How a block steps through its segments.
+struct Steps {
+    /// From row to row of the left operand, in pairs.
+    along_row: usize,
+    /// From pair to pair of the left operand.
+    along_pair: usize,
+    /// Cache lines to ask for each [`STRIDE`] pairs.
+    lines: usize,
 }
 
 /// Where the output of a block lies.
@@ -121,7 +186,7 @@ struct Output {
 unsafe fn block_of(
     rows: usize,
     segments: &[Segment],
-    steps: (usize, usize),
+    steps: &Steps,
     output: &Output,
     start: Start,
 ) {
@@ -138,8 +203,8 @@ unsafe fn block_of(
     }
 }
 
-/// One block of the output: `N` rows, up to 64 columns. Pair p of row r of a left operand lies `r * along_row + p *
-/// along_pair` from its beginning.
+/// One block of the output: `N` rows, up to 64 columns. Pair p of row r of a left operand lies `r *
+/// along_row + p * along_pair` from its beginning.
 ///
 /// # Safety
 /// The CPU has AVX-512 BF16. In each segment `left` has `pairs` readable pairs in each of `N` rows, and `right` points to
@@ -147,7 +212,7 @@ unsafe fn block_of(
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block<const N: usize>(
     segments: &[Segment],
-    (along_row, along_pair): (usize, usize),
+    steps: &Steps,
     output: &Output,
     start: Start,
 ) {
@@ -176,19 +241,27 @@ unsafe fn block<const N: usize>(
         }
         for segment in segments {
             let (mut left, mut right) = (segment.left, segment.right);
-            for _ in 0..segment.pairs {
-                let panel: [__m512bh; 4] = std::array::from_fn(|part| {
-                    std::mem::transmute(_mm512_loadu_si512(right.add(LANES * part).cast()))
-                });
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let value = left.wrapping_add(row * along_row).read_unaligned();
-                    let value: __m512bh = std::mem::transmute(_mm512_set1_epi32(value as i32));
-                    for (sum, &right) in sums.iter_mut().zip(&panel) {
-                        *sum = _mm512_dpbf16_ps(*sum, value, right);
-                    }
+            let (mut ahead, mut rest) = (segment.ahead, segment.pairs);
+            while rest > 0 {
+                for _ in 0..steps.lines {
+                    prefetch(ahead.cast());
+                    ahead = ahead.wrapping_add(LANES);
                 }
-                left = left.wrapping_add(along_pair);
-                right = right.wrapping_add(PANEL);
+                for _ in 0..rest.min(STRIDE) {
+                    let panel: [__m512bh; 4] = std::array::from_fn(|part| {
+                        std::mem::transmute(_mm512_loadu_si512(right.add(LANES * part).cast()))
+                    });
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let value = left.wrapping_add(row * steps.along_row).read_unaligned();
+                        let value: __m512bh = std::mem::transmute(_mm512_set1_epi32(value as i32));
+                        for (sum, &right) in sums.iter_mut().zip(&panel) {
+                            *sum = _mm512_dpbf16_ps(*sum, value, right);
+                        }
+                    }
+                    left = left.wrapping_add(steps.along_pair);
+                    right = right.wrapping_add(PANEL);
+                }
+                rest = rest.saturating_sub(STRIDE);
             }
         }
         for (row, sums) in sums.iter().enumerate() {
