@@ -16,7 +16,8 @@ Examples:
   cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv --one-by-one --threads 1
 
 One by one, each row goes through the network alone (both orders of its sentences together, where
-predict.swap is on), and the time of a row is reported: p50, p99 and the slowest.")]
+swap is on), and the time of a row is reported: p50, p99 and the slowest. Where a competition limits
+that time, `--swap false` takes half of it.")]
 pub struct PredictArguments {
     /// The run folder
     run: PathBuf,
@@ -29,6 +30,9 @@ pub struct PredictArguments {
     /// Send each row through the network alone, and report the time of a row
     #[arg(long)]
     one_by_one: bool,
+    /// Score both orders of the sentences and take the mean; as the run's predict.swap unless said
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set)]
+    swap: Option<bool>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -40,9 +44,14 @@ pub fn predict(arguments: &PredictArguments, session: &Session) -> Result<()> {
         pairs,
         out,
         one_by_one,
+        swap,
         json,
     } = arguments;
-    let report = job::predict(run, pairs, out, *one_by_one, session.context())?;
+    let how = job::How {
+        one_by_one: *one_by_one,
+        swap: *swap,
+    };
+    let report = job::predict(run, pairs, out, how, session.context())?;
     if *json || report.latency.is_some() {
         output::print(&report, &text(&report), *json)?;
     }

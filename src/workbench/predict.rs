@@ -64,9 +64,17 @@ impl Latency {
     }
 }
 
+/// How rows are scored.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Each row goes through the network alone, as in a competition that asks for rows one at a time.
+    pub one_by_one: bool,
+    /// The mean over both orders of the sentences; `None`: as the run's `predict.swap`.
+    pub swap: Option<bool>,
+}
+
 /// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]`, with a record beside. A run of folds
 /// gives the mean over the folds that are done. A run that was cut will do, once it has finished an epoch, or a fold.
-/// With `one_by_one` each row goes through the network alone, as in a competition that asks for rows one at a time.
 ///
 /// # Errors
 /// [`Error::Refused`] where `run` holds no model; those of the readers; [`Error::Interrupted`], which leaves
@@ -75,7 +83,7 @@ pub fn predict(
     run: &Path,
     pairs: &Path,
     out: &Path,
-    one_by_one: bool,
+    how: How,
     (progress, stop): (&Progress, &Stop),
 ) -> Result<PredictReport> {
     let config_file = run.join(folder::CONFIG);
@@ -95,8 +103,13 @@ pub fn predict(
     let rows: Vec<EncodedPair> = rows.iter().map(|pair| vocab.encode(pair)).collect();
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
+    let swap = how.swap.unwrap_or(experiment.predict.swap);
     let mut mean = MeanScores::new(rows.len());
-    let at_once = if one_by_one { 1 } else { train::PREDICT_ROWS };
+    let at_once = if how.one_by_one {
+        1
+    } else {
+        train::PREDICT_ROWS
+    };
     let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
         let (config, weights, heads) = read_model(dir)?;
@@ -104,7 +117,7 @@ pub fn predict(
         let task = progress.task("score", rows.len() as u64, "rows");
         let mut times = times.iter_mut();
         let mut begun = Instant::now();
-        let scores = train::predict(&model, &rows, experiment.predict.swap, at_once, &mut |n| {
+        let scores = train::predict(&model, &rows, swap, at_once, &mut |n| {
             *times.next().expect("one entry a batch") += begun.elapsed();
             task.advance(n as u64);
             begun = Instant::now();
@@ -134,7 +147,7 @@ pub fn predict(
         models: models.len(),
         seconds,
         rows_per_second: scores.len() as f64 / seconds.max(f64::MIN_POSITIVE),
-        latency: Latency::of(times).filter(|_| one_by_one),
+        latency: Latency::of(times).filter(|_| how.one_by_one),
     })
 }
 

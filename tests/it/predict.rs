@@ -55,6 +55,42 @@ fn one_by_one_gives_the_same_scores_and_the_time_of_a_row() {
 }
 
 #[test]
+fn both_orders_are_the_mean_of_one_and_the_other() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&["run", "experiment.toml", "--out", "out"]);
+    let turned = |line: &str| line.split('\t').rev().collect::<Vec<_>>().join("\t");
+    let test = workspace.text("test.tsv");
+    let lines: Vec<_> = test.lines().map(turned).collect();
+    workspace.write("turned.tsv", lines.join("\n") + "\n");
+    let predict = |pairs: &str, swap: &str| -> Vec<f32> {
+        workspace.succeed(&[
+            "predict",
+            "out",
+            "--pairs",
+            pairs,
+            "--swap",
+            swap,
+            "--out",
+            "scores.csv",
+        ]);
+        let text = workspace.text("scores.csv");
+        text.lines().map(|x| x.parse().expect("a score")).collect()
+    };
+    let (both, one, other) = (
+        predict("test.tsv", "true"),
+        predict("test.tsv", "false"),
+        predict("turned.tsv", "false"),
+    );
+    assert_ne!(one, other);
+    for ((both, one), other) in both.iter().zip(&one).zip(&other) {
+        assert!(
+            (both - (one + other) / 2.0).abs() < 1e-4,
+            "{both} {one} {other}"
+        );
+    }
+}
+
+#[test]
 fn a_run_of_folds_predicts_by_the_mean_of_its_folds() {
     let workspace = Workspace::with_pairs();
     let folds = ["--set", "folds.k=2", "--set", "train.epochs=1"];
