@@ -29,6 +29,7 @@ use console::style;
 
 use crate::config::{self, Loaded};
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::progress::{Progress, Show};
 use crate::workbench::Stop;
 
@@ -126,8 +127,10 @@ impl Session {
     /// Decides how to show progress, listens for signals and starts the threads.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] where the system gives no threads or no signal handler.
+    /// [`Error::Unexpected`] where the system gives no threads or no signal handler; [`Error::Refused`] for an environment
+    /// that asks for what there is not.
     pub fn begin(common: &Common) -> Result<Self> {
+        kernels::path::check_variable()?;
         let show = match (common.quiet, stderr().is_terminal()) {
             (true, _) => Show::Nothing,
             (false, true) => Show::Bars,

@@ -8,8 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::gemm::bf16::{Bf16, Kernel};
+use crate::error::{Error, Result};
 
-/// Overrides `auto`, so that tests and benchmarks choose a path without touching a config: `f32` or `bf16`.
+/// Overrides `auto`, so that tests and benchmarks choose a path without touching a config: `f32`, `bf16` or `auto`.
 pub const VARIABLE: &str = "CIPHERPET_PRECISION";
 
 /// The number type of matrix products. Sums, weights, norms, softmax and loss are f32 in any case.
@@ -32,6 +33,20 @@ pub enum Path {
     F32,
     /// In bf16, by own kernels.
     Bf16(Bf16),
+}
+
+/// Refuses any other word in [`VARIABLE`], which would else count for nothing.
+///
+/// # Errors
+/// [`Error::Refused`] with the words that there are.
+pub fn check_variable() -> Result<()> {
+    match std::env::var(VARIABLE).as_deref() {
+        Ok(word) if !["f32", "bf16", "auto", ""].contains(&word) => {
+            let message = format!("the environment sets {VARIABLE} to `{word}`");
+            Err(Error::refused(message).with_hint("set `f32`, `bf16` or `auto`, or unset it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Path {

@@ -72,3 +72,26 @@ fn the_resolved_config_runs_again_and_is_the_same_run() {
     assert_eq!(again["found_done"], true);
     assert_eq!(again["valid_auc"], first["valid_auc"]);
 }
+
+#[test]
+fn the_environment_chooses_among_precisions_that_there_are() {
+    let workspace = Workspace::with_pairs();
+    let run = |precision: &str, out: &str| {
+        let mut command = workspace.command(&["run", "experiment.toml", "--out", out]);
+        let command = command.env("CIPHERPET_PRECISION", precision);
+        command.output().expect("the command starts")
+    };
+    let refused = run("fp32", "none");
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&refused.stderr),
+        "error: the environment sets CIPHERPET_PRECISION to `fp32`\n\
+         hint: set `f32`, `bf16` or `auto`, or unset it\n"
+    );
+    assert!(!workspace.exists("none"));
+
+    assert!(run("f32", "out").status.success());
+    let path = workspace.json("out/manifest.json")["kernel_path"].clone();
+    let path = path.as_str().expect("a name");
+    assert!(path.starts_with("f32 "), "{path}");
+}
