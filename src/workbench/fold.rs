@@ -48,7 +48,7 @@ pub struct Trained {
 
 impl Fit<'_> {
     /// Trains, from the newest checkpoint on where there is one, and leaves the best epoch in `model/`, its scores of
-    /// the held-out rows in `valid.csv`, and a checkpoint of the end, which [`resume::forget`](super::resume::forget)
+    /// the held-out rows in `valid.csv`, and a checkpoint of the end, which [`resume::forget`]
     /// removes once the fit is recorded as done.
     ///
     /// # Errors

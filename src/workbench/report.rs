@@ -2,8 +2,8 @@
 //!
 //! In: run folders. Out: one self-contained HTML page: no script, nothing fetched, light and dark, fit for a phone. The
 //! figures that one asks for first stand first. Rows are told by number; no sentence and no plaintext token is shown.
-//! [`read`] takes a folder apart, [`statistics`] computes, [`figures`] and [`plots`] draw, [`page`] sets the HTML; here is
-//! what stands on the page of one run, and in [`compare`] what stands on that of several.
+//! `read` takes a folder apart, `statistics` computes, `figures` and `plots` draw, `page` sets the HTML; here is
+//! what stands on the page of one run, and in `compare` what stands on that of several.
 
 mod compare;
 mod figures;

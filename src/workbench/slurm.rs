@@ -1,7 +1,7 @@
 //! A script that trains an experiment with Slurm: one task of an array for each model, and a job that merges them.
 //!
 //! In: the cells of an experiment and what to ask of Slurm ([`Resources`]). Out: a [`Script`] for bash, which submits
-//! itself. Each task is `cipherpet run` with `--fold`, in the run folder that [`run`](super::run) would take; the run
+//! itself. Each task is `cipherpet run` with `--fold`, in the run folder that [`run`](mod@super::run) would take; the run
 //! folders are all that tasks share. Their names stand in the script, so that an experiment that was edited after
 //! it is refused there, with the difference. Submits nothing, and knows no cluster.
 
