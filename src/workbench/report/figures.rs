@@ -3,8 +3,10 @@
 //! In: runs as [`read`](super::read) gives them. Out: a [`Panel`] each, drawn, or the reason why it is left out. Knows no
 //! HTML.
 
+use std::collections::BTreeMap;
+
 use super::plots::{Axis, Series, Shape, Style, draw, extent};
-use super::read::Run;
+use super::read::{Mapped, Run};
 use super::statistics::{self, Reliability, Scored, Slice};
 use crate::error::Result;
 use crate::train::EpochReport;
@@ -335,25 +337,23 @@ fn range_name((low, high): (f64, f64)) -> String {
 pub fn rank_frequency(run: &Run) -> Result<Panel> {
     let title = "Rank and frequency";
     let mut rows = run.mapping.clone();
-    rows.sort_by_key(|&(cipher, _)| std::cmp::Reverse(cipher)); // stable
+    rows.sort_by_key(|row| std::cmp::Reverse(row.count)); // stable
     if rows.is_empty() {
         return Ok(Panel::left_out(title, "there is no mapping.tsv"));
     }
     let ranks = spread_ranks(rows.len());
     let per_million = |count: u64, all: u64| (1e6 * count as f64 / all as f64).log10();
-    let curve = |counts: &[u64]| -> Vec<(f64, f64)> {
-        let all: u64 = counts.iter().sum();
-        let known = ranks.iter().filter(|&&rank| counts[rank] > 0);
-        let point = |&rank: &usize| {
-            let x = ((rank + 1) as f64).log10();
-            (x, per_million(counts[rank], all))
-        };
-        known.map(point).collect()
+    let curve = |counts: &[u64], all: u64| -> Vec<(f64, f64)> {
+        let known = ranks
+            .iter()
+            .filter_map(|&rank| Some((rank, *counts.get(rank)?)));
+        let point = |(rank, count)| (((rank + 1) as f64).log10(), per_million(count, all));
+        known.filter(|&(_, count)| count > 0).map(point).collect()
     };
-    let cipher: Vec<u64> = rows.iter().map(|row| row.0).collect();
-    let started: Vec<u64> = rows.iter().map(|row| row.1).collect();
-    let mut plain = started.clone();
-    plain.sort_unstable_by(|a, b| b.cmp(a));
+    let cipher: Vec<u64> = rows.iter().map(|row| row.count).collect();
+    let started: Vec<u64> = rows.iter().map(|row| row.plain_count).collect();
+    let plain = plain_counts(&rows);
+    let (n_cipher, n_plain) = (cipher.iter().sum(), plain.iter().sum());
     let series = [
         Series::line(
             "plaintext token that the cipher token starts from",
@@ -361,11 +361,15 @@ pub fn rank_frequency(run: &Run) -> Result<Panel> {
                 colour: Some(2),
                 dash: 0,
             },
-            curve(&started),
+            curve(&started, n_plain),
         )
         .shaped(Shape::Dots),
-        Series::line("plaintext, in its own order", Style::nth(1), curve(&plain)),
-        Series::line("cipher", Style::nth(0), curve(&cipher)),
+        Series::line(
+            "plaintext, in its own order",
+            Style::nth(1),
+            curve(&plain, n_plain),
+        ),
+        Series::line("cipher", Style::nth(0), curve(&cipher, n_cipher)),
     ];
     let series: Vec<Series> = series
         .into_iter()
@@ -392,6 +396,17 @@ pub fn rank_frequency(run: &Run) -> Result<Panel> {
     Panel::drawn(title, caption, (&x, &y), &series)
 }
 
+/// Counts of the plaintext tokens that are started from, each once, the most frequent first.
+fn plain_counts(rows: &[Mapped]) -> Vec<u64> {
+    let tokens = rows
+        .iter()
+        .map(|row| (row.plain_token.as_str(), row.plain_count));
+    let tokens: BTreeMap<&str, u64> = tokens.collect();
+    let mut counts: Vec<u64> = tokens.into_values().collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    counts
+}
+
 /// At most [`RANKS`] ranks below `n`, the first ones all, then ever wider apart.
 fn spread_ranks(n: usize) -> Vec<usize> {
     let step = (n as f64).ln() / RANKS as f64;
@@ -416,6 +431,22 @@ mod tests {
             (vec![0, 1, 2, 3], Some(&4139))
         );
         assert!(ranks.len() <= RANKS + 1 && ranks.is_sorted());
+    }
+
+    #[test]
+    fn plaintext_tokens_that_two_ids_start_from_count_once() {
+        let row = |count, plain_count, token: &str| Mapped {
+            count,
+            plain_count,
+            plain_token: token.to_owned(),
+        };
+        let rows = [
+            row(9, 4, "b"),
+            row(8, 7, "a"),
+            row(1, 4, "b"),
+            row(1, 4, "c"),
+        ];
+        assert_eq!(plain_counts(&rows), [7, 4, 4]);
     }
 
     #[test]

@@ -26,6 +26,17 @@ use crate::workbench::manifest::{self, FileRecord};
 use crate::workbench::results::Results;
 use crate::workbench::{folder, rows, scores};
 
+/// A kept cipher token and what it starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its occurrences.
+    pub count: u64,
+    /// Those of the plaintext token, 0 where none were counted.
+    pub plain_count: u64,
+    /// To tell plaintext tokens apart; never shown.
+    pub plain_token: String,
+}
+
 /// A run, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -43,8 +54,8 @@ pub struct Run {
     pub full: Option<Value>,
     /// Validation rows, or all rows out of fold, by row.
     pub scored: Vec<Scored>,
-    /// Occurrences of each kept cipher token and of the plaintext token it starts from (0: none).
-    pub mapping: Vec<(u64, u64)>,
+    /// One a kept cipher token.
+    pub mapping: Vec<Mapped>,
     /// Of each of `scored`; or why they are not known.
     pub traits: std::result::Result<Vec<Traits>, String>,
 }
@@ -341,7 +352,7 @@ fn read_epochs(path: &Path) -> Result<Vec<EpochReport>> {
 }
 
 /// The counts of a `mapping.tsv`.
-fn read_mapping(path: &Path) -> Result<Vec<(u64, u64)>> {
+fn read_mapping(path: &Path) -> Result<Vec<Mapped>> {
     let text = read_text(path)?.unwrap_or_default();
     let mut table = Table::new(path, text.as_bytes(), b'\t', Quoting::On);
     let mut rows = Vec::new();
@@ -350,11 +361,15 @@ fn read_mapping(path: &Path) -> Result<Vec<(u64, u64)>> {
     }
     while table.advance()? {
         let count = |field: usize| table.fields().get(field)?.parse().ok();
-        let (Some(cipher), Some(plain)) = (count(1), count(3)) else {
+        let (Some(count), Some(plain_count)) = (count(1), count(3)) else {
             let expected = "a row of a mapping";
             return Err(Error::input(table.place(), expected, "no counts in it"));
         };
-        rows.push((cipher, plain));
+        rows.push(Mapped {
+            count,
+            plain_count,
+            plain_token: table.fields().get(2).unwrap_or_default().to_owned(),
+        });
     }
     Ok(rows)
 }
@@ -422,7 +437,12 @@ mod tests {
         ]);
         let run = Run::read(folder.path()).expect("a run");
         assert_eq!((run.scored[0].fold, run.scored[1].score), (2, 2.5));
-        assert_eq!(run.mapping, [(9, 4)]);
+        let mapped = Mapped {
+            count: 9,
+            plain_count: 4,
+            plain_token: "\"".to_owned(),
+        };
+        assert_eq!(run.mapping, [mapped]);
         assert_eq!(run.figure("oof_auc"), Some(1.0));
     }
 
