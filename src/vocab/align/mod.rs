@@ -12,6 +12,7 @@
 //! 5. Test it on a cipher whose key the test knows, and say in `experiments/` what it gains.
 
 mod file;
+pub mod graph;
 mod random;
 mod rank;
 mod scratch;
