@@ -169,3 +169,119 @@ impl Sparse<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use rand::RngExt;
+    use rand::seq::SliceRandom;
+
+    use super::*;
+    use crate::random::Key;
+
+    /// The best sum over all ways to give each row from `row` on a free column, or nothing where `nothing` says so.
+    fn brute_force(
+        scores: &Array2<f32>,
+        nothing: Option<f32>,
+        row: usize,
+        used: &mut [bool],
+    ) -> f32 {
+        if row == scores.nrows() {
+            return 0.0;
+        }
+        let mut best = f32::NEG_INFINITY;
+        if let Some(nothing) = nothing {
+            best = nothing + brute_force(scores, Some(nothing), row + 1, used);
+        }
+        for column in 0..scores.ncols() {
+            if !used[column] {
+                used[column] = true;
+                let rest = brute_force(scores, nothing, row + 1, used);
+                best = best.max(scores[(row, column)] + rest);
+                used[column] = false;
+            }
+        }
+        best
+    }
+
+    /// Sixteenths, so that sums are exact.
+    fn random_scores(rows: usize, columns: usize, key: Key) -> Array2<f32> {
+        let mut rng = key.rng();
+        Array2::from_shape_simple_fn((rows, columns), || rng.random_range(-16..32) as f32 / 16.0)
+    }
+
+    fn candidates(scores: &Array2<f32>) -> Vec<Vec<(u32, f32)>> {
+        let rows = scores.rows().into_iter();
+        rows.map(|row| (0..).zip(row.iter().copied()).collect())
+            .collect()
+    }
+
+    /// The sum of an assignment; every column is given once.
+    fn sum_of(scores: &Array2<f32>, columns: &[Option<u32>], nothing: f32) -> f32 {
+        let mut given: Vec<_> = columns.iter().flatten().collect();
+        given.sort_unstable();
+        assert!(
+            given.windows(2).all(|pair| pair[0] != pair[1]),
+            "{columns:?}"
+        );
+        let rows = columns.iter().enumerate();
+        rows.map(|(row, column)| column.map_or(nothing, |c| scores[(row, c as usize)]))
+            .sum()
+    }
+
+    #[test]
+    fn as_good_as_brute_force() {
+        for n in 1..=8 {
+            let scores = random_scores(n, n, Key::from_seed(n as u64));
+            let best = brute_force(&scores, None, 0, &mut vec![false; n]);
+            let found = dense(scores.view()).expect("square");
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|column| Some(column as u32))
+                .collect();
+            assert_eq!(sum_of(&scores, &found, 0.0), best);
+            let found = sparse(&candidates(&scores), n, -100.0);
+            assert_eq!(sum_of(&scores, &found, -100.0), best);
+        }
+    }
+
+    #[test]
+    fn rows_may_stay_without_a_column() {
+        for (seed, (rows, columns)) in [(6, 4), (4, 6), (5, 5), (1, 3), (3, 1)]
+            .into_iter()
+            .enumerate()
+        {
+            for nothing in [-0.5, 0.0, 0.5, 1.0] {
+                let scores = random_scores(rows, columns, Key::from_seed(100 + seed as u64));
+                let best = brute_force(&scores, Some(nothing), 0, &mut vec![false; columns]);
+                let found = sparse(&candidates(&scores), columns, nothing);
+                assert_eq!(sum_of(&scores, &found, nothing), best);
+            }
+        }
+        assert_eq!(sparse(&[Vec::new()], 0, 0.0), [None]);
+    }
+
+    #[test]
+    fn a_planted_optimum_of_500_rows_is_found() {
+        // score = u + v on the planted pairs, less elsewhere: no assignment can beat the planted one.
+        let n = 500;
+        let mut rng = Key::from_seed(5).rng();
+        let mut planted: Vec<usize> = (0..n).collect();
+        planted.shuffle(&mut rng);
+        let u: Vec<f32> = (0..n).map(|_| rng.random()).collect();
+        let v: Vec<f32> = (0..n).map(|_| rng.random()).collect();
+        let scores = Array2::from_shape_fn((n, n), |(i, j)| {
+            let less = if planted[i] == j {
+                0.0
+            } else {
+                0.01 + rng.random::<f32>()
+            };
+            u[i] + v[j] - less
+        });
+        assert_eq!(dense(scores.view()).expect("square"), planted);
+        let found = sparse(&candidates(&scores), n, -10.0);
+        let found: Vec<_> = found.into_iter().map(|c| c.map(|c| c as usize)).collect();
+        let planted: Vec<_> = planted.into_iter().map(Some).collect();
+        assert_eq!(found, planted);
+    }
+}

@@ -150,14 +150,15 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Types that occur at least `least` times, most frequent first, ties by number.
-    pub fn new(counts: &Cooccurrence, least: f64) -> Self {
+    /// The `most` most frequent types that occur at least `least` times, ties by number.
+    pub fn new(counts: &Cooccurrence, least: f64, most: usize) -> Self {
         let mut types: Vec<u32> = (0..counts.n_types() as u32).collect();
         types.retain(|&t| counts.unigrams[t as usize] >= least);
         types.sort_by(|&a, &b| {
             let (count_a, count_b) = (counts.unigrams[a as usize], counts.unigrams[b as usize]);
             count_b.total_cmp(&count_a).then(a.cmp(&b))
         });
+        types.truncate(most);
         Self::with_types(counts, types)
     }
 

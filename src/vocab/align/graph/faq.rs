@@ -19,21 +19,13 @@ pub(super) struct Problem {
     pub affinity: Array2<f32>,
 }
 
-/// What [`solve`] found.
-pub(super) struct Found {
-    /// The plaintext type of each cipher type.
-    pub columns: Vec<usize>,
-    pub objective: f64,
-    pub steps: usize,
-}
-
-/// Ascends from `start` (doubly stochastic) until a step gains less than `tolerance` of the objective.
+/// The plaintext type of each cipher type: ascends from `start` (doubly stochastic) until a step gains less than
+/// `tolerance` of the objective.
 pub(super) fn solve(
     problem: &Problem,
     start: Array2<f32>,
-    most_steps: usize,
-    tolerance: f64,
-) -> Result<Found> {
+    (most_steps, tolerance): (usize, f64),
+) -> Result<Vec<usize>> {
     let turned: Vec<_> = problem
         .graphs
         .iter()
@@ -45,9 +37,7 @@ pub(super) fn solve(
     let mut p = start;
     // The quadratic part's gradient is linear in P, so that it moves along with P.
     let mut quadratic = gradient(problem, &turned, &|m| product(m.view(), p.view()));
-    let mut steps = 0;
-    while steps < most_steps {
-        steps += 1;
+    for _ in 0..most_steps {
         let mut total = quadratic.clone();
         total += &problem.affinity;
         let columns = assignment::dense(total.view())?;
@@ -88,18 +78,7 @@ pub(super) fn solve(
             break;
         }
     }
-    let columns = assignment::dense(p.view())?;
-    let target = gradient(problem, &turned, &|m| permuted(m, &columns));
-    let objective = columns
-        .iter()
-        .enumerate()
-        .map(|(i, &j)| 0.5 * f64::from(target[(i, j)]) + f64::from(problem.affinity[(i, j)]))
-        .sum();
-    Ok(Found {
-        columns,
-        objective,
-        steps,
-    })
+    assignment::dense(p.view())
 }
 
 /// Sum of A P Bᵀ + Aᵀ P B; `times_p` gives M P.

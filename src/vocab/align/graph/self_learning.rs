@@ -2,7 +2,11 @@
 //! next anchors.
 //!
 //! In: two graphs and anchors. Out: candidates of each cipher type by CSLS (Conneau et al. 2018) on the cosine of
-//! features: counts of anchors at offsets -2, -1, +1, +2, and of the boundary there, as √count - √expected.
+//! features: counts of anchors at offsets -2, -1, +1, +2, and of the boundary there, as ln((count + s) / (expected + s)).
+//!
+//! Measured, LCQMC by character against film subtitles alone, 1,500 types, tokens right of all: √count - √expected .726;
+//! logarithms with s = 1.5 .734 (more types, but a very frequent one lost), 5 .762, 20 .686. Weighing each feature by its
+//! correlation over the anchors: .742 (s = 2), dropped.
 
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -11,26 +15,28 @@ use super::cooccurrence::{Graph, OFFSETS};
 use super::matrix::product;
 
 /// Neighbours in the mean similarity that CSLS takes off.
-const CSLS_NEIGHBOURS: usize = 10;
+pub(super) const CSLS_NEIGHBOURS: usize = 10;
 
-/// A cipher rank and a plaintext rank that are held to be the same, and how much that is trusted (0..=1).
+/// Added to observed and expected counts, on the smaller side; on the larger one as many times more as it is larger, so
+/// that both sides shrink alike.
+const SMOOTH: f32 = 5.0;
+
+/// A cipher rank and a plaintext rank that are held to be the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Anchor {
     pub cipher: u32,
     pub plain: u32,
-    pub weight: f32,
 }
 
-/// Features of all types of one side: n × (4 × anchors + 4), rows of length 1. `anchors` are ranks of this side with
-/// their weights.
-pub(super) fn features(graph: &Graph, anchors: &[(u32, f32)]) -> Array2<f32> {
+/// Features of all types of one side: n × (4 × anchors + 4), rows of length 1. `anchors` are ranks of this side, `scale`
+/// how many times larger it is than the smaller side.
+pub(super) fn features(graph: &Graph, anchors: &[u32], scale: f32) -> Array2<f32> {
     let (n, width) = (graph.n(), anchors.len() + 1);
     let mut place = vec![u32::MAX; n + 1];
-    let with_boundary = anchors.iter().copied().chain([(n as u32, 1.0)]);
-    let weights: Vec<f32> = with_boundary.clone().map(|(_, weight)| weight).collect();
-    for (at, (anchor, _)) in (0..).zip(with_boundary) {
+    for (at, &anchor) in (0..).zip(anchors.iter().chain([&(n as u32)])) {
         place[anchor as usize] = at;
     }
+    let smooth = SMOOTH * scale;
     // Share of an anchor among all neighbours at an offset.
     let shares: Vec<Vec<f32>> = graph
         .neighbours
@@ -58,6 +64,7 @@ pub(super) fn features(graph: &Graph, anchors: &[(u32, f32)]) -> Array2<f32> {
         .enumerate()
         .for_each(|(row, mut values)| {
             let values = values.as_slice_mut().expect("rows are contiguous");
+            let mut counts: Vec<f32> = Vec::with_capacity(width);
             for ((neighbours, shares), values) in graph
                 .neighbours
                 .iter()
@@ -67,15 +74,17 @@ pub(super) fn features(graph: &Graph, anchors: &[(u32, f32)]) -> Array2<f32> {
                 let entries = neighbours.row(row);
                 let total: f32 = entries.iter().map(|entry| entry.1).sum();
                 for (value, share) in values.iter_mut().zip(shares) {
-                    *value = -(total * share).sqrt();
+                    *value = total * share;
                 }
+                counts.clear();
+                counts.resize(width, 0.0);
                 for &(neighbour, count) in entries {
-                    if let Some(value) = values.get_mut(place[neighbour as usize] as usize) {
-                        *value += count.sqrt();
+                    if let Some(value) = counts.get_mut(place[neighbour as usize] as usize) {
+                        *value = count;
                     }
                 }
-                for (value, weight) in values.iter_mut().zip(&weights) {
-                    *value *= weight;
+                for (value, count) in values.iter_mut().zip(&counts) {
+                    *value = ((count + smooth) / (*value + smooth)).ln();
                 }
             }
             let norm = values.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -88,10 +97,13 @@ pub(super) fn features(graph: &Graph, anchors: &[(u32, f32)]) -> Array2<f32> {
 
 /// Cosines of all cipher types (rows) with all plaintext types (columns).
 pub(super) fn similarities(cipher: &Graph, plain: &Graph, anchors: &[Anchor]) -> Array2<f32> {
-    let of_cipher: Vec<_> = anchors.iter().map(|a| (a.cipher, a.weight)).collect();
-    let of_plain: Vec<_> = anchors.iter().map(|a| (a.plain, a.weight)).collect();
-    let a = features(cipher, &of_cipher);
-    let b = features(plain, &of_plain);
+    let of_cipher: Vec<_> = anchors.iter().map(|a| a.cipher).collect();
+    let of_plain: Vec<_> = anchors.iter().map(|a| a.plain).collect();
+    let total = |g: &Graph| g.counts.iter().sum::<f64>();
+    let least = total(cipher).min(total(plain));
+    let scale = |g: &Graph| (total(g) / least) as f32;
+    let a = features(cipher, &of_cipher, scale(cipher));
+    let b = features(plain, &of_plain, scale(plain));
     product(a.view(), b.t())
 }
 
@@ -189,5 +201,3 @@ pub(super) fn best_rows(scores: &Array2<f32>) -> Vec<u32> {
         })
         .collect()
 }
-
-pub(super) const NEAREST: usize = CSLS_NEIGHBOURS;

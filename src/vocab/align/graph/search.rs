@@ -1,0 +1,415 @@
+//! The search: several starts on a core of frequent types, self-learning from the best of them, then on the whole
+//! vocabulary.
+//!
+//! In: two sides and what is known. Out: a [`Solution`]. A start is FAQ on a head of its own size and a few rounds; the
+//! held-out likelihood chooses among them. A round is features, CSLS and assignment; every third round climbs by swaps
+//! on the bigram likelihood, and what it moved becomes an anchor. Learning ends when the map stops moving.
+
+use rand::seq::SliceRandom;
+
+use super::cooccurrence::{Graph, Side};
+use super::likelihood::{self, BigramModel, Map};
+use super::self_learning::{self, Anchor};
+use super::{Candidate, Effort, GraphOptions, Match, Quality, Solution, Watch};
+use super::{assignment, faq, quality, start};
+use crate::error::Result;
+use crate::progress::Task;
+use crate::random::Purpose;
+
+/// A type that occurs less often has too few neighbours to be told by.
+const LEAST_COUNT: f64 = 5.0;
+/// Candidates of a type in the assignment.
+const CANDIDATES: usize = 20;
+/// The first of them are tried in the climb.
+const CLIMB_CANDIDATES: usize = 5;
+/// Sweeps of a climb.
+const SWEEPS: usize = 10;
+/// A round in this many ends with a climb.
+const CLIMB_EVERY: usize = 3;
+/// What a type scores without counterpart: below every pair, so that types are left over only where plaintext ends.
+const NOTHING: f32 = -5.0;
+/// What a known pair scores.
+const KNOWN: f32 = 100.0;
+/// Weight of a squared difference of log frequencies against CSLS.
+const FREQUENCY: f32 = 0.02;
+/// Steps of FAQ, and the least gain of one against the objective.
+const FAQ_STEPS: (usize, f64) = (40, 3e-4);
+/// The map stands still when this share of the tokens keeps its type.
+const STILL: f64 = 0.9995;
+
+/// How far a search goes.
+struct Plan {
+    /// Types of the core.
+    core: usize,
+    /// Head sizes of the starts.
+    heads: &'static [usize],
+    /// Rounds of each start, then most rounds on the core, then on the whole vocabulary.
+    rounds: [usize; 3],
+}
+
+impl Effort {
+    const fn plan(self) -> Plan {
+        match self {
+            Self::Trial => Plan {
+                core: 800,
+                heads: &[300],
+                rounds: [6, 0, 0],
+            },
+            Self::Full => Plan {
+                core: 1500,
+                heads: &[400, 600],
+                rounds: [5, 12, 6],
+            },
+        }
+    }
+}
+
+/// How the number of anchors grows.
+struct Growth {
+    begin: usize,
+    step: usize,
+    most: usize,
+}
+
+/// Both sides at one size of the vocabulary.
+struct Level {
+    cipher: Graph,
+    /// Held-out cipher text by the same ranks.
+    held_out: Graph,
+    plain: Graph,
+    /// The known plaintext rank of a cipher rank.
+    known: Map,
+}
+
+/// A map and how it came about.
+#[derive(Clone)]
+struct State {
+    map: Map,
+    candidates: Vec<Vec<(u32, f32)>>,
+    mutual: Vec<bool>,
+    anchors: Vec<Anchor>,
+    /// Held-out cipher text under the map.
+    likelihood: f64,
+    rounds: usize,
+}
+
+impl Level {
+    fn new(cipher: &Side, plain: &Side, most: usize, known: &[(u32, u32)]) -> Self {
+        let a = Graph::new(&cipher.train, LEAST_COUNT, most);
+        let held_out = Graph::with_types(&cipher.held_out, a.types.clone());
+        // More plaintext types than half as many again cannot find a counterpart; words have a long tail.
+        let b = Graph::new(&plain.train, LEAST_COUNT, a.n() + a.n() / 2);
+        let rank_in = |graph: &Graph, t: u32| graph.types.iter().position(|&other| other == t);
+        let mut ranks = vec![None; a.n()];
+        for &(c, p) in known {
+            if let (Some(c), Some(p)) = (rank_in(&a, c), rank_in(&b, p)) {
+                ranks[c] = Some(p as u32);
+            }
+        }
+        Self {
+            cipher: a,
+            held_out,
+            plain: b,
+            known: ranks,
+        }
+    }
+
+    /// FAQ on the `n` most frequent types.
+    fn head(&self, n: usize) -> Result<Map> {
+        let (a, b) = (&self.cipher, &self.plain);
+        let n = n.min(a.n()).min(b.n());
+        let graphs =
+            start::OFFSETS.map(|offset| (start::head(a, n, offset), start::head(b, n, offset)));
+        let mut affinity = start::affinity(a, b, n);
+        let mut logarithms = start::logarithms(a, b, n);
+        for (c, p) in self.known.iter().take(n).enumerate() {
+            if let Some(p) = p.filter(|p| (*p as usize) < n) {
+                affinity[(c, p as usize)] += 1.0;
+                logarithms[(c, p as usize)] = 0.0;
+            }
+        }
+        let problem = faq::Problem {
+            graphs: graphs.into(),
+            affinity,
+        };
+        let found = faq::solve(&problem, faq::sinkhorn(logarithms, 50), FAQ_STEPS)?;
+        let mut map: Map = found.iter().map(|&p| Some(p as u32)).collect();
+        map.resize(a.n(), None);
+        Ok(map)
+    }
+
+    /// The first `most` pairs by frequency that `is_good` holds for, and all known ones.
+    fn anchors(&self, map: &Map, most: usize, is_good: impl Fn(usize) -> bool) -> Vec<Anchor> {
+        let mut anchors = Vec::new();
+        for (cipher, plain) in map.iter().enumerate() {
+            let Some(plain) = self.known[cipher].or(*plain) else {
+                continue;
+            };
+            let is_wanted = anchors.len() < most && is_good(cipher);
+            if is_wanted || self.known[cipher].is_some() {
+                anchors.push(Anchor {
+                    cipher: cipher as u32,
+                    plain,
+                });
+            }
+        }
+        anchors
+    }
+
+    /// Features, CSLS, assignment.
+    fn round(&self, anchors: &[Anchor]) -> State {
+        let mut scores = self_learning::similarities(&self.cipher, &self.plain, anchors);
+        self_learning::csls(&mut scores, self_learning::CSLS_NEIGHBOURS);
+        self_learning::penalise_frequency(&mut scores, &self.cipher, &self.plain, FREQUENCY);
+        for (cipher, plain) in self.known.iter().enumerate() {
+            if let Some(plain) = plain {
+                scores.column_mut(*plain as usize).fill(-KNOWN);
+                scores[(cipher, *plain as usize)] = KNOWN;
+            }
+        }
+        let candidates = self_learning::best(&scores, CANDIDATES);
+        let backs = self_learning::best_rows(&scores);
+        let map = assignment::sparse(&candidates, self.plain.n(), NOTHING);
+        let is_mutual = |(cipher, plain): (usize, &Option<u32>)| {
+            plain.is_some_and(|p| {
+                candidates[cipher][0].0 == p && backs[p as usize] as usize == cipher
+            })
+        };
+        let mutual = map.iter().enumerate().map(is_mutual).collect();
+        State {
+            map,
+            candidates,
+            mutual,
+            anchors: anchors.to_vec(),
+            likelihood: 0.0,
+            rounds: 0,
+        }
+    }
+
+    fn climb(&self, model: &BigramModel, state: &mut State) {
+        let candidates: Vec<Vec<u32>> = state
+            .candidates
+            .iter()
+            .map(|candidates| {
+                candidates
+                    .iter()
+                    .take(CLIMB_CANDIDATES)
+                    .map(|c| c.0)
+                    .collect()
+            })
+            .collect();
+        let fixed: Vec<bool> = self.known.iter().map(Option::is_some).collect();
+        likelihood::climb(
+            model,
+            &self.cipher,
+            &mut state.map,
+            &candidates,
+            &fixed,
+            SWEEPS,
+        );
+    }
+
+    /// Rounds of self-learning until the map stands still.
+    fn learn(
+        &self,
+        mut anchors: Vec<Anchor>,
+        growth: &Growth,
+        most_rounds: usize,
+        work: &Work,
+    ) -> Result<State> {
+        let model = BigramModel::new(&self.plain);
+        let mut last: Option<State> = None;
+        for round in 1..=most_rounds.max(1) {
+            work.watch.check()?;
+            let mut state = self.round(&anchors);
+            let assigned = state.map.clone();
+            let is_climb = round % CLIMB_EVERY == 0;
+            if is_climb {
+                self.climb(&model, &mut state);
+            }
+            let most = (growth.begin + growth.step * round).min(growth.most);
+            // A pair that the climb moved is better founded than the assignment that it left.
+            anchors = self.anchors(&state.map, most, |c| {
+                state.mutual[c] != (assigned[c] != state.map[c])
+            });
+            state.anchors.clone_from(&anchors);
+            state.likelihood = model.mean(&self.held_out, &state.map);
+            state.rounds = round;
+            work.task.advance(1);
+            work.task
+                .note(format!("likelihood {:.3}", state.likelihood));
+            self.show(
+                work,
+                &format!(
+                    "round {round} climb {is_climb} anchors {} held {:.4}",
+                    anchors.len(),
+                    state.likelihood
+                ),
+                &state.map,
+            );
+            let is_still = last.as_ref().is_some_and(|last| {
+                quality::agreement(&self.cipher, &last.map, &state.map) >= STILL
+            });
+            last = Some(state);
+            if is_still && is_climb {
+                break;
+            }
+        }
+        Ok(last.expect("at least one round"))
+    }
+
+    fn show(&self, work: &Work, what: &str, map: &Map) {
+        let named: Vec<_> = (0..)
+            .zip(map)
+            .filter_map(|(c, p): (usize, _)| {
+                Some((self.cipher.types[c], self.plain.types[(*p)? as usize]))
+            })
+            .collect();
+        (work.watch.trace)(what, &named);
+    }
+}
+
+/// Who is told, and who may stop it.
+struct Work<'a> {
+    task: Task,
+    watch: &'a Watch<'a>,
+}
+
+/// Searches as far as `options.effort` says.
+pub(super) fn search(
+    cipher: &Side,
+    plain: &Side,
+    options: &GraphOptions,
+    task: Task,
+    watch: &Watch,
+) -> Result<Solution> {
+    let plan = options.effort.plan();
+    let work = Work { task, watch };
+    let core = Level::new(cipher, plain, plan.core, &options.anchors);
+    core.show(
+        &work,
+        &format!("core {} {}", core.cipher.n(), core.plain.n()),
+        &Vec::new(),
+    );
+    let mut starts = Vec::new();
+    for &n in plan.heads {
+        watch.check()?;
+        let map = core.head(n)?;
+        work.task.advance(1);
+        core.show(&work, &format!("faq {n}"), &map);
+        let growth = Growth {
+            begin: 300,
+            step: 100,
+            most: 1000,
+        };
+        let anchors = core.anchors(&map, growth.begin, |_| true);
+        starts.push(core.learn(anchors, &growth, plan.rounds[0], &work)?);
+    }
+    let stability = stability(&core, &starts);
+    let (restarts, mut rounds) = (starts.len(), starts.iter().map(|state| state.rounds).sum());
+    let best = starts
+        .into_iter()
+        .reduce(|a, b| if b.likelihood > a.likelihood { b } else { a });
+    let mut state = best.expect("a plan has starts");
+    let mut level = core;
+    if plan.rounds[1] > 0 {
+        let growth = Growth {
+            begin: state.anchors.len(),
+            step: 100,
+            most: 1200,
+        };
+        state = level.learn(state.anchors, &growth, plan.rounds[1], &work)?;
+        rounds += state.rounds;
+    }
+    if plan.rounds[2] > 0 {
+        level = Level::new(cipher, plain, usize::MAX, &options.anchors);
+        level.show(
+            &work,
+            &format!("whole {} {}", level.cipher.n(), level.plain.n()),
+            &Vec::new(),
+        );
+        let growth = Growth {
+            begin: state.anchors.len(),
+            step: 150,
+            most: 1500,
+        };
+        state = level.learn(state.anchors, &growth, plan.rounds[2], &work)?;
+        rounds += state.rounds;
+    }
+    let mut solution = conclude(&level, &state, cipher, options);
+    solution.quality = Quality {
+        stability,
+        rounds,
+        restarts,
+        ..solution.quality
+    };
+    Ok(solution)
+}
+
+/// Share of the core's tokens that all starts agree on.
+fn stability(core: &Level, starts: &[State]) -> f64 {
+    let Some((first, others)) = starts.split_first() else {
+        return 1.0;
+    };
+    let mut common = first.map.clone();
+    for other in others {
+        for (plain, theirs) in common.iter_mut().zip(&other.map) {
+            if plain != theirs {
+                *plain = None;
+            }
+        }
+    }
+    if others.is_empty() {
+        1.0
+    } else {
+        quality::agreement(&core.cipher, &common, &common)
+    }
+}
+
+/// Matches by type number, and the figures.
+fn conclude(level: &Level, state: &State, cipher: &Side, options: &GraphOptions) -> Solution {
+    let (a, b) = (&level.cipher, &level.plain);
+    let mut matches = vec![Match::default(); cipher.n_types()];
+    for (rank, plain) in state.map.iter().enumerate() {
+        if let Some(plain) = plain {
+            matches[a.types[rank] as usize] = quality::matched(
+                *plain,
+                &state.candidates[rank],
+                state.mutual[rank],
+                a.counts[rank],
+                &b.types,
+            );
+        }
+    }
+    for &(cipher, plain) in &options.anchors {
+        if let Some(found) = matches.get_mut(cipher as usize) {
+            let candidates = vec![Candidate { plain, weight: 1.0 }];
+            *found = Match {
+                candidates,
+                confidence: 1.0,
+                ..found.clone()
+            };
+        }
+    }
+    let model = BigramModel::new(b);
+    let by_rank: Map = (0..a.n())
+        .map(|rank| (rank < b.n()).then_some(rank as u32))
+        .collect();
+    let mut shuffled = by_rank.clone();
+    shuffled.shuffle(&mut options.key.with(Purpose::Align).rng());
+    let quality = Quality {
+        mutual_best: state.mutual.iter().filter(|mutual| **mutual).count(),
+        likelihood: state.likelihood,
+        likelihood_rank: model.mean(&level.held_out, &by_rank),
+        likelihood_shuffled: model.mean(&level.held_out, &shuffled),
+        coverage: quality::coverage(a, cipher.train.total(), &matches),
+        ..Quality::default()
+    };
+    Solution { matches, quality }
+}
+
+/// Units of work of a plan, for the bar.
+pub(super) fn most_rounds(effort: Effort) -> u64 {
+    let plan = effort.plan();
+    (plan.heads.len() * (1 + plan.rounds[0]) + plan.rounds[1] + plan.rounds[2]) as u64
+}
