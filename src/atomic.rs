@@ -1,6 +1,6 @@
-//! Files that are there whole or not at all: written beside their place, then renamed.
+//! Files and folders that are there whole or not at all: written beside their place, then renamed.
 //!
-//! In: a path and bytes. Out: the file, or an error that leaves everything as it was. Knows no formats.
+//! In: a path and bytes. Out: the file or folder, or an error that leaves everything as it was. Knows no formats.
 
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
@@ -55,6 +55,24 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
     }
 }
 
+/// Makes the folder `path`, which must not be there or be empty, of what `content` writes into the folder it is given.
+///
+/// # Errors
+/// [`Error::Io`], or what `content` returns; nothing is left then.
+pub fn write_folder(path: &Path, content: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // less the umask
+    let folder = builder
+        .tempdir_in(folder_of(path))
+        .map_err(Error::io("create", path))?;
+    content(folder.path())?;
+    std::fs::rename(folder.path(), path).map_err(Error::io("create", path))?;
+    let _ = folder.keep(); // it has another name now
+    Ok(())
+}
+
 /// Whether a file of this name was being written when its process was killed, or is being written.
 pub fn is_unfinished(name: &OsStr) -> bool {
     name.to_string_lossy().starts_with(UNFINISHED)
@@ -80,20 +98,24 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The folder in which `path` stands.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// A whole file in the folder of `path`, under another name; dropping it removes it.
 fn beside(
     path: &Path,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less the umask, as other files
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder_of(path))?;
     let mut buffer = BufWriter::new(file.as_file_mut());
     content(&mut buffer)?;
     buffer.flush()?;
@@ -129,6 +151,24 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_folder_is_there_whole_or_not_at_all() {
+        let parent = tempfile::tempdir().expect("a folder for the test");
+        let path = parent.path().join("out");
+        let failed = write_folder(&path, |folder| {
+            write(&folder.join("a"), b"x")?;
+            Err(Error::refused("no more"))
+        });
+        assert_eq!(failed.expect_err("it failed").to_string(), "no more");
+        let names = || std::fs::read_dir(parent.path()).expect("a folder").count();
+        assert_eq!(names(), 0);
+        write_folder(&path, |folder| write(&folder.join("a"), b"x")).expect("room");
+        assert_eq!(std::fs::read(path.join("a")).expect("the file"), b"x");
+        let full = write_folder(&path, |folder| write(&folder.join("b"), b"y"));
+        assert!(full.is_err() && !path.join("b").exists() && path.join("a").exists());
+        assert_eq!(names(), 1);
     }
 
     #[test]

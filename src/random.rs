@@ -33,6 +33,12 @@ pub enum Purpose {
     Bootstrap = 9,
     /// Halves of the rows, one to choose weights on and one to judge them by.
     Halves = 16,
+    /// The ids of a cipher of one's own.
+    Encipher = 17,
+    /// Embedding rows of tokens whose plaintext nobody knows.
+    Noise = 18,
+    /// Which words of a plaintext are spelled.
+    Spell = 19,
 }
 
 /// A point in the tree of random streams.

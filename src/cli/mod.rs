@@ -9,6 +9,7 @@
 
 mod board;
 mod check;
+mod cipher;
 mod count;
 mod ensemble;
 mod inspect;
@@ -85,6 +86,8 @@ pub enum Command {
     Pack(pack::PackArguments),
     /// Count the tokens of plain text files with a BERT's tokenizer
     Count(count::CountArguments),
+    /// Encipher plain pair files of your own, with a key, to measure alignments on
+    Cipher(cipher::CipherArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
     Inspect(inspect::InspectArguments),
 }
@@ -167,6 +170,7 @@ impl Session {
             Command::Score(arguments) => score::score(arguments),
             Command::Pack(arguments) => pack::pack(arguments),
             Command::Count(arguments) => count::count(arguments, self),
+            Command::Cipher(arguments) => cipher::cipher(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
         })
     }

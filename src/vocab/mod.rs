@@ -8,11 +8,15 @@
 pub mod align;
 pub mod cipher;
 pub mod count;
+pub mod encipher;
+pub mod lines;
 pub mod mapping;
 pub mod plain;
+pub mod unit;
 
 pub use align::{AlignInput, AlignMethod, align};
 pub use cipher::CipherVocab;
 pub use count::TokenCounts;
 pub use mapping::{Mapping, MappingRow};
 pub use plain::{PlainId, PlainVocab};
+pub use unit::{Segmenter, Unit};

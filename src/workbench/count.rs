@@ -13,7 +13,8 @@ use crate::atomic;
 use crate::data::source;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::vocab::count::{CountSource, count_files};
+use crate::vocab::count::count_files;
+use crate::vocab::lines::TextSource;
 
 /// What was counted, and by which tokenizer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct CountRecord {
     /// Occurrences of all tokens.
     pub tokens: u64,
     /// The files, in the order they were given.
-    pub sources: Vec<CountSource>,
+    pub sources: Vec<TextSource>,
 }
 
 /// Counts `files` and writes `out` and `out` + `.json`.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::unit::word_piece;
 use super::*;
 
 const VOCAB: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n的\n##的\n我\nab\n##c\nAb\n\"\n#\n,\n";
@@ -14,7 +15,7 @@ fn folder(text: &[u8]) -> tempfile::TempDir {
     folder
 }
 
-fn count(folder: &tempfile::TempDir) -> Result<(TokenCounts, Vec<CountSource>)> {
+fn count(folder: &tempfile::TempDir) -> Result<(TokenCounts, Vec<TextSource>)> {
     let files = [folder.path().join("text")];
     count_files(folder.path(), &files, &Progress::silent())
 }
@@ -101,7 +102,7 @@ fn source_is_recorded() {
     let path = folder.path().join("counts.tsv.json");
     write_sources(&path, &sources).expect("writable");
     let text = std::fs::read(&path).expect("written");
-    let back: Vec<CountSource> = serde_json::from_slice(&text).expect("JSON");
+    let back: Vec<TextSource> = serde_json::from_slice(&text).expect("JSON");
     assert_eq!(back, sources);
 }
 

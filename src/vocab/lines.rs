@@ -1,0 +1,103 @@
+//! Plain text files as chunks of whole lines.
+//!
+//! In: the path of a UTF-8 file. Out: its lines, a chunk at a time, and what the file was: size, lines, hash. A file is
+//! streamed; memory does not grow with it as long as its lines are short. Does not tokenise.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Place, Result};
+use crate::progress::{Progress, Task};
+
+/// Bytes of text that are read before they are worked on in parallel.
+pub const CHUNK_BYTES: usize = 1 << 20;
+/// Lines that one thread works on at a time.
+pub const LINES_PER_TASK: usize = 256;
+
+/// A text file as it was.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TextSource {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// Size.
+    pub bytes: u64,
+    /// Lines, empty ones too.
+    pub lines: u64,
+    /// Of the content, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A task of as many bytes as the files have.
+///
+/// # Errors
+/// [`Error::Io`] for the first file that is not there.
+pub fn task(name: &str, files: &[PathBuf], progress: &Progress) -> Result<Task> {
+    let mut total = 0;
+    for path in files {
+        let metadata = path.metadata().map_err(Error::io("read", path))?;
+        total += metadata.len();
+    }
+    Ok(progress.task(name, total, "bytes"))
+}
+
+/// Gives `work` the lines of a file in order, [`CHUNK_BYTES`] or a line more at a time, with the number (from 1) of the
+/// first of them.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Input`] for a line that is not UTF-8, what `work` returns.
+pub fn read(
+    path: &Path,
+    chunk_bytes: usize,
+    task: &Task,
+    mut work: impl FnMut(&[&str], u64) -> Result<()>,
+) -> Result<TextSource> {
+    task.note(path.display().to_string());
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let mut reader = BufReader::new(file);
+    let mut hash = Sha256::new();
+    let (mut bytes, mut lines) = (0, 0);
+    let mut chunk = Vec::with_capacity(chunk_bytes);
+    loop {
+        chunk.clear();
+        let first_line = lines + 1;
+        while chunk.len() < chunk_bytes {
+            let read = reader.read_until(b'\n', &mut chunk);
+            if read.map_err(Error::io("read", path))? == 0 {
+                break;
+            }
+            lines += 1;
+        }
+        if chunk.is_empty() {
+            break;
+        }
+        hash.update(&chunk);
+        bytes += chunk.len() as u64;
+        let text = utf8(path, first_line, &chunk)?;
+        work(&text.lines().collect::<Vec<_>>(), first_line)?;
+        task.advance(chunk.len() as u64);
+    }
+    let sha256 = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(TextSource {
+        path: path.to_owned(),
+        bytes,
+        lines,
+        sha256,
+    })
+}
+
+/// `chunk` holds whole lines, the first of which has the number `first_line`.
+fn utf8<'a>(path: &Path, first_line: u64, chunk: &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(chunk).map_err(|error| {
+        let valid = &chunk[..error.valid_up_to()];
+        let line = first_line + valid.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        Error::input(Place::line(path, line), "UTF-8", "other bytes")
+            .with_hint("save the file as UTF-8")
+    })
+}

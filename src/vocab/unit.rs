@@ -1,0 +1,238 @@
+//! What one token stands for: a character, a WordPiece, a word, or a mixture of characters and words.
+//!
+//! In: a BERT folder and lines of plain text. Out: their tokens under a [`Unit`], and which rows of the checkpoint a token
+//! is made of. Text is normalised as the folder's own tokenizer does it (lower case, accents, controls); white space is
+//! never a token. Words are those of the dictionary of jieba (the crate `jieba-rs`, without its model for unknown words,
+//! so that a word is an entry of the dictionary, a run of Latin letters and digits, or one character). Does not count and
+//! does not align.
+//!
+//! A character is one token whatever its script: programs that cut Chinese by characters cut everything so, and single
+//! letters and digits are frequent enough to be learnt from, which whole runs of them are not.
+
+use std::path::Path;
+
+use jieba_rs::Jieba;
+use serde::{Deserialize, Serialize};
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::{AddedToken, NormalizedString, Normalizer, Tokenizer};
+
+use super::plain::{PlainId, PlainVocab, is_special};
+use crate::data::source;
+use crate::error::{Error, Place, Result};
+
+/// What one token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// A character, letters and digits too.
+    Char,
+    /// A token of the checkpoint's tokenizer; what it has no row for is `[UNK]`.
+    WordPiece,
+    /// A word of the dictionary, a run of letters and digits, or a character.
+    Word,
+    /// Characters and words, as ciphers of frequent words have them.
+    Mixed,
+}
+
+impl Unit {
+    /// Every unit, in the order in which they are tried.
+    pub const ALL: [Self; 4] = [Self::Char, Self::WordPiece, Self::Word, Self::Mixed];
+
+    /// As in `align.unit`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Char => "char",
+            Self::WordPiece => "wordpiece",
+            Self::Word => "word",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// Whether text is cut into words first.
+    const fn has_words(self) -> bool {
+        matches!(self, Self::Word | Self::Mixed)
+    }
+}
+
+/// Cuts text into tokens.
+pub struct Segmenter {
+    unit: Unit,
+    tokenizer: Tokenizer,
+    words: Option<Jieba>,
+}
+
+impl Segmenter {
+    /// With the tokenizer of the BERT folder `checkpoint`, or of `demo:`.
+    ///
+    /// # Errors
+    /// Those of [`open_tokenizer`].
+    pub fn open(checkpoint: &Path, unit: Unit) -> Result<Self> {
+        Ok(Self {
+            unit,
+            tokenizer: open_tokenizer(checkpoint)?,
+            words: unit.has_words().then(Jieba::new),
+        })
+    }
+
+    /// The unit it cuts by.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// The tokens of a text in order, none empty. [`Unit::Mixed`] gives words: the caller says which of them to
+    /// [spell](spelled).
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where the tokenizer fails.
+    pub fn tokens(&self, text: &str) -> Result<Vec<String>> {
+        match &self.words {
+            None if self.unit == Unit::WordPiece => {
+                let encoding = self
+                    .tokenizer
+                    .encode_fast(text, false)
+                    .map_err(unexpected)?;
+                let rows = encoding.get_ids().iter();
+                rows.map(|&row| self.tokenizer.id_to_token(row))
+                    .map(|token| {
+                        token.ok_or_else(|| Error::Unexpected("a row without a token".to_owned()))
+                    })
+                    .collect()
+            }
+            None => Ok(spelled(&self.normalised(text)?).collect()),
+            Some(words) => {
+                let cut = words.cut(text, false).into_iter();
+                let words = cut.map(|word| self.normalised(word.word));
+                let is_text = |word: &Result<String>| !matches!(word, Ok(word) if word.is_empty());
+                words.filter(is_text).collect()
+            }
+        }
+    }
+
+    /// The rows that make up a token, in order: its own row, or those of the pieces that the tokenizer cuts it into, less
+    /// `[UNK]`.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where the tokenizer fails.
+    pub fn rows(&self, token: &str, plain: &PlainVocab) -> Result<Vec<PlainId>> {
+        pieces(&self.tokenizer, token, plain)
+    }
+
+    /// The text as the tokenizer sees it, without white space.
+    fn normalised(&self, text: &str) -> Result<String> {
+        let mut whole = String::with_capacity(text.len());
+        for run in runs(text) {
+            match self.tokenizer.get_normalizer() {
+                Some(normalizer) if !run.starts_with(is_ideograph) => {
+                    let mut normalised = NormalizedString::from(run);
+                    normalizer.normalize(&mut normalised).map_err(unexpected)?;
+                    whole.extend(normalised.get().chars().filter(|c| !c.is_whitespace()));
+                }
+                _ => whole.extend(run.chars().filter(|c| !c.is_whitespace())),
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// The characters of a token, one token each.
+pub fn spelled(token: &str) -> impl Iterator<Item = String> {
+    token.chars().map(String::from)
+}
+
+/// Whether a token of [`Segmenter::tokens`] is a word that could also be spelled.
+pub fn is_long(token: &str) -> bool {
+    token.chars().nth(1).is_some()
+}
+
+/// Whether a character is its own normal form in every BERT: not worth a call of the normalizer.
+fn is_ideograph(character: char) -> bool {
+    matches!(character, '\u{4e00}'..='\u{9fff}')
+}
+
+/// The text in runs of ideographs and of other characters in turn.
+fn runs(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let first = text.chars().next()?;
+        let end = text.find(|next| is_ideograph(next) != is_ideograph(first));
+        let (run, rest) = text.split_at(end.unwrap_or(text.len()));
+        text = rest;
+        Some(run)
+    })
+}
+
+/// As [`Segmenter::rows`], by a tokenizer.
+pub(super) fn pieces(
+    tokenizer: &Tokenizer,
+    token: &str,
+    plain: &PlainVocab,
+) -> Result<Vec<PlainId>> {
+    if is_special(token) {
+        return Ok(Vec::new());
+    }
+    if let Some(row) = plain.id(token) {
+        return Ok(vec![row]);
+    }
+    let encoding = tokenizer.encode_fast(token, false).map_err(unexpected)?;
+    let rows = encoding.get_ids().iter().map(|&row| PlainId(row));
+    let is_text = |row: &PlainId| (row.0 as usize) < plain.len() && !is_special(plain.token(*row));
+    Ok(rows.filter(is_text).collect())
+}
+
+/// The folder's own tokenizer, without truncation and padding: `tokenizer.json` as it is, or else WordPiece over
+/// `vocab.txt`, lower-cased unless `tokenizer_config.json` says `do_lower_case: false`.
+///
+/// # Errors
+/// [`Error::Io`] where a file cannot be read, [`Error::Input`] for a folder without tokenizer.
+pub fn open_tokenizer(checkpoint: &Path) -> Result<Tokenizer> {
+    let path = source::join(checkpoint, "tokenizer.json");
+    let mut tokenizer = if source::exists(&path) {
+        Tokenizer::from_bytes(source::read(&path)?)
+            .map_err(|error| Error::input(Place::file(&path), "a tokenizer", error))?
+    } else {
+        word_piece(checkpoint)?
+    };
+    tokenizer.with_truncation(None).map_err(unexpected)?;
+    tokenizer.with_padding(None);
+    Ok(tokenizer)
+}
+
+/// BERT's tokenizer over `vocab.txt`.
+pub(super) fn word_piece(checkpoint: &Path) -> Result<Tokenizer> {
+    PlainVocab::open(checkpoint)?; // says what is missing
+    let bytes = source::read(&source::join(checkpoint, "vocab.txt"))?;
+    let vocab = WordPiece::read_bytes(&bytes).map_err(unexpected)?;
+    let model = WordPiece::builder().vocab(vocab).build();
+    let model = model.map_err(unexpected)?;
+    let lower_case = do_lower_case(checkpoint)?;
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer
+        .with_normalizer(Some(BertNormalizer::new(true, true, None, lower_case)))
+        .map_err(unexpected)?
+        .with_pre_tokenizer(Some(BertPreTokenizer));
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    tokenizer
+        .add_special_tokens(specials.map(|token| AddedToken::from(token, true)))
+        .map_err(unexpected)?;
+    Ok(tokenizer)
+}
+
+/// `do_lower_case` of `tokenizer_config.json`; true where it does not say.
+fn do_lower_case(checkpoint: &Path) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct TokenizerConfig {
+        do_lower_case: Option<bool>,
+    }
+    let path = source::join(checkpoint, "tokenizer_config.json");
+    if !source::exists(&path) {
+        return Ok(true);
+    }
+    let config: TokenizerConfig = serde_json::from_slice(&source::read(&path)?)
+        .map_err(|error| Error::input(Place::file(&path), "a tokenizer's settings", error))?;
+    Ok(config.do_lower_case.unwrap_or(true))
+}
+
+pub(super) fn unexpected(error: tokenizers::Error) -> Error {
+    Error::Unexpected(error.to_string())
+}
