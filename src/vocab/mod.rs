@@ -7,6 +7,7 @@
 
 pub mod align;
 pub mod cipher;
+pub mod corpus;
 pub mod count;
 pub mod encipher;
 pub mod lines;
