@@ -38,7 +38,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 44] = [
+pub const KEYS: [&str; 45] = [
     "seed",
     "data.train",
     "data.test",
@@ -61,6 +61,7 @@ pub const KEYS: [&str; 44] = [
     "align.method",
     "align.counts",
     "align.file",
+    "align.soft",
     "model.layers",
     "model.hidden",
     "model.heads",

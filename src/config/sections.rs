@@ -85,6 +85,8 @@ pub struct AlignConfig {
     /// A mapping in the form of `mapping.tsv`; `file` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// Where a method weighs candidates: start from their mean (default), not from the first alone.
+    pub soft: bool,
 }
 
 /// `[model]`: the size of a BERT from `scratch`. A missing number is the checkpoint's, or without a checkpoint
@@ -266,6 +268,7 @@ impl Default for AlignConfig {
             method: AlignMethod::Rank,
             counts: None,
             file: None,
+            soft: true,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! A character is one token whatever its script: programs that cut Chinese by characters cut everything so, and single
 //! letters and digits are frequent enough to be learnt from, which whole runs of them are not.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use jieba_rs::Jieba;
@@ -163,11 +164,7 @@ fn runs(mut text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// As [`Segmenter::rows`], by a tokenizer.
-pub(super) fn pieces(
-    tokenizer: &Tokenizer,
-    token: &str,
-    plain: &PlainVocab,
-) -> Result<Vec<PlainId>> {
+fn pieces(tokenizer: &Tokenizer, token: &str, plain: &PlainVocab) -> Result<Vec<PlainId>> {
     if is_special(token) {
         return Ok(Vec::new());
     }
@@ -178,6 +175,44 @@ pub(super) fn pieces(
     let rows = encoding.get_ids().iter().map(|&row| PlainId(row));
     let is_text = |row: &PlainId| (row.0 as usize) < plain.len() && !is_special(plain.token(*row));
     Ok(rows.filter(is_text).collect())
+}
+
+/// Rows of tokens, for whoever has tokens and no text. The tokenizer is opened for the first token that is no row.
+pub struct Pieces<'a> {
+    /// The folder with the tokenizer; without, tokens are rows or nothing.
+    pub checkpoint: Option<&'a Path>,
+    /// Its vocabulary.
+    pub plain: &'a PlainVocab,
+    tokenizer: OnceCell<Tokenizer>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Opens nothing yet.
+    pub fn new(checkpoint: Option<&'a Path>, plain: &'a PlainVocab) -> Self {
+        Self {
+            checkpoint,
+            plain,
+            tokenizer: OnceCell::new(),
+        }
+    }
+
+    /// As [`Segmenter::rows`].
+    ///
+    /// # Errors
+    /// Those of [`open_tokenizer`].
+    pub fn rows(&self, token: &str) -> Result<Vec<PlainId>> {
+        if let Some(row) = self.plain.id(token) {
+            return Ok(vec![row]);
+        }
+        let Some(checkpoint) = self.checkpoint.filter(|_| !token.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        if self.tokenizer.get().is_none() {
+            let _ = self.tokenizer.set(open_tokenizer(checkpoint)?); // it was empty
+        }
+        let tokenizer = self.tokenizer.get().expect("it was set just now");
+        pieces(tokenizer, token, self.plain)
+    }
 }
 
 /// The folder's own tokenizer, without truncation and padding: `tokenizer.json` as it is, or else WordPiece over

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::remap::remap;
+use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
 use crate::error::Result;
@@ -11,7 +11,8 @@ use crate::kernels::path::Precision;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::vocab::{AlignInput, AlignMethod, Mapping, PlainId, PlainVocab, TokenCounts, align};
+use crate::vocab::mapping::RowStart;
+use crate::vocab::{AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
 
 use super::rows::Rows;
 
@@ -27,8 +28,8 @@ pub struct Start {
     pub plain: PlainVocab,
     /// The kernels that the model computes with.
     pub path: kernels::path::Path,
-    /// The checkpoint and the rows to keep of it; none for fresh values.
-    base: Option<(PathBuf, Vec<PlainId>)>,
+    /// The checkpoint and what each row starts from there; none for fresh values.
+    base: Option<(PathBuf, Vec<RowStart>)>,
 }
 
 impl Start {
@@ -46,14 +47,15 @@ impl Start {
             None => special_tokens_alone()?,
         };
         let mapping = map(loaded, rows, &plain)?;
-        let (config, heads, base) = match (&checkpoint, dir, mapping.keep_rows(&plain)) {
-            (Some(checkpoint), Some(dir), Some(keep)) => {
+        let starts = mapping.starts(&plain, experiment.align.soft, experiment.key());
+        let (config, heads, base) = match (&checkpoint, dir, starts) {
+            (Some(checkpoint), Some(dir), Some(starts)) => {
                 checkpoint.require_mlm(dir)?;
                 let config = BertConfig {
-                    vocab_size: keep.len(),
+                    vocab_size: starts.len(),
                     ..checkpoint.config.clone()
                 };
-                (config, checkpoint.heads, Some((dir.to_owned(), keep)))
+                (config, checkpoint.heads, Some((dir.to_owned(), starts)))
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
@@ -90,9 +92,9 @@ impl Start {
     pub fn model(&self, key: Key) -> Result<Bert> {
         let config = self.config.clone();
         match &self.base {
-            Some((dir, keep)) => {
+            Some((dir, starts)) => {
                 let mut weights = Checkpoint::open(dir)?.weights;
-                remap(&mut weights, keep);
+                remap_starts(&mut weights, starts);
                 Bert::new(config, self.heads, self.path, weights)
             }
             None => {
@@ -157,6 +159,7 @@ fn map(loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Mapping> {
         plain,
         counts: counts_path.zip(counts.as_ref()),
         file: settings.file.as_deref(),
+        checkpoint: loaded.experiment.checkpoint.dir.as_deref(),
         key: Key::from_seed(loaded.experiment.seed).with(Purpose::Align),
     };
     align(settings.method, &input)

@@ -1,8 +1,8 @@
 //! Alignment by a table that someone else has made.
 //!
 //! In: `align.file`, tab-separated: a `mapping.tsv` of a run, or two columns `cipher token, plain token` with or without a
-//! header. Ids that it does not name start from `[UNK]`; names that are not in the pairs are passed over. A field may
-//! stand in double quotes, and must where it begins with one.
+//! header. Rows with weighed candidates start from those. Ids that it does not name start from `[UNK]`; names that are not in
+//! the pairs are passed over. A field may stand in double quotes, and must where it begins with one.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,8 +12,9 @@ use crate::data::CipherId;
 use crate::data::source;
 use crate::data::table::{Quoting, Table, quoted};
 use crate::error::{Error, Place, Result};
-use crate::vocab::mapping::COLUMNS;
+use crate::vocab::mapping::{COLUMNS, Found};
 use crate::vocab::plain::PlainId;
+use crate::vocab::unit::Pieces;
 
 /// `method` of an id that the file does not name.
 const UNNAMED: &str = "unknown";
@@ -23,24 +24,36 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         let error = Error::refused("`align.method = \"file\"` needs a mapping");
         return Err(error.with_hint("set `align.file`"));
     };
-    let plain_of = read(path, &source::read(path)?, input)?;
+    let named = read(path, &source::read(path)?, input)?;
     let counts = input.counts.map(|(_, counts)| plain_counts(counts));
     let kept = input.cipher.kept.iter();
     let rows: Vec<_> = kept
         .map(|&(cipher_id, count)| {
-            let (plain, method) = match plain_of.get(&cipher_id) {
-                Some(&plain) => (plain, AlignMethod::File.name()),
-                None => (input.plain.specials().unk, UNNAMED),
+            let (start, method) = match named.get(&cipher_id) {
+                Some(start) => (start.clone(), AlignMethod::File.name()),
+                None => (Start::Row(input.plain.specials().unk), UNNAMED),
             };
-            let known = counts
-                .as_ref()
-                .and_then(|c| c.get(input.plain.token(plain)));
-            MappingRow {
-                cipher_id,
-                count,
-                plain: Some(plain),
-                plain_count: known.copied().unwrap_or(0),
-                method,
+            let known = |id: PlainId| {
+                let counts = counts.as_ref()?;
+                counts.get(input.plain.token(id)).copied()
+            };
+            match start {
+                Start::Row(plain) => MappingRow {
+                    cipher_id,
+                    count,
+                    plain: Some(plain),
+                    plain_count: known(plain).unwrap_or(0),
+                    method,
+                    found: None,
+                },
+                Start::Found(found, plain_count) => MappingRow {
+                    cipher_id,
+                    count,
+                    plain: None,
+                    plain_count,
+                    method,
+                    found: Some(found),
+                },
             }
         })
         .collect();
@@ -51,13 +64,31 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
     Ok(Mapping { rows, wrapped: 0 })
 }
 
-/// The plain row of each cipher id that the file names.
-fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherId, PlainId>> {
+/// What an id starts from.
+#[derive(Clone)]
+enum Start {
+    Row(PlainId),
+    /// With the occurrences of the first candidate.
+    Found(Found, u64),
+}
+
+/// Where the columns stand, counted from 0.
+#[derive(Clone, Copy)]
+struct Columns {
+    cipher: usize,
+    plain: usize,
+    plain_count: Option<usize>,
+    found: Option<[usize; 4]>,
+}
+
+/// What each cipher id that the file names starts from.
+fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherId, Start>> {
     let mut table = Table::new(path, bytes, b'\t', Quoting::On);
-    let mut plain_of = HashMap::new();
+    let pieces = Pieces::new(input.checkpoint, input.plain);
+    let mut start_of = HashMap::new();
     let mut columns = None;
     while table.advance()? {
-        let (cipher, plain) = match columns {
+        let columns = match columns {
             Some(columns) => columns,
             None => {
                 let (found, is_header) = columns_of(&table, input)?;
@@ -68,30 +99,55 @@ fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherI
                 found
             }
         };
+        let (cipher, plain) = (columns.cipher, columns.plain);
         let fields = table.fields();
         let (Some(cipher_name), Some(plain_token)) = (fields.get(cipher), fields.get(plain)) else {
             let expected = format!("{} tab-separated fields or more", cipher.max(plain) + 1);
             return Err(Error::input(table.place(), expected, fields.len()));
         };
-        let plain_id = plain_row(&table, plain, plain_token, input)?;
+        let found = columns.found.map(|columns| {
+            Found::parse(&table, columns, |token| {
+                let rows = pieces.rows(token)?;
+                match rows.is_empty() {
+                    true => Err(unknown_token(&table, columns[3], token)),
+                    false => Ok(rows),
+                }
+            })
+        });
+        let start = match found.transpose()?.flatten() {
+            Some(found) => {
+                let plain_count = columns.plain_count.and_then(|column| fields.get(column));
+                Start::Found(found, plain_count.and_then(|n| n.parse().ok()).unwrap_or(0))
+            }
+            None => Start::Row(plain_row(&table, plain, plain_token, input)?),
+        };
         let Some(cipher_id) = input.dictionary.get(cipher_name) else {
             continue;
         };
-        if plain_of.insert(cipher_id, plain_id).is_some() {
+        if start_of.insert(cipher_id, start).is_some() {
             let found = format!("{} again", quoted(cipher_name));
             let place = table.place().field(cipher + 1);
             return Err(Error::input(place, "a new cipher token", found));
         }
     }
-    Ok(plain_of)
+    Ok(start_of)
 }
 
 /// Where cipher and plain tokens stand, by the first row, and whether that row is a header.
-fn columns_of(table: &Table, input: &AlignInput) -> Result<((usize, usize), bool)> {
+fn columns_of(table: &Table, input: &AlignInput) -> Result<(Columns, bool)> {
     let fields = table.fields();
     let position = |name| fields.iter().position(|field| field == name);
     if let (Some(cipher), Some(plain)) = (position(COLUMNS[0]), position(COLUMNS[2])) {
-        return Ok(((cipher, plain), true));
+        let [.., margin, mutual, confidence, top] = COLUMNS.map(position);
+        let found = [margin, mutual, confidence, top].into_iter();
+        let found: Option<Vec<usize>> = found.collect();
+        let columns = Columns {
+            cipher,
+            plain,
+            plain_count: position(COLUMNS[3]),
+            found: found.and_then(|found| found.try_into().ok()),
+        };
+        return Ok((columns, true));
     }
     if fields.len() != 2 {
         let expected = "2 tab-separated fields, or the header of a `mapping.tsv`";
@@ -99,20 +155,29 @@ fn columns_of(table: &Table, input: &AlignInput) -> Result<((usize, usize), bool
     }
     let is_header =
         input.dictionary.get(&fields[0]).is_none() && input.plain.id(&fields[1]).is_none();
-    Ok(((0, 1), is_header))
+    let columns = Columns {
+        cipher: 0,
+        plain: 1,
+        plain_count: None,
+        found: None,
+    };
+    Ok((columns, is_header))
 }
 
 fn plain_row(table: &Table, column: usize, token: &str, input: &AlignInput) -> Result<PlainId> {
-    input.plain.id(token).ok_or_else(|| {
-        let expected = "a token of the checkpoint's vocabulary";
-        let place = table.place().field(column + 1);
-        let error = Error::input(place, expected, quoted(&token.escape_debug().to_string()));
-        if token.contains('\n') || token.is_empty() {
-            error.with_hint(
-                "a field that begins with a quote must be quoted: `\"\"\"\"` is a lone quote",
-            )
-        } else {
-            error
-        }
-    })
+    let known = input.plain.id(token);
+    known.ok_or_else(|| unknown_token(table, column, token))
+}
+
+fn unknown_token(table: &Table, column: usize, token: &str) -> Error {
+    let expected = "a token of the checkpoint's vocabulary";
+    let place = table.place().field(column + 1);
+    let error = Error::input(place, expected, quoted(&token.escape_debug().to_string()));
+    if token.contains('\n') || token.is_empty() {
+        error.with_hint(
+            "a field that begins with a quote must be quoted: `\"\"\"\"` is a lone quote",
+        )
+    } else {
+        error
+    }
 }

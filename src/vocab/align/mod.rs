@@ -66,6 +66,8 @@ pub struct AlignInput<'a> {
     pub counts: Option<(&'a Path, &'a TokenCounts)>,
     /// `align.file`
     pub file: Option<&'a Path>,
+    /// The folder that `plain` is the vocabulary of: its tokenizer says of which rows a word is made.
+    pub checkpoint: Option<&'a Path>,
     /// The root of the run's randomness; a method draws from its `Purpose::Align`.
     pub key: Key,
 }
@@ -117,6 +119,7 @@ fn cycle(cipher: &CipherVocab, plain: &[(PlainId, u64)], method: AlignMethod) ->
         plain: Some(plain),
         plain_count,
         method: method.name(),
+        found: None,
     });
     Mapping {
         rows: rows.collect(),

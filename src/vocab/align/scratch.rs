@@ -10,6 +10,7 @@ pub(super) fn align(input: &AlignInput) -> Mapping {
         plain: None,
         plain_count: 0,
         method: AlignMethod::Scratch.name(),
+        found: None,
     });
     Mapping {
         rows: rows.collect(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::data::{CipherId, Pair, TokenKind};
+use crate::vocab::mapping::Candidate;
 
 const TOKENS: [&str; 12] = [
     "[PAD]",
@@ -73,6 +74,7 @@ impl World {
                 plain: &self.plain,
                 counts: counts.map(|counts| (Path::new("counts.tsv"), counts)),
                 file,
+                checkpoint: None,
                 key: Key::from_seed(1),
             },
         )
@@ -193,7 +195,7 @@ fn scratch_has_no_plaintext() {
     let world = world(2);
     let mapping = world.align(AlignMethod::Scratch, None).expect("aligned");
     assert_eq!(world.show(&mapping), "10=-:0 11=-:0");
-    assert_eq!(mapping.keep_rows(&world.plain), None);
+    assert_eq!(mapping.starts(&world.plain, true, Key::from_seed(1)), None);
 }
 
 #[test]
@@ -232,8 +234,73 @@ fn a_written_mapping_is_read_back() {
     let read = world
         .align(AlignMethod::File, Some(&path))
         .expect("aligned");
-    assert_eq!(read.keep_rows(&world.plain), random.keep_rows(&world.plain));
+    let starts = |mapping: &Mapping| mapping.starts(&world.plain, true, Key::from_seed(1));
+    assert_eq!(starts(&read), starts(&random));
     assert!(read.rows.iter().all(|row| row.method == "file"));
+}
+
+const WEIGHED: &str = "cipher_id\tplain_token\tplain_count\tmargin\tmutual\tconfidence\ttop3\n";
+
+#[test]
+fn weighed_candidates_are_read_back() {
+    let world = world(3);
+    let rows = "10\t的\t70\t0.5\t1\t0.9\t的:0.8 我:0.1\n11\t\t0\t0\t0\t0\t\n12\t是\t1\t\t\t\t\n";
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("m.tsv");
+    std::fs::write(&path, WEIGHED.to_owned() + rows).expect("writable");
+    let mapping = world
+        .align(AlignMethod::File, Some(&path))
+        .expect("aligned");
+    let first = &mapping.rows[0];
+    assert_eq!((first.plain, first.plain_count), (None, 70));
+    let found = first.found.as_ref().expect("candidates");
+    assert_eq!(
+        (found.margin, found.mutual, found.confidence),
+        (0.5, true, 0.9)
+    );
+    let shown = |candidate: &Candidate| {
+        let rows: Vec<u32> = candidate.rows.iter().map(|row| row.0).collect();
+        (candidate.token.clone(), rows, candidate.weight)
+    };
+    let shown: Vec<_> = found.candidates.iter().map(shown).collect();
+    assert_eq!(
+        shown,
+        [("的".into(), vec![5], 0.8), ("我".into(), vec![6], 0.1)]
+    );
+    let second = mapping.rows[1]
+        .found
+        .as_ref()
+        .expect("weighed, and nothing trusted");
+    assert!(second.candidates.is_empty());
+    assert_eq!(mapping.rows[2].plain, Some(PlainId(10)));
+}
+
+#[test]
+fn malformed_candidates() {
+    let error = |fields: &str| {
+        let content = format!("{WEIGHED}10\t的\t70\t{fields}\n");
+        world(3).by_file(&content).expect_err("malformed")
+    };
+    assert_eq!(
+        error("0.5\t1\t0.9\t的:0.8 我"),
+        "m.tsv:2:7: expected `token:weight` with weights above 0 and at most 1, found `的:0.8 我`"
+    );
+    assert_eq!(
+        error("0.5\t1\t0.9\t的:0"),
+        "m.tsv:2:7: expected `token:weight` with weights above 0 and at most 1, found `的:0`"
+    );
+    assert_eq!(
+        error("0.5\t1\t0.9\t龘:0.5"),
+        "m.tsv:2:7: expected a token of the checkpoint's vocabulary, found `龘`"
+    );
+    assert_eq!(
+        error("0.5\tyes\t0.9\t的:0.5"),
+        "m.tsv:2:5: expected 0 or 1, found `yes`"
+    );
+    assert_eq!(
+        error("high\t1\t0.9\t的:0.5"),
+        "m.tsv:2:4: expected a number, found `high`"
+    );
 }
 
 #[test]
