@@ -194,6 +194,11 @@ impl Loaded {
                 "align.file",
                 align.file.is_some(),
             ),
+            (
+                align.method == AlignMethod::Graph,
+                "align.plain",
+                !align.plain.is_empty(),
+            ),
         ];
         for (needed, key, given) in needs {
             if needed && !given {
@@ -210,6 +215,7 @@ impl Loaded {
                 });
             }
         }
+        self.check_plain()?;
         let sizes = [
             ("model.layers", model.layers),
             ("model.hidden", model.hidden),
@@ -228,6 +234,22 @@ impl Loaded {
                 );
                 return Err(error.with_hint(hint));
             }
+        }
+        Ok(())
+    }
+
+    fn check_plain(&self) -> Result<()> {
+        let align = &self.experiment.align;
+        let (files, weights) = (align.plain.len(), align.plain_weights.len());
+        self.require(
+            weights == 0 || weights == files,
+            "align.plain_weights",
+            format!("{files} numbers, one a file of align.plain"),
+            weights,
+        )?;
+        for &weight in &align.plain_weights {
+            let holds = weight > 0.0 && weight.is_finite();
+            self.require(holds, "align.plain_weights", "numbers above 0", weight)?;
         }
         Ok(())
     }
@@ -254,8 +276,17 @@ impl Loaded {
         let files = files.chain(data.unlabelled.iter().map(|path| ("data.unlabelled", path)));
         let files = files.chain(align.counts.iter().map(|path| ("align.counts", path)));
         let files = files.chain(align.file.iter().map(|path| ("align.file", path)));
+        let files = files.chain(align.anchors.iter().map(|path| ("align.anchors", path)));
         for (key, path) in files {
             self.require(source::exists(path), key, "a file", missing(path))?;
+        }
+        for path in &align.plain {
+            self.require(
+                path.is_file(),
+                "align.plain",
+                "a file on disk",
+                missing(path),
+            )?;
         }
         if let Some(path) = valid {
             let expected = "`row10`, `group`, `none` or a file";
@@ -358,6 +389,10 @@ mod tests {
                 "another name than submit.id_column, found \"id\" for both",
             ),
             (
+                "align.plain_weights=[1]",
+                "0 numbers, one a file of align.plain, found 1",
+            ),
+            (
                 "data.token_separator=\"\"",
                 "one or more characters without the delimiter, found \"\"",
             ),
@@ -411,6 +446,10 @@ mod tests {
         assert_eq!(
             check(&["align.method=file", "checkpoint.dir=demo:"]),
             Err("experiment:align.file: expected a path, as align.method = \"file\" needs it, found none".into())
+        );
+        assert_eq!(
+            check(&["align.method=graph", "checkpoint.dir=demo:"]),
+            Err("experiment:align.plain: expected a path, as align.method = \"graph\" needs it, found none".into())
         );
         assert_eq!(
             check(&[

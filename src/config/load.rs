@@ -21,13 +21,15 @@ use crate::data::source;
 use crate::error::{Error, Place, Result};
 
 /// Keys whose values are paths. `data.valid` is one too, unless it is one of the words.
-const PATH_KEYS: [&str; 6] = [
+const PATH_KEYS: [&str; 8] = [
     "data.train",
     "data.test",
     "data.unlabelled",
     "checkpoint.dir",
     "align.counts",
     "align.file",
+    "align.plain",
+    "align.anchors",
 ];
 
 /// An experiment, and where each of its keys was set.

@@ -20,6 +20,7 @@ use crate::data::{FoldOptions, PairFormat, source};
 use crate::error::{Error, Result};
 use crate::random::Key;
 use crate::train::TrainOptions;
+use crate::vocab::AlignMethod;
 
 pub use load::{Loaded, load, load_cells, remove_paths};
 pub use sections::{
@@ -38,7 +39,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 45] = [
+pub const KEYS: [&str; 49] = [
     "seed",
     "data.train",
     "data.test",
@@ -61,6 +62,10 @@ pub const KEYS: [&str; 45] = [
     "align.method",
     "align.counts",
     "align.file",
+    "align.plain",
+    "align.plain_weights",
+    "align.unit",
+    "align.anchors",
     "align.soft",
     "model.layers",
     "model.hidden",
@@ -210,7 +215,11 @@ impl Experiment {
                 "tokenizer.json",
                 "model.safetensors",
             ];
-            let files = names.map(|name| source::join(dir, name));
+            // Only the graph cuts text, and where there is no tokenizer.json this file says how.
+            let cuts_text = self.align.method == AlignMethod::Graph;
+            let settings = cuts_text.then_some("tokenizer_config.json");
+            let files = names.into_iter().chain(settings);
+            let files: Vec<_> = files.map(|name| source::join(dir, name)).collect();
             files
                 .iter()
                 .filter(|path| source::exists(path))
@@ -224,6 +233,8 @@ impl Experiment {
             .file
             .iter()
             .for_each(|path| add("align.file", path));
+        (self.align.plain.iter()).for_each(|path| add("align.plain", path));
+        (self.align.anchors.iter()).for_each(|path| add("align.anchors", path));
         inputs
     }
 
@@ -261,6 +272,7 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocab::UnitChoice;
 
     /// An experiment with every optional key present.
     fn complete() -> Experiment {
@@ -270,6 +282,11 @@ mod tests {
         experiment.checkpoint.dir = Some("demo:".into());
         experiment.align.counts = Some("/a/counts.tsv".into());
         experiment.align.file = Some("/a/mapping.tsv".into());
+        experiment.align.plain = vec!["/a/plain.txt".into()];
+        experiment.align.plain_weights = vec![0.5];
+        experiment.align.unit = UnitChoice::Word;
+        experiment.align.anchors = Some("/a/known.tsv".into());
+        experiment.align.soft = false;
         experiment.model = ModelConfig {
             layers: Some(1),
             hidden: Some(16),

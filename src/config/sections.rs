@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::data::split::ValidSplit;
 use crate::data::{Assign, Column, PairFormat, TokenKind};
 pub use crate::kernels::path::Precision;
-use crate::vocab::AlignMethod;
+use crate::vocab::{AlignMethod, UnitChoice};
 
 /// `[data]`: the files and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub struct CheckpointConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlignConfig {
-    /// `rank` (default), `random`, `scratch` or `file`.
+    /// `rank` (default), `random`, `scratch`, `file` or `graph`.
     pub method: AlignMethod,
     /// `token<TAB>count` of a plaintext corpus; `rank` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,23 @@ pub struct AlignConfig {
     /// A mapping in the form of `mapping.tsv`; `file` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// Plain text files, one sentence or more a line; `graph` needs them.
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub plain: Vec<PathBuf>,
+    /// One number a file of `plain`: how much its sentences count. Default: all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plain_weights: Vec<f64>,
+    /// What a cipher token stands for: `auto` (default: tries all), `char`, `wordpiece`, `word` or `mixed`.
+    #[serde(skip_serializing_if = "UnitChoice::is_auto")]
+    pub unit: UnitChoice,
+    /// Known pairs, `cipher_id<TAB>plain_token`, for `graph`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<PathBuf>,
     /// Where a method weighs candidates: start from their mean (default), not from the first alone.
+    #[serde(skip_serializing_if = "is_true")]
     pub soft: bool,
 }
 
@@ -268,6 +284,10 @@ impl Default for AlignConfig {
             method: AlignMethod::Rank,
             counts: None,
             file: None,
+            plain: Vec::new(),
+            plain_weights: Vec::new(),
+            unit: UnitChoice::Auto,
+            anchors: None,
             soft: true,
         }
     }
@@ -317,6 +337,11 @@ impl Default for SubmitConfig {
             probability: false,
         }
     }
+}
+
+/// Defaults of alignment by graph are not written: runs of other methods keep the identity they had before there was one.
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// A list of paths, or one path.

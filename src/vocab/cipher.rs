@@ -63,6 +63,11 @@ impl CipherVocab {
         NAMES.len() + self.kept.len()
     }
 
+    /// The row of a kept id.
+    pub fn row(&self, id: CipherId) -> Option<u32> {
+        self.rows.get(&id).copied()
+    }
+
     /// The pair in rows of this vocabulary.
     pub fn encode(&self, pair: &Pair) -> EncodedPair {
         let encode = |sentence: &[CipherId]| {

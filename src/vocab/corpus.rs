@@ -95,6 +95,11 @@ impl<'a> Corpus<'a> {
         self.segmenter.unit()
     }
 
+    /// The number of a type.
+    pub fn number(&self, token: &str) -> Option<u32> {
+        self.numbers.get(token).copied()
+    }
+
     /// What stands for all tokens that are no types.
     pub fn other(&self) -> u32 {
         self.types.len() as u32
@@ -128,7 +133,7 @@ impl<'a> Corpus<'a> {
 
     fn sentence(&self, text: &str, key: Key) -> Result<Vec<u32>> {
         let mut numbers = Vec::new();
-        let number = |token: &str| self.numbers.get(token).copied().unwrap_or(self.other());
+        let number = |token: &str| self.number(token).unwrap_or(self.other());
         for (at, token) in (0..).zip(self.segmenter.tokens(text)?) {
             let is_spelled = self.unit() == Unit::Mixed
                 && is_long(&token)

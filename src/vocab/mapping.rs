@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::align::GraphReport;
 use super::plain::{PlainId, PlainVocab};
 use crate::atomic;
 use crate::data::table::{Table, quoted};
@@ -78,6 +79,8 @@ pub struct Mapping {
     pub rows: Vec<MappingRow>,
     /// Ids that wrapped round past the last plaintext token.
     pub wrapped: usize,
+    /// What is known of it without a key, for methods that know.
+    pub quality: Option<Box<GraphReport>>,
 }
 
 /// What a row of the new embedding starts from.
@@ -256,6 +259,7 @@ mod tests {
         Mapping {
             rows: rows.collect(),
             wrapped: 0,
+            quality: None,
         }
     }
 
@@ -289,6 +293,7 @@ mod tests {
                 row(2, None, found(&[("#", &[7], 0.5)])),
             ],
             wrapped: 0,
+            quality: None,
         };
         let mean = |parts: &[(u32, f32)]| {
             RowStart::Mean(

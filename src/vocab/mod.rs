@@ -20,4 +20,4 @@ pub use cipher::CipherVocab;
 pub use count::TokenCounts;
 pub use mapping::{Mapping, MappingRow};
 pub use plain::{PlainId, PlainVocab};
-pub use unit::{Segmenter, Unit};
+pub use unit::{Segmenter, Unit, UnitChoice};

@@ -57,6 +57,41 @@ impl Unit {
     }
 }
 
+/// `align.unit`: which units to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitChoice {
+    /// Every unit; the likeliest stays.
+    #[default]
+    Auto,
+    /// [`Unit::Char`] alone.
+    Char,
+    /// [`Unit::WordPiece`] alone.
+    WordPiece,
+    /// [`Unit::Word`] alone.
+    Word,
+    /// [`Unit::Mixed`] alone.
+    Mixed,
+}
+
+impl UnitChoice {
+    /// The units to try.
+    pub fn units(self) -> Vec<Unit> {
+        match self {
+            Self::Auto => Unit::ALL.to_vec(),
+            Self::Char => vec![Unit::Char],
+            Self::WordPiece => vec![Unit::WordPiece],
+            Self::Word => vec![Unit::Word],
+            Self::Mixed => vec![Unit::Mixed],
+        }
+    }
+
+    /// Whether it is the default.
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// Cuts text into tokens.
 pub struct Segmenter {
     unit: Unit,

@@ -13,6 +13,7 @@ use super::resume;
 use crate::atomic;
 use crate::config::{Experiment, KEYS, remove_paths};
 use crate::error::{Error, Result};
+use crate::vocab::align::GraphReport;
 
 /// The resolved experiment.
 pub const CONFIG: &str = "config.toml";
@@ -90,10 +91,15 @@ impl RunFolder {
         if let Some(outcome) = look(path, experiment, &identity)? {
             return Ok(Opened::Done(outcome));
         }
+        let mut manifest = Manifest::begin(identity, experiment);
+        let kept = resume::is_resumable(path);
+        if kept && let Some(before) = Manifest::read(path)? {
+            manifest.alignment = before.alignment; // its mapping stays too
+        }
         let folder = Self {
             path: path.to_owned(),
-            manifest: Manifest::begin(identity, experiment),
-            kept: resume::is_resumable(path),
+            manifest,
+            kept,
             lock: Some(lock),
         };
         clear(path)?;
@@ -122,6 +128,18 @@ impl RunFolder {
     pub fn keep(&mut self, wrapped_ids: usize) {
         self.kept = true;
         self.manifest.wrapped_ids = wrapped_ids;
+    }
+
+    /// Records what is known of the alignment, whose mapping is written: whoever goes on with this run takes it up.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn record_alignment(&mut self, quality: Option<&GraphReport>) -> Result<()> {
+        let Some(quality) = quality else {
+            return Ok(());
+        };
+        self.manifest.alignment = Some(Box::new(quality.clone()));
+        self.manifest.write(&self.path)
     }
 
     /// Records every output and the outcome. The run is done when this returns.

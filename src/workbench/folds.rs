@@ -68,7 +68,7 @@ pub fn run(
         let progress = &progress.logging_to(&path.join(LOG))?;
         return run.merge(progress);
     }
-    let start = Start::build(loaded, &rows, progress)?;
+    let start = Start::build(loaded, &rows, path, (progress, stop))?;
     run.check_disk(&start)?;
     stop.check()?;
     run.begin(identity, &start)?;
@@ -130,6 +130,7 @@ impl FoldsRun<'_> {
         std::fs::create_dir_all(self.path).map_err(Error::io("create", self.path))?;
         let mut manifest = Manifest::begin(identity, self.experiment);
         manifest.wrapped_ids = start.mapping.wrapped;
+        manifest.alignment = start.mapping.quality.clone();
         // The manifest first: without it the folder would be taken for somebody else's.
         manifest.write_new(self.path)?;
         let config = self.experiment.to_toml()?;

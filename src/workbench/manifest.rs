@@ -18,6 +18,7 @@ use crate::data::folds::{Assign, Shares};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::kernels;
+use crate::vocab::align::GraphReport;
 
 /// Name of the manifest in a run folder.
 pub const FILE: &str = "manifest.json";
@@ -142,6 +143,9 @@ pub struct Manifest {
     pub corpora: serde_json::Value,
     /// Cipher ids beyond the last counted plaintext token, which share a plaintext row with others.
     pub wrapped_ids: usize,
+    /// What is known of the alignment, for methods that know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Box<GraphReport>>,
     /// Every file the run has written, except this one.
     pub outputs: Vec<FileRecord>,
     /// Present once the run is done.
@@ -247,6 +251,7 @@ impl Manifest {
             cpu: machine::cpu(),
             corpora: counts.map_or(serde_json::Value::Null, count::recorded_corpora),
             wrapped_ids: 0,
+            alignment: None,
             outputs: Vec::new(),
             result: None,
         }

@@ -113,6 +113,7 @@ fn run_page(run: &Run) -> Result<String> {
         @if run.has_folds() { (folds(run)) }
         (page::figures("Scores", &scores))
         (page::figures("Tokens", &tokens))
+        (coverage(run))
         (worst(run))
         (origin(run))
     };
@@ -180,8 +181,59 @@ fn summary(run: &Run) -> Vec<Card> {
             more: memory.unwrap_or_default(),
         });
     }
+    cards.extend(alignment(run));
     cards.push(submission(run));
     cards
+}
+
+/// Where the run knows how good its alignment is.
+fn alignment(run: &Run) -> Option<Card> {
+    let known = &run.manifest["alignment"];
+    let count = |key: &str| known[key].as_u64().map(|n| HumanCount(n).to_string());
+    let likelihood = |key: &str| known[key].as_f64().map(|found| format!("{found:.2}"));
+    Some(Card {
+        label: "Aligned ids",
+        value: format!("{} of {}", count("matched")?, count("cipher_types")?),
+        more: format!(
+            "by {}, {} mutually best; likelihood {} a token, by rank {}, shuffled {}",
+            known["unit"].as_str()?,
+            count("mutual_best")?,
+            likelihood("likelihood")?,
+            likelihood("likelihood_rank")?,
+            likelihood("likelihood_shuffled")?
+        ),
+    })
+}
+
+/// Which share of the tokens stands for ids with a confidence above a half, from the most frequent ids to the rarest.
+fn coverage(run: &Run) -> Markup {
+    let bands = run.manifest["alignment"]["coverage"].as_array();
+    let bands = bands.map_or(&[][..], Vec::as_slice);
+    let row = |band: &serde_json::Value| {
+        let share = |key: &str| {
+            band[key]
+                .as_f64()
+                .map(|share| format!("{:.1} %", 100.0 * share))
+        };
+        let count = |key: &str| band[key].as_u64().map(|n| HumanCount(n).to_string());
+        vec![
+            Cell::text(format!("{} to {}", band["first"], band["last"])),
+            Cell::number(count("types")),
+            Cell::number(share("tokens")),
+            Cell::number(share("trusted")),
+        ]
+    };
+    html! {
+        @if !bands.is_empty() {
+            h2 { "Alignment by frequency" }
+            p { "Ids by how often they stand in the pairs. Trusted: of the tokens of the band, those whose plaintext token is \
+                 more likely right than wrong, by the alignment's own estimate." }
+            (page::table(
+                &["ids by rank", "ids", "of all tokens", "trusted"],
+                &bands.iter().map(row).collect::<Vec<_>>(),
+            ))
+        }
+    }
 }
 
 /// `95 %: 0.9012 to 0.9187, ` where both labels are there.

@@ -78,6 +78,16 @@ impl Rows {
         })
     }
 
+    /// Every row whose tokens the vocabulary counts.
+    pub fn counted(&self, experiment: &Experiment) -> impl Iterator<Item = &EncodedPair> {
+        let extra: &[EncodedPair] = match experiment.learns_from(UnlabelledRows::Extra) {
+            true => &self.extra,
+            false => &[],
+        };
+        let groups = [&self.labelled, &self.valid_file, &self.test];
+        groups.into_iter().flatten().chain(extra)
+    }
+
     /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones
     /// train, and what `train.unlabelled` names joins their MLM.
     pub fn fit(&self, held_out: &[usize], experiment: &Experiment, progress: &Progress) -> FitRows {

@@ -155,7 +155,7 @@ fn fill(
     let rows = Rows::read(experiment, progress)?;
     let fit_rows = rows.fit(&rows.held_out, experiment, progress);
     stop.check()?;
-    let start = Start::build(loaded, &rows, progress)?;
+    let start = Start::build(loaded, &rows, folder.path(), (progress, stop))?;
     check_disk(&rows, &start, &folder)?;
     stop.check()?;
     folder.keep(start.mapping.wrapped);
@@ -164,6 +164,7 @@ fn fill(
     start
         .mapping
         .write(&mapping_path, &rows.dictionary, &start.plain)?;
+    folder.record_alignment(start.mapping.quality.as_deref())?;
     let fit = Fit {
         dir: folder.path(),
         experiment,

@@ -11,10 +11,13 @@ use crate::kernels::path::Precision;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
+use crate::vocab::align::{GraphInput, GraphReport};
 use crate::vocab::mapping::RowStart;
-use crate::vocab::{AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
+use crate::vocab::{self, AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
 
+use super::manifest::Manifest;
 use super::rows::Rows;
+use super::{Stop, folder};
 
 /// How a model begins: the same for every fold of a run, except the fresh values of `scratch`.
 pub struct Start {
@@ -33,12 +36,17 @@ pub struct Start {
 }
 
 impl Start {
-    /// Opens the checkpoint and aligns the vocabularies.
+    /// Opens the checkpoint and aligns the vocabularies, or takes up the alignment that the folder `run` of this run holds.
     ///
     /// # Errors
     /// Those of the checkpoint, of the counts and of the alignment; `data.max_tokens` beyond the model's
-    /// positions.
-    pub fn build(loaded: &Loaded, rows: &Rows, progress: &Progress) -> Result<Self> {
+    /// positions; [`Error::Interrupted`](crate::error::Error::Interrupted).
+    pub fn build(
+        loaded: &Loaded,
+        rows: &Rows,
+        run: &Path,
+        (progress, stop): (&Progress, &Stop),
+    ) -> Result<Self> {
         let experiment = &loaded.experiment;
         let dir = experiment.checkpoint.dir.as_deref();
         let checkpoint = dir.map(Checkpoint::open).transpose()?;
@@ -46,7 +54,13 @@ impl Start {
             Some(checkpoint) => checkpoint.plain.clone(),
             None => special_tokens_alone()?,
         };
-        let mapping = map(loaded, rows, &plain)?;
+        let mapping = match SavedAlignment::of(run)? {
+            Some(saved) => {
+                progress.say("alignment: taken up from mapping.tsv of this run");
+                saved.read(loaded, rows, &plain)?
+            }
+            None => map(loaded, rows, &plain, (progress, stop))?,
+        };
         let starts = mapping.starts(&plain, experiment.align.soft, experiment.key());
         let (config, heads, base) = match (&checkpoint, dir, starts) {
             (Some(checkpoint), Some(dir), Some(starts)) => {
@@ -137,9 +151,13 @@ impl Start {
                 AlignMethod::Rank => "the checkpoint by frequency rank",
                 AlignMethod::Random => "random rows of the checkpoint",
                 AlignMethod::File => "the checkpoint by a mapping file",
+                AlignMethod::Graph => "the checkpoint by neighbours in plaintext",
                 AlignMethod::Scratch => "fresh values",
             }
         ));
+        if let Some(quality) = &self.mapping.quality {
+            progress.say(&quality.describe());
+        }
         if self.mapping.wrapped > 0 {
             progress.say(&format!(
                 "alignment: {} ids lie beyond the last counted plaintext token and start again from the first",
@@ -149,20 +167,71 @@ impl Start {
     }
 }
 
-fn map(loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Mapping> {
-    let settings = &loaded.experiment.align;
+/// An alignment that an earlier process, or another fold, has left in the folder of this run: minutes of work.
+struct SavedAlignment {
+    mapping: PathBuf,
+    quality: Box<GraphReport>,
+}
+
+impl SavedAlignment {
+    /// None where the run has none, or its method takes no time.
+    fn of(run: &Path) -> Result<Option<Self>> {
+        let mapping = run.join(folder::MAPPING);
+        let manifest = Manifest::read(run)?.filter(|_| mapping.exists());
+        let quality = manifest.and_then(|manifest| manifest.alignment);
+        Ok(quality.map(|quality| Self { mapping, quality }))
+    }
+
+    fn read(self, loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Mapping> {
+        let input = align_input(loaded, rows, plain);
+        let mapping = vocab::align::reread(&self.mapping, &input)?;
+        Ok(Mapping {
+            quality: Some(self.quality),
+            ..mapping
+        })
+    }
+}
+
+fn map(
+    loaded: &Loaded,
+    rows: &Rows,
+    plain: &PlainVocab,
+    (progress, stop): (&Progress, &Stop),
+) -> Result<Mapping> {
+    let experiment = &loaded.experiment;
+    let settings = &experiment.align;
     let counts_path = settings.counts.as_deref();
     let counts = counts_path.map(TokenCounts::read).transpose()?;
+    let check = || stop.check();
+    let graph = (settings.method == AlignMethod::Graph).then(|| GraphInput {
+        pairs: rows.counted(experiment).collect(),
+        files: &settings.plain,
+        weights: &settings.plain_weights,
+        unit: settings.unit,
+        anchors: settings.anchors.as_deref(),
+        progress,
+        check: &check,
+    });
     let input = AlignInput {
+        counts: counts_path.zip(counts.as_ref()),
+        graph,
+        ..align_input(loaded, rows, plain)
+    };
+    align(settings.method, &input)
+}
+
+fn align_input<'a>(loaded: &'a Loaded, rows: &'a Rows, plain: &'a PlainVocab) -> AlignInput<'a> {
+    let experiment = &loaded.experiment;
+    AlignInput {
         cipher: &rows.vocab,
         dictionary: &rows.dictionary,
         plain,
-        counts: counts_path.zip(counts.as_ref()),
-        file: settings.file.as_deref(),
-        checkpoint: loaded.experiment.checkpoint.dir.as_deref(),
-        key: Key::from_seed(loaded.experiment.seed).with(Purpose::Align),
-    };
-    align(settings.method, &input)
+        counts: None,
+        file: experiment.align.file.as_deref(),
+        checkpoint: experiment.checkpoint.dir.as_deref(),
+        graph: None,
+        key: experiment.key().with(Purpose::Align),
+    }
 }
 
 /// Stands in for a checkpoint's vocabulary where a run from scratch has no checkpoint.

@@ -61,7 +61,35 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         let expected = "cipher tokens of the pair files";
         return Err(Error::input(Place::file(path), expected, "none of them"));
     }
-    Ok(Mapping { rows, wrapped: 0 })
+    Ok(Mapping {
+        rows,
+        wrapped: 0,
+        quality: None,
+    })
+}
+
+/// The mapping that a run has left in `path`, as alignment by graph made it.
+///
+/// # Errors
+/// [`Error::Input`] where the file is another or does not name every id.
+pub fn reread(path: &Path, input: &AlignInput) -> Result<Mapping> {
+    let mut mapping = align(&AlignInput {
+        file: Some(path),
+        ..input.clone()
+    })?;
+    for row in &mut mapping.rows {
+        if row.found.is_none() {
+            let place = Place::file(path);
+            let expected = format!(
+                "a row of graph alignment for `{}`",
+                input.dictionary.name(row.cipher_id)
+            );
+            return Err(Error::input(place, expected, "none")
+                .with_hint("remove the run's folder, and run it anew"));
+        }
+        row.method = AlignMethod::Graph.name();
+    }
+    Ok(mapping)
 }
 
 /// What an id starts from.

@@ -11,11 +11,13 @@
 //! 4. Choose rows among `eligible` ones and turn them into a mapping by `cycle`, or row by row.
 //! 5. Test it on a cipher whose key the test knows, and say in `experiments/` what it gains.
 
+pub mod anchors;
 mod file;
 pub mod graph;
 mod random;
 mod rank;
 mod scratch;
+mod units;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,6 +29,9 @@ use super::plain::{PlainId, PlainVocab};
 use crate::data::Dictionary;
 use crate::error::{Error, Place, Result};
 use crate::random::Key;
+
+pub use file::reread;
+pub use units::{CoverageBand, GraphInput, GraphReport, UnitTrial};
 
 /// `align.method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -40,6 +45,8 @@ pub enum AlignMethod {
     Scratch,
     /// As `align.file` says.
     File,
+    /// By the neighbours that ids and plaintext tokens have.
+    Graph,
 }
 
 impl AlignMethod {
@@ -50,11 +57,13 @@ impl AlignMethod {
             Self::Random => "random",
             Self::Scratch => "scratch",
             Self::File => "file",
+            Self::Graph => "graph",
         }
     }
 }
 
 /// What a method may look at.
+#[derive(Clone)]
 pub struct AlignInput<'a> {
     /// Kept ids, most frequent first.
     pub cipher: &'a CipherVocab,
@@ -68,6 +77,8 @@ pub struct AlignInput<'a> {
     pub file: Option<&'a Path>,
     /// The folder that `plain` is the vocabulary of: its tokenizer says of which rows a word is made.
     pub checkpoint: Option<&'a Path>,
+    /// What `graph` needs besides.
+    pub graph: Option<GraphInput<'a>>,
     /// The root of the run's randomness; a method draws from its `Purpose::Align`.
     pub key: Key,
 }
@@ -82,6 +93,7 @@ pub fn align(method: AlignMethod, input: &AlignInput) -> Result<Mapping> {
         AlignMethod::Random => random::align(input),
         AlignMethod::Scratch => Ok(scratch::align(input)),
         AlignMethod::File => file::align(input),
+        AlignMethod::Graph => units::align(input),
     }
 }
 
@@ -124,6 +136,7 @@ fn cycle(cipher: &CipherVocab, plain: &[(PlainId, u64)], method: AlignMethod) ->
     Mapping {
         rows: rows.collect(),
         wrapped: cipher.kept.len().saturating_sub(plain.len()),
+        quality: None,
     }
 }
 

@@ -15,5 +15,6 @@ pub(super) fn align(input: &AlignInput) -> Mapping {
     Mapping {
         rows: rows.collect(),
         wrapped: 0,
+        quality: None,
     }
 }

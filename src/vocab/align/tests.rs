@@ -75,6 +75,7 @@ impl World {
                 counts: counts.map(|counts| (Path::new("counts.tsv"), counts)),
                 file,
                 checkpoint: None,
+                graph: None,
                 key: Key::from_seed(1),
             },
         )
