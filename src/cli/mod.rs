@@ -7,6 +7,8 @@
 //!
 //! [`workbench`]: crate::workbench
 
+mod align;
+mod audit;
 mod board;
 mod check;
 mod cipher;
@@ -86,6 +88,10 @@ pub enum Command {
     Pack(pack::PackArguments),
     /// Count the tokens of plain text files with a BERT's tokenizer
     Count(count::CountArguments),
+    /// Align pair files with plaintext by their neighbours: a mapping, and how good it is
+    Align(align::AlignArguments),
+    /// Say how much of desensitised pair files can be read back from plaintext alone
+    Audit(audit::AuditArguments),
     /// Encipher plain pair files of your own, with a key, to measure alignments on
     Cipher(cipher::CipherArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
@@ -170,6 +176,8 @@ impl Session {
             Command::Score(arguments) => score::score(arguments),
             Command::Pack(arguments) => pack::pack(arguments),
             Command::Count(arguments) => count::count(arguments, self),
+            Command::Align(arguments) => align::align(arguments, self),
+            Command::Audit(arguments) => audit::audit(arguments, self),
             Command::Cipher(arguments) => cipher::cipher(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
         })

@@ -4,7 +4,8 @@
 //! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments, [`slurm`] for
 //! a cluster; [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
 //! reads run folders back, for [`ensemble`] (with the arithmetic in [`blend`]), [`board`] and [`pack`]; [`score`] notes
-//! what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`cipher`] ciphers with a key; [`inspect`] looks at a new
+//! what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings, [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
+//! a key; [`inspect`] looks at a new
 //! competition. Does not parse arguments and prints nothing: `cli` does.
 //!
 //! How to add a command: 1. its work as a file here, taking plain values, [`Progress`] and [`Stop`] and
@@ -13,7 +14,9 @@
 //!
 //! [`Progress`]: crate::progress::Progress
 
+pub mod align;
 pub mod archive;
+pub mod audit;
 pub mod batch;
 pub mod blend;
 pub mod board;

@@ -10,6 +10,7 @@ use crate::data::source;
 use crate::data::table::{Quoting, Table, quoted};
 use crate::data::{CipherId, Dictionary};
 use crate::error::{Error, Place, Result};
+use crate::vocab::cipher::CipherVocab;
 use crate::vocab::mapping::COLUMNS;
 
 /// One known pair.
@@ -17,7 +18,7 @@ use crate::vocab::mapping::COLUMNS;
 pub struct Known {
     /// Its line in the file.
     pub line: u64,
-    /// `None` where no pair file has the id.
+    /// `None` where the id has no row of its own.
     pub cipher_id: Option<CipherId>,
     /// As the file writes it.
     pub plain_token: String,
@@ -27,8 +28,8 @@ pub struct Known {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Input`] for a row that has no two fields, for one that contradicts another (an id of two
-/// tokens, or a token of two ids), and where no id is one of `dictionary`.
-pub fn read(path: &Path, dictionary: &Dictionary) -> Result<Vec<Known>> {
+/// tokens, or a token of two ids), and where none of the ids has a row in `vocab`.
+pub fn read(path: &Path, dictionary: &Dictionary, vocab: &CipherVocab) -> Result<Vec<Known>> {
     let bytes = source::read(path)?;
     let mut table = Table::new(path, &bytes, b'\t', Quoting::On);
     let mut known = Vec::new();
@@ -61,12 +62,12 @@ pub fn read(path: &Path, dictionary: &Dictionary) -> Result<Vec<Known>> {
         }
         known.push(Known {
             line,
-            cipher_id: dictionary.get(&id),
+            cipher_id: dictionary.get(&id).filter(|&id| vocab.row(id).is_some()),
             plain_token: token,
         });
     }
     if known.iter().all(|known| known.cipher_id.is_none()) {
-        let expected = "cipher tokens of the pair files";
+        let expected = "frequent cipher tokens of the pair files";
         return Err(Error::input(Place::file(path), expected, "none of them"));
     }
     Ok(known)
@@ -75,17 +76,21 @@ pub fn read(path: &Path, dictionary: &Dictionary) -> Result<Vec<Known>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::TokenKind;
+    use crate::data::{Pair, TokenKind};
 
     fn read_text(text: &str) -> std::result::Result<Vec<Known>, String> {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("known.tsv");
         std::fs::write(&path, text).expect("a small file");
         let mut dictionary = Dictionary::new(TokenKind::Text);
-        for name in ["7", "8", "\""] {
-            dictionary.id(name);
-        }
-        read(&path, &dictionary).map_err(|error| {
+        let ids = ["7", "8", "\""].map(|name| dictionary.id(name).expect("text"));
+        let pair = Pair {
+            a: ids.to_vec(),
+            b: Vec::new(),
+            label: None,
+        };
+        let vocab = CipherVocab::count([&pair], 1);
+        read(&path, &dictionary, &vocab).map_err(|error| {
             let prefix = format!("{}/", folder.path().display());
             error.to_string().replace(&prefix, "")
         })
@@ -130,7 +135,10 @@ mod tests {
         );
         assert_eq!(
             read_text("1\t的\n"),
-            Err("known.tsv: expected cipher tokens of the pair files, found none of them".into())
+            Err(
+                "known.tsv: expected frequent cipher tokens of the pair files, found none of them"
+                    .into()
+            )
         );
     }
 }

@@ -5,6 +5,7 @@
 //! seconds, and the one under whose bigrams held-out cipher text is likeliest is kept: the cipher side is the same in
 //! all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s; nothing here decodes a sentence.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,9 @@ pub struct GraphReport {
     pub anchors: usize,
     /// By frequency band of the ids, the most frequent first.
     pub coverage: Vec<CoverageBand>,
+    /// What ids may stand for; known to the process that has aligned, not recorded.
+    #[serde(skip)]
+    pub plain_tokens: HashSet<String>,
 }
 
 /// One unit that was tried.
@@ -207,7 +211,7 @@ fn options(
     (key, effort): (Key, Effort),
 ) -> Result<GraphOptions> {
     let known = match graph.anchors {
-        Some(path) => anchors::read(path, input.dictionary)?,
+        Some(path) => anchors::read(path, input.dictionary, input.cipher)?,
         None => Vec::new(),
     };
     let pairs = known.iter().filter_map(|known| {
@@ -262,6 +266,7 @@ fn mapping(
         plain_types: corpus.types.len(),
         matched,
         anchors: n_anchors,
+        plain_tokens: corpus.types.iter().map(|of| of.token.clone()).collect(),
         ..GraphReport::of(quality)
     };
     Ok(Mapping {
@@ -334,6 +339,7 @@ impl GraphReport {
             restarts: quality.restarts,
             anchors: 0,
             coverage: coverage.collect(),
+            plain_tokens: HashSet::new(),
         }
     }
 }

@@ -1,0 +1,178 @@
+//! `cipherpet align`: a mapping by alignment with plaintext, and how good it is.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Reading, Session, output};
+use crate::config::{DEMO_CHECKPOINT, Experiment};
+use crate::error::Result;
+use crate::vocab::UnitChoice;
+use crate::workbench::align::{self as job, AlignOptions, AlignReport};
+use crate::workbench::disk::megabytes;
+
+/// Arguments of `align`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cipherpet align --pairs train.tsv test.tsv --plain corpus.txt --checkpoint bert/ --out mapping.tsv
+  cipherpet align --pairs cipher/train.tsv --plain corpus.txt --key cipher/key.tsv --out m.tsv --json
+
+Writes which plaintext token each id may stand for, for `align.method = \"file\"`. A run with
+`align.method = \"graph\"` does the same by itself. The key is only compared with.")]
+pub struct AlignArguments {
+    #[command(flatten)]
+    sources: Sources,
+    /// Where to write the mapping
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `align` and `audit` take alike.
+#[derive(Debug, Args)]
+pub struct Sources {
+    /// Pair files with numbers for tokens; labels are not looked at
+    #[arg(long, required = true, num_args = 1.., value_name = "FILES")]
+    pairs: Vec<PathBuf>,
+    /// Plain text files, UTF-8, one sentence or more a line
+    #[arg(long, required = true, num_args = 1.., value_name = "FILES")]
+    plain: Vec<PathBuf>,
+    /// How much each plain file counts, in their order [default: all the same]
+    #[arg(long, num_args = 1.., value_name = "WEIGHTS")]
+    plain_weight: Vec<f64>,
+    /// The BERT folder whose tokens the ids may stand for; `demo:` is the one inside the tool
+    #[arg(long, value_name = "DIR", default_value = DEMO_CHECKPOINT)]
+    checkpoint: PathBuf,
+    /// What an id may stand for
+    #[arg(long, value_enum, default_value_t = PlainUnit::Auto)]
+    unit: PlainUnit,
+    /// Known pairs: cipher_id TAB plain_token
+    #[arg(long, value_name = "FILE")]
+    anchors: Option<PathBuf>,
+    /// The key of the pairs, to tell how much is right: cipher_id TAB plain_token
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Root of the randomness
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PlainUnit {
+    /// Each of the others, and the likeliest stays
+    Auto,
+    /// A character
+    Char,
+    /// A token of the checkpoint's tokenizer
+    Wordpiece,
+    /// A word of a Chinese dictionary
+    Word,
+    /// A character or a word
+    Mixed,
+}
+
+impl Sources {
+    /// What the job takes, and how pair files are read.
+    pub fn load(&self) -> Result<(AlignOptions<'_>, Experiment)> {
+        let options = AlignOptions {
+            pairs: &self.pairs,
+            plain: &self.plain,
+            plain_weights: &self.plain_weight,
+            checkpoint: &self.checkpoint,
+            unit: match self.unit {
+                PlainUnit::Auto => UnitChoice::Auto,
+                PlainUnit::Char => UnitChoice::Char,
+                PlainUnit::Wordpiece => UnitChoice::WordPiece,
+                PlainUnit::Word => UnitChoice::Word,
+                PlainUnit::Mixed => UnitChoice::Mixed,
+            },
+            anchors: self.anchors.as_deref(),
+            key: self.key.as_deref(),
+            seed: self.seed,
+        };
+        Ok((options, self.reading.load()?.experiment))
+    }
+}
+
+pub fn align(arguments: &AlignArguments, session: &Session) -> Result<()> {
+    let (options, experiment) = arguments.sources.load()?;
+    let out = arguments.out.as_path();
+    let report = job::align(&options, &experiment, Some(out), session.context())?;
+    let text = format!("{}: {}", out.display(), show(&report));
+    output::print(&report, &text, arguments.json)
+}
+
+/// The figures for people.
+pub fn show(report: &AlignReport) -> String {
+    let quality = &report.quality;
+    let mut text = format!(
+        "{} of {} ids have a candidate among {} plaintext tokens by {}\n",
+        quality.matched,
+        quality.cipher_types,
+        quality.plain_types,
+        quality.unit.name()
+    );
+    let mut line = |what: &str, figure: String| {
+        let _ = writeln!(text, "  {what:<24}{figure}"); // a String takes every write
+    };
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    line(
+        "likelihood a token",
+        format!(
+            "{:.3}; by rank {:.3}, shuffled {:.3}",
+            quality.likelihood, quality.likelihood_rank, quality.likelihood_shuffled
+        ),
+    );
+    for trial in &quality.units {
+        let figure = format!(
+            "{:.3} with {} plaintext tokens",
+            trial.likelihood, trial.plain_types
+        );
+        line(&format!("  by {}", trial.unit.name()), figure);
+    }
+    line("mutually best", quality.mutual_best.to_string());
+    line("stability", percent(quality.stability));
+    line("expected to be right", percent(report.expected_accuracy));
+    line("trusted", percent(report.trusted_tokens));
+    if let (Some(tokens), Some(types)) = (report.token_accuracy, report.type_accuracy) {
+        line(
+            "right by the key",
+            format!("{} of tokens, {} of ids", percent(tokens), percent(types)),
+        );
+    }
+    if let (Some(reachable), Some(right)) = (report.reachable_tokens, report.reachable_accuracy) {
+        line(
+            "in the plaintext at all",
+            format!("{}; of these right {}", percent(reachable), percent(right)),
+        );
+    }
+    for band in &report.bands {
+        let right = band
+            .token_accuracy
+            .map(|right| format!(", right {}", percent(right)));
+        let name = format!("ids {} to {}", band.first, band.last);
+        line(
+            &name,
+            format!(
+                "{} of tokens, trusted {}{}",
+                percent(band.tokens),
+                percent(band.trusted),
+                right.unwrap_or_default()
+            ),
+        );
+    }
+    let memory = report
+        .peak_rss_bytes
+        .map(|bytes| format!(", {} of memory", megabytes(bytes)));
+    line(
+        "took",
+        format!("{:.0} s{}", report.seconds, memory.unwrap_or_default()),
+    );
+    text
+}

@@ -1,0 +1,349 @@
+//! Alignment of pair files with plaintext, apart from any run: a mapping, and what is known of it.
+//!
+//! In: pair files, plain text files, a BERT folder; pairs that are known, and where there is one the key. Out: `mapping.tsv`
+//! for `align.method = "file"`, and an [`AlignReport`]. The key is only compared with; it takes no part in the alignment.
+//! No sentence is decoded.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Stop, machine};
+use crate::config::Experiment;
+use crate::data::{CipherId, Dictionary, EncodedPair, Labels, Pair, read_pairs};
+use crate::error::{Error, Place, Result};
+use crate::progress::Progress;
+use crate::random::{Key, Purpose};
+use crate::vocab::align::{AlignMethod, GraphInput, GraphReport, anchors};
+use crate::vocab::{
+    self, AlignInput, CipherVocab, Mapping, PlainVocab, Segmenter, Unit, UnitChoice,
+};
+
+/// What to align, with what.
+#[derive(Debug, Clone)]
+pub struct AlignOptions<'a> {
+    /// Pair files; labels are not looked at.
+    pub pairs: &'a [PathBuf],
+    /// Plain text files, one sentence or more a line.
+    pub plain: &'a [PathBuf],
+    /// One a plain file, above 0; empty: all the same.
+    pub plain_weights: &'a [f64],
+    /// The BERT folder.
+    pub checkpoint: &'a Path,
+    /// What an id may stand for.
+    pub unit: UnitChoice,
+    /// Pairs that are known.
+    pub anchors: Option<&'a Path>,
+    /// What every id stands for, to be judged by.
+    pub key: Option<&'a Path>,
+    /// Root of the randomness.
+    pub seed: u64,
+}
+
+/// What came of it; the object that `--json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlignReport {
+    /// The mapping; none where it was not asked for.
+    pub out: Option<PathBuf>,
+    /// Share of the tokens of aligned ids whose first candidate is what the key says, 0 to 1; none without a key.
+    pub token_accuracy: Option<f64>,
+    /// Share of the ids.
+    pub type_accuracy: Option<f64>,
+    /// Share of the tokens whose plaintext token is one that the plaintext has.
+    pub reachable_tokens: Option<f64>,
+    /// Share of those that are right.
+    pub reachable_accuracy: Option<f64>,
+    /// By frequency band; without a key what is known without one.
+    pub bands: Vec<BandReport>,
+    /// Share of the tokens that the alignment itself expects to be right, 0 to 1: mean confidence.
+    pub expected_accuracy: f64,
+    /// Share of the tokens whose id has a confidence above a half.
+    pub trusted_tokens: f64,
+    /// Tokens in the pairs, those of rare ids too.
+    pub cipher_tokens: u64,
+    /// Wall time.
+    pub seconds: f64,
+    /// Most memory held; none where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// What is known without a key.
+    #[serde(flatten)]
+    pub quality: GraphReport,
+}
+
+/// Ids of about the same frequency.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BandReport {
+    /// The first rank, from 1.
+    pub first: usize,
+    /// The last rank.
+    pub last: usize,
+    /// Share of all tokens, 0 to 1.
+    pub tokens: f64,
+    /// Share of the band's tokens whose id has a confidence above a half.
+    pub trusted: f64,
+    /// As [`AlignReport::token_accuracy`], in the band.
+    pub token_accuracy: Option<f64>,
+    /// As [`AlignReport::type_accuracy`], in the band.
+    pub type_accuracy: Option<f64>,
+}
+
+/// Aligns, and writes the mapping to `out` if there is one. Of `experiment` only the way pair files are read and
+/// `vocab.min_count` count.
+///
+/// # Errors
+/// Those of the pair files, of the plaintext and of the anchors; [`Error::Input`] for a key of other pairs; [`Error::Io`];
+/// [`Error::Interrupted`].
+pub fn align(
+    options: &AlignOptions,
+    experiment: &Experiment,
+    out: Option<&Path>,
+    (progress, stop): (&Progress, &Stop),
+) -> Result<AlignReport> {
+    let begun = Instant::now();
+    require_weights(options)?;
+    let plain = PlainVocab::open(options.checkpoint)?;
+    let pairs = CipherPairs::read(options.pairs, experiment)?;
+    let key = match options.key {
+        Some(path) => Some(TrueTokens::read(path, &pairs, options.checkpoint, &plain)?),
+        None => None,
+    };
+    stop.check()?;
+    let check = || stop.check();
+    let graph = GraphInput {
+        pairs: pairs.encoded.iter().collect(),
+        files: options.plain,
+        weights: options.plain_weights,
+        unit: options.unit,
+        anchors: options.anchors,
+        progress,
+        check: &check,
+    };
+    let input = AlignInput {
+        cipher: &pairs.vocab,
+        dictionary: &pairs.dictionary,
+        plain: &plain,
+        counts: None,
+        file: None,
+        checkpoint: Some(options.checkpoint),
+        graph: Some(graph),
+        key: Key::from_seed(options.seed).with(Purpose::Align),
+    };
+    let mapping = vocab::align(AlignMethod::Graph, &input)?;
+    if let Some(out) = out {
+        mapping.write(out, &pairs.dictionary, &plain)?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    report(&pairs, mapping, key.as_ref(), (out, seconds))
+}
+
+/// Pair files without labels.
+struct CipherPairs {
+    dictionary: Dictionary,
+    vocab: CipherVocab,
+    encoded: Vec<EncodedPair>,
+}
+
+impl CipherPairs {
+    fn read(files: &[PathBuf], experiment: &Experiment) -> Result<Self> {
+        let mut dictionary = Dictionary::new(experiment.data.tokens);
+        let mut pairs: Vec<Pair> = Vec::new();
+        for path in files {
+            let file = read_pairs(path, &experiment.format(), Labels::Ignored, &mut dictionary)?;
+            pairs.extend(file.pairs);
+        }
+        let min_count = experiment.vocab.min_count;
+        let vocab = CipherVocab::count(&pairs, min_count);
+        if vocab.kept.is_empty() {
+            let place = Place::file(files.first().map_or(Path::new("--pairs"), PathBuf::as_path));
+            let expected = format!("a token that stands in the pairs {min_count} times or more");
+            return Err(Error::input(place, expected, "none").with_hint("lower vocab.min_count"));
+        }
+        Ok(Self {
+            encoded: pairs.iter().map(|pair| vocab.encode(pair)).collect(),
+            dictionary,
+            vocab,
+        })
+    }
+}
+
+fn require_weights(options: &AlignOptions) -> Result<()> {
+    let (files, weights) = (options.plain.len(), options.plain_weights.len());
+    if weights != 0 && weights != files {
+        return Err(Error::refused(format!(
+            "--plain-weight has {weights} numbers, --plain {files} files"
+        ))
+        .with_hint("give one weight a file, or none"));
+    }
+    let bad = |weight: &&f64| !(**weight > 0.0 && weight.is_finite());
+    match options.plain_weights.iter().find(bad) {
+        Some(weight) => Err(Error::refused(format!(
+            "--plain-weight {weight}: weights are above 0"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// What the kept ids stand for, by the key.
+struct TrueTokens(HashMap<CipherId, String>);
+
+impl TrueTokens {
+    /// Refuses the key of another cipher: one that lacks an id of the pairs, or whose tokens the checkpoint does not know.
+    fn read(
+        path: &Path,
+        pairs: &CipherPairs,
+        checkpoint: &Path,
+        plain: &PlainVocab,
+    ) -> Result<Self> {
+        let known = anchors::read(path, &pairs.dictionary, &pairs.vocab)?;
+        let tokens: HashMap<CipherId, String> = known
+            .into_iter()
+            .filter_map(|known| Some((known.cipher_id?, known.plain_token)))
+            .collect();
+        let hint = "name the key.tsv that was written with these pairs";
+        for (id, _) in &pairs.vocab.kept {
+            if !tokens.contains_key(id) {
+                let name = pairs.dictionary.name(*id);
+                let expected = "every token of the pair files";
+                let error = Error::input(Place::file(path), expected, format!("no `{name}`"));
+                return Err(error.with_hint(hint));
+            }
+        }
+        let segmenter = Segmenter::open(checkpoint, Unit::Char)?;
+        for (id, _) in &pairs.vocab.kept {
+            if !segmenter.rows(&tokens[id], plain)?.is_empty() {
+                return Ok(Self(tokens));
+            }
+        }
+        let expected = "plaintext tokens of the checkpoint's vocabulary";
+        Err(Error::input(Place::file(path), expected, "none of them").with_hint(hint))
+    }
+}
+
+fn report(
+    pairs: &CipherPairs,
+    mapping: Mapping,
+    key: Option<&TrueTokens>,
+    (out, seconds): (Option<&Path>, f64),
+) -> Result<AlignReport> {
+    let quality = mapping.quality;
+    let quality =
+        quality.ok_or_else(|| Error::Unexpected("an alignment without figures".to_owned()))?;
+    let judged: Vec<Judged> = mapping
+        .rows
+        .iter()
+        .map(|row| {
+            let found = row.found.as_ref();
+            let first = found.and_then(|found| found.candidates.first());
+            let truth = key.and_then(|key| key.0.get(&row.cipher_id));
+            Judged {
+                count: row.count,
+                confidence: found
+                    .filter(|_| first.is_some())
+                    .map_or(0.0, |found| f64::from(found.confidence)),
+                is_right: truth.map(|truth| first.is_some_and(|first| first.token == *truth)),
+                is_reachable: truth.is_some_and(|truth| quality.plain_tokens.contains(truth)),
+            }
+        })
+        .collect();
+    let all = Judgement::of(&judged);
+    let reachable: Vec<Judged> = judged
+        .iter()
+        .filter(|one| one.is_reachable)
+        .copied()
+        .collect();
+    let reachable = key.map(|_| Judgement::of(&reachable));
+    let bands = quality.coverage.iter().map(|band| {
+        let within = &judged[(band.first - 1).min(judged.len())..band.last.min(judged.len())];
+        let within = Judgement::of(within);
+        BandReport {
+            first: band.first,
+            last: band.last,
+            tokens: within.tokens / all.tokens,
+            trusted: within.trusted,
+            token_accuracy: within.token_accuracy,
+            type_accuracy: within.type_accuracy,
+        }
+    });
+    Ok(AlignReport {
+        out: out.map(Path::to_owned),
+        token_accuracy: all.token_accuracy,
+        type_accuracy: all.type_accuracy,
+        reachable_tokens: reachable.as_ref().map(|part| part.tokens / all.tokens),
+        reachable_accuracy: reachable.and_then(|part| part.token_accuracy),
+        bands: bands.collect(),
+        expected_accuracy: all.expected,
+        trusted_tokens: all.trusted,
+        cipher_tokens: all.tokens as u64 + pairs.vocab.rare_tokens,
+        seconds,
+        peak_rss_bytes: machine::peak_rss_bytes(),
+        quality: *quality,
+    })
+}
+
+/// One id.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    count: u64,
+    confidence: f64,
+    is_right: Option<bool>,
+    is_reachable: bool,
+}
+
+/// Several ids together.
+struct Judgement {
+    tokens: f64,
+    trusted: f64,
+    expected: f64,
+    token_accuracy: Option<f64>,
+    type_accuracy: Option<f64>,
+}
+
+impl Judgement {
+    fn of(ids: &[Judged]) -> Self {
+        let sum = |of: &dyn Fn(&Judged) -> f64| ids.iter().map(of).sum::<f64>();
+        let tokens = sum(&|id| id.count as f64);
+        let share = |of: &dyn Fn(&Judged) -> f64| {
+            let part = sum(&|id| id.count as f64 * of(id));
+            if tokens > 0.0 { part / tokens } else { 0.0 }
+        };
+        let right = |id: &Judged| f64::from(u8::from(id.is_right == Some(true)));
+        let has_key = ids.first().is_some_and(|id| id.is_right.is_some());
+        Self {
+            tokens,
+            trusted: share(&|id| f64::from(u8::from(id.confidence > 0.5))),
+            expected: share(&|id| id.confidence),
+            token_accuracy: has_key.then(|| share(&right)),
+            type_accuracy: has_key.then(|| sum(&right) / ids.len() as f64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judgement_by_hand() {
+        let id = |count, confidence, is_right| Judged {
+            count,
+            confidence,
+            is_right,
+            is_reachable: true,
+        };
+        // Of ten tokens six and one are right; six and three are trusted.
+        let ids = [
+            id(6, 0.9, Some(true)),
+            id(3, 0.6, Some(false)),
+            id(1, 0.2, Some(true)),
+        ];
+        let all = Judgement::of(&ids);
+        assert_eq!((all.tokens, all.token_accuracy), (10.0, Some(0.7)));
+        assert_eq!(all.type_accuracy, Some(2.0 / 3.0));
+        assert!((all.trusted - 0.9).abs() < 1e-12);
+        assert!((all.expected - 0.74).abs() < 1e-12); // (5.4 + 1.8 + .2) / 10
+        assert_eq!(Judgement::of(&[id(6, 0.9, None)]).token_accuracy, None);
+        assert_eq!(Judgement::of(&[]).trusted, 0.0);
+    }
+}
