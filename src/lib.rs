@@ -21,14 +21,14 @@
 //! |---|---|---|
 //! | [`error`], [`atomic`], [`metrics`], [`random`], [`progress`] | errors with place and hint, whole-file writes, AUC, keyed random streams, bars and lines | |
 //! | [`data`] | pairs, readers, truncation, splits and folds, packed batches, corruption, the survey of a competition | tensors |
-//! | [`vocab`] | counting both sides, the cipher vocabulary, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
+//! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
-//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection | clap |
+//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds

@@ -1,8 +1,8 @@
 //! Vocabularies: counting both sides, aligning them.
 //!
 //! In: pairs of cipher ids, the vocabulary of a plaintext BERT, a corpus. Out: the run's own vocabulary
-//! ([`CipherVocab`]), token counts ([`TokenCounts`]) and, by [`align()`], the [`Mapping`] that says which plaintext row
-//! each cipher id starts from. Cipher and plain ids are two types, so that a mix-up does not compile. Does not
+//! ([`CipherVocab`]), token counts ([`TokenCounts`]), text as tokens of a [`Unit`] and, by [`align()`], the [`Mapping`] that
+//! says which plaintext rows each cipher id starts from. [`encipher`] makes ciphers of one's own text. Cipher and plain ids are two types, so that a mix-up does not compile. Does not
 //! touch weights, and never writes a decoded sentence.
 
 pub mod align;

@@ -8,7 +8,7 @@ fn help_of_the_tool_and_of_every_command() {
     insta::assert_snapshot!("help", workspace.snapshot(&["--help"]));
     for command in [
         "run", "slurm", "predict", "report", "check", "ensemble", "board", "score", "pack",
-        "count", "inspect",
+        "count", "cipher", "align", "audit", "inspect",
     ] {
         let page = workspace.snapshot(&[command, "--help"]);
         assert!(page.contains("Example"), "{command} --help has no example");

@@ -2,6 +2,7 @@
 //!
 //! Snapshots stand in `snapshots/`. After a change that is meant: `INSTA_UPDATE=always cargo test --test it`, and read the diff.
 
+mod align;
 mod bad_folds;
 mod bad_input;
 mod batch;
@@ -9,6 +10,7 @@ mod board;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod check;
+mod cipher;
 mod count;
 #[path = "../demo/mod.rs"]
 mod demo;
@@ -20,6 +22,7 @@ mod hand_made;
 mod help;
 mod inspect;
 mod kill;
+mod language;
 mod notebook;
 mod objective;
 mod pack;

@@ -183,12 +183,14 @@ fn every_alignment_with_a_checkpoint() {
     let mut lines = mapping.lines();
     assert_eq!(
         lines.next(),
-        Some("cipher_id\tcount\tplain_token\tplain_count\tmethod")
+        Some(
+            "cipher_id\tcount\tplain_token\tplain_count\tmethod\tmargin\tmutual\tconfidence\ttop3"
+        )
     );
     assert!(
         lines
             .next()
-            .is_some_and(|line| line.ends_with("\ta\t26\trank")),
+            .is_some_and(|line| line.ends_with("\ta\t26\trank\t\t\t\t")),
         "{mapping}"
     );
     // 30 cipher ids, 26 letters

@@ -123,7 +123,7 @@ fn wrong_type_names_expected_and_found() {
     let (message, _) = error_of("[align]\nmethod = \"rnk\"\n", &[]);
     assert_eq!(
         message,
-        "experiment.toml:2:align.method: expected one of `rank`, `random`, `scratch`, `file`, found `rnk`"
+        "experiment.toml:2:align.method: expected one of `rank`, `random`, `scratch`, `file`, `graph`, found `rnk`"
     );
 }
 

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::anchors::{self, Known};
 use super::graph::{self, Effort, GraphOptions, Match, Quality, Side, Solution};
-use super::{AlignInput, AlignMethod, Mapping, MappingRow, anchors};
+use super::{AlignInput, AlignMethod, Mapping, MappingRow};
 use crate::data::EncodedPair;
 use crate::data::reserved::FIRST_CIPHER;
 use crate::error::{Error, Result};
@@ -115,13 +116,39 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         let error = Error::refused("`align.method = \"graph\"` needs plaintext and a checkpoint");
         return Err(error.with_hint("set `align.plain` and `checkpoint.dir`"));
     };
+    let known = match graph.anchors {
+        Some(path) => anchors::read(path, input.dictionary, input.cipher)?,
+        None => Vec::new(),
+    };
     let cipher = cipher_side(input, graph);
     let key = input.key.with(Purpose::Align);
+    let solve = |plain: &Plain, effort: Effort| -> Result<Solution> {
+        let options = GraphOptions {
+            anchors: pairs_of(&known, input, &plain.corpus),
+            key,
+            effort,
+        };
+        let solution = graph::solve(&cipher, &plain.side, &options, graph.progress)?;
+        (graph.check)()?;
+        Ok(solution)
+    };
     let units = graph.unit.units();
     let mut trials = Vec::new();
     let mut best: Option<(f64, Plain)> = None;
+    let mut refused = None;
     for &unit in &units {
-        let plain = Plain::read(graph, unit, (checkpoint, input), key)?;
+        let plain = match Plain::read(graph, unit, (checkpoint, input), key) {
+            Ok(plain) => plain,
+            // Text without a frequent word may have frequent characters.
+            Err(error @ Error::Input { .. }) if units.len() > 1 => {
+                graph
+                    .progress
+                    .say(&format!("plaintext by {}: {error}", unit.name()));
+                refused = refused.or(Some(error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let mut trial = UnitTrial {
             unit,
             plain_types: plain.corpus.types.len(),
@@ -129,10 +156,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
             likelihood: f64::NEG_INFINITY,
         };
         if units.len() > 1 {
-            let options = options(input, graph, &plain.corpus, (key, Effort::Trial))?;
-            let quality = graph::solve(&cipher, &plain.side, &options, graph.progress)?.quality;
-            (graph.check)()?;
-            trial.likelihood = quality.likelihood;
+            trial.likelihood = solve(&plain, Effort::Trial)?.quality.likelihood;
             graph.progress.say(&format!(
                 "plaintext by {}: {} types, likelihood {:.3} a cipher token",
                 unit.name(),
@@ -148,19 +172,15 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         }
         trials.push(trial);
     }
-    let (_, plain) = best.ok_or_else(|| Error::Unexpected("no unit was tried".to_owned()))?;
-    let options = options(input, graph, &plain.corpus, (key, Effort::Full))?;
-    let solution = graph::solve(&cipher, &plain.side, &options, graph.progress)?;
-    (graph.check)()?;
+    let Some((_, plain)) = best else {
+        return Err(refused.unwrap_or_else(|| Error::Unexpected("no unit was tried".to_owned())));
+    };
+    let solution = solve(&plain, Effort::Full)?;
     if let [only] = trials.as_mut_slice() {
         only.likelihood = solution.quality.likelihood;
     }
-    mapping(
-        input,
-        &plain.corpus,
-        solution,
-        (trials, options.anchors.len()),
-    )
+    let n_anchors = pairs_of(&known, input, &plain.corpus).len();
+    mapping(input, &plain.corpus, solution, (trials, n_anchors))
 }
 
 /// The number of all ids that have no row of their own.
@@ -203,17 +223,8 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// With the anchors whose id has a row and whose token is a type of this unit.
-fn options(
-    input: &AlignInput,
-    graph: &GraphInput,
-    corpus: &Corpus,
-    (key, effort): (Key, Effort),
-) -> Result<GraphOptions> {
-    let known = match graph.anchors {
-        Some(path) => anchors::read(path, input.dictionary, input.cipher)?,
-        None => Vec::new(),
-    };
+/// The pairs whose id has a row and whose token is a type of this unit.
+fn pairs_of(known: &[Known], input: &AlignInput, corpus: &Corpus) -> Vec<(u32, u32)> {
     let pairs = known.iter().filter_map(|known| {
         let row = input.cipher.row(known.cipher_id?)?;
         Some((row - FIRST_CIPHER, corpus.number(&known.plain_token)?))
@@ -221,11 +232,7 @@ fn options(
     let mut pairs: Vec<_> = pairs.collect();
     pairs.sort_unstable();
     pairs.dedup();
-    Ok(GraphOptions {
-        anchors: pairs,
-        key,
-        effort,
-    })
+    pairs
 }
 
 fn mapping(
