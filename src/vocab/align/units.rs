@@ -128,7 +128,8 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
             key,
             effort,
         };
-        let solution = graph::solve(&cipher, &plain.side, &options, graph.progress)?;
+        let solution =
+            graph::solve_until(&cipher, &plain.side, &options, graph.progress, graph.check)?;
         (graph.check)()?;
         Ok(solution)
     };

@@ -140,12 +140,15 @@ pub fn solve_until(
     )
 }
 
+/// Is shown what was just done, and the map as pairs of type numbers.
+type Trace = dyn Fn(&str, &[(u32, u32)]);
+
 /// Who looks on.
 pub(crate) struct Watch<'a> {
     /// Called between rounds; an error ends the search.
     pub(crate) check: &'a dyn Fn() -> Result<()>,
     /// Sees each map as pairs of type numbers.
-    pub(crate) trace: &'a dyn Fn(&str, &[(u32, u32)]),
+    pub(crate) trace: &'a Trace,
 }
 
 impl Watch<'_> {
