@@ -4,6 +4,10 @@
 //! In: two sides and what is known. Out: a [`Solution`]. A start is FAQ on a head of its own size and a few rounds; the
 //! held-out likelihood chooses among them. A round is features, CSLS and assignment; every third round climbs by swaps
 //! on the bigram likelihood, and what it moved becomes an anchor. Learning ends when the map stops moving.
+//!
+//! The last round on the whole vocabulary does not climb. Tokens right before and after a climb there: LCQMC by character
+//! .980 and .970, its first 20k pairs .934 and .931, against film subtitles alone .793 and .757. What climbs find is likelier than
+//! the true map where the domain differs (held-out -5.29 against -5.50 there), so likelihood is no judge of small changes.
 
 use rand::seq::SliceRandom;
 
@@ -58,7 +62,7 @@ impl Effort {
             Self::Full => Plan {
                 core: 1500,
                 heads: &[400, 600],
-                rounds: [5, 12, 6],
+                rounds: [5, 12, 5],
             },
         }
     }
@@ -251,7 +255,7 @@ impl Level {
                 quality::agreement(&self.cipher, &last.map, &state.map) >= STILL
             });
             last = Some(state);
-            if is_still && is_climb {
+            if is_still && !is_climb {
                 break;
             }
         }
