@@ -6,6 +6,7 @@
 mod assignment;
 mod cooccurrence;
 mod faq;
+mod flatten;
 mod likelihood;
 mod matrix;
 mod quality;
