@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use super::matrix::product;
+use super::matrix::{product, subtract_product};
 
 /// Directions that are flattened.
 const DIRECTIONS: usize = 50;
@@ -55,7 +55,7 @@ pub(super) fn flatten(a: &mut Array2<f32>, b: &mut Array2<f32>) {
         .collect();
     for side in [a, b] {
         let along = product(side.view(), directions.view()) * &shares;
-        *side -= &product(along.view(), directions.t());
+        subtract_product(side, along.view(), directions.t());
         each_row(side, normalise);
     }
 }

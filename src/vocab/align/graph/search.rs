@@ -24,6 +24,9 @@ use crate::random::Purpose;
 
 /// A type that occurs less often has too few neighbours to be told by.
 const LEAST_COUNT: f64 = 5.0;
+/// More cipher types than these are not matched: the scores of all pairs are held at once. Rarer types stand for one
+/// token in a hundred (LCQMC, a half of its frequent words merged).
+const MOST_TYPES: usize = 6000;
 /// Candidates of a type in the assignment.
 const CANDIDATES: usize = 20;
 /// The first of them are tried in the climb.
@@ -348,7 +351,7 @@ pub(super) fn search(
         rounds += state.rounds;
     }
     if plan.rounds[2] > 0 {
-        level = Level::new(cipher, plain, usize::MAX, &options.anchors);
+        level = Level::new(cipher, plain, MOST_TYPES, &options.anchors);
         level.show(
             &work,
             &format!("whole {} {}", level.cipher.n(), level.plain.n()),
