@@ -26,7 +26,7 @@
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
-//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
+//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]), refinement of an alignment by the network | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
 //! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |

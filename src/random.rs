@@ -39,6 +39,8 @@ pub enum Purpose {
     Noise = 18,
     /// Which words of a plaintext are spelled.
     Spell = 19,
+    /// Places that are hidden to refine an alignment.
+    Refine = 20,
 }
 
 /// A point in the tree of random streams.

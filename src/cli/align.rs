@@ -56,6 +56,9 @@ pub struct Sources {
     /// The key of the pairs, to tell how much is right: cipher_id TAB plain_token
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Let the BERT read the ids, and change the alignment where it knows better
+    #[arg(long)]
+    refine: bool,
     /// Root of the randomness
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -94,6 +97,7 @@ impl Sources {
             },
             anchors: self.anchors.as_deref(),
             key: self.key.as_deref(),
+            refine: self.refine,
             seed: self.seed,
         };
         Ok((options, self.reading.load()?.experiment))

@@ -215,6 +215,9 @@ impl Loaded {
                 });
             }
         }
+        let holds = !align.refine || align.method == AlignMethod::Graph;
+        let expected = "false: only align.method = \"graph\" is refined";
+        self.require(holds, "align.refine", expected, align.refine)?;
         self.check_plain()?;
         let sizes = [
             ("model.layers", model.layers),

@@ -39,7 +39,7 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 49] = [
+pub const KEYS: [&str; 50] = [
     "seed",
     "data.train",
     "data.test",
@@ -67,6 +67,7 @@ pub const KEYS: [&str; 49] = [
     "align.unit",
     "align.anchors",
     "align.soft",
+    "align.refine",
     "model.layers",
     "model.hidden",
     "model.heads",
@@ -287,6 +288,7 @@ mod tests {
         experiment.align.unit = UnitChoice::Word;
         experiment.align.anchors = Some("/a/known.tsv".into());
         experiment.align.soft = false;
+        experiment.align.refine = true;
         experiment.model = ModelConfig {
             layers: Some(1),
             hidden: Some(16),

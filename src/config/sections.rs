@@ -103,6 +103,9 @@ pub struct AlignConfig {
     /// Where a method weighs candidates: start from their mean (default), not from the first alone.
     #[serde(skip_serializing_if = "is_true")]
     pub soft: bool,
+    /// For `graph`: the BERT itself reads the ids and changes the alignment where it knows better; default no.
+    #[serde(skip_serializing_if = "is_false")]
+    pub refine: bool,
 }
 
 /// `[model]`: the size of a BERT from `scratch`. A missing number is the checkpoint's, or without a checkpoint
@@ -289,6 +292,7 @@ impl Default for AlignConfig {
             unit: UnitChoice::Auto,
             anchors: None,
             soft: true,
+            refine: false,
         }
     }
 }
@@ -342,6 +346,10 @@ impl Default for SubmitConfig {
 /// Defaults of alignment by graph are not written: runs of other methods keep the identity they had before there was one.
 fn is_true(value: &bool) -> bool {
     *value
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A list of paths, or one path.

@@ -6,6 +6,7 @@
 mod fit;
 mod optimiser;
 mod predict;
+mod refine;
 pub mod resume;
 mod schedule;
 
@@ -20,6 +21,7 @@ use crate::random::Key;
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Moments, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
+pub use refine::{RefineInput, refine};
 use resume::Snapshot;
 pub use schedule::{learning_rate_at, total_steps};
 

@@ -11,11 +11,15 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Stop, machine};
+use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::data::{CipherId, Dictionary, EncodedPair, Labels, Pair, read_pairs};
 use crate::error::{Error, Place, Result};
+use crate::kernels;
+use crate::kernels::path::Precision;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
+use crate::train::{RefineInput, refine};
 use crate::vocab::align::{AlignMethod, GraphInput, GraphReport, anchors};
 use crate::vocab::{
     self, AlignInput, CipherVocab, Mapping, PlainVocab, Segmenter, Unit, UnitChoice,
@@ -38,6 +42,8 @@ pub struct AlignOptions<'a> {
     pub anchors: Option<&'a Path>,
     /// What every id stands for, to be judged by.
     pub key: Option<&'a Path>,
+    /// Whether the BERT reads the ids and changes the alignment where it knows better.
+    pub refine: bool,
     /// Root of the randomness.
     pub seed: u64,
 }
@@ -130,7 +136,21 @@ pub fn align(
         graph: Some(graph),
         key: Key::from_seed(options.seed).with(Purpose::Align),
     };
-    let mapping = vocab::align(AlignMethod::Graph, &input)?;
+    let mut mapping = vocab::align(AlignMethod::Graph, &input)?;
+    if options.refine {
+        let pairs: Vec<&EncodedPair> = pairs.encoded.iter().collect();
+        let checkpoint = Checkpoint::open(options.checkpoint)?;
+        checkpoint.require_mlm(options.checkpoint)?;
+        let input = RefineInput {
+            checkpoint: &checkpoint,
+            path: kernels::path::Path::resolve(Precision::Auto),
+            pairs: &pairs,
+            key: input.key,
+            progress,
+            check: &check,
+        };
+        refine(&mut mapping, &input)?;
+    }
     if let Some(out) = out {
         mapping.write(out, &pairs.dictionary, &plain)?;
     }
@@ -243,7 +263,7 @@ fn report(
                     .filter(|_| first.is_some())
                     .map_or(0.0, |found| f64::from(found.confidence)),
                 is_right: truth.map(|truth| first.is_some_and(|first| first.token == *truth)),
-                is_reachable: truth.is_some_and(|truth| quality.plain_tokens.contains(truth)),
+                is_reachable: truth.is_some_and(|truth| quality.plain_tokens.contains_key(truth)),
             }
         })
         .collect();

@@ -11,6 +11,7 @@ use crate::kernels::path::Precision;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
+use crate::train::{RefineInput, refine};
 use crate::vocab::align::{GraphInput, GraphReport};
 use crate::vocab::mapping::RowStart;
 use crate::vocab::{self, AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
@@ -59,7 +60,12 @@ impl Start {
                 progress.say("alignment: taken up from mapping.tsv of this run");
                 saved.read(loaded, rows, &plain)?
             }
-            None => map(loaded, rows, &plain, (progress, stop))?,
+            None => map(
+                loaded,
+                rows,
+                (checkpoint.as_ref(), &plain),
+                (progress, stop),
+            )?,
         };
         let starts = mapping.starts(&plain, experiment.align.soft, experiment.key());
         let (config, heads, base) = match (&checkpoint, dir, starts) {
@@ -195,7 +201,7 @@ impl SavedAlignment {
 fn map(
     loaded: &Loaded,
     rows: &Rows,
-    plain: &PlainVocab,
+    (checkpoint, plain): (Option<&Checkpoint>, &PlainVocab),
     (progress, stop): (&Progress, &Stop),
 ) -> Result<Mapping> {
     let experiment = &loaded.experiment;
@@ -217,7 +223,20 @@ fn map(
         graph,
         ..align_input(loaded, rows, plain)
     };
-    align(settings.method, &input)
+    let mut mapping = align(settings.method, &input)?;
+    if let Some(checkpoint) = checkpoint.filter(|_| settings.refine) {
+        let pairs: Vec<_> = rows.counted(experiment).collect();
+        let input = RefineInput {
+            checkpoint,
+            path: kernels::path::Path::resolve(experiment.train.precision),
+            pairs: &pairs,
+            key: input.key,
+            progress,
+            check: &check,
+        };
+        refine(&mut mapping, &input)?;
+    }
+    Ok(mapping)
 }
 
 fn align_input<'a>(loaded: &'a Loaded, rows: &'a Rows, plain: &'a PlainVocab) -> AlignInput<'a> {

@@ -90,6 +90,29 @@ fn a_small_language_is_found_and_judged_by_its_key() {
 }
 
 #[test]
+fn the_network_refines_the_same_on_any_number_of_threads() {
+    let workspace = workspace();
+    let plain = align(&workspace, &["--key", "cipher/key.tsv"]);
+    assert!(plain.get("refinement").is_none(), "{plain}");
+    let refine = |threads| {
+        let report = align(
+            &workspace,
+            &["--refine", "--key", "cipher/key.tsv", "--threads", threads],
+        );
+        assert_eq!(report["refinement"]["rounds"], 2, "{report}");
+        (workspace.text("m.tsv"), report["token_accuracy"].as_f64())
+    };
+    let (mapping, accuracy) = refine("1");
+    assert_eq!(refine("3"), (mapping, accuracy));
+    // The tiny network knows nothing, and what is sure stays.
+    let (before, after) = (plain["token_accuracy"].as_f64(), accuracy);
+    assert!(
+        after > before.map(|before| before - 0.1),
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
 fn an_audit_says_it_in_words_and_writes_nothing() {
     let workspace = workspace();
     let before = workspace.names(".");

@@ -31,7 +31,7 @@ use crate::error::{Error, Place, Result};
 use crate::random::Key;
 
 pub use file::reread;
-pub use units::{CoverageBand, GraphInput, GraphReport, UnitTrial};
+pub use units::{CoverageBand, GraphInput, GraphReport, Refinement, UnitTrial};
 
 /// `align.method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

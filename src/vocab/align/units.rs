@@ -5,7 +5,7 @@
 //! seconds, and the one under whose bigrams held-out cipher text is likeliest is kept: the cipher side is the same in
 //! all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s; nothing here decodes a sentence.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -72,9 +72,23 @@ pub struct GraphReport {
     pub anchors: usize,
     /// By frequency band of the ids, the most frequent first.
     pub coverage: Vec<CoverageBand>,
-    /// What ids may stand for; known to the process that has aligned, not recorded.
+    /// What the network changed of it; none where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<Refinement>,
+    /// What ids may stand for, with its occurrences; known to the process that has aligned, not recorded.
     #[serde(skip)]
-    pub plain_tokens: HashSet<String>,
+    pub plain_tokens: BTreeMap<String, u64>,
+}
+
+/// What a network that reads the ids under their alignment made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Refinement {
+    /// Times that the network read.
+    pub rounds: usize,
+    /// Ids whose first candidate is another now.
+    pub changed: usize,
+    /// Their share of all tokens, 0 to 1.
+    pub changed_tokens: f64,
 }
 
 /// One unit that was tried.
@@ -274,7 +288,9 @@ fn mapping(
         plain_types: corpus.types.len(),
         matched,
         anchors: n_anchors,
-        plain_tokens: corpus.types.iter().map(|of| of.token.clone()).collect(),
+        plain_tokens: (corpus.types.iter())
+            .map(|of| (of.token.clone(), of.count))
+            .collect(),
         ..GraphReport::of(quality)
     };
     Ok(Mapping {
@@ -347,7 +363,8 @@ impl GraphReport {
             restarts: quality.restarts,
             anchors: 0,
             coverage: coverage.collect(),
-            plain_tokens: HashSet::new(),
+            refinement: None,
+            plain_tokens: BTreeMap::new(),
         }
     }
 }

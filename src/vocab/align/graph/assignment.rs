@@ -63,6 +63,31 @@ pub(super) fn sparse(
     search.column_of
 }
 
+/// What a type of `count` tokens weighs where two want the same plaintext type.
+pub fn weight(count: f64) -> f32 {
+    count.max(1.0).powf(0.3) as f32
+}
+
+/// As [`sparse`], where a row counts as much as its weight, and its score is above 0 by as much as a column is better
+/// than nothing: of two rows that want the same column the one that loses more keeps it.
+pub fn weighed(
+    candidates: &[Vec<(u32, f32)>],
+    weights: &[f32],
+    n_columns: usize,
+) -> Vec<Option<u32>> {
+    let weighed: Vec<Vec<(u32, f32)>> = candidates
+        .iter()
+        .zip(weights)
+        .map(|(candidates, weight)| {
+            let scores = candidates.iter();
+            scores
+                .map(|&(column, score)| (column, weight * score))
+                .collect()
+        })
+        .collect();
+    sparse(&weighed, n_columns, 0.0)
+}
+
 struct Sparse<'a> {
     candidates: &'a [Vec<(u32, f32)>],
     nothing: f64,

@@ -14,6 +14,7 @@ mod search;
 mod self_learning;
 mod start;
 
+pub use assignment::{weighed, weight};
 pub use cooccurrence::{Cooccurrence, Side};
 
 use crate::error::{Error, Result};

@@ -37,8 +37,6 @@ const SWEEPS: usize = 10;
 const NOTHING: f32 = -2.0;
 /// What a known pair scores.
 const KNOWN: f32 = 100.0;
-/// A type weighs as its count to this power where two want the same plaintext type.
-const ASSIGNMENT_POWER: f64 = 0.3;
 /// Weight of a squared difference of log frequencies against CSLS.
 const FREQUENCY: f32 = 0.01;
 /// Steps of FAQ, and the least gain of one against the objective.
@@ -202,18 +200,22 @@ impl Level {
 
     /// The best assignment by the scores above [`NOTHING`], those of frequent types weighed more.
     fn assign(&self, candidates: &[Vec<(u32, f32)>]) -> Map {
-        let weighed: Vec<Vec<(u32, f32)>> = candidates
+        let above: Vec<Vec<(u32, f32)>> = candidates
             .iter()
-            .zip(&self.cipher.counts)
-            .map(|(candidates, count)| {
-                let weight = count.max(1.0).powf(ASSIGNMENT_POWER) as f32;
+            .map(|candidates| {
                 let scores = candidates.iter();
                 scores
-                    .map(|&(plain, score)| (plain, weight * (score - NOTHING)))
+                    .map(|&(plain, score)| (plain, score - NOTHING))
                     .collect()
             })
             .collect();
-        assignment::sparse(&weighed, self.plain.n(), 0.0)
+        let weights: Vec<f32> = self
+            .cipher
+            .counts
+            .iter()
+            .map(|&count| assignment::weight(count))
+            .collect();
+        assignment::weighed(&above, &weights, self.plain.n())
     }
 
     /// Swaps among the types that no mutual choice holds, while that makes the text likelier.

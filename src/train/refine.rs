@@ -1,0 +1,513 @@
+//! Refinement of an alignment by the network: which plaintext token would the BERT itself put where an id stands?
+//!
+//! In: an alignment by graph, its checkpoint, and the pairs. Out: the same mapping with other candidates. The BERT reads
+//! the pairs under the present mapping, weights frozen; some places of every id are hidden, one at a time, and the mean
+//! log-probability of every plaintext token there is a score. A token that the network expects everywhere is no news, so
+//! the mean over ids is taken off; frequencies should agree; what the mapping said before counts as [`FORMER`]. The
+//! assignment is one to one. Ids that stand for words of several rows are left alone. Knows no sentence's plaintext.
+//!
+//! The gradient of the loss with respect to a soft assignment was not tried: hidden places say the same without it.
+
+use std::collections::HashMap;
+
+use ndarray::{Array2, Axis};
+
+use super::PREDICT_ROWS;
+use crate::checkpoint::remap::remap_starts;
+use crate::checkpoint::{BertConfig, Checkpoint};
+use crate::data::reserved::{FIRST_CIPHER, MASK};
+use crate::data::{EncodedPair, PackedBatch};
+use crate::error::Result;
+use crate::kernels::path::Path;
+use crate::model::Bert;
+use crate::progress::Progress;
+use crate::random::{Key, Purpose};
+use crate::vocab::align::Refinement;
+use crate::vocab::align::graph::{weighed, weight};
+use crate::vocab::mapping::{Candidate, Found, RowStart};
+use crate::vocab::{Mapping, PlainId, PlainVocab};
+
+/// Times that the network reads.
+const ROUNDS: usize = 2;
+/// Hidden places of an id.
+const PLACES: usize = 8;
+/// Longer pairs are not read.
+const MOST_TOKENS: usize = 128;
+/// Nats that the candidate of the mapping is worth, times .3 more than its confidence.
+const FORMER: f32 = 3.0;
+/// Nats a squared difference of the logarithms of relative frequency.
+const FREQUENCY: f64 = 0.1;
+/// Tokens that an id may be given.
+const CANDIDATES: usize = 40;
+/// Candidates of a mapping.
+const KEPT: usize = 3;
+
+/// What is looked at.
+pub struct RefineInput<'a> {
+    /// The network before its rows were remapped.
+    pub checkpoint: &'a Checkpoint,
+    /// How products are computed.
+    pub path: Path,
+    /// In rows of the run's vocabulary.
+    pub pairs: &'a [&'a EncodedPair],
+    /// Root of the randomness.
+    pub key: Key,
+    /// Shows the work.
+    pub progress: &'a Progress,
+    /// Asked between batches: an error ends the work.
+    pub check: &'a dyn Fn() -> Result<()>,
+}
+
+/// Refines `mapping`, which is by graph; any other stays as it is.
+///
+/// # Errors
+/// Those of `check`, and where memory runs out.
+pub fn refine(mapping: &mut Mapping, input: &RefineInput) -> Result<()> {
+    let Some(quality) = &mapping.quality else {
+        return Ok(());
+    };
+    let tokens = Tokens::of(&quality.plain_tokens, &input.checkpoint.plain);
+    if tokens.rows.is_empty() {
+        return Ok(());
+    }
+    let before = firsts(mapping);
+    let key = input.key.with(Purpose::Refine);
+    let places = (0..ROUNDS)
+        .map(|round| Place::of_ids(input.pairs, mapping.rows.len(), key.at(round as u64)));
+    let places: Vec<_> = places.collect();
+    let total = places.iter().map(|places| places.len() as u64).sum();
+    let task = input.progress.task("refining", total, "places");
+    for places in places {
+        let model = model(mapping, &tokens, input)?;
+        let scores = log_probabilities(
+            &model,
+            &places,
+            input,
+            &tokens,
+            mapping.rows.len(),
+            &mut |n| {
+                task.advance(n);
+                (input.check)()
+            },
+        )?;
+        reassign(mapping, &tokens, scores);
+    }
+    let after = firsts(mapping);
+    let is_changed = |at: &usize| before[*at] != after[*at];
+    let changed: Vec<usize> = (0..before.len()).filter(is_changed).collect();
+    let count = |ids: &mut dyn Iterator<Item = usize>| -> u64 {
+        ids.map(|at| mapping.rows[at].count).sum()
+    };
+    let tokens = count(&mut changed.iter().copied());
+    let all = count(&mut (0..before.len())).max(1);
+    if let Some(quality) = &mut mapping.quality {
+        quality.refinement = Some(Refinement {
+            rounds: ROUNDS,
+            changed: changed.len(),
+            changed_tokens: tokens as f64 / all as f64,
+        });
+    }
+    Ok(())
+}
+
+fn firsts(mapping: &Mapping) -> Vec<Option<String>> {
+    let first = |found: &Found| Some(found.candidates.first()?.token.clone());
+    let rows = mapping.rows.iter();
+    rows.map(|row| row.found.as_ref().and_then(first)).collect()
+}
+
+/// Plaintext tokens that an id may be given: those of one row.
+struct Tokens {
+    names: Vec<String>,
+    rows: Vec<PlainId>,
+    /// ln of the share of all of them.
+    logarithms: Vec<f64>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Tokens {
+    fn of(counts: &std::collections::BTreeMap<String, u64>, plain: &PlainVocab) -> Self {
+        let known = counts
+            .iter()
+            .filter_map(|(token, &count)| Some((token, plain.id(token)?, count)));
+        let known: Vec<_> = known.collect();
+        let total: u64 = known.iter().map(|known| known.2).sum();
+        Self {
+            names: known.iter().map(|known| known.0.clone()).collect(),
+            rows: known.iter().map(|known| known.1).collect(),
+            logarithms: known
+                .iter()
+                .map(|known| (known.2.max(1) as f64 / total.max(1) as f64).ln())
+                .collect(),
+            numbers: (known.iter().zip(0..))
+                .map(|(known, number)| (known.0.clone(), number))
+                .collect(),
+        }
+    }
+}
+
+/// One occurrence of an id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    /// Number of the id among the kept ones.
+    id: u32,
+    /// Where it is hidden, by chance.
+    draw: u64,
+    pair: u32,
+    /// Among the tokens of both sentences.
+    token: u32,
+}
+
+impl Place {
+    /// Up to [`PLACES`] occurrences of each id, by id.
+    fn of_ids(pairs: &[&EncodedPair], n_ids: usize, key: Key) -> Vec<Self> {
+        let mut chosen: Vec<Vec<Self>> = vec![Vec::new(); n_ids];
+        for (pair, of) in (0..).zip(pairs) {
+            if of.n_tokens() > MOST_TOKENS {
+                continue;
+            }
+            let key = key.at(u64::from(pair));
+            for (token, row) in (0..).zip(of.a.iter().chain(&of.b)) {
+                let Some(id) = row.checked_sub(FIRST_CIPHER) else {
+                    continue;
+                };
+                let place = Self {
+                    id,
+                    draw: key.bits(u64::from(token)),
+                    pair,
+                    token,
+                };
+                let chosen = &mut chosen[id as usize];
+                let at = chosen.partition_point(|other| other.draw < place.draw);
+                if at < PLACES {
+                    chosen.truncate(PLACES - 1);
+                    chosen.insert(at, place);
+                }
+            }
+        }
+        chosen.into_iter().flatten().collect()
+    }
+}
+
+/// The network under the mapping; its rows after the run's vocabulary are those of `tokens`.
+fn model(mapping: &Mapping, tokens: &Tokens, input: &RefineInput) -> Result<Bert> {
+    let checkpoint = input.checkpoint;
+    let mut starts = mapping
+        .starts(&checkpoint.plain, true, input.key)
+        .unwrap_or_default();
+    starts.extend(tokens.rows.iter().map(|&row| RowStart::Copy(row)));
+    let config = BertConfig {
+        vocab_size: starts.len(),
+        ..checkpoint.config.clone()
+    };
+    let mut weights = checkpoint.weights.clone();
+    remap_starts(&mut weights, &starts);
+    Bert::new(config, checkpoint.heads, input.path, weights)
+}
+
+/// Mean log-probability of each token at the hidden places of each id, (ids × tokens); 0 for ids without places.
+fn log_probabilities(
+    model: &Bert,
+    places: &[Place],
+    input: &RefineInput,
+    tokens: &Tokens,
+    n_ids: usize,
+    tick: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Array2<f32>> {
+    let first = FIRST_CIPHER + n_ids as u32;
+    let rows: Vec<u32> = (first..).take(tokens.rows.len()).collect();
+    let mut sums = Array2::<f32>::zeros((n_ids, rows.len()));
+    let mut n_places = vec![0.0f32; n_ids];
+    for places in places.chunks(PREDICT_ROWS) {
+        let mut batch = PackedBatch::default();
+        let mut positions = Vec::with_capacity(places.len());
+        for place in places {
+            let pair = input.pairs[place.pair as usize];
+            let (mut a, mut b) = (pair.a.clone(), pair.b.clone());
+            let token = place.token as usize;
+            // [CLS] a [SEP] b [SEP]
+            let (hidden, before) = match token.checked_sub(a.len()) {
+                None => (&mut a[token], 1),
+                Some(in_b) => (&mut b[in_b], 2),
+            };
+            *hidden = MASK;
+            positions.push((batch.n_tokens() + before + token) as u32);
+            batch.push_pair(&a, &b);
+        }
+        let features = model.mlm_features(&batch, &positions);
+        let logits = model.mlm_logits_of(&features, &rows).as_vec();
+        for (place, logits) in places.iter().zip(logits.chunks(rows.len())) {
+            let id = place.id as usize;
+            let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let whole: f32 = logits.iter().map(|logit| (logit - greatest).exp()).sum();
+            let whole = greatest + whole.ln();
+            for (sum, logit) in sums.row_mut(id).iter_mut().zip(logits) {
+                *sum += logit - whole;
+            }
+            n_places[id] += 1.0;
+        }
+        tick(places.len() as u64)?;
+    }
+    for (mut sum, n) in sums.rows_mut().into_iter().zip(&n_places) {
+        sum /= n.max(1.0);
+    }
+    Ok(sums)
+}
+
+/// New candidates from mean log-probabilities.
+fn reassign(mapping: &mut Mapping, tokens: &Tokens, mut scores: Array2<f32>) {
+    let Some(mean) = scores.mean_axis(Axis(0)) else {
+        return;
+    };
+    let all: u64 = mapping.rows.iter().map(|row| row.count).sum();
+    for (row, mut scores) in mapping.rows.iter().zip(scores.rows_mut()) {
+        let own = (row.count.max(1) as f64 / all.max(1) as f64).ln();
+        for ((score, mean), other) in scores.iter_mut().zip(&mean).zip(&tokens.logarithms) {
+            *score -= mean + (FREQUENCY * (own - other).powi(2)) as f32;
+        }
+        let found = row.found.as_ref();
+        let first = found.and_then(|found| Some((found.confidence, found.candidates.first()?)));
+        if let Some((confidence, first)) = first
+            && let Some(&number) = tokens.numbers.get(&first.token)
+        {
+            scores[number] += FORMER * (0.3 + confidence);
+        }
+    }
+    let is_open: Vec<bool> = mapping
+        .rows
+        .iter()
+        .map(|row| is_open(row.found.as_ref(), tokens))
+        .collect();
+    let candidates: Vec<Vec<(u32, f32)>> = scores
+        .rows()
+        .into_iter()
+        .zip(&is_open)
+        .map(|(scores, is_open)| {
+            if *is_open {
+                best(&scores.to_vec())
+            } else {
+                Vec::new()
+            }
+        })
+        .collect();
+    let above: Vec<Vec<(u32, f32)>> = candidates
+        .iter()
+        .map(|candidates| {
+            let lowest = candidates.last().map_or(0.0, |last| last.1);
+            let scores = candidates.iter();
+            scores
+                .map(|&(token, score)| (token, score - lowest))
+                .collect()
+        })
+        .collect();
+    let weights: Vec<f32> = mapping
+        .rows
+        .iter()
+        .map(|row| weight(row.count as f64))
+        .collect();
+    let chosen = weighed(&above, &weights, tokens.rows.len());
+    for (((row, chosen), candidates), is_open) in mapping
+        .rows
+        .iter_mut()
+        .zip(chosen)
+        .zip(&candidates)
+        .zip(is_open)
+    {
+        if let (Some(found), true) = (&mut row.found, is_open) {
+            *found = refound(found, chosen, candidates, tokens);
+        }
+    }
+}
+
+/// Whether the id may be given another token: it stands for none so far, or for one of a single row.
+fn is_open(found: Option<&Found>, tokens: &Tokens) -> bool {
+    found.is_some_and(|found| {
+        let first = found.candidates.first();
+        first.is_none_or(|first| tokens.numbers.contains_key(&first.token))
+    })
+}
+
+/// The [`CANDIDATES`] best tokens, the best first, ties by number.
+fn best(scores: &[f32]) -> Vec<(u32, f32)> {
+    let mut entries: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
+    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if entries.len() > CANDIDATES {
+        entries.select_nth_unstable_by(CANDIDATES, order);
+        entries.truncate(CANDIDATES);
+    }
+    entries.sort_unstable_by(order);
+    entries
+}
+
+/// The chosen token first, then the best others, weighed by their probabilities.
+fn refound(found: &Found, chosen: Option<u32>, scores: &[(u32, f32)], tokens: &Tokens) -> Found {
+    let Some(chosen) = chosen else {
+        return found.clone();
+    };
+    let own = scores
+        .iter()
+        .find(|entry| entry.0 == chosen)
+        .map_or(0.0, |entry| entry.1);
+    let others = || scores.iter().filter(|entry| entry.0 != chosen);
+    let kept: Vec<(u32, f32)> = std::iter::once((chosen, own))
+        .chain(others().take(KEPT - 1).copied())
+        .collect();
+    let greatest = kept
+        .iter()
+        .map(|entry| entry.1)
+        .fold(f32::NEG_INFINITY, f32::max);
+    let whole: f32 = scores.iter().map(|entry| (entry.1 - greatest).exp()).sum();
+    let weights: Vec<f32> = kept
+        .iter()
+        .map(|entry| (entry.1 - greatest).exp() / whole)
+        .collect();
+    let margin = others().next().map_or(0.0, |next| own - next.1);
+    let candidates = kept
+        .iter()
+        .zip(&weights)
+        .map(|(&(number, _), &weight)| Candidate {
+            token: tokens.names[number as usize].clone(),
+            rows: vec![tokens.rows[number as usize]],
+            weight: weight.max(f32::MIN_POSITIVE),
+        });
+    Found {
+        candidates: candidates.collect(),
+        margin,
+        mutual: found.mutual && margin > 0.0,
+        confidence: weights[0],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::CipherId;
+    use crate::vocab::mapping::MappingRow;
+
+    fn tokens(names: &[&str]) -> Tokens {
+        let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+        let all = vocab.iter().chain(names).map(|name| (*name).to_owned());
+        let plain = PlainVocab::from_tokens(all.collect(), std::path::Path::new("test"));
+        let counts = names.iter().map(|name| ((*name).to_owned(), 10));
+        Tokens::of(&counts.collect(), &plain.expect("a vocabulary"))
+    }
+
+    fn row(id: u32, token: Option<(&str, &[u32])>) -> MappingRow {
+        let candidate = token.map(|(token, rows)| Candidate {
+            token: token.to_owned(),
+            rows: rows.iter().map(|&row| PlainId(row)).collect(),
+            weight: 0.5,
+        });
+        MappingRow {
+            cipher_id: CipherId(id),
+            count: 10,
+            plain: None,
+            plain_count: 0,
+            method: "graph",
+            found: Some(Found {
+                candidates: candidate.into_iter().collect(),
+                margin: 0.1,
+                mutual: true,
+                confidence: 0.5,
+            }),
+        }
+    }
+
+    fn mapping(rows: Vec<MappingRow>) -> Mapping {
+        Mapping {
+            rows,
+            wrapped: 0,
+            quality: None,
+        }
+    }
+
+    #[test]
+    fn what_the_network_is_sure_of_changes_the_mapping() {
+        let tokens = tokens(&["a", "b", "c"]);
+        // a and b are confused; the network puts 10 nats on the truth. Nobody knows of the third id so far.
+        let mut mapping = mapping(vec![
+            row(0, Some(("b", &[6]))),
+            row(1, Some(("a", &[5]))),
+            row(2, None),
+        ]);
+        let scores = ndarray::array![[-1., -11., -11.], [-11., -1., -11.], [-11., -11., -1.0f32]];
+        reassign(&mut mapping, &tokens, scores);
+        let found: Vec<_> = firsts(&mapping).into_iter().flatten().collect();
+        assert_eq!(found, ["a", "b", "c"]);
+        for row in &mapping.rows {
+            let found = row.found.as_ref().expect("found");
+            let whole: f32 = found
+                .candidates
+                .iter()
+                .map(|candidate| candidate.weight)
+                .sum();
+            assert!((0.9..=1.0001).contains(&whole), "{found:?}");
+            assert!(found.confidence > 0.5 && found.margin > 0.0, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_it_is_not_sure_of_stays() {
+        let tokens = tokens(&["a", "b"]);
+        let before = mapping(vec![row(0, Some(("b", &[6]))), row(1, Some(("a", &[5])))]);
+        let mut after = before.clone();
+        // One nat for the other way round is less than what the mapping is worth.
+        reassign(
+            &mut after,
+            &tokens,
+            ndarray::array![[-1., -2.], [-2., -1.0f32]],
+        );
+        assert_eq!(firsts(&after), firsts(&before));
+    }
+
+    #[test]
+    fn a_token_expected_everywhere_is_no_news() {
+        let tokens = tokens(&["a", "b"]);
+        let mut mapping = mapping(vec![row(0, None), row(1, None)]);
+        // Both ids read like a, the first one more so than the second.
+        reassign(
+            &mut mapping,
+            &tokens,
+            ndarray::array![[-1., -9.], [-3., -4.0f32]],
+        );
+        let found: Vec<_> = firsts(&mapping).into_iter().flatten().collect();
+        assert_eq!(found, ["a", "b"]);
+    }
+
+    #[test]
+    fn words_of_several_rows_are_left_alone_and_hold_no_token() {
+        let tokens = tokens(&["a", "b"]);
+        let word = row(0, Some(("ab", &[5, 6])));
+        let mut mapping = mapping(vec![word.clone(), row(1, Some(("b", &[6])))]);
+        reassign(
+            &mut mapping,
+            &tokens,
+            ndarray::array![[-1., -20.], [-1., -20.0f32]],
+        );
+        assert_eq!(mapping.rows[0], word);
+        assert_eq!(firsts(&mapping)[1].as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn places_are_few_and_those_of_the_id() {
+        let pair = |a: &[u32], b: &[u32]| EncodedPair {
+            a: a.to_vec(),
+            b: b.to_vec(),
+            label: None,
+        };
+        let first = FIRST_CIPHER;
+        let mut pairs = vec![pair(&[first, first + 1], &[first, 1]); 20];
+        pairs.push(pair(&vec![first + 2; MOST_TOKENS], &[])); // too long
+        let pairs: Vec<&EncodedPair> = pairs.iter().collect();
+        let places = Place::of_ids(&pairs, 3, Key::from_seed(1));
+        let n = |id: u32| places.iter().filter(|place| place.id == id).count();
+        assert_eq!((n(0), n(1), n(2)), (PLACES, PLACES, 0));
+        for place in &places {
+            let pair = pairs[place.pair as usize];
+            let mut tokens = pair.a.iter().chain(&pair.b);
+            assert_eq!(tokens.nth(place.token as usize), Some(&(first + place.id)));
+        }
+        assert!(places.is_sorted_by_key(|place| place.id));
+        assert_ne!(places, Place::of_ids(&pairs, 3, Key::from_seed(2)));
+    }
+}
