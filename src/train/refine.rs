@@ -23,7 +23,7 @@ use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::align::Refinement;
-use crate::vocab::align::graph::{weighed, weight};
+use crate::vocab::align::graph::{best, weighed, weight};
 use crate::vocab::mapping::{Candidate, Found, RowStart};
 use crate::vocab::{Mapping, PlainId, PlainVocab};
 
@@ -273,23 +273,16 @@ fn reassign(mapping: &mut Mapping, tokens: &Tokens, mut scores: Array2<f32>) {
             scores[number] += FORMER * (0.3 + confidence);
         }
     }
-    let is_open: Vec<bool> = mapping
-        .rows
-        .iter()
+    let rows = mapping.rows.iter();
+    let is_open: Vec<bool> = rows
         .map(|row| is_open(row.found.as_ref(), tokens))
         .collect();
-    let candidates: Vec<Vec<(u32, f32)>> = scores
-        .rows()
-        .into_iter()
-        .zip(&is_open)
-        .map(|(scores, is_open)| {
-            if *is_open {
-                best(&scores.to_vec())
-            } else {
-                Vec::new()
-            }
-        })
-        .collect();
+    let mut candidates = best(&scores, CANDIDATES);
+    for (candidates, is_open) in candidates.iter_mut().zip(&is_open) {
+        if !is_open {
+            candidates.clear();
+        }
+    }
     let above: Vec<Vec<(u32, f32)>> = candidates
         .iter()
         .map(|candidates| {
@@ -325,18 +318,6 @@ fn is_open(found: Option<&Found>, tokens: &Tokens) -> bool {
         let first = found.candidates.first();
         first.is_none_or(|first| tokens.numbers.contains_key(&first.token))
     })
-}
-
-/// The [`CANDIDATES`] best tokens, the best first, ties by number.
-fn best(scores: &[f32]) -> Vec<(u32, f32)> {
-    let mut entries: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if entries.len() > CANDIDATES {
-        entries.select_nth_unstable_by(CANDIDATES, order);
-        entries.truncate(CANDIDATES);
-    }
-    entries.sort_unstable_by(order);
-    entries
 }
 
 /// The chosen token first, then the best others, weighed by their probabilities.

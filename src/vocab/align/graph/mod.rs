@@ -16,6 +16,7 @@ mod start;
 
 pub use assignment::{weighed, weight};
 pub use cooccurrence::{Cooccurrence, Side};
+pub use self_learning::best;
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -39,7 +40,7 @@ pub struct Match {
     pub margin: f32,
     /// Whether each is the other's best.
     pub mutual: bool,
-    /// How far the first candidate is trusted, 0..=1. Not yet calibrated: an order, not a chance.
+    /// Estimated chance that the first candidate is right, 0..=1.
     pub confidence: f32,
 }
 

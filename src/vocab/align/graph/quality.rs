@@ -13,13 +13,14 @@ const TEMPERATURE: f32 = 0.05;
 /// Candidates of a match.
 const CANDIDATES: usize = 3;
 
-/// Set by hand so that the order is right (wider margins, mutual pairs and frequent types are trusted more). Not yet fitted
-/// to ciphers with a known key: read it as a rank, not as a chance.
+/// Fitted on 2026-11-22 to four ciphers of LCQMC with a key (by character against twelve corpora, its first 20k pairs, against
+/// film subtitles alone, a half of the frequent words merged), 15,000 ids weighed by the root of their count. Mean over the
+/// tokens and share that is right, each cipher left out of its fit: .965 and .981, .903 and .940, .902 and .866, .881 and .856.
 pub(super) const CONFIDENCE: Confidence = Confidence {
-    constant: -3.0,
-    margin: 8.0,
-    mutual: 1.5,
-    logarithm_of_count: 0.4,
+    constant: -3.3,
+    margin: 12.9,
+    mutual: 0.9,
+    logarithm_of_count: 0.46,
 };
 
 /// Weights of a logistic function of "the first candidate is right".

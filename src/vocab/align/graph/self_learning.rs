@@ -159,7 +159,7 @@ pub(super) fn penalise_frequency(
 }
 
 /// The `k` best columns of each row, best first, ties by column.
-pub(super) fn best(scores: &Array2<f32>, k: usize) -> Vec<Vec<(u32, f32)>> {
+pub fn best(scores: &Array2<f32>, k: usize) -> Vec<Vec<(u32, f32)>> {
     scores
         .axis_iter(Axis(0))
         .into_par_iter()
