@@ -6,7 +6,7 @@
 //! the mean over ids is taken off; frequencies should agree; what the mapping said before counts as [`FORMER`]. The
 //! assignment is one to one. Ids that stand for words of several rows are left alone. Knows no sentence's plaintext.
 //!
-//! The gradient of the loss with respect to a soft assignment was not tried: hidden places say the same without it.
+//! The gradient of the loss with respect to a soft assignment was not tried.
 
 use std::collections::HashMap;
 

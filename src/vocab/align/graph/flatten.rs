@@ -1,9 +1,11 @@
 //! Features of two domains made comparable: centred, and flattened along the directions in which all types vary most.
 //!
 //! In: features of both sides, one row a type. Out: the same, rows of length 1. What sets one domain apart from the other
-//! (its mean) goes; the strongest directions, which tell parts of speech and not types, count as much as the
-//! [`DIRECTIONS`]-th. Which direction is strong is asked of both sides together and of no anchor, so that wrong anchors
-//! are not learnt (canonical correlations over 700 anchors, a third of them wrong: worse than none of this).
+//! (its mean) goes; the strongest directions are brought half-way down to the [`DIRECTIONS`]-th. Which direction is strong
+//! is asked of both sides together and of no anchor, so that wrong anchors are not learnt.
+//!
+//! Tried instead: canonical correlations over 700 anchors, a third of them wrong on purpose, subtitles, 1,500 types: .62 to
+//! .74 of the tokens right by the regularisation, where leaving the features as they are has .74.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, Axis, s};
