@@ -35,11 +35,11 @@ pub mod avx512 {
         unreachable!("{WHY}")
     }
 
-    pub fn pack(_: &[f32], _: usize, _: Range<usize>, _: &mut [u32]) {
+    pub fn pack(_: &[f32], _: usize, _: Range<usize>, _: &mut [u32], _: bool) {
         unreachable!("{WHY}")
     }
 
-    pub fn pack_transposed(_: &[f32], _: usize, _: &mut [u32]) {
+    pub fn pack_transposed(_: &[f32], _: usize, _: &mut [u32], _: bool) {
         unreachable!("{WHY}")
     }
 

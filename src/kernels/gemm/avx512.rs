@@ -303,22 +303,30 @@ fn round_32(x: &[f32]) -> __m512i {
     }
 }
 
-/// The columns of W (k × n) into one panel. Beyond the last row and the last column the panel is filled with zeros.
-pub fn pack(weight: &[f32], n: usize, columns: std::ops::Range<usize>, panel: &mut [u32]) {
+/// The columns of W (k × n) into one panel, at the start of a cache line. Beyond the last row and the last column the panel
+/// is filled with zeros. `past_caches`: nobody reads it soon.
+pub fn pack(
+    weight: &[f32],
+    n: usize,
+    columns: std::ops::Range<usize>,
+    panel: &mut [u32],
+    past_caches: bool,
+) {
     assert!(is_available() && columns.end <= n && columns.len() <= PANEL);
+    let lines = Lines::new(panel, past_caches);
     // SAFETY: the CPU has the instructions.
-    unsafe { pack_with(weight, n, columns, panel) }
+    unsafe { pack_with(weight, n, columns, lines) }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx512vl")]
-fn pack_with(weight: &[f32], n: usize, columns: std::ops::Range<usize>, panel: &mut [u32]) {
-    for (pair, line) in panel.chunks_exact_mut(PANEL).enumerate() {
+fn pack_with(weight: &[f32], n: usize, columns: std::ops::Range<usize>, mut panel: Lines) {
+    for pair in 0..panel.pairs() {
         let row = |number: usize| {
             let row = weight.get(number * n..(number + 1) * n);
             row.map_or(&[][..], |row| &row[columns.clone()])
         };
         let (low, high) = (row(2 * pair), row(2 * pair + 1));
-        for (part, out) in line.chunks_exact_mut(LANES).enumerate() {
+        for part in 0..PANEL / LANES {
             let rounded = |row: &[f32]| {
                 let row = row.get(LANES * part..).unwrap_or_default();
                 let mask = lanes(row.len());
@@ -327,8 +335,7 @@ fn pack_with(weight: &[f32], n: usize, columns: std::ops::Range<usize>, panel: &
                 // SAFETY: the two types are sixteen 16-bit lanes.
                 unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values)) }
             };
-            // SAFETY: `out` has sixteen values.
-            unsafe { store_pairs(rounded(low), rounded(high), out.as_mut_ptr()) };
+            panel.set(pair, part, pairs_of(rounded(low), rounded(high)));
         }
     }
 }
@@ -365,22 +372,63 @@ fn interleave_with(
             let at = column / width * block + pair * width + column % width;
             let out = &mut out[at..at + LANES];
             // SAFETY: `out` has sixteen values.
-            unsafe { store_pairs(load(low), load(high), out.as_mut_ptr()) };
+            unsafe {
+                _mm512_storeu_si512(out.as_mut_ptr().cast(), pairs_of(load(low), load(high)))
+            };
         }
     }
 }
 
-/// Stores sixteen pairs.
-///
-/// # Safety
-/// `out` points to sixteen values that nobody else uses.
+/// Sixteen pairs.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-unsafe fn store_pairs(low: __m256i, high: __m256i, out: *mut u32) {
+fn pairs_of(low: __m256i, high: __m256i) -> __m512i {
     let (low, high) = (_mm512_cvtepu16_epi32(low), _mm512_cvtepu16_epi32(high));
-    let pairs = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
-    // SAFETY: see the function's contract.
-    unsafe { _mm512_storeu_si512(out.cast(), pairs) };
+    _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
+}
+
+/// A panel that is being written, a cache line at a time.
+struct Lines<'a> {
+    panel: &'a mut [u32],
+    past_caches: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(panel: &'a mut [u32], past_caches: bool) -> Self {
+        assert!(panel.as_ptr().cast::<__m512i>().is_aligned());
+        assert!(panel.len().is_multiple_of(PANEL));
+        Self { panel, past_caches }
+    }
+
+    fn pairs(&self) -> usize {
+        self.panel.len() / PANEL
+    }
+
+    /// Columns `16 * part..` of a pair.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn set(&mut self, pair: usize, part: usize, values: __m512i) {
+        let out = &mut self.panel[pair * PANEL + part * LANES..][..LANES];
+        let out = out.as_mut_ptr().cast();
+        // SAFETY: `out` has sixteen values, at the start of a cache line: the panel is there, and has whole ones. Whoever
+        // writes past the caches waits for it when dropped.
+        unsafe {
+            match self.past_caches {
+                true => _mm512_stream_si512(out, values),
+                false => _mm512_store_si512(out, values),
+            }
+        }
+    }
+}
+
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        // What went past the caches is seen by other threads only after a fence.
+        if self.past_caches {
+            // SAFETY: every x86-64 has the instruction.
+            unsafe { _mm_sfence() };
+        }
+    }
 }
 
 /// The first `n` of sixteen lanes.
@@ -389,19 +437,21 @@ fn lanes(n: usize) -> __mmask16 {
     ((1u32 << n.min(LANES)) - 1) as __mmask16
 }
 
-/// W (columns × k) into one panel of Wᵀ, 16 columns and 16 pairs at a time.
-pub fn pack_transposed(weight: &[f32], n_in: usize, panel: &mut [u32]) {
+/// W (columns × k) into one panel of Wᵀ, 16 columns and 16 pairs at a time. The rest as [`pack`].
+pub fn pack_transposed(weight: &[f32], n_in: usize, panel: &mut [u32], past_caches: bool) {
     assert!(is_available() && panel.len().is_multiple_of(16 * PANEL));
     assert!(weight.len() <= PANEL * n_in && n_in <= panel.len() / PANEL * 2);
+    let lines = Lines::new(panel, past_caches);
     // SAFETY: the CPU has the instructions.
-    unsafe { pack_transposed_with(weight, n_in, panel) }
+    unsafe { pack_transposed_with(weight, n_in, lines) }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16,avx512bw")]
-fn pack_transposed_with(weight: &[f32], n_in: usize, panel: &mut [u32]) {
-    for (number, lines) in panel.chunks_exact_mut(16 * PANEL).enumerate() {
-        let first = 32 * number;
-        for block in 0..PANEL / 16 {
+fn pack_transposed_with(weight: &[f32], n_in: usize, mut panel: Lines) {
+    // Along 16 rows of W to their ends: the hardware looks ahead in so many places, not in 64.
+    for block in 0..PANEL / 16 {
+        for number in 0..panel.pairs() / 16 {
+            let first = 32 * number;
             let tile: [__m512i; 16] = std::array::from_fn(|column| {
                 let row = (16 * block + column) * n_in;
                 let row = weight.get(row..row + n_in).unwrap_or_default();
@@ -409,10 +459,8 @@ fn pack_transposed_with(weight: &[f32], n_in: usize, panel: &mut [u32]) {
                 round_32(row.get(first..end).unwrap_or_default())
             });
             let tile = transpose(tile);
-            for (line, values) in lines.chunks_exact_mut(PANEL).zip(tile) {
-                let out = &mut line[16 * block..16 * block + 16];
-                // SAFETY: `out` has 16 values.
-                unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), values) };
+            for (pair, values) in tile.into_iter().enumerate() {
+                panel.set(16 * number + pair, block, values);
             }
         }
     }

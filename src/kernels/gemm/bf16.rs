@@ -29,6 +29,10 @@ pub const PANEL: usize = 64;
 /// Panels hold a multiple of so many pairs, the depth of an AMX tile; those beyond the end are zeros.
 pub const TILE_PAIRS: usize = 16;
 
+/// Bytes of a packed weight beyond which the weights of a whole model do not stay in the last cache until the next
+/// step reads them.
+const STAYS: usize = 1 << 20;
+
 /// The instructions that multiply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
@@ -121,12 +125,13 @@ impl PackedWeight {
             self.forward = Panels::new(n_in.div_ceil(2), n_out);
             self.backward = Panels::new(n_out.div_ceil(2), n_in);
         }
+        let past_caches = weight.len() * size_of::<bf16>() > STAYS;
         self.forward.fill(|first, count, panel| {
             let rows = &weight[first * n_in..(first + count) * n_in];
-            avx512::pack_transposed(rows, n_in, panel);
+            avx512::pack_transposed(rows, n_in, panel, past_caches);
         });
         self.backward.fill(|first, count, panel| {
-            avx512::pack(weight, n_in, first..first + count, panel);
+            avx512::pack(weight, n_in, first..first + count, panel, past_caches);
         });
     }
 }

@@ -247,18 +247,20 @@ fn panels_hold_pairs_of_neighbours_and_zeros_beyond() {
         println!("skipped: no AVX-512 BF16 on this CPU");
         return;
     }
-    for (k, columns) in [(1, 1), (32, 16), (31, 17), (256, 64), (70, 63), (33, 40)] {
+    let sizes = [(1, 1), (32, 16), (31, 17), (256, 64), (70, 63), (33, 40)];
+    for ((k, columns), past_caches) in sizes.into_iter().zip([true, false].into_iter().cycle()) {
         let weight = naive::values(k * columns, 1); // W, (k × columns)
         let transposed = naive::transpose(&weight, k, columns);
         let size = k.div_ceil(2).next_multiple_of(16) * PANEL;
-        let (mut plain, mut turned) = (vec![7; size], vec![9; size]);
-        avx512::pack(&weight, columns, 0..columns, &mut plain);
-        avx512::pack_transposed(&transposed, k, &mut turned);
+        let mut plain = Buffer::from_slice(&vec![7; size]);
+        let mut turned = Buffer::from_slice(&vec![9; size]);
+        avx512::pack(&weight, columns, 0..columns, &mut plain, past_caches);
+        avx512::pack_transposed(&transposed, k, &mut turned, past_caches);
         let element = |row: usize, column: usize| match row < k && column < columns {
             true => u32::from(bf16::from_f32(weight[row * columns + column]).to_bits()),
             false => 0,
         };
-        for (i, (&plain, &turned)) in plain.iter().zip(&turned).enumerate() {
+        for (i, (&plain, &turned)) in plain.iter().zip(turned.iter()).enumerate() {
             let (pair, column) = (i / PANEL, i % PANEL);
             let expected = element(2 * pair, column) | element(2 * pair + 1, column) << 16;
             assert_eq!(
