@@ -43,7 +43,7 @@ impl Attention<'_> {
     /// (queries × tokens), end to end.
     pub fn forward(&self, qkv: &Qkv, context: &mut [f32]) -> Buffer<f32> {
         let mut probabilities = Buffer::new(self.rows().map(|row| row.n_scores()).sum());
-        let mut scratch = Buffer::new(self.largest());
+        let mut scratch = Buffer::new(self.scratch(1));
         let mut first = 0;
         for row in self.rows().filter(|row| row.n_scores() > 0) {
             let scores = &mut probabilities[first..first + row.n_scores()];
@@ -61,7 +61,7 @@ impl Attention<'_> {
             key: Buffer::new(qkv.key.len()),
             value: Buffer::new(qkv.value.len()),
         };
-        let mut scratch = Buffer::new(2 * self.largest());
+        let mut scratch = Buffer::new(self.scratch(2));
         let mut first = 0;
         for row in self.rows().filter(|row| row.n_keys > 0) {
             let scores = &probabilities[first..first + row.n_scores()];
@@ -87,10 +87,10 @@ impl Attention<'_> {
         })
     }
 
-    /// Scores of one head of the largest row.
-    fn largest(&self) -> usize {
-        let sizes = self.rows().map(|row| row.n_queries * row.n_keys);
-        sizes.max().unwrap_or(0)
+    /// Room for the transposed keys or values of one head of the largest row, and for its scores so many `times`.
+    fn scratch(&self, times: usize) -> usize {
+        let of_row = |row: Row| row.transposed() + times * row.n_queries * row.n_keys;
+        self.rows().map(of_row).max().unwrap_or(0)
     }
 }
 
@@ -135,6 +135,11 @@ impl Row {
         head * size..(head + 1) * size
     }
 
+    /// Values of one head's keys, transposed.
+    fn transposed(&self) -> usize {
+        self.hidden / self.heads * vector::padded(self.n_keys)
+    }
+
     /// Applies the dropout of `head` to its probabilities or their gradient.
     #[inline(always)]
     fn drop_out(&self, head: usize, values: &mut [f32]) {
@@ -164,20 +169,21 @@ fn row_forward(
     let size = row.hidden / row.heads;
     let q = &qkv.query[row.queries()];
     let (k, v) = (&qkv.key[row.keys()], &qkv.value[row.keys()]);
+    let (keys, scratch) = scratch.split_at_mut(row.transposed());
     for head in 0..row.heads {
-        let part = |i: usize| row.part(head, i);
+        let (part, first) = (|i: usize| row.part(head, i), head * size);
         let scores = &mut probabilities[row.scores(head)];
-        for (i, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
-            for (j, score) in scores.iter_mut().enumerate() {
-                *score = vector::dot(&q[part(i)], &k[part(j)]) * scale;
-            }
+        vector::transpose((&k[first..], row.hidden), (n_keys, size), keys);
+        let sizes = (row.n_queries, n_keys, size);
+        vector::dots((&q[first..], row.hidden), sizes, keys, scale, scores);
+        for scores in scores.chunks_exact_mut(n_keys) {
             vector::softmax(scores);
         }
         let dropped = &mut scratch[..scores.len()];
         dropped.copy_from_slice(scores);
         row.drop_out(head, dropped);
         for (i, weights) in dropped.chunks_exact(n_keys).enumerate() {
-            let values = (&v[head * size..], row.hidden);
+            let values = (&v[first..], row.hidden);
             vector::weighted_sum(n_keys, (weights, 1), values, &mut context[part(i)]);
         }
     }
@@ -205,9 +211,11 @@ fn row_backward(
         dv.fill(0.0);
         return;
     }
+    let size = row.hidden / row.heads;
+    let (values, scratch) = scratch.split_at_mut(row.transposed());
     let (dropped, d_scores) = scratch.split_at_mut(scratch.len() / 2);
     for head in 0..row.heads {
-        let first = head * (row.hidden / row.heads);
+        let first = head * size;
         let part = |i: usize| row.part(head, i);
         let weights = &probabilities[row.scores(head)];
         let (dropped, d_scores) = (
@@ -216,11 +224,9 @@ fn row_backward(
         );
         dropped.copy_from_slice(weights);
         row.drop_out(head, dropped);
-        for (i, d_scores) in d_scores.chunks_exact_mut(n_keys).enumerate() {
-            for (j, d_score) in d_scores.iter_mut().enumerate() {
-                *d_score = vector::dot(&d_context[part(i)], &v[part(j)]);
-            }
-        }
+        vector::transpose((&v[first..], row.hidden), (n_keys, size), values);
+        let (rows, sizes) = ((&d_context[first..], row.hidden), (n_queries, n_keys, size));
+        vector::dots(rows, sizes, values, 1.0, d_scores);
         row.drop_out(head, d_scores);
         let lines = weights
             .chunks_exact(n_keys)

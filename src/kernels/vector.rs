@@ -116,6 +116,101 @@ pub fn weighted_sum(
     }
 }
 
+/// `n` rows of `width` values, `stride` apart, into columns: value d of row j at `out[d * padded(n) + j]`. What lies between n
+/// and `padded(n)` is anything.
+///
+/// Four by four: small enough that compilers shuffle registers, where a plain loop becomes slow scattered stores.
+#[inline(always)]
+pub fn transpose((rows, stride): (&[f32], usize), (n, width): (usize, usize), out: &mut [f32]) {
+    const SIDE: usize = 4;
+    let padded = padded(n);
+    let out = &mut out[..width * padded];
+    let whole = width / SIDE * SIDE;
+    for first in (0..n).step_by(SIDE) {
+        // Beyond the last row it is taken again.
+        let row = |j: usize| &rows[(first + j).min(n - 1) * stride..][..width];
+        let from: [&[f32]; SIDE] = std::array::from_fn(row);
+        for d in (0..whole).step_by(SIDE) {
+            let square: [&[f32]; SIDE] = std::array::from_fn(|j| &from[j][d..d + SIDE]);
+            for i in 0..SIDE {
+                let line = [square[0][i], square[1][i], square[2][i], square[3][i]];
+                out[(d + i) * padded + first..][..SIDE].copy_from_slice(&line);
+            }
+        }
+        for d in whole..width {
+            for j in 0..SIDE {
+                out[d * padded + first + j] = from[j][d];
+            }
+        }
+    }
+}
+
+/// The next multiple of the lanes.
+#[inline(always)]
+pub fn padded(n: usize) -> usize {
+    n.next_multiple_of(LANES)
+}
+
+/// Rows of [`dots`] that are computed together: as many chains as hide the latency of the additions.
+const ROWS: usize = 6;
+
+/// `out[i * n + j]` = scale × the dot product of row i of `rows` and column j of `columns`, for `n_rows` rows of
+/// `width` values, `stride` apart, and n columns as [`transpose`] lays them out.
+#[inline(always)]
+pub fn dots(
+    (rows, stride): (&[f32], usize),
+    (n_rows, n, width): (usize, usize, usize),
+    columns: &[f32],
+    scale: f32,
+    out: &mut [f32],
+) {
+    let columns = &columns[..width * padded(n)];
+    for first in (0..n_rows).step_by(ROWS) {
+        let rows = (&rows[first * stride..], stride);
+        let out = &mut out[first * n..n_rows * n];
+        match n_rows - first {
+            1 => dots_of::<1>(rows, n, columns, scale, out),
+            2 => dots_of::<2>(rows, n, columns, scale, out),
+            3 => dots_of::<3>(rows, n, columns, scale, out),
+            4 => dots_of::<4>(rows, n, columns, scale, out),
+            5 => dots_of::<5>(rows, n, columns, scale, out),
+            _ => dots_of::<ROWS>(rows, n, columns, scale, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn dots_of<const N: usize>(
+    (rows, stride): (&[f32], usize),
+    n: usize,
+    columns: &[f32],
+    scale: f32,
+    out: &mut [f32],
+) {
+    let padded = padded(n);
+    let width = columns.len() / padded;
+    let rows: [&[f32]; N] = std::array::from_fn(|i| &rows[i * stride..][..width]);
+    for first in (0..n).step_by(LANES) {
+        let mut sums = [[0.0f32; LANES]; N];
+        for d in 0..width {
+            let line = &columns[d * padded + first..][..LANES];
+            for i in 0..N {
+                let value = rows[i][d];
+                for lane in 0..LANES {
+                    sums[i][lane] = value.mul_add(line[lane], sums[i][lane]);
+                }
+            }
+        }
+        let count = LANES.min(n - first);
+        for i in 0..N {
+            let out = &mut out[i * n + first..][..count];
+            for (out, sum) in out.iter_mut().zip(&sums[i]) {
+                *out = sum * scale;
+            }
+        }
+    }
+}
+
 /// `y += x`.
 #[inline(always)]
 pub fn add(y: &mut [f32], x: &[f32]) {
@@ -222,6 +317,26 @@ mod tests {
                 let term = |j: usize| f64::from(weights[j * 7]) * f64::from(rows[j * 140 + lane]);
                 let exact: f64 = (0..5).map(term).sum();
                 assert!((f64::from(found) - exact).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn dots_of_any_size_agree_with_f64() {
+        let values: Vec<f32> = (0..9000)
+            .map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0)
+            .collect();
+        let (rows, others, stride) = (&values[..4000], &values[4001..], 70);
+        for (n_rows, n, width) in [(1, 1, 1), (5, 4, 3), (6, 16, 64), (13, 17, 66), (8, 35, 8)] {
+            let mut columns = vec![f32::NAN; width * padded(n)];
+            transpose((others, stride), (n, width), &mut columns);
+            let mut out = vec![f32::NAN; n_rows * n];
+            dots((rows, stride), (n_rows, n, width), &columns, 0.5, &mut out);
+            for (at, &found) in out.iter().enumerate() {
+                let (row, other) = (&rows[at / n * stride..], &others[at % n * stride..]);
+                let products = row.iter().zip(other).take(width);
+                let exact: f64 = products.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+                assert!((f64::from(found) - 0.5 * exact).abs() < 1e-5, "{at}");
             }
         }
     }
