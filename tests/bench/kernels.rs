@@ -395,9 +395,10 @@ mod parts {
     }
 }
 
-/// A whole network of one layer, forward and backward: embeddings, the layer, the MLM head at 200 positions.
-#[divan::bench_group(sample_count = 10)]
-mod layer {
+/// A whole network of two layers, forward and backward: embeddings, a layer at all tokens, the last one and the MLM head at
+/// 200 positions.
+#[divan::bench_group(sample_count = 20)]
+mod layers {
     use super::*;
 
     fn both_ways(bencher: Bencher, size: (usize, usize, usize), precision: Precision) {
@@ -405,7 +406,7 @@ mod layer {
         let config = BertConfig {
             vocab_size: VOCABULARY,
             hidden_size: hidden,
-            num_hidden_layers: 1,
+            num_hidden_layers: 2,
             num_attention_heads: heads,
             intermediate_size: intermediate,
             max_position_embeddings: 64,
