@@ -6,7 +6,13 @@
 //! the mean over ids is taken off; frequencies should agree; what the mapping said before counts as [`FORMER`]. The
 //! assignment is one to one. Ids that stand for words of several rows are left alone. Knows no sentence's plaintext.
 //!
-//! The gradient of the loss with respect to a soft assignment was not tried.
+//! Tokens right on ciphers of LCQMC, before and after: by character .981 and .990, its first 20k pairs .939 and .960, against
+//! film subtitles alone .863 and .913, a half of the frequent words merged .845 and .856. The BERT had seen those sentences.
+//!
+//! The gradient of the MLM loss with respect to a soft assignment was tried as a second score: by how much the loss of
+//! masked pairs falls, to first order, where an id takes a token's row. In units of its spread over the tokens, times .3, it
+//! added .0025 (20k pairs) and .0018 (subtitles), a tenth of what the log-probabilities add, for 1.5 to 2.7 times the time;
+//! without the units +.0002 and -.0018, times .3 and 3. Not kept.
 
 use std::collections::HashMap;
 
