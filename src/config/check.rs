@@ -183,36 +183,31 @@ impl Loaded {
                 align.method != AlignMethod::Scratch,
                 "checkpoint.dir",
                 checkpoint.dir.is_some(),
+                "a Hugging Face folder of a BERT; align.method = \"scratch\" does without",
             ),
             (
                 align.method == AlignMethod::Rank,
                 "align.counts",
                 align.counts.is_some(),
+                "`cipherpet count` makes counts from plain text files",
             ),
             (
                 align.method == AlignMethod::File,
                 "align.file",
                 align.file.is_some(),
+                "`cipherpet align` and every run write such a mapping.tsv",
             ),
             (
                 align.method == AlignMethod::Graph,
                 "align.plain",
                 !align.plain.is_empty(),
+                "text files of the competition's domain, one sentence a line",
             ),
         ];
-        for (needed, key, given) in needs {
+        for (needed, key, given, hint) in needs {
             if needed && !given {
-                let error = Error::input(
-                    self.place(key),
-                    format!("a path, as {method} needs it"),
-                    "none",
-                );
-                return Err(match key {
-                    "align.counts" => {
-                        error.with_hint("`cipherpet count` makes counts from plain text files")
-                    }
-                    _ => error,
-                });
+                let expected = format!("a path, as {method} needs it");
+                return Err(Error::input(self.place(key), expected, "none").with_hint(hint));
             }
         }
         let holds = !align.refine || align.method == AlignMethod::Graph;

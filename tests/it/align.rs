@@ -10,16 +10,14 @@ fn workspace() -> Workspace {
     let workspace = Workspace::empty();
     workspace.write_checkpoint("bert", ALL_HEADS);
     language::write(&workspace);
-    workspace.succeed(&[
-        "cipher",
-        "--pairs",
-        "pairs.tsv",
-        "--checkpoint",
-        "bert",
-        "--out",
-        "cipher",
-    ]);
+    cipher(&workspace, "cipher", "0");
     workspace
+}
+
+/// The pairs under a key of their own, in the folder `out`.
+fn cipher(workspace: &Workspace, out: &str, seed: &str) {
+    let sources = ["--pairs", "pairs.tsv", "--checkpoint", "bert"];
+    workspace.succeed(&[&["cipher", "--out", out, "--seed", seed], &sources[..]].concat());
 }
 
 const SOURCES: [&str; 8] = [
@@ -178,17 +176,7 @@ fn what_cannot_be_aligned_is_refused_with_the_reason() {
         )
     );
     // The key of another cipher of the same text.
-    workspace.succeed(&[
-        "cipher",
-        "--pairs",
-        "pairs.tsv",
-        "--checkpoint",
-        "bert",
-        "--out",
-        "other",
-        "--seed",
-        "1",
-    ]);
+    cipher(&workspace, "other", "1");
     let shown = refused(&["--key", "other/key.tsv"]);
     assert!(
         shown.starts_with(
