@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Learning curves of alignment.toml: a cipher of LCQMC with its key, every start, three sizes, three seeds.
+# Learning curves of alignment.toml: a cipher of LCQMC with its key, every start, three sizes with three seeds, and all rows
+# with one.
 #
 #   experiments/alignment.sh LCQMC_DIR PLAIN_DIR BERT_DIR WORK_DIR [JOBS]
 #
 # LCQMC_DIR holds train.tsv and dev.tsv (text TAB text TAB label), PLAIN_DIR plain text as *.txt, of which lcqmc.txt is left
 # out. Runs JOBS (default 2) at a time on one thread each; what is done is not done again. Needs `cipherpet` in the PATH.
-# Writes WORK_DIR/results.tsv: rows, start, seed, AUC on dev, AUC on training rows held out, MLM loss of the last epoch.
+# Writes WORK_DIR/results.tsv: rows, start, seed, AUC on dev, AUC on training rows held out (none of all), MLM loss of the last
+# epoch.
 # With matplotlib: experiments/alignment_plot.py WORK_DIR/results.tsv experiments/alignment.svg
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,9p' "$0" | cut -c3-; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,11p' "$0" | cut -c3-; exit 2; }
 lcqmc=$(realpath "$1") plain=$(realpath "$2") bert=$(realpath "$3") jobs=${5:-2}
 experiment=$(realpath "$(dirname "$0")")/alignment.toml
 mkdir -p "$4" && cd "$4"
@@ -31,11 +33,13 @@ cut_rows() { awk "NR % $1 == 0" cipher/train.tsv | head -"$2"; }
 cut_rows 119 2000 >2000.tsv
 cut_rows 23 10000 >10000.tsv
 cut_rows 4 50000 >50000.tsv
+all=$(wc -l <cipher/train.tsv)
+cp cipher/train.tsv "$all.tsv"
 awk 'NR % 27 == 1 && NR % 4 && NR % 23 && NR % 119' cipher/train.tsv >held_out.tsv
 
 one() { # rows, start, seed
     local epochs options name=$1-$2-$3
-    case $1 in 2000) epochs=6 ;; 10000) epochs=3 ;; 50000) epochs=1 ;; esac
+    case $1 in 2000) epochs=6 ;; 10000) epochs=3 ;; *) epochs=1 ;; esac
     case $2 in
         scratch | random) options="--set align.method=$2" ;;
         soft) options="--set align.method=file --set align.file=graph-map.tsv" ;;
@@ -49,14 +53,18 @@ one() { # rows, start, seed
 export -f one
 export experiment bert
 mkdir -p runs
-for seed in 0 1 2; do
-    for rows in 2000 10000 50000; do
-        for start in scratch random rank graph soft key; do echo "$rows $start $seed"; done
+starts=(scratch random rank graph soft key)
+{
+    for seed in 0 1 2; do
+        for rows in 2000 10000 50000; do
+            for start in "${starts[@]}"; do echo "$rows $start $seed"; done
+        done
     done
-done | xargs -P "$jobs" -L 1 bash -c 'one "$@"' one
+    for start in "${starts[@]}"; do echo "$all $start 0"; done
+} | xargs -P "$jobs" -L 1 bash -c 'one "$@"' one
 
-python3 - >results.tsv <<'PYTHON'
-import itertools, json, pathlib
+python3 - "$all" >results.tsv <<'PYTHON'
+import itertools, json, pathlib, sys
 
 labels = [int(line.split("\t")[2]) for line in open("held_out.tsv")]
 
@@ -72,6 +80,7 @@ def auc(scores):  # by ranks, ties at their middle
 print("rows", "start", "seed", "dev_auc", "held_out_auc", "mlm_loss", sep="\t")
 for run in sorted(pathlib.Path("runs").iterdir()):
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    held_out = auc([float(line) for line in open(run / "held_out.csv")])
-    print(*run.name.split("-"), f"{last['valid_auc']:.4f}", f"{held_out:.4f}", f"{last['mlm_loss']:.3f}", sep="\t")
+    rows = run.name.split("-")[0]
+    held_out = "nan" if rows == sys.argv[1] else f"{auc([float(line) for line in open(run / 'held_out.csv')]):.4f}"
+    print(*run.name.split("-"), f"{last['valid_auc']:.4f}", held_out, f"{last['mlm_loss']:.3f}", sep="\t")
 PYTHON

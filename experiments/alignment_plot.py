@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import math
 import statistics
 import sys
 
@@ -17,17 +18,20 @@ values = collections.defaultdict(list)
 with open(sys.argv[1], newline="") as table:
     for row in csv.DictReader(table, delimiter="\t"):
         for panel in PANELS:
-            values[panel, row["start"], int(row["rows"])].append(float(row[panel]))
+            value = float(row[panel])
+            if not math.isnan(value):
+                values[panel, row["start"], int(row["rows"])].append(value)
 
 plt.rcParams["svg.hashsalt"] = "cipherpet"
 figure, axes = plt.subplots(1, len(PANELS), figsize=(12, 3.8), layout="constrained")
 sizes = sorted({rows for _, _, rows in values})
 for axis, (panel, title) in zip(axes, PANELS.items()):
     for number, (start, colour) in enumerate(STARTS.items()):
-        seeds = [values[panel, start, rows] for rows in sizes]
+        measured = [rows for rows in sizes if (panel, start, rows) in values]
+        seeds = [values[panel, start, rows] for rows in measured]
         means = [statistics.mean(seed) for seed in seeds]
         # Spread over seeds; shifted a little so that bars do not hide each other.
-        shifted = [rows * 1.04 ** (number - 2.5) for rows in sizes]
+        shifted = [rows * 1.04 ** (number - 2.5) for rows in measured]
         bars = [[mean - min(s) for mean, s in zip(means, seeds)], [max(s) - mean for mean, s in zip(means, seeds)]]
         axis.errorbar(shifted, means, bars, color=colour, label=start, marker="o", markersize=3.5, linewidth=1.3)
     axis.set(title=title, xscale="log", xlabel="labelled rows", xticks=sizes)
