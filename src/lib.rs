@@ -19,8 +19,9 @@
 //!
 //! | module | what lives there | what does not |
 //! |---|---|---|
-//! | [`error`], [`atomic`], [`metrics`], [`random`], [`progress`] | errors with place and hint, whole-file writes, AUC, keyed random streams, bars and lines | |
-//! | [`data`] | pairs, readers, truncation, splits and folds, packed batches, corruption, the survey of a competition | tensors |
+//! | [`error`], [`atomic`], [`random`], [`progress`] | errors with place and hint, whole-file writes, keyed random streams, bars and lines | |
+//! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, corruption | tensors |
+//! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
 //! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::BertConfig;
-use crate::data::{FoldOptions, PairFormat, source};
+use crate::data::{ExampleFormat, FoldOptions, source};
 use crate::error::{Error, Result};
 use crate::random::Key;
-use crate::train::TrainOptions;
+use crate::train::{Schedule, TrainOptions};
 use crate::vocab::AlignMethod;
 
 pub use load::{Loaded, load, load_cells, remove_paths};
@@ -146,9 +146,9 @@ impl Experiment {
     }
 
     /// How the pair files are read.
-    pub fn format(&self) -> PairFormat {
+    pub fn format(&self) -> ExampleFormat {
         let data = &self.data;
-        PairFormat {
+        ExampleFormat {
             delimiter: data.delimiter,
             header: data.header,
             text_a: data.text_a.clone(),
@@ -181,6 +181,7 @@ impl Experiment {
             batch: train.batch,
             learning_rate: train.learning_rate,
             warmup_steps: train.warmup_steps,
+            schedule: Schedule::Linear,
             weight_decay: train.weight_decay,
             dropout: train.dropout,
             clip: train.clip,

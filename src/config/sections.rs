@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::split::ValidSplit;
-use crate::data::{Assign, Column, PairFormat, TokenKind};
+use crate::data::{Assign, Column, ExampleFormat, TokenKind};
 pub use crate::kernels::path::Precision;
 use crate::vocab::{AlignMethod, UnitChoice};
 
@@ -246,7 +246,7 @@ pub enum UnlabelledRows {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        let format = PairFormat::default();
+        let format = ExampleFormat::default();
         Self {
             train: Vec::new(),
             test: None,

@@ -6,24 +6,6 @@
 
 use super::reserved::{CLS, SEP};
 
-/// A pair in rows of the run's vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedPair {
-    /// First sentence.
-    pub a: Vec<u32>,
-    /// Second sentence.
-    pub b: Vec<u32>,
-    /// Same meaning or not, where it is known.
-    pub label: Option<bool>,
-}
-
-impl EncodedPair {
-    /// Tokens of the row `[CLS] a [SEP] b [SEP]`.
-    pub fn n_tokens(&self) -> usize {
-        self.a.len() + self.b.len() + 3
-    }
-}
-
 /// Rows end to end. Where it is not empty, `offsets` has one more entry than rows: row r is `offsets[r]..offsets[r + 1]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackedBatch {
@@ -59,13 +41,14 @@ impl PackedBatch {
         self.close_row();
     }
 
-    /// Appends `[CLS] a [SEP] b [SEP]`, segments all 0: the reference never uses token type 1.
-    pub fn push_pair(&mut self, a: &[u32], b: &[u32]) {
+    /// Appends `[CLS] a [SEP]`, with a second text `[CLS] a [SEP] b [SEP]`; segments all 0: the reference never uses token
+    /// type 1.
+    pub fn push_texts(&mut self, a: &[u32], b: Option<&[u32]>) {
         self.input_ids.push(CLS);
-        self.input_ids.extend_from_slice(a);
-        self.input_ids.push(SEP);
-        self.input_ids.extend_from_slice(b);
-        self.input_ids.push(SEP);
+        for text in std::iter::once(a).chain(b) {
+            self.input_ids.extend_from_slice(text);
+            self.input_ids.push(SEP);
+        }
         self.segment_ids.resize(self.input_ids.len(), 0);
         self.close_row();
     }
@@ -88,6 +71,7 @@ impl PackedBatch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::example::{EncodedExample, Target};
     use super::*;
 
     #[test]
@@ -95,7 +79,7 @@ mod tests {
         let mut batch = PackedBatch::default();
         assert_eq!((batch.n_rows(), batch.n_tokens()), (0, 0));
         assert!(batch.cls_positions().is_empty());
-        batch.push_pair(&[10, 11], &[12]);
+        batch.push_texts(&[10, 11], Some(&[12]));
         batch.push(&[2, 9, 3], &[0, 1, 1]);
         assert_eq!(batch.input_ids, [2, 10, 11, 3, 12, 3, 2, 9, 3]);
         assert_eq!(batch.segment_ids, [0, 0, 0, 0, 0, 0, 0, 1, 1]);
@@ -106,14 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn n_tokens_of_a_pair_is_what_it_packs_to() {
-        let pair = EncodedPair {
-            a: vec![7, 8, 9],
-            b: vec![7],
-            label: None,
-        };
-        let mut batch = PackedBatch::default();
-        batch.push_pair(&pair.a, &pair.b);
-        assert_eq!(batch.n_tokens(), pair.n_tokens());
+    fn n_tokens_of_an_example_is_what_it_packs_to() {
+        for b in [None, Some(vec![7])] {
+            let example = EncodedExample {
+                a: vec![7, 8, 9],
+                b,
+                target: Target::Unknown,
+            };
+            let mut batch = PackedBatch::default();
+            batch.push_texts(&example.a, example.b.as_deref());
+            assert_eq!(batch.n_tokens(), example.n_tokens());
+        }
     }
 }

@@ -11,8 +11,8 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::dictionary::CipherId;
-use super::reader::Pair;
-use super::split::{components, label_counts, sentences, shared_share};
+use super::example::Example;
+use super::split::{components, label_counts, shared_share};
 use crate::error::{Error, Result};
 use crate::random::{Key, Purpose};
 
@@ -89,7 +89,11 @@ impl Folds {
     /// # Errors
     /// [`Error::Refused`] where `k` is larger than the number of components (group), or a fold would hold no row of
     /// a label.
-    pub fn deal<P: Borrow<Pair>>(pairs: &[P], test: &[Pair], options: FoldOptions) -> Result<Self> {
+    pub fn deal<P: Borrow<Example>>(
+        pairs: &[P],
+        test: &[Example],
+        options: FoldOptions,
+    ) -> Result<Self> {
         let component_of = components(pairs);
         let by_row = deal_once(pairs, &component_of, Assign::Stratified, options.k, 0);
         let shared_by_row = shared_rows(pairs, &by_row);
@@ -195,7 +199,7 @@ impl Folds {
 }
 
 /// The fold of each row in one repeat.
-fn deal_once<P: Borrow<Pair>>(
+fn deal_once<P: Borrow<Example>>(
     pairs: &[P],
     component_of: &[usize],
     assign: Assign,
@@ -210,7 +214,7 @@ fn deal_once<P: Borrow<Pair>>(
     order.shuffle(&mut key.rng());
     if assign == Assign::Stratified {
         // Stable, and dealt on from one label to the next: folds differ by one row at most, of each label too.
-        order.sort_by_key(|&row| pairs[row].borrow().label);
+        order.sort_by_key(|&row| pairs[row].borrow().target.is_positive());
     }
     let mut fold_of = vec![0; pairs.len()];
     for (position, row) in order.into_iter().enumerate() {
@@ -221,7 +225,7 @@ fn deal_once<P: Borrow<Pair>>(
 
 /// Largest components first, in a random order among equals; each goes to the fold that has the least of what the
 /// component brings: negatives, positives, and rows in all, each as a share of its total.
-fn deal_components<P: Borrow<Pair>>(
+fn deal_components<P: Borrow<Example>>(
     pairs: &[P],
     component_of: &[usize],
     k: usize,
@@ -267,21 +271,17 @@ fn add(sums: &mut [f64; 4], more: &[f64; 4]) {
 }
 
 /// Whether a sentence of each row also stands in another fold.
-pub fn shared_rows<P: Borrow<Pair>>(pairs: &[P], fold_of: &[usize]) -> Vec<bool> {
+pub fn shared_rows<P: Borrow<Example>>(pairs: &[P], fold_of: &[usize]) -> Vec<bool> {
     let mut home: HashMap<&[CipherId], usize> = HashMap::new();
     let mut travelling: HashSet<&[CipherId]> = HashSet::new();
     for (pair, &fold) in pairs.iter().zip(fold_of) {
-        for sentence in sentences(pair.borrow()) {
+        for sentence in pair.borrow().texts() {
             if *home.entry(sentence).or_insert(fold) != fold {
                 travelling.insert(sentence);
             }
         }
     }
-    let is_shared = |pair: &P| {
-        sentences(pair.borrow())
-            .iter()
-            .any(|sentence| travelling.contains(sentence))
-    };
+    let is_shared = |pair: &P| pair.borrow().texts().any(|text| travelling.contains(text));
     pairs.iter().map(is_shared).collect()
 }
 
@@ -301,7 +301,7 @@ fn nearest(by_row: f64, test_with_train: Option<f64>) -> Assign {
 }
 
 /// Every fold holds both labels, and none more than twice its share of the rows.
-fn are_even<P: Borrow<Pair>>(pairs: &[P], fold_of: &[usize], k: usize) -> bool {
+fn are_even<P: Borrow<Example>>(pairs: &[P], fold_of: &[usize], k: usize) -> bool {
     let counts = label_counts_of_folds(pairs, fold_of, k);
     let rows = |fold: &[i64; 3]| fold.iter().sum::<i64>() as usize;
     counts
@@ -309,7 +309,7 @@ fn are_even<P: Borrow<Pair>>(pairs: &[P], fold_of: &[usize], k: usize) -> bool {
         .all(|fold| fold[0] > 0 && fold[1] > 0 && rows(fold) * k <= 2 * pairs.len())
 }
 
-fn label_counts_of_folds<P: Borrow<Pair>>(
+fn label_counts_of_folds<P: Borrow<Example>>(
     pairs: &[P],
     fold_of: &[usize],
     k: usize,
@@ -328,7 +328,7 @@ fn too_few_components(k: usize, n_components: usize) -> Error {
 }
 
 /// A fold without one of the labels has no AUC, and its model has learnt from another mixture than the others.
-fn require_labels<P: Borrow<Pair>>(
+fn require_labels<P: Borrow<Example>>(
     pairs: &[P],
     fold_of: &[usize],
     k: usize,

@@ -1,11 +1,11 @@
 //! Row ids of a test file, for submissions that repeat them.
 //!
-//! In: a file, its [`PairFormat`] and a column's name. Out: the ids in file order. Does not look at the sentences.
+//! In: a file, its [`ExampleFormat`] and a column's name. Out: the ids in file order. Does not look at the sentences.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::reader::PairFormat;
+use super::reader::ExampleFormat;
 use super::source;
 use super::table::{Table, quoted};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Io`]; [`Error::Input`] for an id that is empty or stands there a second time, and for a row without
 /// the column.
-pub fn read_ids(path: &Path, format: &PairFormat, name: &str) -> Result<Option<Vec<String>>> {
+pub fn read_ids(path: &Path, format: &ExampleFormat, name: &str) -> Result<Option<Vec<String>>> {
     format.check()?;
     if !format.header {
         return Ok(None);
@@ -59,10 +59,10 @@ mod tests {
     ) -> std::result::Result<Option<Vec<String>>, String> {
         let folder = tempfile::tempdir().expect("a folder for the test");
         std::fs::write(folder.path().join("t.csv"), text).expect("a small file");
-        let format = PairFormat {
+        let format = ExampleFormat {
             delimiter: ',',
             header,
-            ..PairFormat::default()
+            ..ExampleFormat::default()
         };
         read_ids(&folder.path().join("t.csv"), &format, name).map_err(|error| {
             error

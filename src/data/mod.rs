@@ -1,29 +1,33 @@
 //! Pairs of desensitised sentences: reading, truncating, splitting, corrupting, packing.
 //!
-//! In: files (on disk or embedded). Out: [`Pair`]s of cipher ids, which rows validate or stand in which fold, and
+//! In: files (on disk or embedded). Out: [`Example`]s of cipher ids, which rows validate or stand in which fold, and
 //! [`PackedBatch`]es. Does not know the vocabulary's rows beyond the [`reserved`] ones, nor tensors.
 //!
 //! # How to add a reader
-//! 1. Add a file beside `reader.rs` with a function `bytes -> Result<Vec<Pair>>`.
+//! 1. Add a file beside `reader.rs` with a function `bytes -> Result<Vec<Example>>`.
 //! 2. Take its bytes from [`source::read`], so that `demo:` paths work.
 //! 3. Every refusal is an [`Error::Input`](crate::error::Error::Input) with file, line and field; add a test for each.
 
 pub mod batch;
 pub mod corrupt;
 pub mod dictionary;
+pub mod example;
 pub mod folds;
 pub mod ids;
 pub mod reader;
 pub mod reserved;
+pub mod scores;
 pub mod source;
 pub mod split;
-pub mod survey;
 pub mod table;
+pub mod task;
 pub mod truncate;
 
-pub use batch::{EncodedPair, PackedBatch};
+pub use batch::PackedBatch;
 pub use dictionary::{CipherId, Dictionary, TokenKind};
+pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};
-pub use reader::{Column, Labels, Pair, PairFile, PairFormat, read_pairs};
+pub use reader::{Column, ExampleFile, ExampleFormat, Labels, read_examples};
+pub use scores::Scores;
 pub use split::ValidSplit;
-pub use survey::Survey;
+pub use task::{LabelKind, Task, TextKind};

@@ -1,4 +1,4 @@
-//! Pair files: `ids<TAB>ids[<TAB>label]`, and other tables by [`PairFormat`].
+//! Pair files: `ids<TAB>ids[<TAB>label]`, and other tables by [`ExampleFormat`].
 //!
 //! In: the bytes of a file. Out: pairs of [`CipherId`]s with their labels, or the first thing that is wrong with
 //! file, line, field, what was expected and what was found. Does not truncate, count or shuffle; a file is held in
@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::dictionary::{CipherId, Dictionary, TokenKind};
+use super::example::{Example, Target};
 use super::source;
 use super::table::{Quoting, Table, quoted};
 use crate::error::{Error, Place, Result};
@@ -30,7 +31,7 @@ pub enum Column {
 /// behind it move up. With a header, further columns are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PairFormat {
+pub struct ExampleFormat {
     /// One ASCII character; default tab. Any other than tab lets fields stand in double quotes.
     pub delimiter: char,
     /// First line holds column names; default false.
@@ -47,7 +48,7 @@ pub struct PairFormat {
     pub tokens: TokenKind,
 }
 
-impl Default for PairFormat {
+impl Default for ExampleFormat {
     fn default() -> Self {
         Self {
             delimiter: '\t',
@@ -72,24 +73,13 @@ pub enum Labels {
     Optional,
 }
 
-/// One row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
-    /// First sentence, one token or more as read.
-    pub a: Vec<CipherId>,
-    /// Second sentence, one token or more as read.
-    pub b: Vec<CipherId>,
-    /// Same meaning or not, where it was read.
-    pub label: Option<bool>,
-}
-
 /// One file.
 #[derive(Debug, Clone)]
-pub struct PairFile {
+pub struct ExampleFile {
     /// As the user named it.
     pub path: PathBuf,
     /// Rows in file order, at least one.
-    pub pairs: Vec<Pair>,
+    pub examples: Vec<Example>,
     /// The file has a label column (read or ignored).
     pub has_labels: bool,
 }
@@ -97,19 +87,19 @@ pub struct PairFile {
 /// Reads a pair file whole; `dictionary` learns its tokens.
 ///
 /// # Errors
-/// [`Error::Refused`] for a format that contradicts itself ([`PairFormat::check`]), [`Error::Io`] where the file cannot be
+/// [`Error::Refused`] for a format that contradicts itself ([`ExampleFormat::check`]), [`Error::Io`] where the file cannot be
 /// read, [`Error::Input`] for the first row that is not a pair.
-pub fn read_pairs(
+pub fn read_examples(
     path: &Path,
-    format: &PairFormat,
+    format: &ExampleFormat,
     labels: Labels,
     dictionary: &mut Dictionary,
-) -> Result<PairFile> {
+) -> Result<ExampleFile> {
     format.check()?;
     parse(path, &source::read(path)?, format, labels, dictionary)
 }
 
-impl PairFormat {
+impl ExampleFormat {
     /// Whether the keys agree with each other.
     ///
     /// # Errors
@@ -189,7 +179,7 @@ struct Layout {
 
 impl Layout {
     /// From the first row, which is the header or shows how many columns there are.
-    fn new(table: &Table, format: &PairFormat, labels: Labels) -> Result<Self> {
+    fn new(table: &Table, format: &ExampleFormat, labels: Labels) -> Result<Self> {
         if format.header {
             Self::from_header(table, format, labels)
         } else {
@@ -197,7 +187,7 @@ impl Layout {
         }
     }
 
-    fn from_header(table: &Table, format: &PairFormat, labels: Labels) -> Result<Self> {
+    fn from_header(table: &Table, format: &ExampleFormat, labels: Labels) -> Result<Self> {
         let header = table.fields();
         let find = |column: &Column| match column {
             Column::Name(name) => header.iter().position(|field| field == name),
@@ -231,7 +221,7 @@ impl Layout {
         })
     }
 
-    fn from_width(table: &Table, format: &PairFormat, labels: Labels) -> Result<Self> {
+    fn from_width(table: &Table, format: &ExampleFormat, labels: Labels) -> Result<Self> {
         let [a, b, label] = format.columns().map(|(_, column)| match column {
             Column::Number(number) => number - 1,
             Column::Name(_) => unreachable!("`check` refuses names without a header"),
@@ -285,10 +275,10 @@ fn wrong_width(table: &Table, expected: String, full: usize) -> Error {
 fn parse(
     path: &Path,
     bytes: &[u8],
-    format: &PairFormat,
+    format: &ExampleFormat,
     labels: Labels,
     dictionary: &mut Dictionary,
-) -> Result<PairFile> {
+) -> Result<ExampleFile> {
     let delimiter = u8::try_from(format.delimiter).expect("`check` wants an ASCII delimiter");
     let mut table = Table::new(path, bytes, delimiter, format.quoting());
     let no_rows = |found| Error::input(Place::file(path), "one pair of sentences or more", found);
@@ -299,16 +289,16 @@ fn parse(
     if format.header && !table.advance()? {
         return Err(no_rows("a header only"));
     }
-    let mut pairs = Vec::new();
+    let mut examples = Vec::new();
     loop {
-        pairs.push(parse_row(&table, &layout, format, labels, dictionary)?);
+        examples.push(parse_row(&table, &layout, format, labels, dictionary)?);
         if !table.advance()? {
             break;
         }
     }
-    Ok(PairFile {
+    Ok(ExampleFile {
         path: path.to_owned(),
-        pairs,
+        examples,
         has_labels: layout.label.is_some(),
     })
 }
@@ -316,10 +306,10 @@ fn parse(
 fn parse_row(
     table: &Table,
     layout: &Layout,
-    format: &PairFormat,
+    format: &ExampleFormat,
     labels: Labels,
     dictionary: &mut Dictionary,
-) -> Result<Pair> {
+) -> Result<Example> {
     let fields = table.fields();
     if fields.len() != layout.width {
         let expected = format.fields(layout.width);
@@ -333,21 +323,21 @@ fn parse_row(
     let place = |column: usize| table.place().field(layout.field_name(column));
     let mut sentence =
         |column: usize| parse_sentence(&fields[column], format, dictionary, || place(column));
-    Ok(Pair {
+    Ok(Example {
         a: sentence(layout.text_a)?,
-        b: sentence(layout.text_b)?,
-        label: match layout.label {
+        b: Some(sentence(layout.text_b)?),
+        target: match layout.label {
             Some(column) if labels != Labels::Ignored => {
-                Some(parse_label(&fields[column], || place(column))?)
+                parse_label(&fields[column], || place(column))?.into()
             }
-            _ => None,
+            _ => Target::Unknown,
         },
     })
 }
 
 fn parse_sentence(
     field: &str,
-    format: &PairFormat,
+    format: &ExampleFormat,
     dictionary: &mut Dictionary,
     place: impl Fn() -> Place,
 ) -> Result<Vec<CipherId>> {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use petgraph::unionfind::UnionFind;
 
 use super::dictionary::CipherId;
-use super::reader::Pair;
+use super::example::Example;
 
 /// `data.valid` where it is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -27,7 +27,7 @@ pub enum ValidSplit {
 /// Sorted indices of the validation rows.
 ///
 /// [`ValidSplit::Group`] takes no row where one component holds nearly all of them.
-pub fn valid_rows<P: Borrow<Pair>>(pairs: &[P], split: ValidSplit) -> Vec<usize> {
+pub fn valid_rows<P: Borrow<Example>>(pairs: &[P], split: ValidSplit) -> Vec<usize> {
     match split {
         ValidSplit::Row10 => (0..pairs.len()).step_by(10).collect(),
         ValidSplit::Group => grouped_rows(pairs),
@@ -37,11 +37,11 @@ pub fn valid_rows<P: Borrow<Pair>>(pairs: &[P], split: ValidSplit) -> Vec<usize>
 
 /// Component number of each row: rows that share a sentence, directly or through others, have the same. Numbered by
 /// first row, from 0.
-pub fn components<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
+pub fn components<P: Borrow<Example>>(pairs: &[P]) -> Vec<usize> {
     let mut sets = UnionFind::new(pairs.len());
     let mut first_row: HashMap<&[CipherId], usize> = HashMap::new();
     for (row, pair) in pairs.iter().enumerate() {
-        for sentence in sentences(pair.borrow()) {
+        for sentence in pair.borrow().texts() {
             let first = *first_row.entry(sentence).or_insert(row);
             sets.union(first, row);
         }
@@ -61,18 +61,14 @@ pub fn components<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
 
 /// Share of `rows` with at least one sentence that also stands in `others`, 0..=1; 0 where there are no rows.
 pub fn shared_share<'a>(
-    rows: impl IntoIterator<Item = &'a Pair>,
-    others: impl IntoIterator<Item = &'a Pair>,
+    rows: impl IntoIterator<Item = &'a Example>,
+    others: impl IntoIterator<Item = &'a Example>,
 ) -> f64 {
-    let known: HashSet<&[CipherId]> = others.into_iter().flat_map(sentences).collect();
+    let known: HashSet<&[CipherId]> = others.into_iter().flat_map(Example::texts).collect();
     let (mut shared, mut all) = (0, 0);
     for row in rows {
         all += 1;
-        shared += usize::from(
-            sentences(row)
-                .iter()
-                .any(|sentence| known.contains(sentence)),
-        );
+        shared += usize::from(row.texts().any(|text| known.contains(text)));
     }
     if all == 0 {
         0.0
@@ -82,11 +78,11 @@ pub fn shared_share<'a>(
 }
 
 /// Rows of label 0, of label 1 and without a label in each part; `part_of` numbers the part of each row from 0.
-pub(super) fn label_counts<P: Borrow<Pair>>(pairs: &[P], part_of: &[usize]) -> Vec<[i64; 3]> {
+pub(super) fn label_counts<P: Borrow<Example>>(pairs: &[P], part_of: &[usize]) -> Vec<[i64; 3]> {
     let n_parts = part_of.iter().max().map_or(0, |last| last + 1);
     let mut counts = vec![[0; 3]; n_parts];
     for (pair, &part) in pairs.iter().zip(part_of) {
-        let kind = match pair.borrow().label {
+        let kind = match pair.borrow().target.is_positive() {
             Some(false) => 0,
             Some(true) => 1,
             None => 2,
@@ -96,15 +92,10 @@ pub(super) fn label_counts<P: Borrow<Pair>>(pairs: &[P], part_of: &[usize]) -> V
     counts
 }
 
-/// The two sentences of a pair.
-pub(super) fn sentences(pair: &Pair) -> [&[CipherId]; 2] {
-    [&pair.a, &pair.b]
-}
-
 /// Largest components first, each goes to the side that keeps the validation part nearest to a tenth of what was
 /// dealt so far, among the positive, the negative and the unlabelled rows alike. So every size of component and
 /// either label is dealt in about the same share.
-fn grouped_rows<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
+fn grouped_rows<P: Borrow<Example>>(pairs: &[P]) -> Vec<usize> {
     let component_of = components(pairs);
     let rows_by_label = label_counts(pairs, &component_of);
     let n_components = rows_by_label.len();
@@ -132,19 +123,20 @@ fn grouped_rows<P: Borrow<Pair>>(pairs: &[P]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::example::Target;
     use super::*;
     use crate::random::Key;
 
-    fn pair(a: u32, b: u32, label: Option<bool>) -> Pair {
-        Pair {
+    fn pair(a: u32, b: u32, label: Option<bool>) -> Example {
+        Example {
             a: vec![CipherId(a), CipherId(0)],
-            b: vec![CipherId(b), CipherId(0)],
-            label,
+            b: Some(vec![CipherId(b), CipherId(0)]),
+            target: label.map_or(Target::Unknown, Target::from),
         }
     }
 
     /// 5,000 rows over 9,000 sentences: most components are small, some have tens of rows.
-    fn random_pairs() -> Vec<Pair> {
+    fn random_pairs() -> Vec<Example> {
         let key = Key::from_seed(11);
         let sentence = |i: u64| (key.bits(i) % 9000) as u32;
         (0..5000)
@@ -160,7 +152,7 @@ mod tests {
         // 0-1 share 2, 1-4 share 3, 2 alone, 3 has one sentence twice; sides do not matter.
         let pairs = [(1, 2), (3, 2), (8, 9), (5, 5), (6, 3)].map(|(a, b)| pair(a, b, None));
         assert_eq!(components(&pairs), [0, 0, 1, 2, 0]);
-        assert!(components::<Pair>(&[]).is_empty());
+        assert!(components::<Example>(&[]).is_empty());
     }
 
     #[test]
@@ -187,8 +179,11 @@ mod tests {
 
         let share = rows.len() as f64 / pairs.len() as f64;
         assert!((share - 0.1).abs() < 0.005, "{share}");
-        let positive = |rows: Vec<&Pair>| {
-            let n = rows.iter().filter(|pair| pair.label == Some(true)).count();
+        let positive = |rows: Vec<&Example>| {
+            let n = rows
+                .iter()
+                .filter(|pair| pair.target == Target::Class(1))
+                .count();
             n as f64 / rows.len() as f64
         };
         let difference = positive(valid().collect()) - positive(pairs.iter().collect());

@@ -1,19 +1,23 @@
-//! Joint truncation of the two sentences of a pair.
+//! Truncation of the text, or jointly of the two texts, of a row.
 //!
-//! In: a pair and the number of tokens that both may have together. Out: the same pair, no longer than that.
+//! In: a row and the number of tokens that its texts may have together. Out: the same row, no longer than that.
 //! Reserved tokens are not counted.
 
-use super::reader::Pair;
+use super::example::Example;
 
-/// Pops the last token of the first longest sentence until `max_tokens` are left in the two together.
+/// Pops the last token of the first longest text until `max_tokens` are left in all together.
 ///
 /// Runs before counting, so that the vocabulary holds only what the model sees.
-pub fn truncate(pair: &mut Pair, max_tokens: usize) {
-    while pair.a.len() + pair.b.len() > max_tokens {
-        if pair.a.len() >= pair.b.len() {
-            pair.a.pop();
+pub fn truncate(example: &mut Example, max_tokens: usize) {
+    let Some(b) = &mut example.b else {
+        example.a.truncate(max_tokens);
+        return;
+    };
+    while example.a.len() + b.len() > max_tokens {
+        if example.a.len() >= b.len() {
+            example.a.pop();
         } else {
-            pair.b.pop();
+            b.pop();
         }
     }
 }
@@ -21,13 +25,14 @@ pub fn truncate(pair: &mut Pair, max_tokens: usize) {
 #[cfg(test)]
 mod tests {
     use super::super::dictionary::CipherId;
+    use super::super::example::Target;
     use super::*;
 
-    fn pair(a: u32, b: u32) -> Pair {
-        Pair {
+    fn pair(a: u32, b: u32) -> Example {
+        Example {
             a: (0..a).map(CipherId).collect(),
-            b: (100..100 + b).map(CipherId).collect(),
-            label: None,
+            b: Some((100..100 + b).map(CipherId).collect()),
+            target: Target::Unknown,
         }
     }
 
@@ -43,8 +48,21 @@ mod tests {
         ] {
             let mut pair = pair(a, b);
             truncate(&mut pair, max_tokens);
-            assert_eq!((pair.a.len(), pair.b.len()), expected);
+            assert_eq!(
+                (pair.a.len(), pair.b.as_ref().map(Vec::len)),
+                (expected.0, Some(expected.1))
+            );
         }
+    }
+
+    #[test]
+    fn a_text_alone_keeps_its_beginning() {
+        let mut cut = Example {
+            b: None,
+            ..pair(5, 0)
+        };
+        truncate(&mut cut, 3);
+        assert_eq!((cut.a, cut.b), (pair(3, 0).a, None));
     }
 
     #[test]

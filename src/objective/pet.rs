@@ -8,7 +8,7 @@
 
 use dfdx::prelude::{Backward, MeanTo, NoneTape, PutTape, SplitTape};
 
-use crate::data::{EncodedPair, PackedBatch, corrupt::corrupt, reserved};
+use crate::data::{EncodedExample, PackedBatch, corrupt::corrupt, reserved};
 use crate::error::{Error, Result};
 use crate::model::{Bert, Pass, Regularisation, tensor};
 use crate::random::{Key, Purpose};
@@ -52,7 +52,7 @@ pub struct PetLoss {
 
 impl PetBatch {
     /// Corrupts the rows with the given numbers: swaps the sentences with probability one half, masks each.
-    pub fn new(pairs: &[EncodedPair], numbers: &[usize], corruption: &Corruption) -> Self {
+    pub fn new(pairs: &[EncodedExample], numbers: &[usize], corruption: &Corruption) -> Self {
         let mut batch = Self::default();
         for &number in numbers {
             batch.push(&pairs[number], number as u64, corruption);
@@ -60,8 +60,8 @@ impl PetBatch {
         batch
     }
 
-    fn push(&mut self, pair: &EncodedPair, number: u64, corruption: &Corruption) {
-        let (mut a, mut b) = (pair.a.clone(), pair.b.clone());
+    fn push(&mut self, pair: &EncodedExample, number: u64, corruption: &Corruption) {
+        let (mut a, mut b) = (pair.a.clone(), pair.b.clone().unwrap_or_default());
         if corruption.key.with(Purpose::Swap).bits(number) >> 63 == 1 {
             std::mem::swap(&mut a, &mut b);
         }
@@ -72,8 +72,8 @@ impl PetBatch {
         let (a_targets, b_targets) = (mask(&mut a, 0), mask(&mut b, 1));
 
         let first = self.rows.n_tokens();
-        self.rows.push_pair(&a, &b);
-        if let Some(label) = pair.label {
+        self.rows.push_texts(&a, Some(&b));
+        if let Some(label) = pair.target.is_positive() {
             self.positions.push(first as u32);
             self.targets
                 .push(if label { reserved::YES } else { reserved::NO });
@@ -147,12 +147,13 @@ impl PetBatch {
 
 /// Scores of pairs, in their order: `logit(YES) - logit(NO)` for (a, b), or the mean over (a, b) and (b, a), which go
 /// through the network together.
-pub fn scores(model: &Bert, pairs: &[EncodedPair], swap: bool) -> Vec<f32> {
+pub fn scores(model: &Bert, pairs: &[EncodedExample], swap: bool) -> Vec<f32> {
     let mut rows = PackedBatch::default();
     for pair in pairs {
-        rows.push_pair(&pair.a, &pair.b);
+        let b = pair.b.as_deref().unwrap_or_default();
+        rows.push_texts(&pair.a, Some(b));
         if swap {
-            rows.push_pair(&pair.b, &pair.a);
+            rows.push_texts(b, Some(&pair.a));
         }
     }
     let first_tokens: Vec<u32> = rows
@@ -175,6 +176,7 @@ pub fn scores(model: &Bert, pairs: &[EncodedPair], swap: bool) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Target;
     use crate::data::reserved::{CLS, NO, SEP, UNK, YES};
 
     const VOCAB: u32 = 100;
@@ -187,11 +189,11 @@ mod tests {
         }
     }
 
-    fn pair(a: &[u32], b: &[u32], label: Option<bool>) -> EncodedPair {
-        EncodedPair {
+    fn pair(a: &[u32], b: &[u32], label: Option<bool>) -> EncodedExample {
+        EncodedExample {
             a: a.to_vec(),
-            b: b.to_vec(),
-            label,
+            b: Some(b.to_vec()),
+            target: label.map_or(Target::Unknown, Target::from),
         }
     }
 

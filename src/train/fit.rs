@@ -202,7 +202,11 @@ impl<'a> Run<'a> {
     }
 
     fn report(&self, valid_scores: &[f32]) -> EpochReport {
-        let labels = self.data.valid.iter().filter_map(|pair| pair.label);
+        let labels = self
+            .data
+            .valid
+            .iter()
+            .filter_map(|row| row.target.is_positive());
         let sums = &self.progress.sums;
         EpochReport {
             epoch: self.progress.epochs.len() + 1,

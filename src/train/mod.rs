@@ -12,7 +12,7 @@ mod schedule;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::EncodedPair;
+use crate::data::EncodedExample;
 use crate::error::Result;
 use crate::model::Bert;
 use crate::objective::pet::PetLoss;
@@ -23,7 +23,7 @@ pub use optimiser::{AdamWOptions, Moments, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 pub use refine::{RefineInput, refine};
 use resume::Snapshot;
-pub use schedule::{learning_rate_at, total_steps};
+pub use schedule::{Schedule, learning_rate_at, total_steps};
 
 /// What the loop needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct TrainOptions {
     pub learning_rate: f64,
     /// Steps over which the rate rises from 0.
     pub warmup_steps: usize,
+    /// How the rate falls after that.
+    pub schedule: Schedule,
     /// Decoupled decay of matrices.
     pub weight_decay: f64,
     /// Rate for hidden states and attention probabilities, in 0..1.
@@ -65,9 +67,9 @@ impl TrainOptions {
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingData<'a> {
     /// Labelled rows and, without a label, those that only join the MLM.
-    pub train: &'a [EncodedPair],
+    pub train: &'a [EncodedExample],
     /// Labelled rows that are held out; may be empty.
-    pub valid: &'a [EncodedPair],
+    pub valid: &'a [EncodedExample],
 }
 
 /// One step, as the watcher sees it.

@@ -1,6 +1,6 @@
 //! Scores of pairs by a trained model.
 
-use crate::data::EncodedPair;
+use crate::data::EncodedExample;
 use crate::error::Result;
 use crate::model::Bert;
 use crate::objective::pet;
@@ -15,7 +15,7 @@ pub const PREDICT_ROWS: usize = 128;
 /// What `tick` returns.
 pub fn predict(
     model: &Bert,
-    pairs: &[EncodedPair],
+    pairs: &[EncodedExample],
     swap: bool,
     at_once: usize,
     tick: &mut dyn FnMut(usize) -> Result<()>,

@@ -22,7 +22,7 @@ use super::PREDICT_ROWS;
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint};
 use crate::data::reserved::{FIRST_CIPHER, MASK};
-use crate::data::{EncodedPair, PackedBatch};
+use crate::data::{EncodedExample, PackedBatch};
 use crate::error::Result;
 use crate::kernels::path::Path;
 use crate::model::Bert;
@@ -55,7 +55,7 @@ pub struct RefineInput<'a> {
     /// How products are computed.
     pub path: Path,
     /// In rows of the run's vocabulary.
-    pub pairs: &'a [&'a EncodedPair],
+    pub pairs: &'a [&'a EncodedExample],
     /// Root of the randomness.
     pub key: Key,
     /// Shows the work.
@@ -166,14 +166,14 @@ struct Place {
 
 impl Place {
     /// Up to [`PLACES`] occurrences of each id, by id.
-    fn of_ids(pairs: &[&EncodedPair], n_ids: usize, key: Key) -> Vec<Self> {
+    fn of_ids(pairs: &[&EncodedExample], n_ids: usize, key: Key) -> Vec<Self> {
         let mut chosen: Vec<Vec<Self>> = vec![Vec::new(); n_ids];
         for (pair, of) in (0..).zip(pairs) {
             if of.n_tokens() > MOST_TOKENS {
                 continue;
             }
             let key = key.at(u64::from(pair));
-            for (token, row) in (0..).zip(of.a.iter().chain(&of.b)) {
+            for (token, row) in (0..).zip(of.tokens()) {
                 let Some(id) = row.checked_sub(FIRST_CIPHER) else {
                     continue;
                 };
@@ -229,16 +229,13 @@ fn log_probabilities(
         let mut positions = Vec::with_capacity(places.len());
         for place in places {
             let pair = input.pairs[place.pair as usize];
-            let (mut a, mut b) = (pair.a.clone(), pair.b.clone());
             let token = place.token as usize;
             // [CLS] a [SEP] b [SEP]
-            let (hidden, before) = match token.checked_sub(a.len()) {
-                None => (&mut a[token], 1),
-                Some(in_b) => (&mut b[in_b], 2),
-            };
-            *hidden = MASK;
-            positions.push((batch.n_tokens() + before + token) as u32);
-            batch.push_pair(&a, &b);
+            let before = if token < pair.a.len() { 1 } else { 2 };
+            let position = batch.n_tokens() + before + token;
+            batch.push_texts(&pair.a, pair.b.as_deref());
+            batch.input_ids[position] = MASK;
+            positions.push(position as u32);
         }
         let features = model.mlm_features(&batch, &positions);
         let logits = model.mlm_logits_of(&features, &rows).as_vec();
@@ -368,7 +365,7 @@ fn refound(found: &Found, chosen: Option<u32>, scores: &[(u32, f32)], tokens: &T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::CipherId;
+    use crate::data::{CipherId, Target};
     use crate::vocab::mapping::MappingRow;
 
     fn tokens(names: &[&str]) -> Tokens {
@@ -477,22 +474,22 @@ mod tests {
 
     #[test]
     fn places_are_few_and_those_of_the_id() {
-        let pair = |a: &[u32], b: &[u32]| EncodedPair {
+        let pair = |a: &[u32], b: &[u32]| EncodedExample {
             a: a.to_vec(),
-            b: b.to_vec(),
-            label: None,
+            b: Some(b.to_vec()),
+            target: Target::Unknown,
         };
         let first = FIRST_CIPHER;
         let mut pairs = vec![pair(&[first, first + 1], &[first, 1]); 20];
         pairs.push(pair(&vec![first + 2; MOST_TOKENS], &[])); // too long
-        let pairs: Vec<&EncodedPair> = pairs.iter().collect();
+        let pairs: Vec<&EncodedExample> = pairs.iter().collect();
         let places = Place::of_ids(&pairs, 3, Key::from_seed(1));
         let n = |id: u32| places.iter().filter(|place| place.id == id).count();
         assert_eq!((n(0), n(1), n(2)), (PLACES, PLACES, 0));
         for place in &places {
             let pair = pairs[place.pair as usize];
-            let mut tokens = pair.a.iter().chain(&pair.b);
-            assert_eq!(tokens.nth(place.token as usize), Some(&(first + place.id)));
+            let mut tokens = pair.tokens();
+            assert_eq!(tokens.nth(place.token as usize), Some(first + place.id));
         }
         assert!(places.is_sorted_by_key(|place| place.id));
         assert_ne!(places, Place::of_ids(&pairs, 3, Key::from_seed(2)));

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::data::reserved::{FIRST_CIPHER, NAMES, UNK};
 use crate::data::source;
 use crate::data::table::quoted;
-use crate::data::{CipherId, Dictionary, EncodedPair, Pair, TokenKind};
+use crate::data::{CipherId, Dictionary, EncodedExample, Example, TokenKind};
 use crate::error::{Error, Place, Result};
 
 /// Stands before a token of the competition that is called like a reserved row.
@@ -30,10 +30,10 @@ pub struct CipherVocab {
 impl CipherVocab {
     /// Counts both sentences of all pairs (training, validation, test and unlabelled ones alike) and keeps what occurs
     /// `min_count` times or more.
-    pub fn count<'a>(pairs: impl IntoIterator<Item = &'a Pair>, min_count: u64) -> Self {
+    pub fn count<'a>(pairs: impl IntoIterator<Item = &'a Example>, min_count: u64) -> Self {
         let mut counts: HashMap<CipherId, u64> = HashMap::new();
         for pair in pairs {
-            for &id in pair.a.iter().chain(&pair.b) {
+            for id in pair.tokens() {
                 *counts.entry(id).or_default() += 1;
             }
         }
@@ -69,15 +69,15 @@ impl CipherVocab {
     }
 
     /// The pair in rows of this vocabulary.
-    pub fn encode(&self, pair: &Pair) -> EncodedPair {
-        let encode = |sentence: &[CipherId]| {
+    pub fn encode(&self, pair: &Example) -> EncodedExample {
+        let encode = |text: &Vec<CipherId>| {
             let row = |id| self.rows.get(id).copied().unwrap_or(UNK);
-            sentence.iter().map(row).collect()
+            text.iter().map(row).collect()
         };
-        EncodedPair {
+        EncodedExample {
             a: encode(&pair.a),
-            b: encode(&pair.b),
-            label: pair.label,
+            b: pair.b.as_ref().map(encode),
+            target: pair.target.clone(),
         }
     }
 
@@ -155,12 +155,12 @@ impl CipherVocab {
 mod tests {
     use super::*;
 
-    fn pair(a: &[u32], b: &[u32]) -> Pair {
+    fn pair(a: &[u32], b: &[u32]) -> Example {
         let ids = |sentence: &[u32]| sentence.iter().copied().map(CipherId).collect();
-        Pair {
+        Example {
             a: ids(a),
-            b: ids(b),
-            label: Some(true),
+            b: Some(ids(b)),
+            target: true.into(),
         }
     }
 
@@ -180,8 +180,11 @@ mod tests {
             (2, 2, 10)
         );
         let encoded = vocab.encode(&pair(&[9, 4, 30], &[7, 55]));
-        assert_eq!((encoded.a, encoded.b), (vec![7, 8, 9], vec![UNK, UNK]));
-        assert_eq!(encoded.label, Some(true));
+        assert_eq!(
+            (encoded.a, encoded.b),
+            (vec![7, 8, 9], Some(vec![UNK, UNK]))
+        );
+        assert_eq!(encoded.target, true.into());
     }
 
     #[test]

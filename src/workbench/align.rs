@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{Stop, machine};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
-use crate::data::{CipherId, Dictionary, EncodedPair, Labels, Pair, read_pairs};
+use crate::data::{CipherId, Dictionary, EncodedExample, Example, Labels, read_examples};
 use crate::error::{Error, Place, Result};
 use crate::kernels;
 use crate::kernels::path::Precision;
@@ -138,7 +138,7 @@ pub fn align(
     };
     let mut mapping = vocab::align(AlignMethod::Graph, &input)?;
     if options.refine {
-        let pairs: Vec<&EncodedPair> = pairs.encoded.iter().collect();
+        let pairs: Vec<&EncodedExample> = pairs.encoded.iter().collect();
         let checkpoint = Checkpoint::open(options.checkpoint)?;
         checkpoint.require_mlm(options.checkpoint)?;
         let input = RefineInput {
@@ -162,16 +162,16 @@ pub fn align(
 struct CipherPairs {
     dictionary: Dictionary,
     vocab: CipherVocab,
-    encoded: Vec<EncodedPair>,
+    encoded: Vec<EncodedExample>,
 }
 
 impl CipherPairs {
     fn read(files: &[PathBuf], experiment: &Experiment) -> Result<Self> {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
-        let mut pairs: Vec<Pair> = Vec::new();
+        let mut pairs: Vec<Example> = Vec::new();
         for path in files {
-            let file = read_pairs(path, &experiment.format(), Labels::Ignored, &mut dictionary)?;
-            pairs.extend(file.pairs);
+            let file = read_examples(path, &experiment.format(), Labels::Ignored, &mut dictionary)?;
+            pairs.extend(file.examples);
         }
         let min_count = experiment.vocab.min_count;
         let vocab = CipherVocab::count(&pairs, min_count);

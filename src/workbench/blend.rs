@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::metrics::auc;
+use crate::metrics::{auc, mid_ranks};
 
 /// Rounds of the greedy selection; the best of them counts.
 pub const ROUNDS: usize = 40;
@@ -163,19 +163,9 @@ fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// (mid-rank - 1/2) / n of each score.
 fn ranks(scores: &[f32]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_unstable_by(|&i, &j| scores[i].total_cmp(&scores[j]));
-    let mut ranks = vec![0.0; scores.len()];
-    let mut first = 0;
-    // `==` and not `total_cmp`, so that -0 and 0 tie.
-    for group in order.chunk_by(|&i, &j| scores[i] == scores[j]) {
-        let mid_rank = (2 * first + group.len() + 1) as f64 / 2.0;
-        for &row in group {
-            ranks[row] = (mid_rank - 0.5) / scores.len() as f64;
-        }
-        first += group.len();
-    }
-    ranks
+    let n = scores.len() as f64;
+    let ranks = mid_ranks(scores).into_iter();
+    ranks.map(|rank| (rank - 0.5) / n).collect()
 }
 
 #[cfg(test)]

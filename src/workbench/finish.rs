@@ -94,7 +94,7 @@ impl Merge<'_> {
     }
 
     fn label(&self, row: usize) -> Option<bool> {
-        self.rows.labelled[row].label
+        self.rows.labelled[row].target.is_positive()
     }
 
     fn fold_folder(&self, fold: usize) -> PathBuf {

@@ -103,7 +103,10 @@ impl Fit<'_> {
 
     fn write_valid(&self, scores: &[f32]) -> Result<()> {
         let rows = &self.fit_rows;
-        let labels = rows.valid.iter().map(|row| row.label == Some(true));
+        let labels = rows
+            .valid
+            .iter()
+            .map(|row| row.target.is_positive() == Some(true));
         let scored = rows.valid_numbers.iter().zip(labels).zip(scores);
         let table: Vec<_> = scored
             .map(|((&row, label), &score)| ValidScore { row, label, score })

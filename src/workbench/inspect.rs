@@ -11,12 +11,12 @@ use serde::Serialize;
 
 use super::disk::megabytes;
 use super::estimate::{Estimate, Work, estimate};
+use super::survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
 use super::{Stop, starter};
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::reserved::FIRST_CIPHER;
-use crate::data::survey::{FileSurvey, Role, SplitSurvey, survey};
-use crate::data::{Dictionary, Labels, PairFile, Survey, ValidSplit, read_pairs};
+use crate::data::{Dictionary, ExampleFile, Labels, ValidSplit, read_examples};
 use crate::error::Result;
 use crate::kernels;
 use crate::progress::Progress;
@@ -48,7 +48,7 @@ pub fn inspect(
     let task = progress.task("read", files.len() as u64, "files");
     let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
     for path in files {
-        let file = read_pairs(path, &format, Labels::Optional, &mut dictionary)?;
+        let file = read_examples(path, &format, Labels::Optional, &mut dictionary)?;
         let group = if file.has_labels {
             &mut train
         } else {
@@ -69,9 +69,9 @@ pub fn inspect(
 }
 
 fn examine(
-    train: &[PairFile],
-    test: &[PairFile],
-    unlabelled: &[PairFile],
+    train: &[ExampleFile],
+    test: &[ExampleFile],
+    unlabelled: &[ExampleFile],
     experiment: &Experiment,
 ) -> Inspection {
     let survey = survey(train, test, unlabelled);

@@ -48,6 +48,7 @@ pub mod start;
 pub mod starter;
 pub mod stop;
 pub mod submission;
+pub mod survey;
 mod watch;
 
 pub use stop::Stop;

@@ -14,7 +14,7 @@ use super::scores::MeanScores;
 use super::{Stop, folder, folds, submission};
 use crate::checkpoint::read::read_model;
 use crate::config::{self, Experiment};
-use crate::data::{Dictionary, EncodedPair, Labels};
+use crate::data::{Dictionary, EncodedExample, Labels};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Bert;
@@ -100,7 +100,7 @@ pub fn predict(
         &mut dictionary,
         progress,
     )?;
-    let rows: Vec<EncodedPair> = rows.iter().map(|pair| vocab.encode(pair)).collect();
+    let rows: Vec<EncodedExample> = rows.iter().map(|pair| vocab.encode(pair)).collect();
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
     let swap = how.swap.unwrap_or(experiment.predict.swap);
@@ -194,7 +194,7 @@ fn require_file(run: &Path, file: &Path) -> Result<()> {
 /// [`Error::Interrupted`].
 pub fn score(
     model: &Bert,
-    rows: &[EncodedPair],
+    rows: &[EncodedExample],
     swap: bool,
     (progress, stop): (&Progress, &Stop),
 ) -> Result<Vec<f32>> {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::config::{Experiment, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
-use crate::data::{Dictionary, EncodedPair, Folds, Labels, Pair, ValidSplit, read_pairs, split};
+use crate::data::{
+    Dictionary, EncodedExample, Example, Folds, Labels, ValidSplit, read_examples, split,
+};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use crate::vocab::CipherVocab;
@@ -16,45 +18,45 @@ pub struct Rows {
     /// The rows of the model's embedding.
     pub vocab: CipherVocab,
     /// Every row of the training files, in file order.
-    pub labelled: Vec<EncodedPair>,
+    pub labelled: Vec<EncodedExample>,
     /// Sorted numbers of the labelled rows that `data.valid` holds out; none with folds.
     pub held_out: Vec<usize>,
     /// Who holds out which labelled row, where the experiment has folds.
     pub folds: Option<Folds>,
     /// The rows of a validation file of its own; empty where there is none.
-    pub valid_file: Vec<EncodedPair>,
+    pub valid_file: Vec<EncodedExample>,
     /// Rows to score, in file order; empty where there is no test file.
-    pub test: Vec<EncodedPair>,
+    pub test: Vec<EncodedExample>,
     /// Further rows for the MLM.
-    pub extra: Vec<EncodedPair>,
+    pub extra: Vec<EncodedExample>,
 }
 
 /// The rows of one fit.
 pub struct FitRows {
     /// Labelled rows, then those that only join the MLM.
-    pub train: Vec<EncodedPair>,
+    pub train: Vec<EncodedExample>,
     /// How many of `train` have a label.
     pub labelled: usize,
     /// Labelled rows that are not trained on.
-    pub valid: Vec<EncodedPair>,
+    pub valid: Vec<EncodedExample>,
     /// Number of each validation row, from 0: over all training files, or in the validation file.
     pub valid_numbers: Vec<usize>,
 }
 
 /// Rows as they were read, truncated.
 struct RawRows {
-    train: Vec<Pair>,
+    train: Vec<Example>,
     held_out: Vec<usize>,
-    valid_file: Vec<Pair>,
-    test: Vec<Pair>,
-    extra: Vec<Pair>,
+    valid_file: Vec<Example>,
+    test: Vec<Example>,
+    extra: Vec<Example>,
 }
 
 impl Rows {
     /// Reads every file of `[data]` and builds the vocabulary from all rows that take part.
     ///
     /// # Errors
-    /// Those of [`read_pairs`] and of [`Folds::deal`]; [`Error::Input`] where nothing is left to train on or no token
+    /// Those of [`read_examples`] and of [`Folds::deal`]; [`Error::Input`] where nothing is left to train on or no token
     /// is frequent enough.
     pub fn read(experiment: &Experiment, progress: &Progress) -> Result<Self> {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
@@ -65,7 +67,7 @@ impl Rows {
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
         }
-        let encode = |pairs: &[Pair]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
+        let encode = |pairs: &[Example]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
         Ok(Self {
             labelled: encode(&raw.train),
             held_out: raw.held_out,
@@ -79,8 +81,8 @@ impl Rows {
     }
 
     /// Every row whose tokens the vocabulary counts.
-    pub fn counted(&self, experiment: &Experiment) -> impl Iterator<Item = &EncodedPair> {
-        let extra: &[EncodedPair] = match experiment.learns_from(UnlabelledRows::Extra) {
+    pub fn counted(&self, experiment: &Experiment) -> impl Iterator<Item = &EncodedExample> {
+        let extra: &[EncodedExample] = match experiment.learns_from(UnlabelledRows::Extra) {
             true => &self.extra,
             false => &[],
         };
@@ -110,7 +112,7 @@ impl Rows {
             (UnlabelledRows::Extra, &self.extra),
         ] {
             if experiment.learns_from(source) {
-                train.extend(rows.iter().cloned().map(without_label));
+                train.extend(rows.iter().cloned().map(EncodedExample::without_target));
             }
         }
         progress.say(&format!(
@@ -188,7 +190,7 @@ impl RawRows {
     fn count(&self, experiment: &Experiment, progress: &Progress) -> Result<CipherVocab> {
         let min_count = experiment.vocab.min_count;
         // Rows that no step will see must not earn their tokens a row of the embedding.
-        let extra: &[Pair] = if experiment.learns_from(UnlabelledRows::Extra) {
+        let extra: &[Example] = if experiment.learns_from(UnlabelledRows::Extra) {
             &self.extra
         } else {
             &[]
@@ -214,37 +216,31 @@ impl RawRows {
 /// Reads one file and truncates its rows. Says once where labels are there and not wanted.
 ///
 /// # Errors
-/// Those of [`read_pairs`].
+/// Those of [`read_examples`].
 pub fn read_truncated(
     experiment: &Experiment,
     path: &Path,
     labels: Labels,
     dictionary: &mut Dictionary,
     progress: &Progress,
-) -> Result<Vec<Pair>> {
-    let mut file = read_pairs(path, &experiment.format(), labels, dictionary)?;
+) -> Result<Vec<Example>> {
+    let mut file = read_examples(path, &experiment.format(), labels, dictionary)?;
     if file.has_labels && labels == Labels::Ignored {
         progress.say(&format!(
             "{}: has labels, which are ignored",
             path.display()
         ));
     }
-    for pair in &mut file.pairs {
+    for pair in &mut file.examples {
         truncate(pair, experiment.data.max_tokens);
     }
-    Ok(file.pairs)
-}
-
-fn without_label(pair: EncodedPair) -> EncodedPair {
-    EncodedPair {
-        label: None,
-        ..pair
-    }
+    Ok(file.examples)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Target;
 
     /// 20 rows `i <TAB> i+1 <TAB> i%2`, a labelled test file and an extra file.
     fn experiment(folder: &Path) -> Experiment {
@@ -273,10 +269,10 @@ mod tests {
         assert_eq!(rows.valid_numbers, [0, 10]);
         assert_eq!(rows.labelled, 18);
         assert_eq!(rows.train.len(), 18 + 2 + 2 + 1);
-        assert!(rows.train[..18].iter().all(|row| row.label.is_some()));
-        assert!(rows.train[18..].iter().all(|row| row.label.is_none()));
-        assert!(rows.valid.iter().all(|row| row.label == Some(false)));
-        assert!(all.test.iter().all(|row| row.label.is_none()));
+        assert!(rows.train[..18].iter().all(|row| row.target.is_known()));
+        assert!(rows.train[18..].iter().all(|row| !row.target.is_known()));
+        assert!(rows.valid.iter().all(|row| row.target == Target::Class(0)));
+        assert!(all.test.iter().all(|row| !row.target.is_known()));
         assert_eq!(rows.train[18].a, rows.valid[0].a);
     }
 

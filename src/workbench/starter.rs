@@ -4,17 +4,17 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::inspect::Inspection;
+use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
-use crate::data::survey::Role;
-use crate::data::{PairFormat, ValidSplit};
+use crate::data::{ExampleFormat, ValidSplit};
 use crate::error::{Error, Result};
 
 /// Writes the starter to `file`, with paths relative to its folder where they lie in it.
 ///
 /// # Errors
 /// [`Error::Refused`] where the file is there already or nothing is labelled; [`Error::Io`].
-pub fn write(inspection: &Inspection, format: &PairFormat, file: &Path) -> Result<()> {
+pub fn write(inspection: &Inspection, format: &ExampleFormat, file: &Path) -> Result<()> {
     if file.exists() {
         let error = Error::refused(format!("{} is there already", file.display()));
         return Err(error.with_hint("choose another name for --starter"));
@@ -24,7 +24,7 @@ pub fn write(inspection: &Inspection, format: &PairFormat, file: &Path) -> Resul
     atomic::write(file, text(inspection, format, &folder)?.as_bytes())
 }
 
-fn text(inspection: &Inspection, format: &PairFormat, folder: &Path) -> Result<String> {
+fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Result<String> {
     let survey = &inspection.survey;
     let paths = |role: Role| -> Vec<String> {
         let files = survey.files.iter().filter(|file| file.role == role);
@@ -75,10 +75,10 @@ fn text(inspection: &Inspection, format: &PairFormat, folder: &Path) -> Result<S
 }
 
 /// The reading keys that are not at their default.
-fn format_lines(format: &PairFormat) -> Vec<(&'static str, String)> {
+fn format_lines(format: &ExampleFormat) -> Vec<(&'static str, String)> {
     let (Ok(ours), Ok(default)) = (
         toml::Table::try_from(format),
-        toml::Table::try_from(PairFormat::default()),
+        toml::Table::try_from(ExampleFormat::default()),
     ) else {
         return Vec::new(); // both are flat tables of strings and numbers, which TOML can hold
     };

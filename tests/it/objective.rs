@@ -1,7 +1,7 @@
 //! The objective on a whole network: its state before training, gradients under dropout, threads.
 
 use cipherpet::checkpoint::{BertConfig, Heads, Weights, remap::remap};
-use cipherpet::data::{EncodedPair, reserved};
+use cipherpet::data::{EncodedExample, Target, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
 use cipherpet::model::{Bert, Regularisation};
@@ -48,7 +48,7 @@ fn model_on(path: Path, hidden: usize) -> Bert {
 }
 
 /// Pairs of different lengths; a third of them without a label.
-fn pairs(n: u64) -> Vec<EncodedPair> {
+fn pairs(n: u64) -> Vec<EncodedExample> {
     let key = Key::from_seed(2);
     let sentence = |row: u64, side: u64| -> Vec<u32> {
         let length = 1 + key.at(row).at(side).bits(0) % 14;
@@ -57,15 +57,15 @@ fn pairs(n: u64) -> Vec<EncodedPair> {
     };
     let label = |row: u64| (!row.is_multiple_of(3)).then_some(row % 3 == 1);
     (0..n)
-        .map(|row| EncodedPair {
+        .map(|row| EncodedExample {
             a: sentence(row, 0),
-            b: sentence(row, 1),
-            label: label(row),
+            b: Some(sentence(row, 1)),
+            target: label(row).map_or(Target::Unknown, Target::from),
         })
         .collect()
 }
 
-fn batch(pairs: &[EncodedPair]) -> PetBatch {
+fn batch(pairs: &[EncodedExample]) -> PetBatch {
     let numbers: Vec<usize> = (0..pairs.len()).collect();
     PetBatch::new(
         pairs,
@@ -221,7 +221,10 @@ fn before_training_all_scores_are_0() {
     let pairs = pairs(30);
     let scores = pet::scores(&model, &pairs, true);
     assert!(scores.iter().all(|&score| score == 0.0), "{scores:?}");
-    let labels: Vec<bool> = pairs.iter().map(|pair| pair.label == Some(true)).collect();
+    let labels: Vec<bool> = pairs
+        .iter()
+        .map(|pair| pair.target == Target::Class(1))
+        .collect();
     assert_eq!(auc(&labels, &scores), Some(0.5));
 }
 
@@ -229,8 +232,8 @@ fn before_training_all_scores_are_0() {
 fn a_batch_without_targets_has_loss_0_and_no_gradient() {
     let pairs: Vec<_> = pairs(3)
         .into_iter()
-        .map(|pair| EncodedPair {
-            label: None,
+        .map(|pair| EncodedExample {
+            target: Target::Unknown,
             ..pair
         })
         .collect();
@@ -252,10 +255,10 @@ fn scores_of_both_orders_are_the_mean_of_each() {
     let pairs = pairs(20);
     let swapped: Vec<_> = pairs
         .iter()
-        .map(|pair| EncodedPair {
-            a: pair.b.clone(),
-            b: pair.a.clone(),
-            label: None,
+        .map(|pair| EncodedExample {
+            a: pair.b.clone().expect("two texts"),
+            b: Some(pair.a.clone()),
+            target: Target::Unknown,
         })
         .collect();
     let (forward, backward) = (

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cipherpet::data::{
-    Assign, Dictionary, FoldOptions, Folds, Labels, PairFormat, TokenKind, read_pairs,
+    Assign, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, TokenKind, read_examples,
 };
 use cipherpet::vocab::CipherVocab;
 
@@ -35,11 +35,11 @@ fn folds_of_oppo_are_dealt_by_rows_as_its_test_file_is() {
     let [Some(train), Some(test)] = names.map(shared) else {
         return;
     };
-    let format = PairFormat::default();
+    let format = ExampleFormat::default();
     let mut dictionary = Dictionary::new(format.tokens);
     let mut read = |path: &Path, labels| {
-        let file = read_pairs(path, &format, labels, &mut dictionary);
-        file.expect("the competition's file").pairs
+        let file = read_examples(path, &format, labels, &mut dictionary);
+        file.expect("the competition's file").examples
     };
     let (train, test) = (read(&train, Labels::Required), read(&test, Labels::Ignored));
     let options = FoldOptions {
@@ -150,19 +150,26 @@ fn a_written_model_is_the_same_in_transformers() {
         let vocab = workspace.path("out/model/vocab.txt");
         let vocab = CipherVocab::open(&vocab, &mut dictionary).expect("the run's vocabulary");
         let test = workspace.path("test.tsv");
-        let test = read_pairs(
+        let test = read_examples(
             &test,
-            &PairFormat::default(),
+            &ExampleFormat::default(),
             Labels::Ignored,
             &mut dictionary,
         )
         .expect("pairs");
         let ours = workspace.text("out/submission.csv");
         let rows = found["rows"].as_array().expect("a list");
-        assert_eq!(rows.len(), test.pairs.len());
-        for ((row, pair), ours) in rows.iter().zip(&test.pairs).zip(ours.lines()) {
+        assert_eq!(rows.len(), test.examples.len());
+        for ((row, pair), ours) in rows.iter().zip(&test.examples).zip(ours.lines()) {
             let pair = vocab.encode(pair);
-            let ids: Vec<u32> = [vec![2], pair.a, vec![3], pair.b, vec![3]].concat();
+            let ids: Vec<u32> = [
+                vec![2],
+                pair.a,
+                vec![3],
+                pair.b.expect("two texts"),
+                vec![3],
+            ]
+            .concat();
             assert_eq!(row["ids"], serde_json::json!(ids));
             let (theirs, ours) = (
                 row["score"].as_f64().expect("a number"),

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Left to right. The modules of one entry may use each other.
-const ORDER: [&[&str]; 11] = [
-    &["error", "atomic", "metrics", "random", "progress"],
+const ORDER: [&[&str]; 12] = [
+    &["error", "atomic", "random", "progress"],
     &["data"],
+    &["metrics"],
     &["vocab"],
     &["checkpoint"],
     &["kernels"],

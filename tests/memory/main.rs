@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cipherpet::checkpoint::{BertConfig, Heads};
-use cipherpet::data::EncodedPair;
+use cipherpet::data::EncodedExample;
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
 use cipherpet::objective::pet::{Corruption, PetBatch};
@@ -88,11 +88,11 @@ fn batch(number: u64) -> PetBatch {
         let token = |i| 7 + (key.bits(i) % u64::from(VOCABULARY - 7)) as u32;
         (1..=1 + key.bits(0) % 16).map(token).collect()
     };
-    let pairs: Vec<EncodedPair> = (0..8 + key.bits(0) % 41)
-        .map(|row| EncodedPair {
+    let pairs: Vec<EncodedExample> = (0..8 + key.bits(0) % 41)
+        .map(|row| EncodedExample {
             a: sentence(row, 0),
-            b: sentence(row, 1),
-            label: Some(row.is_multiple_of(2)),
+            b: Some(sentence(row, 1)),
+            target: row.is_multiple_of(2).into(),
         })
         .collect();
     let numbers: Vec<usize> = (0..pairs.len()).collect();

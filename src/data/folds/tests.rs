@@ -1,17 +1,18 @@
 //! Tests of [`super`].
 
+use super::super::example::Target;
 use super::*;
 
-fn pair(a: u32, b: u32, label: bool) -> Pair {
-    Pair {
+fn pair(a: u32, b: u32, label: bool) -> Example {
+    Example {
         a: vec![CipherId(a), CipherId(0)],
-        b: vec![CipherId(b), CipherId(0)],
-        label: Some(label),
+        b: Some(vec![CipherId(b), CipherId(0)]),
+        target: label.into(),
     }
 }
 
 /// `rows` pairs drawn from `sentences` sentences, 36 % positive.
-fn random_pairs(rows: u64, sentences: u64) -> Vec<Pair> {
+fn random_pairs(rows: u64, sentences: u64) -> Vec<Example> {
     let key = Key::from_seed(11);
     let sentence = |i: u64| (key.bits(i) % sentences) as u32;
     (0..rows)
@@ -23,7 +24,7 @@ fn random_pairs(rows: u64, sentences: u64) -> Vec<Pair> {
 }
 
 /// Rows without a sentence in common, every `positive_every`th positive.
-fn lone_pairs(rows: u32, positive_every: u32) -> Vec<Pair> {
+fn lone_pairs(rows: u32, positive_every: u32) -> Vec<Example> {
     (0..rows)
         .map(|i| pair(2 * i, 2 * i + 1, i % positive_every == 0))
         .collect()
@@ -33,11 +34,11 @@ fn options(k: usize, repeats: usize, assign: Assign) -> FoldOptions {
     FoldOptions { k, repeats, assign }
 }
 
-fn deal(pairs: &[Pair], test: &[Pair], k: usize, assign: Assign) -> Folds {
+fn deal(pairs: &[Example], test: &[Example], k: usize, assign: Assign) -> Folds {
     Folds::deal(pairs, test, options(k, 1, assign)).expect("folds of both labels")
 }
 
-fn refusal(pairs: &[Pair], k: usize, assign: Assign) -> (String, String) {
+fn refusal(pairs: &[Example], k: usize, assign: Assign) -> (String, String) {
     let error = Folds::deal(pairs, &[], options(k, 1, assign)).expect_err("no such folds");
     (
         error.to_string(),
@@ -90,7 +91,7 @@ fn a_row_is_shared_where_its_sentence_is_trained_on_in_its_own_fold() {
     for fold in 0..4 {
         let held = folds.held_out(fold);
         let is_held = |row: &usize| held.binary_search(row).is_ok();
-        let train: Vec<&Pair> = (0..400)
+        let train: Vec<&Example> = (0..400)
             .filter(|row| !is_held(row))
             .map(|row| &pairs[row])
             .collect();
@@ -107,7 +108,10 @@ fn a_row_is_shared_where_its_sentence_is_trained_on_in_its_own_fold() {
 #[test]
 fn folds_are_even_in_rows_and_labels() {
     let pairs = random_pairs(1003, 4000);
-    let positives = pairs.iter().filter(|pair| pair.label == Some(true)).count() as i64;
+    let positives = pairs
+        .iter()
+        .filter(|pair| pair.target == Target::Class(1))
+        .count() as i64;
     let spread = |assign: Assign| {
         let folds = deal(&pairs, &[], 5, assign);
         let counts = label_counts_of_folds(&pairs, folds.first_repeat(), 5);
@@ -150,10 +154,10 @@ fn auto_resembles_the_test_rows() {
         .between_folds;
     assert!(by_row > 0.4, "{by_row}");
     // Test rows that share as often as rows do: dealt by rows. Test rows of their own: by groups.
-    let known: Vec<Pair> = (0..100)
+    let known: Vec<Example> = (0..100)
         .map(|i| pair(pairs[i].a[0].0, 90_000 + i as u32, false))
         .collect();
-    let other: Vec<Pair> = (0..100)
+    let other: Vec<Example> = (0..100)
         .map(|i| pair(80_000 + i, 90_000 + i, false))
         .collect();
     let folds = deal(&pairs, &known, 5, Assign::Auto);
@@ -188,12 +192,14 @@ fn auto_without_a_test_file_is_careful() {
          \"stratified\", 0.0 % by \"group\"; there is no test file"
     );
     // One component of 600 rows: no even groups.
-    let mut giant: Vec<Pair> = (0..600).map(|i| pair(1, 1000 + i, i % 2 == 0)).collect();
-    giant.extend(
-        lone_pairs(100, 3)
-            .iter()
-            .map(|p| pair(p.a[0].0 + 5000, p.b[0].0 + 5000, p.label == Some(true))),
-    );
+    let mut giant: Vec<Example> = (0..600).map(|i| pair(1, 1000 + i, i % 2 == 0)).collect();
+    giant.extend(lone_pairs(100, 3).iter().map(|p| {
+        pair(
+            p.a[0].0 + 5000,
+            p.b.as_ref().expect("two texts")[0].0 + 5000,
+            p.target == Target::Class(1),
+        )
+    }));
     let folds = deal(&giant, &[], 5, Assign::Auto);
     assert_eq!(folds.options.assign, Assign::Stratified);
     assert!(

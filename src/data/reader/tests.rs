@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read_as(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Result<PairFile> {
+fn read_as(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Labels) -> Result<ExampleFile> {
     format.check()?;
     let mut dictionary = Dictionary::new(format.tokens);
     let bytes = text.as_ref();
@@ -10,20 +10,23 @@ fn read_as(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Resul
 }
 
 /// `a a/b b/label` of each row, or the error and its hint.
-fn show(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Vec<String> {
+fn show(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Labels) -> Vec<String> {
     let ids = |sentence: &[CipherId]| {
         let ids: Vec<_> = sentence.iter().map(|id| id.0.to_string()).collect();
         ids.join(" ")
     };
     match read_as(text, format, labels) {
         Ok(file) => file
-            .pairs
+            .examples
             .iter()
             .map(|pair| {
-                let label = pair
-                    .label
-                    .map_or("-", |label| if label { "1" } else { "0" });
-                format!("{}/{}/{label}", ids(&pair.a), ids(&pair.b))
+                let label = match pair.target.is_positive() {
+                    None => "-",
+                    Some(false) => "0",
+                    Some(true) => "1",
+                };
+                let b = pair.b.as_deref().expect("two texts");
+                format!("{}/{}/{label}", ids(&pair.a), ids(b))
             })
             .collect(),
         Err(error) => {
@@ -37,17 +40,17 @@ fn show(text: impl AsRef<[u8]>, format: &PairFormat, labels: Labels) -> Vec<Stri
 }
 
 fn required(text: impl AsRef<[u8]>) -> Vec<String> {
-    show(text, &PairFormat::default(), Labels::Required)
+    show(text, &ExampleFormat::default(), Labels::Required)
 }
 
-fn csv_with_header() -> PairFormat {
-    PairFormat {
+fn csv_with_header() -> ExampleFormat {
+    ExampleFormat {
         delimiter: ',',
         header: true,
         text_a: Column::Name("left".into()),
         text_b: Column::Name("right".into()),
         label: Column::Name("same".into()),
-        ..PairFormat::default()
+        ..ExampleFormat::default()
     }
 }
 
@@ -72,7 +75,7 @@ fn byte_order_mark_and_crlf() {
 
 #[test]
 fn labels_ignored_are_not_parsed() {
-    let format = PairFormat::default();
+    let format = ExampleFormat::default();
     assert_eq!(show("1\t2\tperhaps\n", &format, Labels::Ignored), ["1/2/-"]);
     let has_labels = |text| {
         let file = read_as(text, &format, Labels::Ignored).expect("valid");
@@ -84,7 +87,7 @@ fn labels_ignored_are_not_parsed() {
 
 #[test]
 fn labels_optional_are_read_where_they_are() {
-    let format = PairFormat::default();
+    let format = ExampleFormat::default();
     assert_eq!(show("1\t2\t1\n", &format, Labels::Optional), ["1/2/1"]);
     assert_eq!(show("1\t2\n", &format, Labels::Optional), ["1/2/-"]);
     assert_eq!(
@@ -116,11 +119,11 @@ fn csv_with_a_header_and_the_label_in_front() {
 
 #[test]
 fn columns_by_number_move_up_where_the_label_is_absent() {
-    let format = PairFormat {
+    let format = ExampleFormat {
         label: Column::Number(1),
         text_a: Column::Number(2),
         text_b: Column::Number(3),
-        ..PairFormat::default()
+        ..ExampleFormat::default()
     };
     assert_eq!(show("1\t5\t6\n", &format, Labels::Required), ["5/6/1"]);
     assert_eq!(show("5\t6\n", &format, Labels::Ignored), ["5/6/-"]);
@@ -128,9 +131,9 @@ fn columns_by_number_move_up_where_the_label_is_absent() {
 
 #[test]
 fn columns_by_number_under_a_header() {
-    let format = PairFormat {
+    let format = ExampleFormat {
         header: true,
-        ..PairFormat::default()
+        ..ExampleFormat::default()
     };
     assert_eq!(
         show("a\tb\ty\textra\n1\t2\t1\tz\n", &format, Labels::Required),
@@ -144,10 +147,10 @@ fn columns_by_number_under_a_header() {
 
 #[test]
 fn text_tokens_with_another_separator() {
-    let format = PairFormat {
+    let format = ExampleFormat {
         token_separator: "|".into(),
         tokens: TokenKind::Text,
-        ..PairFormat::default()
+        ..ExampleFormat::default()
     };
     // Numbered by first appearance: x, [CLS], ", #.
     assert_eq!(
@@ -207,7 +210,7 @@ fn one_column() {
         ]
     );
     assert_eq!(
-        show("1 2 3\n", &PairFormat::default(), Labels::Ignored)[0],
+        show("1 2 3\n", &ExampleFormat::default(), Labels::Ignored)[0],
         "x.tsv:1: expected 2 or 3 tab-separated fields, found 1"
     );
 }
@@ -215,7 +218,7 @@ fn one_column() {
 #[test]
 fn four_columns() {
     assert_eq!(
-        show("1\t2\t0\t9\n", &PairFormat::default(), Labels::Optional),
+        show("1\t2\t0\t9\n", &ExampleFormat::default(), Labels::Optional),
         [
             "x.tsv:1: expected 2 or 3 tab-separated fields, found 4",
             "hint: a header names the columns of a wider table: `data.header`, `data.text_a`, `data.text_b`, `data.label`"
@@ -313,9 +316,9 @@ fn file_that_is_not_utf8() {
 fn missing_file() {
     let mut dictionary = Dictionary::new(TokenKind::Number);
     let path = Path::new("no/such/x.tsv");
-    let outcome = read_pairs(
+    let outcome = read_examples(
         path,
-        &PairFormat::default(),
+        &ExampleFormat::default(),
         Labels::Required,
         &mut dictionary,
     );
@@ -349,8 +352,8 @@ fn missing_column_name() {
 
 #[test]
 fn formats_that_contradict_themselves() {
-    let refused = |change: &dyn Fn(&mut PairFormat)| {
-        let mut format = PairFormat::default();
+    let refused = |change: &dyn Fn(&mut ExampleFormat)| {
+        let mut format = ExampleFormat::default();
         change(&mut format);
         show("1\t2\t1\n", &format, Labels::Required)
     };

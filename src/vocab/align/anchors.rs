@@ -76,7 +76,7 @@ pub fn read(path: &Path, dictionary: &Dictionary, vocab: &CipherVocab) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Pair, TokenKind};
+    use crate::data::{Example, Target, TokenKind};
 
     fn read_text(text: &str) -> std::result::Result<Vec<Known>, String> {
         let folder = tempfile::tempdir().expect("a folder for the test");
@@ -84,10 +84,10 @@ mod tests {
         std::fs::write(&path, text).expect("a small file");
         let mut dictionary = Dictionary::new(TokenKind::Text);
         let ids = ["7", "8", "\""].map(|name| dictionary.id(name).expect("text"));
-        let pair = Pair {
+        let pair = Example {
             a: ids.to_vec(),
-            b: Vec::new(),
-            label: None,
+            b: None,
+            target: Target::Unknown,
         };
         let vocab = CipherVocab::count([&pair], 1);
         read(&path, &dictionary, &vocab).map_err(|error| {

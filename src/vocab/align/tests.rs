@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::data::{CipherId, Pair, TokenKind};
+use crate::data::{CipherId, Example, Target, TokenKind};
 use crate::vocab::mapping::Candidate;
 
 const TOKENS: [&str; 12] = [
@@ -30,12 +30,12 @@ struct World {
 
 /// Cipher ids 10, 11, … with counts n, n - 1, …, 1.
 fn world(n: u32) -> World {
-    let pair = Pair {
+    let pair = Example {
         a: (0..n)
             .flat_map(|i| vec![CipherId(10 + i); (n - i) as usize])
             .collect(),
-        b: Vec::new(),
-        label: None,
+        b: None,
+        target: Target::Unknown,
     };
     World {
         cipher: CipherVocab::count([&pair], 1),
@@ -219,10 +219,10 @@ fn a_written_mapping_is_read_back() {
     let mut dictionary = Dictionary::new(TokenKind::Text);
     let names = ["x", "\"", "\"a", "#", "a\tb", "[CLS]"];
     let ids = names.map(|name| dictionary.id(name).expect("text"));
-    let pair = Pair {
+    let pair = Example {
         a: ids.to_vec(),
-        b: Vec::new(),
-        label: None,
+        b: None,
+        target: Target::Unknown,
     };
     world.cipher = CipherVocab::count([&pair], 1);
     world.dictionary = dictionary;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::anchors::{self, Known};
 use super::graph::{self, Effort, GraphOptions, Match, Quality, Side, Solution};
 use super::{AlignInput, AlignMethod, Mapping, MappingRow};
-use crate::data::EncodedPair;
+use crate::data::EncodedExample;
 use crate::data::reserved::FIRST_CIPHER;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -26,7 +26,7 @@ use crate::vocab::unit::{Unit, UnitChoice};
 #[derive(Clone)]
 pub struct GraphInput<'a> {
     /// In rows of the run's vocabulary.
-    pub pairs: Vec<&'a EncodedPair>,
+    pub pairs: Vec<&'a EncodedExample>,
     /// Plaintext, one sentence or more a line.
     pub files: &'a [PathBuf],
     /// One a file, above 0: how much its sentences count. Empty: all the same.
@@ -207,7 +207,7 @@ fn cipher_side(input: &AlignInput, graph: &GraphInput) -> Side {
     let other = other(input);
     let mut side = Side::new();
     let mut sentence = Vec::new();
-    for rows in graph.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]) {
+    for rows in graph.pairs.iter().flat_map(|pair| pair.texts()) {
         sentence.clear();
         sentence.extend(
             rows.iter()

@@ -14,7 +14,7 @@ use crate::config::{Experiment, Valid};
 use crate::data::folds::shared_rows;
 use crate::data::reserved::UNK;
 use crate::data::table::{Quoting, Table};
-use crate::data::{Dictionary, Labels, Pair};
+use crate::data::{Dictionary, Example, Labels};
 use crate::error::{Error, Place, Result};
 use crate::metrics::auc_interval;
 use crate::progress::Progress;
@@ -188,21 +188,23 @@ impl Run {
         for file in &files {
             self.require_unchanged(file)?;
         }
-        let (pairs, vocab) = self.read_pairs(&experiment, &files).map_err(said)?;
+        let (pairs, vocab) = self.read_examples(&experiment, &files).map_err(said)?;
         let mut fold_of = vec![usize::MAX; pairs.len()]; // of the rows that are trained on only
         for scored in &self.scored {
             match pairs.get(scored.row) {
-                Some(pair) if pair.label == Some(scored.label) => fold_of[scored.row] = scored.fold,
+                Some(pair) if pair.target.is_positive() == Some(scored.label) => {
+                    fold_of[scored.row] = scored.fold
+                }
                 _ => return Err(format!("row {} is another one in the inputs", scored.row)),
             }
         }
         let shared = shared_rows(&pairs, &fold_of);
         let of_row = |scored: &Scored| {
             let encoded = vocab.encode(&pairs[scored.row]);
-            let tokens = || encoded.a.iter().chain(&encoded.b);
+            let tokens = || encoded.tokens();
             Traits {
                 tokens: tokens().count(),
-                unknown: tokens().filter(|&&row| row == UNK).count(),
+                unknown: tokens().filter(|&row| row == UNK).count(),
                 shared: shared[scored.row],
             }
         };
@@ -221,11 +223,11 @@ impl Run {
     }
 
     /// The rows of the files as the model saw them, and its vocabulary.
-    fn read_pairs(
+    fn read_examples(
         &self,
         experiment: &Experiment,
         files: &[PathBuf],
-    ) -> Result<(Vec<Pair>, CipherVocab)> {
+    ) -> Result<(Vec<Example>, CipherVocab)> {
         let model = self.results.models().into_iter().next();
         let Some(model) = model else {
             return Err(Error::refused("there is no model yet"));

@@ -10,7 +10,7 @@ use super::row_numbers;
 use crate::config::{SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
 use crate::data::table::{Quoting, Table, quoted};
-use crate::data::{Dictionary, Labels, PairFormat, read_pairs};
+use crate::data::{Dictionary, ExampleFormat, Labels, read_examples};
 use crate::error::{Error, Place, Result};
 use crate::workbench::archive;
 
@@ -36,13 +36,13 @@ pub struct Checked {
 pub fn check(
     submission: &Path,
     test: &Path,
-    format: &PairFormat,
+    format: &ExampleFormat,
     submit: &SubmitConfig,
     range: Option<RangeInclusive<f64>>,
 ) -> Result<Checked> {
     let mut dictionary = Dictionary::new(format.tokens);
-    let rows = read_pairs(test, format, Labels::Ignored, &mut dictionary)?
-        .pairs
+    let rows = read_examples(test, format, Labels::Ignored, &mut dictionary)?
+        .examples
         .len();
     let bytes = std::fs::read(submission).map_err(Error::io("read", submission))?;
     let is_zip = submission

@@ -23,7 +23,7 @@ use super::{folder, scores};
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
-use crate::data::{PairFormat, source};
+use crate::data::{ExampleFormat, source};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 
@@ -104,7 +104,7 @@ pub fn leave_run(
 /// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`].
 pub fn write(
     scores: &[f32],
-    (test, format): (&Path, &PairFormat),
+    (test, format): (&Path, &ExampleFormat),
     submit: &SubmitConfig,
     submission: &Path,
 ) -> Result<Written> {

@@ -17,11 +17,11 @@ fn folder(rows: usize) -> tempfile::TempDir {
     folder
 }
 
-fn with_header() -> PairFormat {
-    PairFormat {
+fn with_header() -> ExampleFormat {
+    ExampleFormat {
         delimiter: ',',
         header: true,
-        ..PairFormat::default()
+        ..ExampleFormat::default()
     }
 }
 
@@ -44,7 +44,7 @@ fn probabilities() -> SubmitConfig {
 fn a_score_that_is_not_finite_is_never_written() {
     let folder = folder(2);
     let out = folder.path().join("submission.csv");
-    let rows = (Path::new("test.tsv"), &PairFormat::default());
+    let rows = (Path::new("test.tsv"), &ExampleFormat::default());
     let error = write(&[0.5, f32::NAN], rows, &SubmitConfig::default(), &out).expect_err("NaN");
     let message = "the score of row 1 (from 0) is NaN: the training has diverged";
     assert_eq!(error.to_string(), message);
@@ -60,7 +60,7 @@ fn every_form_is_written_as_it_says_and_passes_its_check() {
         probability: true,
         ..csv()
     };
-    let plain = (at("test.tsv"), PairFormat::default());
+    let plain = (at("test.tsv"), ExampleFormat::default());
     let named = (at("test.csv"), with_header());
     // sigmoid(0) = 1/2; the others are no short decimals
     let cases = [
@@ -108,7 +108,7 @@ fn every_form_is_written_as_it_says_and_passes_its_check() {
 fn ids_that_are_row_numbers_are_remarked() {
     let folder = folder(1);
     let test = folder.path().join("test.tsv");
-    let rows = (test.as_path(), &PairFormat::default());
+    let rows = (test.as_path(), &ExampleFormat::default());
     let written = write(&[1.0], rows, &csv(), &folder.path().join("s.csv")).expect("finite");
     let expected = format!(
         "submission: {} has no column `row`, so the ids are row numbers from 0",
@@ -120,7 +120,7 @@ fn ids_that_are_row_numbers_are_remarked() {
 #[test]
 fn probabilities_that_tie_where_scores_do_not_are_remarked() {
     let folder = folder(4);
-    let rows = (Path::new("test.tsv"), &PairFormat::default());
+    let rows = (Path::new("test.tsv"), &ExampleFormat::default());
     let out = folder.path().join("s.csv");
     let scores = [40.0, 41.0, -40.0, -41.0]; // 1 - 4e-18 is 1 in f64, 4e-18 is itself
     let written = write(&scores, rows, &probabilities(), &out).expect("finite");
@@ -237,7 +237,7 @@ fn refusals(
     let folder = folder(2);
     let at = |name: &str| folder.path().join(name);
     let (test, format) = match submit.format {
-        SubmitFormat::Plain => (at("test.tsv"), PairFormat::default()),
+        SubmitFormat::Plain => (at("test.tsv"), ExampleFormat::default()),
         SubmitFormat::Csv => (at("test.csv"), with_header()),
     };
     let prefix = format!("{}/", folder.path().display());

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::dictionary::CipherId;
-use super::reader::{Pair, PairFile};
-use super::split::{ValidSplit, components, sentences, shared_share, valid_rows};
+use crate::data::split::{ValidSplit, components, shared_share, valid_rows};
+use crate::data::{CipherId, Example, ExampleFile};
 use crate::metrics::auc;
 
 /// Thresholds of [`Survey::vocabulary`]: 5 is the reference's `min_count`.
@@ -121,9 +120,13 @@ pub struct SplitSurvey {
 }
 
 /// Surveys the files of a competition; any of the lists may be empty.
-pub fn survey(train: &[PairFile], test: &[PairFile], unlabelled: &[PairFile]) -> Survey {
+pub fn survey(train: &[ExampleFile], test: &[ExampleFile], unlabelled: &[ExampleFile]) -> Survey {
     let train_rows = rows_of(train);
-    let known: HashSet<CipherId> = train_rows.iter().copied().flat_map(tokens).collect();
+    let known: HashSet<CipherId> = train_rows
+        .iter()
+        .copied()
+        .flat_map(Example::tokens)
+        .collect();
     let roles = [
         (train, Role::Train),
         (test, Role::Test),
@@ -156,16 +159,18 @@ pub fn survey(train: &[PairFile], test: &[PairFile], unlabelled: &[PairFile]) ->
 }
 
 fn survey_file(
-    file: &PairFile,
+    file: &ExampleFile,
     role: Role,
-    train_rows: &[&Pair],
+    train_rows: &[&Example],
     known: &HashSet<CipherId>,
 ) -> FileSurvey {
-    let pairs: Vec<&Pair> = file.pairs.iter().collect();
-    let sentence_lengths = pairs.iter().flat_map(|pair| [pair.a.len(), pair.b.len()]);
-    let pair_lengths = pairs.iter().map(|pair| pair.a.len() + pair.b.len());
+    let pairs: Vec<&Example> = file.examples.iter().collect();
+    let sentence_lengths = pairs
+        .iter()
+        .flat_map(|pair| pair.texts().map(<[CipherId]>::len));
+    let pair_lengths = pairs.iter().map(|pair| pair.tokens().count());
     let (duplicate_rows, swapped_rows) = repeated_rows(&pairs);
-    let distinct: HashSet<_> = pairs.iter().copied().flat_map(sentences).collect();
+    let distinct: HashSet<_> = pairs.iter().copied().flat_map(Example::texts).collect();
     let other = role != Role::Train;
     FileSurvey {
         path: file.path.clone(),
@@ -184,12 +189,12 @@ fn survey_file(
     }
 }
 
-fn survey_split(train_rows: &[&Pair], split: ValidSplit) -> SplitSurvey {
+fn survey_split(train_rows: &[&Example], split: ValidSplit) -> SplitSurvey {
     let mut is_valid = vec![false; train_rows.len()];
     for row in valid_rows(train_rows, split) {
         is_valid[row] = true;
     }
-    let part = |wanted: bool| -> Vec<&Pair> {
+    let part = |wanted: bool| -> Vec<&Example> {
         let rows = train_rows.iter().zip(&is_valid);
         rows.filter(|(_, valid)| **valid == wanted)
             .map(|(pair, _)| *pair)
@@ -212,9 +217,9 @@ fn nearest(splits: &[SplitSurvey], share: f64) -> Option<ValidSplit> {
     Some(nearest.split)
 }
 
-fn survey_vocabulary<'a>(rows: impl Iterator<Item = &'a Pair>) -> (Vec<VocabularyBand>, u32) {
+fn survey_vocabulary<'a>(rows: impl Iterator<Item = &'a Example>) -> (Vec<VocabularyBand>, u32) {
     let mut counts: HashMap<CipherId, u64> = HashMap::new();
-    for id in rows.flat_map(tokens) {
+    for id in rows.flat_map(Example::tokens) {
         *counts.entry(id).or_default() += 1;
     }
     let bands = MIN_COUNTS.map(|min_count| {
@@ -229,25 +234,21 @@ fn survey_vocabulary<'a>(rows: impl Iterator<Item = &'a Pair>) -> (Vec<Vocabular
     (bands.into(), max_id)
 }
 
-fn rows_of(files: &[PairFile]) -> Vec<&Pair> {
-    files.iter().flat_map(|file| &file.pairs).collect()
-}
-
-fn tokens(pair: &Pair) -> impl Iterator<Item = CipherId> {
-    pair.a.iter().chain(&pair.b).copied()
+fn rows_of(files: &[ExampleFile]) -> Vec<&Example> {
+    files.iter().flat_map(|file| &file.examples).collect()
 }
 
 fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn positive_share(rows: &[&Pair]) -> Option<f64> {
-    let labels = || rows.iter().filter_map(|pair| pair.label);
+fn positive_share(rows: &[&Example]) -> Option<f64> {
+    let labels = || rows.iter().filter_map(|pair| pair.target.is_positive());
     ratio(labels().filter(|&label| label).count(), labels().count())
 }
 
-fn unseen_share(rows: &[&Pair], known: &HashSet<CipherId>) -> f64 {
-    let all = || rows.iter().copied().flat_map(tokens);
+fn unseen_share(rows: &[&Example], known: &HashSet<CipherId>) -> f64 {
+    let all = || rows.iter().copied().flat_map(Example::tokens);
     let unseen = all().filter(|id| !known.contains(id)).count();
     ratio(unseen, all().count()).unwrap_or(0.0)
 }
@@ -272,11 +273,11 @@ fn lengths(mut lengths: Vec<usize>) -> Lengths {
 }
 
 /// Rows that repeat an earlier one as it is, and those that repeat one only with its sentences exchanged.
-fn repeated_rows(rows: &[&Pair]) -> (usize, usize) {
+fn repeated_rows(rows: &[&Example]) -> (usize, usize) {
     let mut seen = HashSet::new();
     let (mut same, mut swapped) = (0, 0);
     for pair in rows {
-        let [a, b] = sentences(pair);
+        let (a, b) = (pair.a.as_slice(), pair.b.as_deref().unwrap_or_default());
         if seen.contains(&(b, a)) && !seen.contains(&(a, b)) {
             swapped += 1;
         }
@@ -286,23 +287,23 @@ fn repeated_rows(rows: &[&Pair]) -> (usize, usize) {
 }
 
 /// Share of rows with a sentence that another of the rows holds too.
-fn shared_within(rows: &[&Pair]) -> f64 {
+fn shared_within(rows: &[&Example]) -> f64 {
     let mut rows_with: HashMap<&[CipherId], usize> = HashMap::new();
     for pair in rows {
-        let [a, b] = sentences(pair);
+        let (a, b) = (&pair.a[..], pair.b.as_deref());
         *rows_with.entry(a).or_default() += 1;
-        if a != b {
+        if let Some(b) = b.filter(|&b| b != a) {
             *rows_with.entry(b).or_default() += 1;
         }
     }
     let shared = rows
         .iter()
-        .filter(|pair| sentences(pair).iter().any(|s| rows_with[s] > 1));
+        .filter(|pair| pair.texts().any(|text| rows_with[text] > 1));
     ratio(shared.count(), rows.len()).unwrap_or(0.0)
 }
 
 /// Rows of each component.
-fn component_rows(rows: &[&Pair]) -> Vec<usize> {
+fn component_rows(rows: &[&Example]) -> Vec<usize> {
     let mut sizes = Vec::new();
     for component in components(rows) {
         if component == sizes.len() {
@@ -313,41 +314,37 @@ fn component_rows(rows: &[&Pair]) -> Vec<usize> {
     sizes
 }
 
-fn jaccard_auc(rows: &[&Pair]) -> Option<f64> {
+fn jaccard_auc(rows: &[&Example]) -> Option<f64> {
     let (labels, scores): (Vec<bool>, Vec<f32>) = rows
         .iter()
-        .filter_map(|pair| Some((pair.label?, jaccard(pair))))
+        .filter_map(|pair| Some((pair.target.is_positive()?, jaccard(pair)?)))
         .unzip();
     auc(&labels, &scores)
 }
 
-fn jaccard(pair: &Pair) -> f32 {
+fn jaccard(pair: &Example) -> Option<f32> {
     let a: HashSet<_> = pair.a.iter().collect();
-    let b: HashSet<_> = pair.b.iter().collect();
+    let b: HashSet<_> = pair.b.as_ref()?.iter().collect();
     let common = a.intersection(&b).count();
     let all = a.len() + b.len() - common;
-    if all == 0 {
-        0.0
-    } else {
-        common as f32 / all as f32
-    }
+    Some(common as f32 / all.max(1) as f32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Dictionary, Labels, PairFormat, TokenKind, read_pairs};
+    use crate::data::{Dictionary, ExampleFormat, Labels, Target, TokenKind, read_examples};
 
-    fn file(path: &str, rows: &[(&[u32], &[u32], Option<bool>)]) -> PairFile {
+    fn file(path: &str, rows: &[(&[u32], &[u32], Option<bool>)]) -> ExampleFile {
         let ids = |sentence: &[u32]| sentence.iter().copied().map(CipherId).collect();
-        let pairs = rows.iter().map(|&(a, b, label)| Pair {
+        let pairs = rows.iter().map(|&(a, b, label)| Example {
             a: ids(a),
-            b: ids(b),
-            label,
+            b: Some(ids(b)),
+            target: label.map_or(Target::Unknown, Target::from),
         });
-        PairFile {
+        ExampleFile {
             path: path.into(),
-            pairs: pairs.collect(),
+            examples: pairs.collect(),
             has_labels: rows.iter().any(|row| row.2.is_some()),
         }
     }
@@ -441,9 +438,9 @@ mod tests {
         let mut dictionary = Dictionary::new(TokenKind::Number);
         let mut read = |name: &str| {
             let path = folder.join(name);
-            read_pairs(
+            read_examples(
                 &path,
-                &PairFormat::default(),
+                &ExampleFormat::default(),
                 Labels::Optional,
                 &mut dictionary,
             )

@@ -1,0 +1,142 @@
+//! One row of a task: one or two texts, and what is known of them.
+//!
+//! In: what readers have read. Out: [`Example`]s of cipher ids and [`EncodedExample`]s in rows of the run's vocabulary.
+//! Does not read files, and does not know what the classes are called ([`super::task`]).
+
+use super::dictionary::CipherId;
+
+/// What is known of a row: its label.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Target {
+    /// Nothing: the row can only be scored, or join the MLM.
+    #[default]
+    Unknown,
+    /// One of n classes, from 0. Of two texts that mean the same or not: 1 or 0.
+    Class(u32),
+    /// A real or ordinal number.
+    Number(f32),
+    /// Several of n classes, ascending; none of them is an answer too.
+    Several(Vec<u32>),
+}
+
+impl Target {
+    /// Whether anything is known.
+    pub fn is_known(&self) -> bool {
+        *self != Self::Unknown
+    }
+
+    /// The class, where there is one.
+    pub fn class(&self) -> Option<u32> {
+        match self {
+            Self::Class(class) => Some(*class),
+            _ => None,
+        }
+    }
+
+    /// The number, where there is one.
+    pub fn number(&self) -> Option<f32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Of two classes: whether it is the second.
+    pub fn is_positive(&self) -> Option<bool> {
+        self.class().map(|class| class == 1)
+    }
+
+    /// Whether class `class` is among the answers; `None` where the target is of another kind.
+    pub fn holds(&self, class: u32) -> Option<bool> {
+        match self {
+            Self::Class(own) => Some(*own == class),
+            Self::Several(classes) => Some(classes.binary_search(&class).is_ok()),
+            Self::Unknown | Self::Number(_) => None,
+        }
+    }
+}
+
+impl From<bool> for Target {
+    /// The second of two classes, or the first.
+    fn from(is_positive: bool) -> Self {
+        Self::Class(u32::from(is_positive))
+    }
+}
+
+/// One row as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// First text, one token or more as read.
+    pub a: Vec<CipherId>,
+    /// Second text, one token or more as read; `None` where the task has one text a row.
+    pub b: Option<Vec<CipherId>>,
+    /// Its label, where it was read.
+    pub target: Target,
+}
+
+impl Example {
+    /// Its one or two texts.
+    pub fn texts(&self) -> impl Iterator<Item = &[CipherId]> {
+        std::iter::once(&self.a[..]).chain(self.b.as_deref())
+    }
+
+    /// The tokens of its texts, one after the other.
+    pub fn tokens(&self) -> impl Iterator<Item = CipherId> {
+        self.texts().flatten().copied()
+    }
+}
+
+/// One row in rows of the run's vocabulary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedExample {
+    /// First text.
+    pub a: Vec<u32>,
+    /// Second text; `None` where the task has one text a row.
+    pub b: Option<Vec<u32>>,
+    /// Its label, where it is known.
+    pub target: Target,
+}
+
+impl EncodedExample {
+    /// Its one or two texts.
+    pub fn texts(&self) -> impl Iterator<Item = &[u32]> {
+        std::iter::once(&self.a[..]).chain(self.b.as_deref())
+    }
+
+    /// The tokens of its texts, one after the other, without `[CLS]` and `[SEP]`.
+    pub fn tokens(&self) -> impl Iterator<Item = u32> {
+        self.texts().flatten().copied()
+    }
+
+    /// Tokens of the row `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]`.
+    pub fn n_tokens(&self) -> usize {
+        1 + self.texts().map(|text| text.len() + 1).sum::<usize>()
+    }
+
+    /// The same row with nothing known of it.
+    pub fn without_target(self) -> Self {
+        Self {
+            target: Target::Unknown,
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_answer_for_their_own_kind_only() {
+        assert_eq!(Target::from(true), Target::Class(1));
+        assert_eq!(Target::Class(1).is_positive(), Some(true));
+        assert_eq!(Target::Number(1.0).is_positive(), None);
+        assert_eq!(Target::Unknown.holds(0), None);
+        assert_eq!(Target::Class(2).holds(2), Some(true));
+        let several = Target::Several(vec![1, 4]);
+        let held: Vec<_> = (0..5).map(|class| several.holds(class)).collect();
+        assert_eq!(held, [false, true, false, false, true].map(Some));
+        assert_eq!(Target::Several(vec![]).holds(0), Some(false));
+        assert!(Target::Several(vec![]).is_known() && !Target::Unknown.is_known());
+    }
+}
