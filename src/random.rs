@@ -6,7 +6,7 @@
 //! shuffles and samples, and [`Key::bits`], a stateless hash for dropout masks.
 //! Not for cryptography.
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What a stream of draws is for. The numbers are part of the result: never reuse one.
@@ -75,6 +75,28 @@ impl Key {
             .0
             .wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
+
+    /// A draw from the standard normal distribution for counter `counter`, without state.
+    pub fn normal(self, counter: u64) -> f64 {
+        let uniform = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64; // between 0 and 1
+        let (radius, angle) = (self.bits(2 * counter), self.bits(2 * counter + 1));
+        normal(uniform(radius), uniform(angle))
+    }
+}
+
+/// The transform of two uniform draws, `radius` above 0, to a standard normal one (Box and Muller 1958).
+fn normal(radius: f64, angle: f64) -> f64 {
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+}
+
+/// `n` normal values with mean 0, from the stream of `key`.
+pub fn normal_values(n: usize, deviation: f32, key: Key) -> Vec<f32> {
+    let mut rng = key.rng();
+    let mut draw = || {
+        let (radius, angle): (f64, f64) = (rng.random(), rng.random());
+        (normal(1.0 - radius, angle) * f64::from(deviation)) as f32
+    };
+    (0..n).map(|_| draw()).collect()
 }
 
 /// The finaliser of SplitMix64: a bijection of 64 bits in which every input bit moves half the output.

@@ -8,7 +8,6 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::Weights;
 use super::names::{MLM_BIAS, WORD_EMBEDDINGS};
-use crate::random::Key;
 use crate::vocab::PlainId;
 use crate::vocab::mapping::RowStart;
 
@@ -71,7 +70,7 @@ fn new_rows(old: ArrayView2<f32>, starts: &[RowStart], stream: u64) -> Array2<f3
         }
         let (_, spread) = spreads.last().expect("pushed just now if there was none");
         for (column, entry) in new.row_mut(at).iter_mut().enumerate() {
-            let noise = gaussian(key.at(stream), column as u64);
+            let noise = key.at(stream).normal(column as u64);
             *entry = (spread.mean[column] + spread.deviation[column] * noise) as f32;
         }
     }
@@ -104,19 +103,10 @@ impl Spread {
     }
 }
 
-/// A draw from the standard normal distribution (Box and Muller 1958), without state.
-fn gaussian(key: Key, counter: u64) -> f64 {
-    let uniform = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64; // between 0 and 1
-    let (radius, angle) = (
-        uniform(key.bits(2 * counter)),
-        uniform(key.bits(2 * counter + 1)),
-    );
-    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Key;
     use ndarray::array;
 
     fn weights() -> Weights {
