@@ -240,9 +240,9 @@ mod tests {
     fn what_is_written_reads_back_the_same() {
         let config = parse(&tiny()).unwrap();
         let heads = Heads {
-            mlm: true,
             pooler: true,
             nsp: true,
+            ..Heads::MLM
         };
         let text = config.to_json(heads, FloatType::F16);
         assert_eq!(

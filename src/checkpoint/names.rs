@@ -9,7 +9,7 @@
 //! | `embeddings.…`, `encoder.…`, `pooler.…` | the same under `bert.` |
 //! | `cls.predictions.decoder.weight` | tied: [`WORD_EMBEDDINGS`] |
 //! | `cls.predictions.decoder.bias` | tied: [`MLM_BIAS`] |
-//! | `bert.embeddings.position_ids`, `classifier.weight`, … | not in the table, ignored |
+//! | `bert.embeddings.position_ids`, … | not in the table, ignored |
 //!
 //! Does not read files.
 
@@ -24,6 +24,8 @@ pub const MLM_BIAS: &str = "cls.predictions.bias";
 pub(super) const DECODER_WEIGHT: &str = "cls.predictions.decoder.weight";
 /// A second copy of [`MLM_BIAS`] in some files.
 pub(super) const DECODER_BIAS: &str = "cls.predictions.decoder.bias";
+pub(super) const CLASSIFIER_WEIGHT: &str = "classifier.weight";
+pub(super) const CLASSIFIER_BIAS: &str = "classifier.bias";
 /// What the names of layer `i` begin with, before `i.`.
 pub(super) const LAYER_PREFIX: &str = "bert.encoder.layer.";
 
@@ -37,10 +39,12 @@ pub(super) enum Axis {
     Intermediate,
     /// The two answers of the NSP head.
     Answers,
+    /// Of the classifier.
+    Outputs,
 }
 
 impl Axis {
-    fn length(self, config: &BertConfig) -> usize {
+    fn length(self, config: &BertConfig, heads: Heads) -> usize {
         match self {
             Self::Vocab => config.vocab_size,
             Self::Positions => config.max_position_embeddings,
@@ -48,6 +52,7 @@ impl Axis {
             Self::Hidden => config.hidden_size,
             Self::Intermediate => config.intermediate_size,
             Self::Answers => 2,
+            Self::Outputs => heads.classifier.unwrap_or(0),
         }
     }
 
@@ -59,7 +64,7 @@ impl Axis {
             Self::Segments => Some("type_vocab_size"),
             Self::Hidden => Some("hidden_size"),
             Self::Intermediate => Some("intermediate_size"),
-            Self::Answers => None,
+            Self::Answers | Self::Outputs => None,
         }
     }
 }
@@ -134,17 +139,30 @@ pub(super) const NSP: &[Row] = &[
     ("cls.seq_relationship.bias", &[Axis::Answers]),
 ];
 
+const CLASSIFIER: &[Row] = &[
+    (CLASSIFIER_WEIGHT, &[Axis::Outputs, Axis::Hidden]),
+    (CLASSIFIER_BIAS, &[Axis::Outputs]),
+];
+
 /// Every tensor a BERT of this size has, with its shape: embeddings, layers, then the heads that are there.
 /// The tied decoder is left out. Matrices are `(out, in)`.
 pub fn tensors(config: &BertConfig, heads: Heads) -> Vec<(String, Vec<usize>)> {
     table(config, heads)
-        .map(|(name, axes)| (name, shape(axes, config)))
+        .map(|(name, axes)| (name, shape(axes, config, heads)))
+        .collect()
+}
+
+/// Those of [`tensors`] that belong to heads.
+pub fn head_tensors(config: &BertConfig, heads: Heads) -> Vec<(String, Vec<usize>)> {
+    head_rows(heads)
+        .map(|(name, axes)| (name, shape(axes, config, heads)))
         .collect()
 }
 
 /// The lengths of axes in a BERT of this size.
-pub(super) fn shape(axes: &[Axis], config: &BertConfig) -> Vec<usize> {
-    axes.iter().map(|axis| axis.length(config)).collect()
+pub(super) fn shape(axes: &[Axis], config: &BertConfig, heads: Heads) -> Vec<usize> {
+    let lengths = axes.iter().map(|axis| axis.length(config, heads));
+    lengths.collect()
 }
 
 /// [`tensors`] before its axes are numbers.
@@ -156,15 +174,21 @@ pub(super) fn table(
         let in_layer = move |&(end, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
         LAYER.iter().map(in_layer)
     });
-    let whole = |rows: &'static [Row], there: bool| {
-        let rows = if there { rows } else { &[] };
-        rows.iter().map(|&(name, axes)| (name.to_owned(), axes))
-    };
     whole(EMBEDDINGS, true)
         .chain(layers)
-        .chain(whole(POOLER, heads.pooler))
+        .chain(head_rows(heads))
+}
+
+fn head_rows(heads: Heads) -> impl Iterator<Item = (String, &'static [Axis])> {
+    whole(POOLER, heads.pooler)
         .chain(whole(MLM, heads.mlm))
         .chain(whole(NSP, heads.nsp))
+        .chain(whole(CLASSIFIER, heads.classifier.is_some()))
+}
+
+fn whole(rows: &'static [Row], there: bool) -> impl Iterator<Item = (String, &'static [Axis])> {
+    let rows = if there { rows } else { &[] };
+    rows.iter().map(|&(name, axes)| (name.to_owned(), axes))
 }
 
 /// Our name of a tensor that a file calls `stored`; names we do not know come back as they are.
@@ -218,9 +242,9 @@ mod tests {
         let mut ours = tensors(
             &config(),
             Heads {
-                mlm: true,
                 pooler: true,
                 nsp: true,
+                ..Heads::MLM
             },
         );
         ours.sort();
@@ -230,15 +254,9 @@ mod tests {
     #[test]
     fn absent_heads_have_no_tensors() {
         let names = |heads| tensors(&config(), heads).into_iter().map(|(name, _)| name);
-        let none = Heads {
-            mlm: false,
-            pooler: false,
-            nsp: false,
-        };
+        let none = Heads::default();
         assert_eq!(names(none).count(), 5 + 2 * 16);
-        let mlm: Vec<_> = names(Heads { mlm: true, ..none })
-            .skip(5 + 2 * 16)
-            .collect();
+        let mlm: Vec<_> = names(Heads::MLM).skip(5 + 2 * 16).collect();
         assert_eq!(mlm.len(), 5);
         assert!(
             mlm.iter().all(|name| name.starts_with("cls.predictions.")),

@@ -6,6 +6,7 @@
 //! what it is tied to. Does not read `pytorch_model.bin` or TensorFlow checkpoints.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
@@ -19,8 +20,8 @@ use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::vocab::PlainVocab;
 
-/// Which heads the checkpoint has. `nsp` implies `pooler`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which heads a network has. `nsp` implies `pooler`. The default is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Heads {
     /// Masked tokens: `cls.predictions.*`.
     pub mlm: bool,
@@ -28,6 +29,79 @@ pub struct Heads {
     pub pooler: bool,
     /// Next sentence: `cls.seq_relationship.*`.
     pub nsp: bool,
+    /// Number of outputs, from 1, of a linear head for a task: `classifier.*`.
+    pub classifier: Option<usize>,
+}
+
+impl Heads {
+    /// The MLM head alone.
+    pub const MLM: Self = Self {
+        mlm: true,
+        pooler: false,
+        nsp: false,
+        classifier: None,
+    };
+
+    /// The heads of both; a classifier has as many outputs as that of `other`, where it has one.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            mlm: self.mlm || other.mlm,
+            pooler: self.pooler || other.pooler,
+            nsp: self.nsp || other.nsp,
+            classifier: other.classifier.or(self.classifier),
+        }
+    }
+
+    /// The same heads without the classifier.
+    pub fn without_classifier(self) -> Self {
+        Self {
+            classifier: None,
+            ..self
+        }
+    }
+
+    /// What there is, one head at a time.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        let none = Self::default();
+        let one = |there: bool, head: Self| there.then_some(head);
+        [
+            one(
+                self.pooler,
+                Self {
+                    pooler: true,
+                    ..none
+                },
+            ),
+            one(self.mlm, Self::MLM),
+            one(self.nsp, Self { nsp: true, ..none }),
+            self.classifier.map(|n| Self {
+                classifier: Some(n),
+                ..none
+            }),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// As one says them: `MLM head, pooler`.
+impl fmt::Display for Heads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (self.mlm, "MLM head"),
+            (self.pooler, "pooler"),
+            (self.nsp, "NSP head"),
+            (self.classifier.is_some(), "classifier"),
+        ];
+        let there = names.iter().filter(|(there, _)| *there);
+        let names: Vec<&str> = there.map(|(_, name)| *name).collect();
+        f.write_str(&names.join(", "))
+    }
 }
 
 /// A plaintext BERT with its vocabulary.
@@ -128,12 +202,12 @@ fn read_weights(dir: &Path, config: &BertConfig) -> Result<(Weights, Heads)> {
     let bytes = source::read(&path)?;
     let file = WeightFile::open(&path, &bytes)?;
     file.refuse_other_depth(config)?;
-    let heads = file.heads();
+    let heads = file.heads(config);
     let table: Vec<_> = names::table(config, heads).collect();
     file.refuse_missing(&table)?;
     let mut weights = Weights::new();
     for (name, axes) in table {
-        let values = file.values(&name, axes, config)?;
+        let values = file.values(&name, &names::shape(axes, config, heads), axes)?;
         weights.insert(name, values);
     }
     file.refuse_untied(&weights, config)?;
@@ -192,17 +266,29 @@ impl<'a> WeightFile<'a> {
         Place::file(&self.path).field(name)
     }
 
-    /// A head is there if any of its tensors is; what it lacks is then reported as missing.
-    fn heads(&self) -> Heads {
+    /// A head is there if any of its tensors is; what it lacks is then reported as missing. Many architectures call
+    /// something a classifier: one of another shape than ours is not counted.
+    fn heads(&self, config: &BertConfig) -> Heads {
         let any = |rows: &[(&str, &[Axis])]| {
             rows.iter()
                 .any(|(name, _)| self.tensors.contains_key(*name))
         };
         let nsp = any(names::NSP);
+        let shape = |name| self.tensors.get(name).map(|view| view.shape());
+        let classifier = match (
+            shape(names::CLASSIFIER_WEIGHT),
+            shape(names::CLASSIFIER_BIAS),
+        ) {
+            (Some(&[n, width]), Some(&[m])) if n == m && n > 0 && width == config.hidden_size => {
+                Some(n)
+            }
+            _ => None,
+        };
         Heads {
             mlm: any(names::MLM),
             pooler: nsp || any(names::POOLER),
             nsp,
+            classifier,
         }
     }
 
@@ -246,14 +332,13 @@ impl<'a> WeightFile<'a> {
     }
 
     /// The tensor `name`, which is there, in f32.
-    fn values(&self, name: &str, axes: &[Axis], config: &BertConfig) -> Result<ArrayD<f32>> {
+    fn values(&self, name: &str, shape: &[usize], axes: &[Axis]) -> Result<ArrayD<f32>> {
         let view = &self.tensors[name];
-        let shape = names::shape(axes, config);
         if view.shape() != shape {
             let expected = format!("shape {shape:?}");
             let found = format!("{:?}", view.shape());
             return Err(
-                Error::input(self.place(name), expected, found).with_hint(shape_hint(axes, &shape))
+                Error::input(self.place(name), expected, found).with_hint(shape_hint(axes, shape))
             );
         }
         let values = floats(view).ok_or_else(|| {
@@ -271,7 +356,7 @@ impl<'a> WeightFile<'a> {
                 ),
             );
         }
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)
+        Ok(ArrayD::from_shape_vec(IxDyn(shape), values)
             .expect("safetensors checks the number of bytes"))
     }
 
@@ -291,7 +376,7 @@ impl<'a> WeightFile<'a> {
             else {
                 continue;
             };
-            let values = self.values(copy, axes, config)?;
+            let values = self.values(copy, original_values.shape(), axes)?;
             if let Some(at) = values.iter().zip(original_values).position(|(a, b)| a != b) {
                 let row = at / (values.len() / config.vocab_size);
                 let expected = format!("the numbers of `{original}`, to which it is tied");
@@ -312,6 +397,9 @@ fn shape_hint(axes: &[Axis], shape: &[usize]) -> String {
         .filter_map(|(axis, length)| Some(format!("{} = {length}", axis.key()?)))
         .collect();
     lengths.dedup();
+    if lengths.is_empty() {
+        return OTHER_CONFIG.to_owned();
+    }
     format!("config.json says {}; {OTHER_CONFIG}", lengths.join(", "))
 }
 

@@ -143,11 +143,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    const MLM: Heads = Heads {
-        mlm: true,
-        pooler: false,
-        nsp: false,
-    };
+    const MLM: Heads = Heads::MLM;
 
     fn config() -> BertConfig {
         BertConfig {

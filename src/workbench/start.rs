@@ -79,11 +79,7 @@ impl Start {
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
-                let heads = Heads {
-                    mlm: true,
-                    pooler: false,
-                    nsp: false,
-                };
+                let heads = Heads::MLM;
                 (
                     experiment.scratch_size(base, rows.vocab.size()),
                     heads,

@@ -416,11 +416,7 @@ mod layers {
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
         };
-        let only_mlm = Heads {
-            mlm: true,
-            pooler: false,
-            nsp: false,
-        };
+        let only_mlm = Heads::MLM;
         let path = Path::resolve(precision);
         let model = Bert::initialise(config, only_mlm, path, Key::from_seed(1)).expect("a model");
         let mut batch = PackedBatch::default();

@@ -64,11 +64,7 @@ fn cut(arguments: &Arguments, progress: &Progress) -> Result<()> {
     remap(&mut checkpoint.weights, &keep);
     checkpoint.config.vocab_size = keep.len();
     if arguments.mlm_only {
-        checkpoint.heads = Heads {
-            mlm: true,
-            pooler: false,
-            nsp: false,
-        };
+        checkpoint.heads = Heads::MLM;
     }
     let Checkpoint {
         config,

@@ -13,9 +13,9 @@ use dfdx::prelude::{AsArray, Backward, Cpu, MeanTo, SplitTape};
 use safetensors::SafeTensors;
 
 const HEADS: Heads = Heads {
-    mlm: true,
     pooler: true,
     nsp: true,
+    ..Heads::MLM
 };
 
 /// What `make.py` stored.

@@ -11,11 +11,7 @@ use cipherpet::vocab::PlainId;
 
 use crate::workspace::skipped;
 
-const HEADS: Heads = Heads {
-    mlm: true,
-    pooler: false,
-    nsp: false,
-};
+const HEADS: Heads = Heads::MLM;
 const VOCAB: u32 = 307;
 
 fn config(hidden: usize) -> BertConfig {

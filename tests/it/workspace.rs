@@ -33,9 +33,9 @@ warmup_steps = 2
 
 /// Both heads, as a checkpoint for pretraining has them.
 pub const ALL_HEADS: Heads = Heads {
-    mlm: true,
     pooler: true,
     nsp: true,
+    ..Heads::MLM
 };
 
 pub struct Workspace {

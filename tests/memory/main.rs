@@ -13,8 +13,8 @@ use cipherpet::objective::pet::{Corruption, PetBatch};
 use cipherpet::random::Key;
 use cipherpet::train::{AdamWOptions, Optimiser};
 
-/// What counts as large.
-const LARGE: usize = 64 << 10;
+/// What counts as large: more than the states at target positions, which the tape holds, less than those at all tokens.
+const LARGE: usize = 128 << 10;
 
 static N_LARGE: AtomicUsize = AtomicUsize::new(0);
 
@@ -71,11 +71,7 @@ fn model(precision: Precision) -> Bert {
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
     };
-    let heads = Heads {
-        mlm: true,
-        pooler: false,
-        nsp: false,
-    };
+    let heads = Heads::MLM;
     let path = Path::resolve(precision);
     Bert::initialise(config, heads, path, Key::from_seed(1)).expect("sizes above 0")
 }

@@ -9,9 +9,9 @@ use super::*;
 use crate::checkpoint::write::{FloatType, save};
 
 const ALL: Heads = Heads {
-    mlm: true,
     pooler: true,
     nsp: true,
+    ..Heads::MLM
 };
 const QUERY: &str = "bert.encoder.layer.0.attention.self.query.weight";
 
@@ -124,20 +124,16 @@ impl Folder {
 
 #[test]
 fn what_is_saved_reads_back_the_same() {
-    let none = Heads {
-        mlm: false,
-        pooler: false,
-        nsp: false,
+    let none = Heads::default();
+    let pooler = Heads {
+        pooler: true,
+        ..none
     };
-    for heads in [
-        ALL,
-        Heads { mlm: true, ..none },
-        Heads {
-            pooler: true,
-            ..none
-        },
-        none,
-    ] {
+    let classifier = Heads {
+        classifier: Some(3),
+        ..pooler
+    };
+    for heads in [ALL, Heads::MLM, pooler, classifier, none] {
         let read = Folder::sound(heads).read().unwrap();
         assert_eq!(read, (config(), weights(heads), heads));
     }
@@ -170,9 +166,8 @@ fn legacy_layer_norm_names() {
 #[test]
 fn missing_bert_prefix() {
     let heads = Heads {
-        mlm: false,
         pooler: true,
-        nsp: false,
+        ..Heads::default()
     };
     let mut folder = Folder::sound(heads);
     folder.rename(|name| name.strip_prefix("bert.").unwrap().to_owned());
@@ -484,11 +479,7 @@ fn vocabulary_of_another_length() {
 
 #[test]
 fn checkpoint_without_an_mlm_head() {
-    let heads = Heads {
-        mlm: false,
-        pooler: true,
-        nsp: true,
-    };
+    let heads = Heads { mlm: false, ..ALL };
     let folder = Folder::sound(heads);
     let checkpoint = Checkpoint::open(folder.path()).unwrap();
     assert_eq!(checkpoint.heads, heads);

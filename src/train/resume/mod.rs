@@ -379,11 +379,7 @@ mod tests {
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
         };
-        let heads = Heads {
-            mlm: true,
-            pooler: false,
-            nsp: false,
-        };
+        let heads = Heads::MLM;
         Bert::initialise(
             config,
             heads,
