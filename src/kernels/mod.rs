@@ -27,6 +27,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod path;
 pub mod rows;
+pub mod tanh;
 pub mod vector;
 
 #[cfg(test)]

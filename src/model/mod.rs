@@ -1,30 +1,43 @@
-//! BERT on packed rows (Devlin et al. 2019): embeddings, post-norm layers, MLM and NSP heads.
+//! BERT on packed rows (Devlin et al. 2019): embeddings, post-norm layers, and heads on their states.
 //!
-//! In: a [`PackedBatch`] and a tape (or none). Out: hidden states, logits, losses, as dfdx tensors.
-//! Does not read files, knows no objective. Sizes as in [`crate::kernels`].
+//! In: a [`PackedBatch`](crate::data::PackedBatch) and a tape (or none). Out: hidden states; from those, logits and
+//! losses, as dfdx tensors. Does not read files, knows no objective. Sizes as in [`crate::kernels`].
+//!
+//! # How to add a head
+//! 1. Its tensors in the one table of [`crate::checkpoint::names`], and whether it is there in [`Heads`].
+//! 2. A function on [`Bert`], states in, made of operations in [`ops`]; a new operation brings its backward.
+//! 3. Its logits and every gradient in `tests/golden/make.py`.
 
+mod fresh;
+mod network;
 pub mod ops;
 pub mod parameters;
 pub mod tensor;
 
 use std::sync::Arc;
 
-use dfdx::prelude::{Cpu, Gradients, NoneTape, OwnedTape, SplitTape, Tape, Trace};
+use dfdx::prelude::{Cpu, Gradients, OwnedTape, SplitTape, Tape, Trace};
 
 pub use crate::checkpoint::BertConfig;
 use crate::checkpoint::{Heads, Weights};
-use crate::data::PackedBatch;
 use crate::error::{Error, Result};
-use crate::kernels::embedding;
 pub use crate::kernels::encoder::Regularisation;
-use crate::kernels::gemm::bf16::PackedWeight;
-use crate::kernels::linear::Linear;
+use crate::kernels::gemm::portable::F32;
 use crate::kernels::path::Path;
 use crate::random::Key;
-use ops::Network;
+use network::Network;
 pub use ops::Pass;
 use parameters::Parameters;
-use tensor::{Matrix, Vector, matrix, values};
+use tensor::{Matrix, Vector, matrix};
+
+/// What follows the pooler's affine map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The hyperbolic tangent, as in BERT's pretraining.
+    Tanh,
+    /// Nothing, as in SimBERT.
+    Linear,
+}
 
 /// A network and its weights.
 #[derive(Debug)]
@@ -54,12 +67,28 @@ impl Bert {
         })
     }
 
+    /// From the weights of a checkpoint that may lack some of `heads`. Those begin fresh, as in [`Bert::initialise`], and
+    /// are returned; weights of heads that are not among `heads` are left out.
+    ///
+    /// # Errors
+    /// As [`Bert::new`].
+    pub fn with_fresh_heads(
+        config: BertConfig,
+        heads: Heads,
+        path: Path,
+        mut weights: Weights,
+        key: Key,
+    ) -> Result<(Self, Heads)> {
+        let fresh = fresh::complete(&config, heads, &mut weights, key);
+        Ok((Self::new(config, heads, path, weights)?, fresh))
+    }
+
     /// With fresh weights.
     ///
     /// # Errors
     /// Never for sizes above 0.
     pub fn initialise(config: BertConfig, heads: Heads, path: Path, key: Key) -> Result<Self> {
-        let weights = Parameters::initial_weights(&config, heads, key);
+        let weights = fresh::weights(&config, heads, key);
         Self::new(config, heads, path, weights)
     }
 
@@ -71,11 +100,6 @@ impl Bert {
     /// A copy of all weights.
     pub fn weights(&self) -> Weights {
         self.network.parameters.weights()
-    }
-
-    /// Number of trainable scalars.
-    pub fn n_parameters(&self) -> usize {
-        self.network.parameters.count()
     }
 
     /// The weights with their gradients.
@@ -102,60 +126,67 @@ impl Bert {
 
     /// Hidden states of the last layer at the wanted positions, (N × H).
     ///
+    /// To give several heads the same pass, keep a clone of the states and hand the tape from head to head.
+    ///
     /// # Panics
     /// Where an id, a position or a segment is beyond its table.
     pub fn encode<T: Tape<f32, Cpu>>(&self, pass: &Pass, tape: T) -> Matrix<T> {
-        ops::encode(&self.network, pass, tape)
+        match self.path() {
+            Path::F32 => ops::encode(F32, &self.network, pass, tape),
+            Path::Bf16(gemm) => ops::encode(gemm, &self.network, pass, tape),
+        }
     }
 
-    /// Cross-entropy at the wanted positions against target tokens, over the whole vocabulary, (N).
+    /// Cross-entropy of the MLM head against a target token for each of the states (N × H), over the whole vocabulary,
+    /// (N).
     ///
     /// # Panics
-    /// As [`Bert::encode`]; where a target is beyond the vocabulary.
-    pub fn mlm_losses<T: Tape<f32, Cpu>>(
-        &self,
-        pass: &Pass,
-        targets: &[u32],
-        tape: T,
-    ) -> Vector<T> {
-        ops::mlm_losses(&self.network, pass, targets, tape)
+    /// Where a target is beyond the vocabulary, or there is not one a state; without an MLM head.
+    pub fn mlm_losses<T: Tape<f32, Cpu>>(&self, states: Matrix<T>, targets: &[u32]) -> Vector<T> {
+        match self.path() {
+            Path::F32 => ops::mlm_losses(F32, &self.network, states, targets),
+            Path::Bf16(gemm) => ops::mlm_losses(gemm, &self.network, states, targets),
+        }
     }
 
-    /// MLM features at `positions` of a packed batch, before the decoder: (N × H). For prediction.
-    pub fn mlm_features(&self, batch: &PackedBatch, positions: &[u32]) -> Matrix {
-        ops::mlm_features(&self.network, &Pass::prediction(batch, positions))
+    /// Logits of the MLM head for a few tokens, (N × tokens). Decoded in f32 on any path.
+    ///
+    /// # Panics
+    /// Where a token is beyond the vocabulary; without an MLM head.
+    pub fn token_logits<T: Tape<f32, Cpu>>(&self, states: Matrix<T>, tokens: &[u32]) -> Matrix<T> {
+        match self.path() {
+            Path::F32 => ops::token_logits(F32, &self.network, states, tokens),
+            Path::Bf16(gemm) => ops::token_logits(gemm, &self.network, states, tokens),
+        }
     }
 
-    /// Logits of MLM features for a few tokens, (N × tokens), in f32.
-    pub fn mlm_logits_of(&self, features: &Matrix, tokens: &[u32]) -> Matrix {
-        let parameters = &self.network.parameters;
-        let pick = |name: &str, width: usize| {
-            let mut rows = vec![0.0; tokens.len() * width];
-            embedding::select(parameters.values(name), tokens, width, &mut rows);
-            rows
-        };
-        let (weight, bias) = (
-            pick(ops::WORD, self.config.hidden_size),
-            pick(ops::DECODER_BIAS, 1),
-        );
-        let decoder = Linear {
-            weight: &weight,
-            bias: &bias,
-            packed: &PackedWeight::default(),
-        };
-        let logits = decoder.forward(&values(features));
-        let n_rows = logits.len() / tokens.len().max(1);
-        matrix(&Cpu::default(), logits, n_rows, tokens.len())
-    }
-
-    /// Next-sentence logits of the hidden states at first tokens, (rows × 2); index 0 means "is next".
-    pub fn nsp_logits<T: Tape<f32, Cpu>>(&self, first_states: Matrix<T>) -> Matrix<T> {
+    /// The pooler on the hidden states of first tokens, (N × H).
+    ///
+    /// # Panics
+    /// Without a pooler.
+    pub fn pool<T: Tape<f32, Cpu>>(&self, first_states: Matrix<T>, pooling: Pooling) -> Matrix<T> {
         let pooled = ops::linear(first_states, &self.network, "bert.pooler.dense");
-        ops::linear(pooled.tanh(), &self.network, "cls.seq_relationship")
+        match pooling {
+            Pooling::Tanh => ops::tanh(pooled),
+            Pooling::Linear => pooled,
+        }
     }
 
-    /// Hidden states at `positions` without a tape, for prediction.
-    pub fn infer(&self, batch: &PackedBatch, positions: &[u32]) -> Matrix {
-        self.encode(&Pass::prediction(batch, positions), NoneTape)
+    /// Next-sentence logits of pooled states (N × H), (N × 2); index 0 means "is next". BERT pools with
+    /// [`Pooling::Tanh`].
+    ///
+    /// # Panics
+    /// Without an NSP head.
+    pub fn nsp_logits<T: Tape<f32, Cpu>>(&self, pooled: Matrix<T>) -> Matrix<T> {
+        ops::linear(pooled, &self.network, "cls.seq_relationship")
+    }
+
+    /// The outputs of the classifier for states (N × H), (N × outputs). `BertForSequenceClassification` of transformers
+    /// gives it states pooled with [`Pooling::Tanh`].
+    ///
+    /// # Panics
+    /// Without a classifier.
+    pub fn classify<T: Tape<f32, Cpu>>(&self, states: Matrix<T>) -> Matrix<T> {
+        ops::linear(states, &self.network, "classifier")
     }
 }

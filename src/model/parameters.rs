@@ -1,6 +1,6 @@
 //! The named parameters of a network, with their gradients, under their Hugging Face names.
 //!
-//! In: [`Weights`] (or a key, for fresh ones). Out: borrowed weights for the kernels, slices for the optimiser,
+//! In: [`Weights`]. Out: borrowed weights for the kernels, slices for the optimiser,
 //! weights for saving. Knows names and shapes, not what they mean.
 //!
 //! Gradients live here and not on the tape: they are added to in place, step after step, without an allocation.
@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayD;
-use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::checkpoint::{BertConfig, Heads, Weights, names};
@@ -18,7 +17,6 @@ use crate::kernels::AffineGradient;
 use crate::kernels::gemm::bf16::PackedWeight;
 use crate::kernels::linear::Linear;
 use crate::kernels::path::Path;
-use crate::random::Key;
 
 /// One parameter, its shape in files, and the form in which it enters products.
 #[derive(Debug)]
@@ -91,31 +89,6 @@ impl Parameters {
         &self.gradients
     }
 
-    /// Fresh weights: matrices normal with `initializer_range`, biases 0, norms 1 and 0 (as BERT's own).
-    pub fn initial_weights(config: &BertConfig, heads: Heads, key: Key) -> Weights {
-        let fresh = |(index, (name, shape)): (usize, (String, Vec<usize>))| {
-            let n: usize = shape.iter().product();
-            let values = if shape.len() > 1 {
-                normal_values(n, config.initializer_range, key.at(index as u64))
-            } else {
-                let value = if name.ends_with("LayerNorm.weight") {
-                    1.0
-                } else {
-                    0.0
-                };
-                vec![value; n]
-            };
-            let array =
-                ArrayD::from_shape_vec(shape, values).expect("n is the product of the shape");
-            (name, array)
-        };
-        names::tensors(config, heads)
-            .into_iter()
-            .enumerate()
-            .map(fresh)
-            .collect()
-    }
-
     /// A copy of all weights, for saving.
     pub fn weights(&self) -> Weights {
         let array = |parameter: &Parameter| {
@@ -171,12 +144,6 @@ impl Parameters {
     /// Never: every network has embeddings.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
-    }
-
-    /// Number of scalars.
-    pub fn count(&self) -> usize {
-        let sizes = self.table.values().map(|parameter| parameter.values.len());
-        sizes.sum()
     }
 
     /// What `measure` makes of each gradient, in parallel, in the order of names; `None` where a parameter has no
@@ -320,16 +287,4 @@ impl GradientStore {
     fn get_mut(&mut self) -> &mut BTreeMap<String, Vec<f32>> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Normal values with mean 0, by Box and Muller (1958).
-fn normal_values(n: usize, deviation: f32, key: Key) -> Vec<f32> {
-    let mut rng = key.rng();
-    let mut normal = || {
-        let (u, v): (f64, f64) = (rng.random(), rng.random());
-        (-2.0 * (1.0 - u).ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()
-    };
-    (0..n)
-        .map(|_| (normal() * f64::from(deviation)) as f32)
-        .collect()
 }

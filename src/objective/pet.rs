@@ -10,7 +10,7 @@ use dfdx::prelude::{Backward, MeanTo, NoneTape, PutTape, SplitTape};
 
 use crate::data::{EncodedExample, PackedBatch, corrupt::corrupt, reserved};
 use crate::error::{Error, Result};
-use crate::model::{Bert, Pass, Regularisation, tensor};
+use crate::model::{Bert, Pass, Regularisation};
 use crate::random::{Key, Purpose};
 
 /// A corrupted batch and what is to be predicted in it.
@@ -108,21 +108,13 @@ impl PetBatch {
             regularisation: Some(regularisation),
             ..self.pass()
         };
-        let losses = model.mlm_losses(&pass, &self.targets, model.tape());
+        let states = model.encode(&pass, model.tape());
+        let losses = model.mlm_losses(states, &self.targets);
         let (losses, tape) = losses.split_tape();
         let parts = self.parts(&losses.as_vec());
         let gradients = losses.put_tape(tape).mean().try_backward();
         gradients.map_err(|error| Error::Unexpected(error.to_string()))?;
         Ok(parts)
-    }
-
-    /// Loss of the batch without gradients or dropout.
-    pub fn loss(&self, model: &Bert) -> PetLoss {
-        if self.targets.is_empty() {
-            return PetLoss::default();
-        }
-        let losses = model.mlm_losses(&self.pass(), &self.targets, NoneTape);
-        self.parts(&losses.as_vec())
     }
 
     fn pass(&self) -> Pass<'_> {
@@ -161,8 +153,10 @@ pub fn scores(model: &Bert, pairs: &[EncodedExample], swap: bool) -> Vec<f32> {
         .iter()
         .map(|&position| position as u32)
         .collect();
-    let features = model.mlm_features(&rows, &first_tokens);
-    let logits = tensor::values(&model.mlm_logits_of(&features, &[reserved::NO, reserved::YES]));
+    let states = model.encode(&Pass::prediction(&rows, &first_tokens), NoneTape);
+    let logits = model
+        .token_logits(states, &[reserved::NO, reserved::YES])
+        .as_vec();
     let score = |answer: &[f32]| answer[1] - answer[0];
     if swap {
         let both = logits.chunks_exact(4);

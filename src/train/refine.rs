@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 
+use dfdx::prelude::NoneTape;
 use ndarray::{Array2, Axis};
 
 use super::PREDICT_ROWS;
@@ -25,7 +26,7 @@ use crate::data::reserved::{FIRST_CIPHER, MASK};
 use crate::data::{EncodedExample, PackedBatch};
 use crate::error::Result;
 use crate::kernels::path::Path;
-use crate::model::Bert;
+use crate::model::{Bert, Pass};
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::align::Refinement;
@@ -237,8 +238,8 @@ fn log_probabilities(
             batch.input_ids[position] = MASK;
             positions.push(position as u32);
         }
-        let features = model.mlm_features(&batch, &positions);
-        let logits = model.mlm_logits_of(&features, &rows).as_vec();
+        let states = model.encode(&Pass::prediction(&batch, &positions), NoneTape);
+        let logits = model.token_logits(states, &rows).as_vec();
         for (place, logits) in places.iter().zip(logits.chunks(rows.len())) {
             let id = place.id as usize;
             let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -75,7 +75,11 @@ impl Start {
                     vocab_size: starts.len(),
                     ..checkpoint.config.clone()
                 };
-                (config, checkpoint.heads, Some((dir.to_owned(), starts)))
+                (
+                    config,
+                    checkpoint.heads.without_classifier(),
+                    Some((dir.to_owned(), starts)),
+                )
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
@@ -111,7 +115,9 @@ impl Start {
             Some((dir, starts)) => {
                 let mut weights = Checkpoint::open(dir)?.weights;
                 remap_starts(&mut weights, starts);
-                Bert::new(config, self.heads, self.path, weights)
+                let key = key.with(Purpose::Initialise);
+                let made = Bert::with_fresh_heads(config, self.heads, self.path, weights, key);
+                Ok(made?.0)
             }
             None => {
                 let key = key.with(Purpose::Initialise);

@@ -439,7 +439,8 @@ mod layers {
             regularisation: Some(&regularisation),
         };
         bencher.counter(ItemsCount::new(TOKENS)).bench_local(|| {
-            let losses = model.mlm_losses(&pass, &wanted, model.tape());
+            let states = model.encode(&pass, model.tape());
+            let losses = model.mlm_losses(states, &wanted);
             losses.mean().backward()
         });
     }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use cipherpet::checkpoint::{BertConfig, Heads, Weights, names};
 use cipherpet::data::PackedBatch;
 use cipherpet::kernels::path::{Path, Precision};
-use cipherpet::model::{Bert, Pass, tensor};
+use cipherpet::model::tensor::{self, Matrix};
+use cipherpet::model::{Bert, Pass, Pooling};
 use cipherpet::train::{AdamWOptions, Optimiser};
-use dfdx::prelude::{AsArray, Backward, Cpu, MeanTo, SplitTape};
+use dfdx::prelude::{AsArray, Backward, Cpu, MeanTo, NoneTape, SplitTape};
 use safetensors::SafeTensors;
 
 const HEADS: Heads = Heads {
@@ -84,11 +85,12 @@ impl Golden {
     /// The loss of `make.py`: mean over MLM targets plus mean over rows. Its gradients are added to the model's.
     fn loss(&self, model: &Bert, batch: &PackedBatch) -> f32 {
         let pass = Pass::prediction(batch, &self.integers["mlm_positions"]);
-        let losses = model.mlm_losses(&pass, &self.integers["mlm_targets"], model.tape());
+        let states = model.encode(&pass, model.tape());
+        let losses = model.mlm_losses(states, &self.integers["mlm_targets"]);
         let (mlm, tape) = losses.mean().split_tape();
         let first_tokens = first_tokens(batch);
         let states = model.encode(&Pass::prediction(batch, &first_tokens), tape);
-        let logits = model.nsp_logits(states);
+        let logits = model.nsp_logits(model.pool(states, Pooling::Tanh));
         let labels = &self.integers["nsp_labels"];
         let one_hot = labels
             .iter()
@@ -107,6 +109,11 @@ fn first_tokens(batch: &PackedBatch) -> Vec<u32> {
     batch.cls_positions().iter().map(|&p| p as u32).collect()
 }
 
+/// Hidden states without dropout.
+fn infer(model: &Bert, batch: &PackedBatch, positions: &[u32]) -> Matrix {
+    model.encode(&Pass::prediction(batch, positions), NoneTape)
+}
+
 #[track_caller]
 fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -123,17 +130,18 @@ fn logits_equal_transformers() {
     let golden = Golden::read();
     let (model, batch) = (golden.model(), golden.batch());
     let all: Vec<u32> = (0..batch.n_tokens() as u32).collect();
-    let features = model.mlm_features(&batch, &all);
+    let states = infer(&model, &batch, &all);
     let vocabulary: Vec<u32> = (0..model.config.vocab_size as u32).collect();
-    let mlm = tensor::values(&model.mlm_logits_of(&features, &vocabulary));
+    let mlm = model.token_logits(states.clone(), &vocabulary).as_vec();
     assert_close("mlm_logits", &mlm, &golden.floats["mlm_logits"].1, 1e-4);
-    let nsp = model.nsp_logits(model.infer(&batch, &first_tokens(&batch)));
+    let first_states = infer(&model, &batch, &first_tokens(&batch));
+    let nsp = model.nsp_logits(model.pool(first_states, Pooling::Tanh));
     let expected = &golden.floats["nsp_logits"].1;
-    assert_close("nsp_logits", &tensor::values(&nsp), expected, 1e-4);
+    assert_close("nsp_logits", &nsp.as_vec(), expected, 1e-4);
     // A few columns are the same columns.
-    let few = tensor::values(&model.mlm_logits_of(&features, &[60, 3]));
+    let few = model.token_logits(states, &[60, 3]).as_vec();
     for (row, few) in mlm.chunks(61).zip(few.chunks(2)) {
-        assert_close("mlm_logits_of", few, &[row[60], row[3]], 1e-5);
+        assert_close("token_logits", few, &[row[60], row[3]], 1e-5);
     }
 }
 
@@ -183,15 +191,15 @@ fn a_batch_of_one_equals_the_row_in_a_batch_of_many() {
     let golden = Golden::read();
     let (model, batch) = (golden.model(), golden.batch());
     let all: Vec<u32> = (0..batch.n_tokens() as u32).collect();
-    let together = tensor::values(&model.infer(&batch, &all));
+    let together = infer(&model, &batch, &all).as_vec();
     for bounds in batch.offsets.windows(2) {
         let mut alone = PackedBatch::default();
         alone.push(
             &batch.input_ids[bounds[0]..bounds[1]],
             &batch.segment_ids[bounds[0]..bounds[1]],
         );
-        let states = model.infer(&alone, &all[..alone.n_tokens()]);
+        let states = infer(&model, &alone, &all[..alone.n_tokens()]);
         let range = bounds[0] * 32..bounds[1] * 32;
-        assert_close("hidden", &tensor::values(&states), &together[range], 1e-5);
+        assert_close("hidden", &states.as_vec(), &together[range], 1e-5);
     }
 }

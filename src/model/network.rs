@@ -1,0 +1,116 @@
+//! The weights of a network as the kernels want them: which name is which part.
+//!
+//! In: [`Parameters`]. Out: borrowed weights of the encoder and of the MLM head, and their gradients, taken out and put
+//! back. Knows names and what they mean; does not compute and knows no tape.
+
+use std::sync::Arc;
+
+use super::parameters::Parameters;
+use crate::checkpoint::BertConfig;
+use crate::kernels::AffineGradient;
+use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf};
+use crate::kernels::head::{Head, HeadGradient};
+use crate::kernels::layer_norm::LayerNorm;
+
+const WORD: &str = "bert.embeddings.word_embeddings.weight";
+const POSITION: &str = "bert.embeddings.position_embeddings.weight";
+const SEGMENT: &str = "bert.embeddings.token_type_embeddings.weight";
+const EMBEDDING_NORM: &str = "bert.embeddings.LayerNorm";
+const DENSE: &str = "cls.predictions.transform.dense";
+const HEAD_NORM: &str = "cls.predictions.transform.LayerNorm";
+const DECODER_BIAS: &str = "cls.predictions.bias";
+const LAYER: LayerOf<&str> = LayerOf {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    intermediate: "intermediate.dense",
+    output: "output.dense",
+    output_norm: "output.LayerNorm",
+};
+
+/// What an operation needs of a network. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    /// Sizes.
+    pub(super) config: BertConfig,
+    /// Weights.
+    pub(super) parameters: Arc<Parameters>,
+}
+
+impl Network {
+    /// Borrows the weights of embeddings and layers.
+    pub(super) fn encoder(&self) -> Encoder<'_> {
+        let p = &*self.parameters;
+        let layer = |number: usize| LAYER.map(|part| p.linear(&layer_name(number, part)));
+        Encoder {
+            word: p.values(WORD),
+            position: p.values(POSITION),
+            segment: p.values(SEGMENT),
+            norm: self.norm(EMBEDDING_NORM),
+            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+            heads: self.config.num_attention_heads,
+        }
+    }
+
+    /// Borrows the weights of the MLM head. The decoder is tied to the word embeddings; its bias is free.
+    pub(super) fn head(&self) -> Head<'_> {
+        Head {
+            dense: self.parameters.linear(DENSE),
+            norm: self.norm(HEAD_NORM),
+            decoder: self.parameters.linear_of(WORD, DECODER_BIAS),
+        }
+    }
+
+    fn norm(&self, name: &str) -> LayerNorm<'_> {
+        let norm = self.parameters.linear(name);
+        norm.as_norm(self.config.layer_norm_eps)
+    }
+
+    /// Lets `add` add to the gradients of embeddings and layers.
+    pub(super) fn add_to_encoder(&self, add: impl FnOnce(&mut EncoderGradient)) {
+        let p = &*self.parameters;
+        let layer = |number: usize| LAYER.map(|part| p.take_affine(&layer_name(number, part)));
+        let mut gradient = EncoderGradient {
+            word: p.take_gradient(WORD),
+            position: p.take_gradient(POSITION),
+            segment: p.take_gradient(SEGMENT),
+            norm: p.take_affine(EMBEDDING_NORM),
+            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+        };
+        add(&mut gradient);
+        p.gradients().put(WORD, gradient.word);
+        p.gradients().put(POSITION, gradient.position);
+        p.gradients().put(SEGMENT, gradient.segment);
+        p.put_affine(EMBEDDING_NORM, gradient.norm);
+        for (number, layer) in gradient.layers.into_iter().enumerate() {
+            LAYER.zip(layer, |part, gradient| {
+                p.put_affine(&layer_name(number, part), gradient);
+            });
+        }
+    }
+
+    /// Lets `add` add to the gradients of the MLM head.
+    pub(super) fn add_to_head<A>(&self, add: impl FnOnce(&mut HeadGradient) -> A) -> A {
+        let p = &*self.parameters;
+        let mut gradient = HeadGradient {
+            dense: p.take_affine(DENSE),
+            norm: p.take_affine(HEAD_NORM),
+            decoder: AffineGradient {
+                weight: p.take_gradient(WORD),
+                bias: p.take_gradient(DECODER_BIAS),
+            },
+        };
+        let result = add(&mut gradient);
+        p.put_affine(DENSE, gradient.dense);
+        p.put_affine(HEAD_NORM, gradient.norm);
+        p.gradients().put(WORD, gradient.decoder.weight);
+        p.gradients().put(DECODER_BIAS, gradient.decoder.bias);
+        result
+    }
+}
+
+fn layer_name(number: usize, part: &str) -> String {
+    format!("bert.encoder.layer.{number}.{part}")
+}
