@@ -1,10 +1,36 @@
 //! Packed batches: all tokens of all rows end to end, no padding.
 //!
-//! In: rows of vocabulary indices. Out: flat ids, segments and positions, with the offsets of the
-//! rows. Real pairs have about 16 tokens; padding to the longest would be half of a batch. Does not mask and
-//! does not know labels' targets.
+//! In: rows of vocabulary indices. Out: flat ids, segments, positions and how much of its row each token sees, with the
+//! offsets of the rows. Real pairs have about 16 tokens; padding to the longest would be half of a batch. Does not mask
+//! tokens and does not know labels' targets.
 
 use super::reserved::{CLS, SEP};
+
+/// One row to append.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedRow<'a> {
+    /// Rows of the vocabulary, (tokens).
+    pub input_ids: &'a [u32],
+    /// Token types, (tokens).
+    pub segment_ids: &'a [u32],
+    /// Rows of the position table, (tokens); `None`: 0, 1, 2, …
+    pub position_ids: Option<&'a [u32]>,
+    /// How many tokens of the row, from its first, each token sees, (tokens), from 1; `None`: all.
+    pub visible: Option<&'a [u32]>,
+}
+
+/// What the tokens of a row see in a network that reads segment 0 and writes segment 1 (UniLM, Dong et al. 2019): token i
+/// sees token j where the segments up to j sum to no more than those up to i. With segments 0 and 1 that is a prefix:
+/// all of segment 0 for its own tokens, and up to itself for a token of segment 1.
+pub fn visible_prefixes(segment_ids: &[u32]) -> Vec<u32> {
+    let sums = segment_ids.iter().scan(0, |sum, segment| {
+        *sum += segment;
+        Some(*sum)
+    });
+    let sums: Vec<u32> = sums.collect();
+    let seen = |own: &u32| sums.partition_point(|sum| sum <= own) as u32;
+    sums.iter().map(seen).collect()
+}
 
 /// Rows end to end. Where it is not empty, `offsets` has one more entry than rows: row r is `offsets[r]..offsets[r + 1]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,8 +39,10 @@ pub struct PackedBatch {
     pub input_ids: Vec<u32>,
     /// Token types, (tokens).
     pub segment_ids: Vec<u32>,
-    /// 0, 1, 2, … within each row, (tokens).
+    /// Rows of the position table, (tokens); 0, 1, 2, … within each row where none were given.
     pub position_ids: Vec<u32>,
+    /// How many tokens of its own row each token sees, (tokens); empty where all see all.
+    pub visible: Vec<u32>,
     /// Where each row begins, and the end of the last, (rows + 1).
     pub offsets: Vec<usize>,
 }
@@ -30,14 +58,40 @@ impl PackedBatch {
         self.input_ids.len()
     }
 
-    /// Appends a row with the given ids and segments, positions 0, 1, 2, …
+    /// Appends a row with the given ids and segments, positions 0, 1, 2, …, all tokens visible.
     ///
     /// # Panics
-    /// Where ids and segments differ in length.
+    /// As [`PackedBatch::push_row`].
     pub fn push(&mut self, input_ids: &[u32], segment_ids: &[u32]) {
-        assert_eq!(input_ids.len(), segment_ids.len(), "one segment an id");
-        self.input_ids.extend_from_slice(input_ids);
-        self.segment_ids.extend_from_slice(segment_ids);
+        self.push_row(&PackedRow {
+            input_ids,
+            segment_ids,
+            position_ids: None,
+            visible: None,
+        });
+    }
+
+    /// Appends a row.
+    ///
+    /// # Panics
+    /// Where there is not one segment, position or number of visible tokens an id; where a token sees none, or more than
+    /// the row has.
+    pub fn push_row(&mut self, row: &PackedRow) {
+        let length = row.input_ids.len();
+        assert_eq!(row.segment_ids.len(), length, "one segment an id");
+        if let Some(visible) = row.visible {
+            assert_eq!(visible.len(), length, "one number of visible tokens an id");
+            let fits = |&n: &u32| n > 0 && n as usize <= length;
+            assert!(visible.iter().all(fits), "{visible:?} of {length} tokens");
+            self.say_what_is_visible();
+            self.visible.extend_from_slice(visible);
+        }
+        if let Some(positions) = row.position_ids {
+            assert_eq!(positions.len(), length, "one position an id");
+            self.position_ids.extend_from_slice(positions);
+        }
+        self.input_ids.extend_from_slice(row.input_ids);
+        self.segment_ids.extend_from_slice(row.segment_ids);
         self.close_row();
     }
 
@@ -58,13 +112,28 @@ impl PackedBatch {
         &self.offsets[..self.n_rows()]
     }
 
-    /// Ends the row whose ids were just appended.
+    /// Writes down for the rows so far that all see all, where that was left unsaid.
+    fn say_what_is_visible(&mut self) {
+        if self.visible.is_empty() {
+            for bounds in self.offsets.windows(2) {
+                let length = bounds[1] - bounds[0];
+                self.visible.resize(bounds[1], length as u32);
+            }
+        }
+    }
+
+    /// Ends the row whose ids were just appended: the rest of it is as for most rows.
     fn close_row(&mut self) {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
-        let length = (self.input_ids.len() - self.position_ids.len()) as u32;
-        self.position_ids.extend(0..length);
+        let length = (self.input_ids.len() - self.offsets[self.offsets.len() - 1]) as u32;
+        if self.position_ids.len() < self.input_ids.len() {
+            self.position_ids.extend(0..length);
+        }
+        if !self.visible.is_empty() {
+            self.visible.resize(self.input_ids.len(), length);
+        }
         self.offsets.push(self.input_ids.len());
     }
 }
@@ -101,5 +170,50 @@ mod tests {
             batch.push_texts(&example.a, example.b.as_deref());
             assert_eq!(batch.n_tokens(), example.n_tokens());
         }
+    }
+
+    #[test]
+    fn positions_and_what_is_visible_are_as_given_beside_rows_without() {
+        let mut batch = PackedBatch::default();
+        batch.push(&[2, 9], &[0, 0]);
+        assert!(batch.visible.is_empty());
+        batch.push_row(&PackedRow {
+            input_ids: &[2, 9, 3],
+            segment_ids: &[0, 1, 1],
+            position_ids: Some(&[4, 0, 4]),
+            visible: Some(&[1, 2, 3]),
+        });
+        batch.push_texts(&[10], Some(&[]));
+        assert_eq!(batch.position_ids, [0, 1, 4, 0, 4, 0, 1, 2, 3]);
+        assert_eq!(batch.visible, [2, 2, 1, 2, 3, 4, 4, 4, 4]);
+        assert_eq!(batch.offsets, [0, 2, 5, 9]);
+        let mut first = PackedBatch::default();
+        first.push_row(&PackedRow {
+            input_ids: &[2, 9],
+            segment_ids: &[0, 1],
+            position_ids: None,
+            visible: Some(&[1, 2]),
+        });
+        assert_eq!(first.visible, [1, 2]);
+    }
+
+    #[test]
+    fn a_reader_sees_its_sentence_and_a_writer_what_it_has_written() {
+        // As a matrix 11100, 11100, 11100, 11110, 11111.
+        assert_eq!(visible_prefixes(&[0, 0, 0, 1, 1]), [3, 3, 3, 4, 5]);
+        assert_eq!(visible_prefixes(&[0, 0]), [2, 2]);
+        assert_eq!(visible_prefixes(&[1, 1, 1]), [1, 2, 3]);
+        assert!(visible_prefixes(&[]).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "of 2 tokens")]
+    fn a_token_that_sees_more_than_its_row_is_refused() {
+        PackedBatch::default().push_row(&PackedRow {
+            input_ids: &[2, 9],
+            segment_ids: &[0, 1],
+            position_ids: None,
+            visible: Some(&[1, 3]),
+        });
     }
 }

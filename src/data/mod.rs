@@ -23,7 +23,7 @@ pub mod table;
 pub mod task;
 pub mod truncate;
 
-pub use batch::PackedBatch;
+pub use batch::{PackedBatch, PackedRow, visible_prefixes};
 pub use dictionary::{CipherId, Dictionary, TokenKind};
 pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};

@@ -1,7 +1,7 @@
 //! Scaled dot-product attention over packed rows (Vaswani et al. 2017): each row attends to itself only.
 //!
-//! In: q of the tokens that ask, k and v of all tokens, each (tokens × H) of A heads. Out: context, as q. No masks:
-//! packed rows have no padding. Rows are short (tens of tokens), so the scores of a row fit in the first cache; they
+//! In: q of the tokens that ask, k and v of all tokens, each (tokens × H) of A heads. Out: context, as q. Packed rows have
+//! no padding, so there are no masks; a query may see a prefix of its row alone. Rows are short (tens of tokens), so the scores of a row fit in the first cache; they
 //! are computed by one thread, row by row.
 
 use multiversion::multiversion;
@@ -17,6 +17,8 @@ pub struct Attention<'a> {
     pub offsets: &'a [usize],
     /// Row r has q and context at `query_offsets[r]..query_offsets[r + 1]`; the same as `offsets` where all ask.
     pub query_offsets: &'a [usize],
+    /// How many tokens of its row, from the first, each query sees, (queries), from 1; `None` where all see all.
+    pub visible: Option<&'a [u32]>,
     /// Number of row 0 in the batch: names its dropout mask.
     pub first_row: usize,
     /// H.
@@ -72,7 +74,7 @@ impl Attention<'_> {
         gradient
     }
 
-    fn rows(&self) -> impl Iterator<Item = Row> {
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let bounds = self.offsets.windows(2).zip(self.query_offsets.windows(2));
         bounds.enumerate().map(|(row, (keys, queries))| Row {
             hidden: self.hidden,
@@ -81,6 +83,7 @@ impl Attention<'_> {
             n_keys: keys[1] - keys[0],
             first_query: queries[0],
             n_queries: queries[1] - queries[0],
+            visible: self.visible.map(|visible| &visible[queries[0]..queries[1]]),
             dropout: self
                 .dropout
                 .map(|dropout| dropout.at((self.first_row + row) as u64)),
@@ -95,17 +98,18 @@ impl Attention<'_> {
 }
 
 /// One row of the batch.
-struct Row {
+struct Row<'a> {
     hidden: usize,
     heads: usize,
     first_key: usize,
     n_keys: usize,
     first_query: usize,
     n_queries: usize,
+    visible: Option<&'a [u32]>,
     dropout: Option<Dropout>,
 }
 
-impl Row {
+impl Row<'_> {
     /// Scores of all heads.
     fn n_scores(&self) -> usize {
         self.heads * self.n_queries * self.n_keys
@@ -133,6 +137,13 @@ impl Row {
     fn scores(&self, head: usize) -> std::ops::Range<usize> {
         let size = self.n_queries * self.n_keys;
         head * size..(head + 1) * size
+    }
+
+    /// Keys that query `i` sees.
+    #[inline(always)]
+    fn n_visible(&self, i: usize) -> usize {
+        self.visible
+            .map_or(self.n_keys, |visible| visible[i] as usize)
     }
 
     /// Values of one head's keys, transposed.
@@ -176,15 +187,22 @@ fn row_forward(
         vector::transpose((&k[first..], row.hidden), (n_keys, size), keys);
         let sizes = (row.n_queries, n_keys, size);
         vector::dots((&q[first..], row.hidden), sizes, keys, scale, scores);
-        for scores in scores.chunks_exact_mut(n_keys) {
-            vector::softmax(scores);
+        for (i, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
+            let (seen, unseen) = scores.split_at_mut(row.n_visible(i));
+            vector::softmax(seen);
+            unseen.fill(0.0);
         }
         let dropped = &mut scratch[..scores.len()];
         dropped.copy_from_slice(scores);
         row.drop_out(head, dropped);
         for (i, weights) in dropped.chunks_exact(n_keys).enumerate() {
             let values = (&v[first..], row.hidden);
-            vector::weighted_sum(n_keys, (weights, 1), values, &mut context[part(i)]);
+            vector::weighted_sum(
+                row.n_visible(i),
+                (weights, 1),
+                values,
+                &mut context[part(i)],
+            );
         }
     }
 }
@@ -232,12 +250,16 @@ fn row_backward(
             .chunks_exact(n_keys)
             .zip(d_scores.chunks_exact_mut(n_keys));
         for (i, (weights, d_scores)) in lines.enumerate() {
+            let n_visible = row.n_visible(i);
+            let (d_scores, unseen) = d_scores.split_at_mut(n_visible);
+            let weights = &weights[..n_visible];
             let along = vector::dot(weights, d_scores);
             for (d_score, &weight) in d_scores.iter_mut().zip(weights) {
                 *d_score = weight * (*d_score - along) * scale;
             }
+            unseen.fill(0.0);
             let keys = (&k[first..], row.hidden);
-            vector::weighted_sum(n_keys, (d_scores, 1), keys, &mut dq[part(i)]);
+            vector::weighted_sum(n_visible, (d_scores, 1), keys, &mut dq[part(i)]);
         }
         for j in 0..n_keys {
             let (d_scores, dropped) = (&d_scores[j..], &dropped[j..]);
@@ -265,9 +287,23 @@ mod tests {
         ]
     }
 
+    /// A number from 1 to the length of its row for each query.
+    fn some_visible(offsets: &[usize], query_offsets: &[usize]) -> Vec<u32> {
+        let key = Key::from_seed(6);
+        let bounds = offsets.windows(2).zip(query_offsets.windows(2));
+        let of_row = |(keys, queries): (&[usize], &[usize])| -> Vec<u32> {
+            let n_keys = (keys[1] - keys[0]) as u64;
+            let draw = |query| 1 + (key.bits(query as u64) % n_keys) as u32;
+            (queries[0]..queries[1]).map(draw).collect()
+        };
+        bounds.flat_map(of_row).collect()
+    }
+
     #[test]
-    fn forward_and_backward_equal_their_naive_twins_with_and_without_dropout() {
-        for (offsets, query_offsets, hidden, heads) in cases() {
+    fn forward_and_backward_equal_their_naive_twins_with_and_without_dropout_and_prefixes() {
+        for (case, is_prefix) in (0..2 * cases().len()).map(|i| (i / 2, i % 2 == 1)) {
+            let (offsets, query_offsets, hidden, heads) = cases()[case].clone();
+            let visible = some_visible(&offsets, &query_offsets);
             let n = |offsets: &[usize]| offsets[offsets.len() - 1] * hidden;
             let (q, d_context) = (
                 naive::values(n(&query_offsets), 1),
@@ -279,6 +315,7 @@ mod tests {
                 let attention = Attention {
                     offsets: &offsets,
                     query_offsets: &query_offsets,
+                    visible: is_prefix.then_some(&visible[..]),
                     first_row: 3,
                     hidden,
                     heads,
@@ -308,5 +345,30 @@ mod tests {
                 naive::assert_close(&gradient.value, &numeric, 1e-3);
             }
         }
+    }
+
+    #[test]
+    fn what_a_query_does_not_see_does_not_change_a_bit() {
+        let attention = Attention {
+            offsets: &[0, 20],
+            query_offsets: &[0, 20],
+            visible: Some(&[3; 20]),
+            first_row: 0,
+            hidden: 8,
+            heads: 2,
+            dropout: None,
+        };
+        let context = |last: f32| {
+            let [query, key, mut value] = [1, 2, 3].map(|seed| naive::values(20 * 8, seed));
+            let mut key = key;
+            for x in key[3 * 8..].iter_mut().chain(&mut value[3 * 8..]) {
+                *x = last;
+            }
+            let [query, key, value] = [query, key, value].map(|x| Buffer::from_slice(&x));
+            let mut context = vec![f32::NAN; 20 * 8];
+            attention.forward(&Qkv { query, key, value }, &mut context);
+            context
+        };
+        assert_eq!(context(1.0), context(-40.0));
     }
 }

@@ -251,6 +251,7 @@ mod tests {
                     attention: Attention {
                         offsets: &OFFSETS,
                         query_offsets,
+                        visible: None,
                         first_row: 2,
                         hidden: HIDDEN,
                         heads: 2,

@@ -123,9 +123,16 @@ pub fn attention(sizes: &Attention, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
             let k = |j: usize, c: usize| f64::from(k[place(keys[0], j, c)]);
             let v = |j: usize, c: usize| f64::from(v[place(keys[0], j, c)]);
             for i in 0..n_queries {
+                let seen = |j: usize| match sizes.visible {
+                    Some(visible) => j < visible[queries[0] + i] as usize,
+                    None => true,
+                };
                 let product = |j: usize| (0..size).map(|c| q(i, c) * k(j, c)).sum::<f64>();
                 let powers: Vec<f64> = (0..n_keys)
-                    .map(|j| (product(j) / (size as f64).sqrt()).exp())
+                    .map(|j| match seen(j) {
+                        true => (product(j) / (size as f64).sqrt()).exp(),
+                        false => 0.0,
+                    })
                     .collect();
                 let total: f64 = powers.iter().sum();
                 let factor = |j: usize| f64::from(factors[head * stride + i * n_keys + j]);

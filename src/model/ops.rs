@@ -240,6 +240,7 @@ fn packed(batch: &PackedBatch) -> PackedRows<'_> {
         input_ids: &batch.input_ids,
         position_ids: &batch.position_ids,
         segment_ids: &batch.segment_ids,
+        visible: (!batch.visible.is_empty()).then_some(&batch.visible[..]),
         offsets: &batch.offsets,
     }
 }

@@ -251,6 +251,7 @@ mod parts {
         let attention = Attention {
             offsets: &offsets,
             query_offsets: &offsets,
+            visible: None,
             first_row: 0,
             hidden,
             heads,

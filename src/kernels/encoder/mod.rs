@@ -105,6 +105,8 @@ pub struct PackedRows<'a> {
     pub position_ids: &'a [u32],
     /// Rows of the segment table, (T).
     pub segment_ids: &'a [u32],
+    /// How many tokens of its own row each token sees, (T); `None` where all see all.
+    pub visible: Option<&'a [u32]>,
     /// Row r holds tokens `offsets[r]..offsets[r + 1]`.
     pub offsets: &'a [usize],
 }
@@ -146,7 +148,7 @@ impl Encoder<'_> {
         regularisation: Option<&Regularisation>,
     ) -> (Buffer<f32>, Saved<G>) {
         let hidden = self.hidden();
-        let tasks = tasks(batch.offsets, wanted, G::GROUP);
+        let tasks = tasks(batch, wanted, G::GROUP);
         let mut passes: Vec<Option<Pass<G>>> = tasks.iter().map(|_| None).collect();
         for layers in self.stretches::<G>() {
             let tasks = passes.par_iter_mut().zip(&tasks).with_max_len(1);
@@ -263,16 +265,18 @@ impl Encoder<'_> {
         regularisation: Option<&Regularisation>,
     ) -> (AttentionTask<'b>, FeedForwardTask<'b>) {
         let is_last = layer + 1 == self.layers.len();
-        let (query_offsets, asking) = if is_last {
-            (&task.wanted_offsets, Some(&task.wanted[..]))
+        let (query_offsets, visible, asking) = if is_last {
+            let asking = Some(&task.wanted[..]);
+            (&task.wanted_offsets, &task.wanted_visible, asking)
         } else {
-            (&task.offsets, None)
+            (&task.offsets, &task.visible, None)
         };
         let dropout = |place| regularisation.and_then(|r| r.dropout(layer, place));
         let attention = AttentionTask {
             attention: Attention {
                 offsets: &task.offsets,
                 query_offsets,
+                visible: visible.as_deref(),
                 first_row: task.first_row,
                 hidden: self.hidden(),
                 heads: self.heads,

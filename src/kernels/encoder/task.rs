@@ -1,10 +1,11 @@
 //! How a batch is cut into tasks: consecutive rows that one thread takes through a layer.
 //!
-//! In: the rows' offsets and the positions whose last hidden states are wanted. Out: tasks of about even size, by the
+//! In: packed rows and the positions whose last hidden states are wanted. Out: tasks of about even size, by the
 //! batch alone. Does not compute.
 
 use std::ops::Range;
 
+use super::PackedRows;
 use crate::kernels::rows;
 
 /// Consecutive rows that one task computes.
@@ -20,12 +21,17 @@ pub(super) struct Task {
     pub wanted: Vec<u32>,
     /// Of its rows within `wanted`.
     pub wanted_offsets: Vec<usize>,
+    /// How many tokens of its row each token sees; `None` where all see all.
+    pub visible: Option<Vec<u32>>,
+    /// The same of `wanted`.
+    pub wanted_visible: Option<Vec<u32>>,
     /// Which row of the output each of `wanted` is.
     pub outputs: Vec<usize>,
 }
 
 /// Cuts a batch into tasks of about `size` tokens, by the batch alone.
-pub(super) fn tasks(offsets: &[usize], wanted: &[u32], size: usize) -> Vec<Task> {
+pub(super) fn tasks(batch: &PackedRows, wanted: &[u32], size: usize) -> Vec<Task> {
+    let offsets = batch.offsets;
     let n_tokens = offsets.last().copied().unwrap_or(0);
     let n_tasks = rows::n_tasks(n_tokens, size);
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -49,7 +55,14 @@ pub(super) fn tasks(offsets: &[usize], wanted: &[u32], size: usize) -> Vec<Task>
             }
             wanted_offsets.push(positions.len());
         }
+        let visible = batch
+            .visible
+            .map(|visible| visible[tokens.clone()].to_vec());
+        let of_wanted =
+            |visible: &Vec<u32>| positions.iter().map(|&i| visible[i as usize]).collect();
         tasks.push(Task {
+            wanted_visible: visible.as_ref().map(of_wanted),
+            visible,
             first_row,
             offsets: bounds.iter().map(|offset| offset - tokens.start).collect(),
             tokens,
@@ -74,8 +87,16 @@ mod tests {
     fn tasks_cover_all_rows_and_find_every_wanted_position() {
         let offsets: Vec<usize> = [0, 5, 6, 300, 301, 310, 350, 420].into();
         let wanted = [419, 0, 299, 5, 5, 309];
+        let visible: Vec<u32> = (0..420).collect(); // of each token its own number, to know it by
+        let batch = |offsets| PackedRows {
+            input_ids: &[],
+            position_ids: &[],
+            segment_ids: &[],
+            visible: Some(&visible),
+            offsets,
+        };
         for size in [1, 7, 80, 1000] {
-            let tasks = tasks(&offsets, &wanted, size);
+            let tasks = tasks(&batch(&offsets), &wanted, size);
             let mut next_token = 0;
             let mut found = vec![u32::MAX; wanted.len()];
             for task in &tasks {
@@ -84,6 +105,10 @@ mod tests {
                 assert_eq!(task.offsets[0], 0);
                 assert_eq!(task.offsets[task.offsets.len() - 1], task.tokens.len());
                 assert_eq!(task.wanted_offsets.len(), task.offsets.len());
+                let own: Vec<u32> = task.tokens.clone().map(|token| token as u32).collect();
+                assert_eq!(task.visible, Some(own));
+                let of_wanted = task.wanted.iter().map(|i| task.tokens.start as u32 + i);
+                assert_eq!(task.wanted_visible, Some(of_wanted.collect()));
                 for (row, bounds) in task.wanted_offsets.windows(2).enumerate() {
                     for i in bounds[0]..bounds[1] {
                         let tokens = task.offsets[row] as u32..task.offsets[row + 1] as u32;
@@ -96,6 +121,6 @@ mod tests {
             assert_eq!(next_token, 420);
             assert_eq!(found, wanted);
         }
-        assert!(tasks(&[], &[], 80).is_empty());
+        assert!(tasks(&batch(&[]), &[], 80).is_empty());
     }
 }
