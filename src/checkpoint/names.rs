@@ -191,6 +191,31 @@ fn whole(rows: &'static [Row], there: bool) -> impl Iterator<Item = (String, &'s
     rows.iter().map(|&(name, axes)| (name.to_owned(), axes))
 }
 
+/// Where in a network a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Before the layers.
+    Embeddings,
+    /// In the layer with this number, from 0.
+    Layer(usize),
+    /// After the layers.
+    Head,
+}
+
+/// Where the parameter with one of our names stands.
+pub fn depth(name: &str) -> Depth {
+    let number = |rest: &str| {
+        rest.split('.')
+            .next()
+            .and_then(|number| number.parse().ok())
+    };
+    match name.strip_prefix(LAYER_PREFIX).and_then(number) {
+        Some(layer) => Depth::Layer(layer),
+        None if name.starts_with("bert.embeddings.") => Depth::Embeddings,
+        None => Depth::Head,
+    }
+}
+
 /// Our name of a tensor that a file calls `stored`; names we do not know come back as they are.
 pub(super) fn canonical(stored: &str) -> String {
     let bare = ["embeddings.", "encoder.", "pooler."];

@@ -3,15 +3,19 @@
 //! In: a [`PackedBatch`](crate::data::PackedBatch) and a tape (or none). Out: hidden states; from those, logits and
 //! losses, as dfdx tensors. Does not read files, knows no objective. Sizes as in [`crate::kernels`].
 //!
+//! Weights, gradients, moments and saved activations stay in here: above, there are copies of them and calls that use
+//! them ([`Bert::adamw_step`], [`Bert::restore`]), so that they may lie elsewhere than in slices.
+//!
 //! # How to add a head
 //! 1. Its tensors in the one table of [`crate::checkpoint::names`], and whether it is there in [`Heads`].
 //! 2. A function on [`Bert`], states in, made of operations in [`ops`]; a new operation brings its backward.
 //! 3. Its logits and every gradient in `tests/golden/make.py`.
 
+mod adamw;
 mod fresh;
 mod network;
 pub mod ops;
-pub mod parameters;
+mod parameters;
 pub mod tensor;
 
 use std::sync::Arc;
@@ -25,6 +29,7 @@ pub use crate::kernels::encoder::Regularisation;
 use crate::kernels::gemm::portable::F32;
 use crate::kernels::path::Path;
 use crate::random::Key;
+pub use adamw::{AdamWStep, Moment, Moments};
 use network::Network;
 pub use ops::Pass;
 use parameters::Parameters;
@@ -102,21 +107,39 @@ impl Bert {
         self.network.parameters.weights()
     }
 
-    /// The weights with their gradients.
-    pub fn parameters(&self) -> &Parameters {
-        &self.network.parameters
-    }
-
-    /// The weights, to be changed.
+    /// Overwrites all weights.
     ///
     /// # Errors
     /// [`Error::Unexpected`] while a tape still holds them.
-    pub fn parameters_mut(&mut self) -> Result<&mut Parameters> {
+    ///
+    /// # Panics
+    /// Where `weights` are not those of this network.
+    pub fn restore(&mut self, weights: &Weights) -> Result<()> {
+        self.parameters_mut()?.restore(weights);
+        Ok(())
+    }
+
+    /// Copies of all gradients, zeros where no pass has made one; forgets them. For tests and diagnosis.
+    pub fn take_gradients(&self) -> Weights {
+        self.network.parameters.take_gradients()
+    }
+
+    /// One step of AdamW with the gradients so far, which are zero afterwards. Returns their norm before clipping; a norm
+    /// that is not finite changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] while a tape still holds the weights.
+    pub fn adamw_step(&mut self, moments: &mut Moments, step: &AdamWStep) -> Result<f64> {
+        let n_layers = self.config.num_hidden_layers;
+        Ok(adamw::step(self.parameters_mut()?, n_layers, moments, step))
+    }
+
+    fn parameters_mut(&mut self) -> Result<&mut Parameters> {
         Arc::get_mut(&mut self.network.parameters)
             .ok_or_else(|| Error::Unexpected("a tape outlived its step".to_owned()))
     }
 
-    /// A fresh tape. Gradients of parameters go to [`Bert::parameters`], those of other tensors stay on it.
+    /// A fresh tape. Gradients of parameters stay with the network, those of other tensors on the tape.
     pub fn tape(&self) -> OwnedTape<f32, Cpu> {
         matrix(&Cpu::default(), vec![], 0, 0)
             .traced(Gradients::leaky())

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{BertConfig, Heads, Weights, names};
 use crate::error::{Error, Result};
-use crate::kernels::AffineGradient;
 use crate::kernels::gemm::bf16::PackedWeight;
 use crate::kernels::linear::Linear;
 use crate::kernels::path::Path;
+use crate::kernels::{AffineGradient, adamw};
 
 /// One parameter, its shape in files, and the form in which it enters products.
 #[derive(Debug)]
@@ -24,6 +24,19 @@ struct Parameter {
     values: Vec<f32>,
     shape: Vec<usize>,
     packed: PackedWeight,
+}
+
+/// One parameter and its gradient, to be changed.
+#[derive(Debug)]
+pub struct Update<'a> {
+    /// Of the parameter.
+    pub name: &'a str,
+    /// Biases and norms are none.
+    pub is_matrix: bool,
+    /// Of the parameter.
+    pub values: &'a mut [f32],
+    /// What was added up since it was last zero.
+    pub gradient: &'a mut [f32],
 }
 
 /// All parameters, in the order of their names.
@@ -136,41 +149,22 @@ impl Parameters {
             .unwrap_or_else(|| panic!("a network without `{name}`"))
     }
 
-    /// Number of parameters.
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Never: every network has embeddings.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// What `measure` makes of each gradient, in parallel, in the order of names; `None` where a parameter has no
-    /// gradient.
-    pub fn measure_gradients<M: Send>(
-        &mut self,
-        measure: impl Fn(&[f32]) -> M + Sync,
-    ) -> Vec<Option<M>> {
+    /// Sum of squares of each gradient, in the order of names; `None` where a parameter has no gradient.
+    pub fn gradient_squares(&mut self) -> Vec<Option<f64>> {
         let gradients = self.gradients.get_mut();
         let names: Vec<_> = self.table.keys().collect();
-        let measured = names
-            .into_par_iter()
-            .map(|name| gradients.get(name).map(|gradient| measure(gradient)));
-        measured.collect()
+        let squares = names.into_par_iter().map(|name| {
+            let gradient = gradients.get(name)?;
+            Some(adamw::sum_of_squares(gradient))
+        });
+        squares.collect()
     }
 
-    /// Shows each parameter that has a gradient to `work`, in parallel: whether it is a matrix (biases and norms are
-    /// not), its entry of `states`, values and gradient. `work` may change all three, and returns whether it changed the
-    /// values.
+    /// Shows each parameter that has a gradient to `work`, in parallel, and packs anew what `work` says it has changed.
     ///
     /// # Panics
     /// Where `states` has not one entry a parameter, in the order of names.
-    pub fn update<S: Send>(
-        &mut self,
-        states: &mut [S],
-        work: impl Fn(bool, &mut S, &mut [f32], &mut [f32]) -> bool + Sync,
-    ) {
+    pub fn update<S: Send>(&mut self, states: Vec<S>, work: impl Fn(Update, S) -> bool + Sync) {
         assert_eq!(states.len(), self.table.len(), "one entry a parameter");
         let path = self.path;
         let mut gradients: BTreeMap<_, _> = self.gradients.get_mut().iter_mut().collect();
@@ -184,26 +178,37 @@ impl Parameters {
             .collect();
         parameters.into_par_iter().with_max_len(1).for_each(
             |(gradient, name, parameter, state)| {
-                let is_matrix = parameter.shape.len() > 1;
-                if work(is_matrix, state, &mut parameter.values, gradient) {
+                let update = Update {
+                    name,
+                    is_matrix: parameter.shape.len() > 1,
+                    values: &mut parameter.values,
+                    gradient,
+                };
+                if work(update, state) {
                     parameter.pack(name, path);
                 }
             },
         );
     }
 
-    /// Copies of all gradients under the parameters' names; zeros where there is none. For tests and diagnosis.
-    pub fn copy_gradients(&self) -> Weights {
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.table.keys().map(String::as_str)
+    }
+
+    /// Copies of all gradients under the parameters' names, zeros where there is none; forgets them.
+    pub fn take_gradients(&self) -> Weights {
         let copy = |(name, parameter): (&String, &Parameter)| {
             let gradient = self.gradients.take(name, parameter.values.len());
-            let array = ArrayD::from_shape_vec(parameter.shape.clone(), gradient.clone());
-            self.gradients.put(name, gradient);
+            let array = ArrayD::from_shape_vec(parameter.shape.clone(), gradient);
             (
                 name.clone(),
                 array.expect("a gradient has its parameter's shape"),
             )
         };
-        self.table.iter().map(copy).collect()
+        let gradients = self.table.iter().map(copy).collect();
+        self.gradients.clear();
+        gradients
     }
 
     /// Overwrites all values.
@@ -268,7 +273,7 @@ impl GradientStore {
     }
 
     /// Forgets all gradients.
-    pub fn clear(&self) {
+    fn clear(&self) {
         let mut gradients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gradients.clear();
     }

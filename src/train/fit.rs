@@ -6,12 +6,12 @@ use rand::seq::SliceRandom;
 
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
-    EpochReport, FitReport, LossSums, Moments, Optimiser, PREDICT_ROWS, StepReport, TrainOptions,
+    EpochReport, FitReport, LossSums, Optimiser, PREDICT_ROWS, StepReport, TrainOptions,
     TrainingData, Watch, learning_rate_at, predict, total_steps,
 };
 use crate::error::{Error, Result};
 use crate::metrics::auc;
-use crate::model::{Bert, Regularisation};
+use crate::model::{Bert, Moments, Regularisation};
 use crate::objective::pet::{Corruption, PetBatch};
 use crate::random::{Key, Purpose};
 
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         let total = total_steps(data.train.len(), options);
         let (progress, moments, best) = match state {
             Some(state) => {
-                model.parameters_mut()?.restore(&state.weights);
+                model.restore(&state.weights)?;
                 (state.progress, state.moments, state.best)
             }
             None => {
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
     /// Goes back to the best epoch, and saves that: what comes after the fit need not train again.
     fn wind_up(&mut self) -> Result<()> {
         if let Some(weights) = self.best.as_mut().and_then(|best| best.weights.take()) {
-            self.model.parameters_mut()?.restore(&weights);
+            self.model.restore(&weights)?;
         }
         self.optimiser = Optimiser::new(self.options.adamw()); // no step will ask for the moments
         self.save()

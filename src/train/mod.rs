@@ -19,7 +19,7 @@ use crate::objective::pet::PetLoss;
 use crate::random::Key;
 
 pub use fit::fit;
-pub use optimiser::{AdamWOptions, Moments, Optimiser};
+pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 pub use refine::{RefineInput, refine};
 use resume::Snapshot;
@@ -59,6 +59,7 @@ impl TrainOptions {
         AdamWOptions {
             weight_decay: self.weight_decay,
             clip: self.clip,
+            layer_decay: 1.0,
         }
     }
 }

@@ -1,11 +1,9 @@
-//! AdamW over all parameters of a model, with clipping by the global norm.
+//! The optimiser of a fit: AdamW with its constants and what it remembers.
 //!
-//! Biases and norms do not decay. A parameter whose gradient is exactly zero (a head that the objective does
-//! not use) is left alone, as PyTorch does with a gradient of `None`.
+//! Does not compute: that is [`Bert::adamw_step`].
 
 use crate::error::Result;
-use crate::kernels::adamw::{self, AdamW};
-use crate::model::Bert;
+use crate::model::{AdamWStep, Bert, Moments};
 
 /// Constants of a fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,16 +12,8 @@ pub struct AdamWOptions {
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 = no clipping.
     pub clip: f64,
-}
-
-/// What AdamW remembers from step to step.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Moments {
-    /// First and second moment of each parameter, in the order of the parameters' names; empty where there was no
-    /// gradient yet.
-    pub pairs: Vec<(Vec<f32>, Vec<f32>)>,
-    /// Steps done.
-    pub steps: u64,
+    /// Factor of the rate from one layer to the next one below, in 0..=1; 1 = one rate for all.
+    pub layer_decay: f64,
 }
 
 /// The optimiser of one fit.
@@ -55,55 +45,12 @@ impl Optimiser {
     /// # Errors
     /// While a tape still holds the weights.
     pub fn step(&mut self, model: &mut Bert, learning_rate: f64) -> Result<f64> {
-        let parameters = model.parameters_mut()?;
-        let squares = parameters.measure_gradients(adamw::sum_of_squares);
-        let norm = squares.iter().flatten().sum::<f64>().sqrt();
-        if !norm.is_finite() {
-            return Ok(norm);
-        }
-        self.moments.steps += 1;
-        let too_long = self.options.clip > 0.0 && norm > self.options.clip;
-        let constants = AdamW {
-            learning_rate: learning_rate as f32,
-            weight_decay: 0.0,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-6, // BERT's own, outside the root
-            step: self.moments.steps,
-            gradient_scale: if too_long {
-                (self.options.clip / norm) as f32
-            } else {
-                1.0
-            },
+        let step = AdamWStep {
+            learning_rate,
+            weight_decay: self.options.weight_decay,
+            clip: self.options.clip,
+            layer_decay: self.options.layer_decay,
         };
-        let pairs = &mut self.moments.pairs;
-        if pairs.len() < parameters.len() {
-            pairs.resize_with(parameters.len(), Default::default);
-        }
-        let mut states: Vec<_> = pairs.iter_mut().zip(squares).collect();
-        parameters.update(
-            &mut states,
-            |is_matrix, ((first, second), square), values, gradient| {
-                if *square == Some(0.0) {
-                    // Not always zeros: the squares of tiny numbers vanish. What stayed would join the next step, but
-                    // not after a restart.
-                    gradient.fill(0.0);
-                    return false;
-                }
-                first.resize(values.len(), 0.0);
-                second.resize(values.len(), 0.0);
-                let weight_decay = match is_matrix {
-                    true => self.options.weight_decay as f32,
-                    false => 0.0,
-                };
-                let constants = AdamW {
-                    weight_decay,
-                    ..constants
-                };
-                constants.update(values, gradient, first, second);
-                true
-            },
-        );
-        Ok(norm)
+        model.adamw_step(&mut self.moments, &step)
     }
 }

@@ -152,7 +152,7 @@ fn loss_and_every_gradient_equal_transformers() {
     let loss = golden.loss(&model, &batch);
     let expected = golden.scalars["loss"].as_f64().expect("a number") as f32;
     assert_close("loss", &[loss], &[expected], 1e-5);
-    let found = model.parameters().copy_gradients();
+    let found = model.take_gradients();
     assert_eq!(found.len(), names::tensors(&model.config, HEADS).len());
     for (name, gradient) in &found {
         let (_, expected) = &golden.floats[&format!("grad.{name}")];
@@ -168,6 +168,7 @@ fn ten_adamw_steps_equal_torch() {
     let options = AdamWOptions {
         weight_decay: 0.01,
         clip: 0.0,
+        layer_decay: 1.0,
     };
     let mut optimiser = Optimiser::new(options);
     let mut losses = Vec::new();

@@ -84,9 +84,7 @@ fn gradients(model: &Bert, batch: &PetBatch) -> (f64, Weights) {
     let loss = batch
         .loss_and_gradients(model, &regularisation)
         .expect("memory");
-    let gradients = model.parameters().copy_gradients();
-    model.parameters().gradients().clear();
-    (loss.loss, gradients)
+    (loss.loss, model.take_gradients())
 }
 
 /// The loss moves along a random direction of all parameters as the gradient says, with the same dropout masks:

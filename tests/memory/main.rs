@@ -129,6 +129,7 @@ fn a_thousand_batches_of_varied_shape_hold_no_more_and_ask_for_nothing_large() {
         let mut optimiser = Optimiser::new(AdamWOptions {
             weight_decay: 0.01,
             clip: 1.0,
+            layer_decay: 1.0,
         });
         // Buffers for the largest of these shapes are there afterwards.
         for number in 0..700 {

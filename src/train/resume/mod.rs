@@ -16,11 +16,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{EpochReport, LossSums, Moments};
+use super::{EpochReport, LossSums};
 use crate::atomic;
 use crate::checkpoint::Weights;
 use crate::error::{Error, Place, Result};
-use crate::model::Bert;
+use crate::model::{Bert, Moments};
 
 /// Checkpoints that are kept: the newest, and one to fall back to.
 const KEPT: usize = 2;
@@ -224,7 +224,7 @@ impl Checkpoints {
         let content = Content {
             origin: self.origin.clone(),
             tensors_sha256: sha256_of_file(&path)?,
-            optimiser_steps: snapshot.moments.steps,
+            optimiser_steps: snapshot.moments.steps(),
             progress: snapshot.progress.clone(),
         };
         let record = Record {
@@ -348,7 +348,6 @@ fn number_of(path: &Path, extension: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::ArrayD;
 
     use super::*;
     use crate::checkpoint::{BertConfig, Heads};
@@ -392,11 +391,11 @@ mod tests {
     /// A state whose numbers do not read back from short decimals.
     fn state(step: usize, model: &Bert) -> FitState {
         let weights = model.weights();
-        let values = |scale: f32| {
-            let scaled =
-                move |array: &ArrayD<f32>| array.iter().map(|x| x * scale).collect::<Vec<f32>>();
-            weights.values().map(scaled)
-        };
+        let moments = weights.iter().map(|(name, array)| {
+            let scaled = |scale: f32| array.iter().map(|x| x * scale).collect();
+            (name.clone(), scaled(0.3), scaled(1e-20))
+        });
+        let moments = Moments::restored(step as u64, moments);
         let progress = FitProgress {
             step,
             epoch_step: 1,
@@ -428,10 +427,7 @@ mod tests {
         };
         FitState {
             progress,
-            moments: Moments {
-                pairs: values(0.3).zip(values(1e-20)).collect(),
-                steps: step as u64,
-            },
+            moments,
             best: Some(Best {
                 valid_scores: vec![0.1, -0.0, f32::MIN_POSITIVE],
                 weights: Some(weights.clone()),

@@ -16,19 +16,27 @@ use safetensors::{Dtype, SafeTensorError, View};
 use super::{Best, FitProgress, FitState, Snapshot};
 use crate::checkpoint::Weights;
 use crate::error::{Error, Place, Result};
-use crate::train::Moments;
+use crate::model::{Moment, Moments};
 
 /// Prefixes of the tensors' names in the file.
 const MODEL: &str = "model/";
 const FIRST_MOMENT: &str = "first_moment/";
 const SECOND_MOMENT: &str = "second_moment/";
 const BEST: &str = "best/";
+/// Validation scores of the best epoch.
 const BEST_SCORES: &str = "best_scores";
 
 /// A tensor that turns into bytes when its turn comes.
 struct Tensor<'a> {
-    values: &'a [f32],
+    values: Values<'a>,
     shape: Vec<usize>,
+}
+
+/// Where the numbers of a tensor are.
+enum Values<'a> {
+    Slice(&'a [f32]),
+    /// Of a parameter: copied out when asked for.
+    Moment(&'a Moments, &'a str, Moment),
 }
 
 impl View for Tensor<'_> {
@@ -41,12 +49,16 @@ impl View for Tensor<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = self.values.iter().flat_map(|value| value.to_le_bytes());
+        let values: Cow<[f32]> = match self.values {
+            Values::Slice(values) => values.into(),
+            Values::Moment(moments, parameter, which) => moments.tensor(parameter, which).into(),
+        };
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
         bytes.collect::<Vec<u8>>().into()
     }
 
     fn data_len(&self) -> usize {
-        size_of_val(self.values)
+        self.shape.iter().product::<usize>() * size_of::<f32>()
     }
 }
 
@@ -69,7 +81,8 @@ pub fn write(snapshot: &Snapshot, path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Input`] where the file holds something else, [`Error::Io`].
 pub fn read(path: &Path, progress: FitProgress, optimiser_steps: u64) -> Result<FitState> {
-    Ok(state(read_tensors(path)?, progress, optimiser_steps))
+    let state = state(read_tensors(path)?, progress, optimiser_steps);
+    state.map_err(|found| Error::input(Place::file(path), "tensors of a checkpoint", found))
 }
 
 fn named_tensors<'a>(
@@ -77,24 +90,36 @@ fn named_tensors<'a>(
     snapshot: &Snapshot<'a>,
 ) -> BTreeMap<String, Tensor<'a>> {
     let mut tensors = BTreeMap::new();
-    let mut add = |name: String, values: &'a [f32], shape: &[usize]| {
+    let mut add = |name: String, values: Values<'a>, shape: &[usize]| {
         let shape = shape.to_vec();
         tensors.insert(name, Tensor { values, shape });
     };
-    let contiguous = |array: &'a ArrayD<f32>| -> &'a [f32] {
-        array.as_slice().expect("weights are copied row by row")
+    let contiguous = |array: &'a ArrayD<f32>| {
+        Values::Slice(array.as_slice().expect("weights are copied row by row"))
     };
     for (name, array) in weights {
         add(format!("{MODEL}{name}"), contiguous(array), array.shape());
     }
-    // The moments are in the order of the names.
-    for (name, (first, second)) in weights.keys().zip(&snapshot.moments.pairs) {
-        add(format!("{FIRST_MOMENT}{name}"), first, &[first.len()]);
-        add(format!("{SECOND_MOMENT}{name}"), second, &[second.len()]);
+    for (name, length) in snapshot.moments.parameters() {
+        let of = |which| Values::Moment(snapshot.moments, name, which);
+        add(
+            format!("{FIRST_MOMENT}{name}"),
+            of(Moment::First),
+            &[length],
+        );
+        add(
+            format!("{SECOND_MOMENT}{name}"),
+            of(Moment::Second),
+            &[length],
+        );
     }
     if let Some(best) = snapshot.best {
         let scores = &best.valid_scores;
-        add(BEST_SCORES.to_owned(), scores, &[scores.len()]);
+        add(
+            BEST_SCORES.to_owned(),
+            Values::Slice(scores),
+            &[scores.len()],
+        );
         for (name, array) in best.weights.iter().flatten() {
             add(format!("{BEST}{name}"), contiguous(array), array.shape());
         }
@@ -130,35 +155,46 @@ fn read_tensors(path: &Path) -> Result<Weights> {
     Ok(tensors)
 }
 
-fn state(tensors: Weights, progress: FitProgress, optimiser_steps: u64) -> FitState {
+/// # Errors
+/// The name of a tensor that belongs to no part of a state, or is there without the other of its pair.
+fn state(
+    tensors: Weights,
+    progress: FitProgress,
+    optimiser_steps: u64,
+) -> std::result::Result<FitState, String> {
     let mut weights = Weights::new();
     let mut best_weights = Weights::new();
     let mut valid_scores = None;
-    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let mut moments: BTreeMap<String, [Option<Vec<f32>>; 2]> = BTreeMap::new();
     for (name, array) in tensors {
+        let values = |array: ArrayD<f32>| array.into_raw_vec_and_offset().0;
         if let Some(name) = name.strip_prefix(MODEL) {
             weights.insert(name.to_owned(), array);
         } else if let Some(name) = name.strip_prefix(BEST) {
             best_weights.insert(name.to_owned(), array);
-        } else if name.starts_with(FIRST_MOMENT) {
-            first.push(array.into_raw_vec_and_offset().0);
-        } else if name.starts_with(SECOND_MOMENT) {
-            second.push(array.into_raw_vec_and_offset().0);
+        } else if let Some(name) = name.strip_prefix(FIRST_MOMENT) {
+            moments.entry(name.to_owned()).or_default()[0] = Some(values(array));
+        } else if let Some(name) = name.strip_prefix(SECOND_MOMENT) {
+            moments.entry(name.to_owned()).or_default()[1] = Some(values(array));
+        } else if name == BEST_SCORES {
+            valid_scores = Some(values(array));
         } else {
-            valid_scores = Some(array.into_raw_vec_and_offset().0);
+            return Err(format!("`{name}`"));
         }
     }
     let best = valid_scores.map(|valid_scores| Best {
         valid_scores,
         weights: (!best_weights.is_empty()).then_some(best_weights),
     });
-    FitState {
+    let pair = |(name, pair): (String, [Option<Vec<f32>>; 2])| match pair {
+        [Some(first), Some(second)] => Ok((name, first, second)),
+        _ => Err(format!("one moment of `{name}` alone")),
+    };
+    let moments: std::result::Result<Vec<_>, String> = moments.into_iter().map(pair).collect();
+    Ok(FitState {
         progress,
         weights,
-        moments: Moments {
-            pairs: first.into_iter().zip(second).collect(),
-            steps: optimiser_steps,
-        },
+        moments: Moments::restored(optimiser_steps, moments?),
         best,
-    }
+    })
 }
