@@ -43,6 +43,64 @@ pub struct BertConfig {
     pub attention_probs_dropout_prob: f32,
 }
 
+/// What a classifier's outputs mean, for those who open the model: keys of `config.json` that transformers reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// One name an output.
+    pub names: Vec<String>,
+    /// Which loss the outputs are for.
+    pub problem: Problem,
+}
+
+/// The `problem_type` of transformers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// One output is a number.
+    Regression,
+    /// One of the classes is right.
+    SingleLabelClassification,
+    /// Any of them are.
+    MultiLabelClassification,
+}
+
+impl Labels {
+    /// `LABEL_0`, `LABEL_1`, …, as transformers calls what has no names: a number where there is one, else classes.
+    pub fn unnamed(n: usize) -> Self {
+        Self {
+            names: (0..n).map(|i| format!("LABEL_{i}")).collect(),
+            problem: if n == 1 {
+                Problem::Regression
+            } else {
+                Problem::SingleLabelClassification
+            },
+        }
+    }
+}
+
+/// [`Labels`] under the keys of the file.
+#[derive(Serialize)]
+struct LabelKeys {
+    id2label: Map<String, Value>,
+    label2id: Map<String, Value>,
+    problem_type: Problem,
+}
+
+impl LabelKeys {
+    fn of(labels: &Labels) -> Self {
+        let numbered = || labels.names.iter().enumerate();
+        Self {
+            id2label: numbered()
+                .map(|(i, name)| (i.to_string(), name.as_str().into()))
+                .collect(),
+            label2id: numbered()
+                .map(|(i, name)| (name.clone(), i.into()))
+                .collect(),
+            problem_type: labels.problem,
+        }
+    }
+}
+
 impl BertConfig {
     /// Reads and checks a `config.json`.
     ///
@@ -100,8 +158,14 @@ impl BertConfig {
         Ok(config)
     }
 
-    /// The text of a `config.json` that `transformers` opens: with `heads` in the architecture and `float` as the type of the weights.
-    pub(super) fn to_json(&self, heads: Heads, float: FloatType) -> String {
+    /// The text of a `config.json` that `transformers` opens: with `heads` in the architecture, `float` as the type of the
+    /// weights, and `labels` where there is a classifier.
+    pub(super) fn to_json(
+        &self,
+        heads: Heads,
+        float: FloatType,
+        labels: Option<&Labels>,
+    ) -> String {
         /// The keys around the sizes.
         #[derive(Serialize)]
         struct File<'a> {
@@ -114,9 +178,15 @@ impl BertConfig {
             pad_token_id: u32,
             tie_word_embeddings: bool,
             dtype: &'static str,
+            #[serde(flatten)]
+            labels: Option<LabelKeys>,
         }
         let file = File {
             architectures: [match heads {
+                Heads {
+                    classifier: Some(_),
+                    ..
+                } => "BertForSequenceClassification",
                 Heads { nsp: true, .. } => "BertForPreTraining",
                 Heads { mlm: true, .. } => "BertForMaskedLM",
                 _ => "BertModel",
@@ -128,6 +198,7 @@ impl BertConfig {
             pad_token_id: crate::data::reserved::PAD,
             tie_word_embeddings: true,
             dtype: float.name(),
+            labels: labels.map(LabelKeys::of),
         };
         serde_json::to_string_pretty(&file).expect("strings, numbers and booleans are JSON") + "\n"
     }
@@ -244,7 +315,7 @@ mod tests {
             nsp: true,
             ..Heads::MLM
         };
-        let text = config.to_json(heads, FloatType::F16);
+        let text = config.to_json(heads, FloatType::F16, None);
         assert_eq!(
             BertConfig::parse(text.as_bytes(), Path::new("config.json")).unwrap(),
             config
@@ -255,6 +326,34 @@ mod tests {
         ); // not 0.10000000149
         assert!(text.contains("\"BertForPreTraining\""), "{text}");
         assert!(text.contains("\"dtype\": \"float16\""), "{text}");
+    }
+
+    #[test]
+    fn a_classifier_is_written_with_its_labels_and_nothing_else_changes() {
+        let config = parse(&tiny()).unwrap();
+        let heads = Heads {
+            classifier: Some(2),
+            ..Heads::MLM
+        };
+        let labels = Labels {
+            names: vec!["no".to_owned(), "yes".to_owned()],
+            problem: Problem::MultiLabelClassification,
+        };
+        let written: Value =
+            serde_json::from_str(&config.to_json(heads, FloatType::F32, Some(&labels))).unwrap();
+        assert_eq!(
+            written["architectures"],
+            json!(["BertForSequenceClassification"])
+        );
+        assert_eq!(written["id2label"], json!({"0": "no", "1": "yes"}));
+        assert_eq!(written["label2id"], json!({"no": 0, "yes": 1}));
+        assert_eq!(written["problem_type"], "multi_label_classification");
+        let without: Value =
+            serde_json::from_str(&config.to_json(Heads::MLM, FloatType::F32, None)).unwrap();
+        let keys = |value: &Value| value.as_object().expect("an object").len();
+        assert_eq!(keys(&written), keys(&without) + 3);
+        assert_eq!(Labels::unnamed(1).problem, Problem::Regression);
+        assert_eq!(Labels::unnamed(2).names, ["LABEL_0", "LABEL_1"]);
     }
 
     #[test]

@@ -13,9 +13,9 @@ pub mod remap;
 pub mod tokenizer;
 pub mod write;
 
-pub use config::BertConfig;
+pub use config::{BertConfig, Labels, Problem};
 pub use read::{Checkpoint, Heads};
-pub use write::{FloatType, save};
+pub use write::{FloatType, save, save_labelled};
 
 /// Named weights: Hugging Face names (`bert.embeddings.word_embeddings.weight`, …), row-major f32, finite.
 ///

@@ -13,7 +13,7 @@ use half::{bf16, f16};
 use ndarray::ArrayD;
 use safetensors::{Dtype, View};
 
-use super::{BertConfig, Heads, Weights, names};
+use super::{BertConfig, Heads, Labels, Weights, names};
 use crate::atomic;
 use crate::error::{Error, Result};
 
@@ -68,14 +68,10 @@ impl FloatType {
     }
 }
 
-/// Writes `config.json` and `model.safetensors` into `dir` (created if absent), each beside and renamed.
-///
-/// The tensors of [`names::tensors`] for `config` and `heads` are written, those of other heads are left out. The file keeps
-/// the order that safetensors prescribes, by name.
+/// As [`save_labelled`]; the outputs of a classifier have no names.
 ///
 /// # Errors
-/// [`Error::Io`] where the folder or a file cannot be written; [`Error::Refused`] where a weight is not finite in `float`;
-/// [`Error::Unexpected`] where `weights` lack a tensor or have one of another shape.
+/// As [`save_labelled`].
 pub fn save(
     dir: &Path,
     config: &BertConfig,
@@ -83,6 +79,32 @@ pub fn save(
     heads: Heads,
     float: FloatType,
 ) -> Result<()> {
+    let labels = Labels::unnamed(heads.classifier.unwrap_or(0));
+    save_labelled(dir, config, weights, (heads, &labels), float)
+}
+
+/// Writes `config.json` and `model.safetensors` into `dir` (created if absent), each beside and renamed. `labels` are those
+/// of the classifier; without one they are not written.
+///
+/// The tensors of [`names::tensors`] for `config` and `heads` are written, those of other heads are left out. The file keeps
+/// the order that safetensors prescribes, by name.
+///
+/// # Errors
+/// [`Error::Io`] where the folder or a file cannot be written; [`Error::Refused`] where a weight is not finite in `float`;
+/// [`Error::Unexpected`] where `weights` lack a tensor or have one of another shape, or there is not one name an output.
+pub fn save_labelled(
+    dir: &Path,
+    config: &BertConfig,
+    weights: &Weights,
+    (heads, labels): (Heads, &Labels),
+    float: FloatType,
+) -> Result<()> {
+    let n_outputs = heads.classifier.unwrap_or(labels.names.len());
+    if n_outputs != labels.names.len() {
+        let n = labels.names.len();
+        let message = format!("{n} names for the {n_outputs} outputs of a classifier");
+        return Err(Error::Unexpected(message));
+    }
     let tensors = names::tensors(config, heads)
         .into_iter()
         .map(|(name, shape)| {
@@ -108,10 +130,8 @@ pub fn save(
 
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     atomic::write(&dir.join("model.safetensors"), &bytes)?;
-    atomic::write(
-        &dir.join("config.json"),
-        config.to_json(heads, float).as_bytes(),
-    )
+    let json = config.to_json(heads, float, heads.classifier.map(|_| labels));
+    atomic::write(&dir.join("config.json"), json.as_bytes())
 }
 
 /// A tensor that turns into bytes when its turn comes.

@@ -381,7 +381,7 @@ fn fewer_layers_than_the_config_says() {
         num_hidden_layers: n_layers,
         ..config()
     };
-    let text = config.to_json(ALL, FloatType::F32);
+    let text = config.to_json(ALL, FloatType::F32, None);
     fs::write(folder.path().join(CONFIG), text).unwrap();
     let message = format!(
         "DIR/model.safetensors: expected {n_layers} encoder layers (`num_hidden_layers` in config.json), found 1"
