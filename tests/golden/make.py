@@ -1,7 +1,8 @@
-"""Makes the golden files of the tests: a tiny random BERT with its logits, loss, gradients and ten AdamW steps.
+"""Makes the golden files of the tests: a tiny random BERT with its logits, loss, gradients and ten AdamW steps; and the
+same BERT under three heads at once, with positions and a mask of its own for each token.
 
     pip install -r tests/golden/requirements.txt
-    python tests/golden/make.py            # rewrites bert_tiny.safetensors and bert_tiny.json beside this script
+    python tests/golden/make.py            # rewrites bert_tiny.* and bert_tiny_heads.safetensors beside this script
 
 bert_tiny.safetensors
     weights           under their Hugging Face names; the tied decoder is left out
@@ -22,6 +23,19 @@ loss = mlm_loss + nsp_loss
 mlm_loss = mean over all MLM targets of the batch of -log softmax(mlm_logits)[target]
 nsp_loss = mean over all rows of -log softmax(nsp_logits)[label]
 
+bert_tiny_heads.safetensors, of the same weights, rows and targets
+    classifier.weight (3, 32), classifier.bias (3)
+    position_ids      (tokens) i64: no order, none twice in a row
+    class_labels      (rows) i64
+    sequence_logits   (rows, 3) f32: BertForSequenceClassification at these positions, all tokens visible
+    visible           (tokens) i64: how many tokens of its row each token sees. Of segment 0, all of segment 0; of segment 1,
+                      those up to itself (UniLM: token i sees token j where the segments up to j sum to no more than up to i)
+    mlm_logits        (tokens, vocab) f32, under that mask, as all that follows
+    nsp_logits        (rows, 2) f32
+    class_logits      (rows, 3) f32, of the pooled states
+    loss              (1) f32: mlm_loss + nsp_loss + class_loss, of one pass through the encoder
+    grad.NAME         gradient of `loss` by each weight
+
 The optimiser sees the same batch ten times. The loss of a step is measured before its update. Weight decay is
 on weights with two dimensions only; there is no clipping and no schedule.
 
@@ -29,6 +43,7 @@ The model runs on a padded batch with an attention mask, as Transformers does it
 alone is asserted here. Everything is f32 on one thread.
 """
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -38,11 +53,12 @@ import safetensors
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import BertConfig, BertForPreTraining
+from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification
 
 SEED = 20_240_229
 LENGTHS = [11, 3, 24, 8, 17]  # one as short as can be, one of max_position_embeddings
 N_MLM_TARGETS = 14
+N_CLASSES = 3
 STEPS = 10
 ADAMW = {"learning_rate": 1e-2, "betas": [0.9, 0.999], "eps": 1e-6, "weight_decay": 0.01}
 HERE = Path(__file__).parent
@@ -95,14 +111,26 @@ def random_batch(generator):
     }
 
 
+def visible_tokens(segment_ids):
+    """How many tokens of its row each token sees, by the rule of the docstring, and the same as a matrix."""
+    sums = segment_ids.cumsum(0)
+    mask = sums[None, :] <= sums[:, None]
+    visible = mask.sum(1)
+    assert torch.equal(mask, torch.arange(len(sums))[None, :] < visible[:, None])  # a prefix
+    return visible, mask
+
+
 def rows_of(packed, offsets):
     return [packed[a:b] for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist())]
+
+
+def pad(rows):
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)
 
 
 def forward(model, batch):
     """MLM logits at the packed positions (tokens, vocab) and NSP logits (rows, 2)."""
     offsets = batch["offsets"]
-    pad = lambda rows: torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)
     out = model(
         input_ids=pad(rows_of(batch["input_ids"], offsets)),
         token_type_ids=pad(rows_of(batch["segment_ids"], offsets)),
@@ -131,6 +159,54 @@ def assert_rows_alone_give_the_same(model, batch, mlm_logits, nsp_logits):
             assert (out.seq_relationship_logits[0] - nsp_logits[row]).abs().max() < 2e-5
 
 
+def heads(pretraining, batch):
+    """Tensors of bert_tiny_heads.safetensors. Leaves no gradients."""
+    generator = torch.Generator().manual_seed(SEED + 1)  # of its own: the first file stays as it was
+    config = copy.deepcopy(CONFIG)
+    config.num_labels = N_CLASSES
+    sequence = BertForSequenceClassification(config).train()  # dropout is 0
+    sequence.bert = pretraining.bert
+    with torch.no_grad():
+        for weight in sequence.classifier.parameters():
+            weight.normal_(0.0, CONFIG.initializer_range, generator=generator)
+    draws = [torch.randperm(CONFIG.max_position_embeddings, generator=generator)[:length] for length in LENGTHS]
+    tensors = {"position_ids": torch.cat(draws), "class_labels": torch.tensor([2, 0, 1, 1, 2])}
+    ids, segments = (rows_of(batch[name], batch["offsets"]) for name in ("input_ids", "segment_ids"))
+    inputs = {"input_ids": pad(ids), "token_type_ids": pad(segments), "position_ids": pad(draws)}
+    ones = pad([torch.ones(length, dtype=torch.int64) for length in LENGTHS])
+    tensors["sequence_logits"] = sequence(**inputs, attention_mask=ones).logits
+
+    longest = max(LENGTHS)
+    mask = torch.full((len(LENGTHS), 1, longest, longest), torch.finfo(torch.float32).min)
+    visible = [visible_tokens(row) for row in segments]
+    for row, (_, matrix) in enumerate(visible):
+        n = len(matrix)
+        mask[row, 0, :n, :n].masked_fill_(matrix, 0.0)
+        mask[row, 0, n:, 0] = 0.0  # padding has to see something
+    tensors["visible"] = torch.cat([row for row, _ in visible])
+
+    out = pretraining.bert(**inputs, attention_mask=mask)
+    mlm_logits, tensors["nsp_logits"] = pretraining.cls(out.last_hidden_state, out.pooler_output)
+    tensors["mlm_logits"] = torch.cat([row[:length] for row, length in zip(mlm_logits, LENGTHS)])
+    tensors["class_logits"] = sequence.classifier(out.pooler_output)
+    cross_entropy = torch.nn.functional.cross_entropy
+    loss = (
+        cross_entropy(tensors["mlm_logits"][batch["mlm_positions"]], batch["mlm_targets"])
+        + cross_entropy(tensors["nsp_logits"], batch["nsp_labels"])
+        + cross_entropy(tensors["class_logits"], tensors["class_labels"])
+    )
+    tensors["loss"] = loss[None]
+    pretraining.zero_grad()
+    loss.backward()
+    tensors |= {f"classifier.{name}": weight for name, weight in sequence.classifier.named_parameters()}
+    gradients = dict(pretraining.named_parameters()) | dict(sequence.named_parameters())
+    for name, weight in gradients.items():
+        name = name.replace("cls.predictions.decoder.bias", "cls.predictions.bias")
+        tensors[f"grad.{name}"] = weight.grad.clone()
+    pretraining.zero_grad()
+    return tensors
+
+
 def ten_steps(model, batch):
     """Losses (total, MLM, NSP) of each step, measured before its update."""
     weights = list(model.parameters())
@@ -150,6 +226,11 @@ def ten_steps(model, batch):
         loss.backward()
         optimiser.step()
     return history
+
+
+def save(tensors, name):
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(tensors, HERE / name, metadata={"format": "pt"})
 
 
 def main():
@@ -173,8 +254,8 @@ def main():
         assert weight.grad.abs().max() > 1e-6 or name.endswith("key.bias"), name
         tensors[name], tensors[f"grad.{name}"] = weight, weight.grad
         n_parameters += weight.numel()
-    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, HERE / "bert_tiny.safetensors", metadata={"format": "pt"})
+    save(tensors, "bert_tiny.safetensors")
+    save(heads(model, batch), "bert_tiny_heads.safetensors")
 
     history = ten_steps(model, batch)
     assert all(math.isfinite(value) for step in history for value in step)

@@ -1,16 +1,17 @@
 //! Parity with Hugging Face transformers on a tiny random `BertForPreTraining`: logits, losses, every gradient,
-//! ten AdamW steps. `tests/golden/make.py` made the files.
+//! ten AdamW steps; and with `BertForSequenceClassification` on the same weights, three heads under one pass.
+//! `tests/golden/make.py` made the files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cipherpet::checkpoint::{BertConfig, Heads, Weights, names};
-use cipherpet::data::PackedBatch;
+use cipherpet::data::{PackedBatch, PackedRow, visible_prefixes};
 use cipherpet::kernels::path::{Path, Precision};
-use cipherpet::model::tensor::{self, Matrix};
-use cipherpet::model::{Bert, Pass, Pooling};
+use cipherpet::model::tensor::{self, Matrix, Scalar};
+use cipherpet::model::{Bert, Pass, Pooling, ops};
 use cipherpet::train::{AdamWOptions, Optimiser};
-use dfdx::prelude::{AsArray, Backward, Cpu, MeanTo, NoneTape, SplitTape};
+use dfdx::prelude::{AsArray, Backward, Cpu, HasShape, MeanTo, NoneTape, PutTape, SplitTape, Tape};
 use safetensors::SafeTensors;
 
 const HEADS: Heads = Heads {
@@ -28,10 +29,14 @@ struct Golden {
 
 impl Golden {
     fn read() -> Self {
+        Self::of("bert_tiny.safetensors")
+    }
+
+    /// One of the files, with the numbers of `bert_tiny.json`.
+    fn of(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let json = std::fs::read_to_string(folder.join("bert_tiny.json")).expect("bert_tiny.json");
-        let bytes =
-            std::fs::read(folder.join("bert_tiny.safetensors")).expect("bert_tiny.safetensors");
+        let bytes = std::fs::read(folder.join(name)).expect("a golden file");
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         let (mut floats, mut integers) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
@@ -92,12 +97,7 @@ impl Golden {
         let states = model.encode(&Pass::prediction(batch, &first_tokens), tape);
         let logits = model.nsp_logits(model.pool(states, Pooling::Tanh));
         let labels = &self.integers["nsp_labels"];
-        let one_hot = labels
-            .iter()
-            .flat_map(|&label| [1.0 - label as f32, label as f32])
-            .collect();
-        let one_hot = tensor::matrix(&Cpu::default(), one_hot, labels.len(), 2);
-        let nsp = dfdx::losses::cross_entropy_with_logits_loss(logits, one_hot);
+        let nsp = cross_entropy(logits, labels);
         let total = nsp + mlm;
         let value = total.array();
         total.backward();
@@ -107,6 +107,17 @@ impl Golden {
 
 fn first_tokens(batch: &PackedBatch) -> Vec<u32> {
     batch.cls_positions().iter().map(|&p| p as u32).collect()
+}
+
+/// Mean over rows of `-log softmax(logits)[label]`.
+fn cross_entropy<T: Tape<f32, Cpu>>(logits: Matrix<T>, labels: &[u32]) -> Scalar<T> {
+    let (rows, classes) = *logits.shape();
+    let mut one_hot = vec![0.0; rows * classes];
+    for (row, &label) in labels.iter().enumerate() {
+        one_hot[row * classes + label as usize] = 1.0;
+    }
+    let one_hot = tensor::matrix(&Cpu::default(), one_hot, rows, classes);
+    dfdx::losses::cross_entropy_with_logits_loss(logits, one_hot)
 }
 
 /// Hidden states without dropout.
@@ -203,4 +214,179 @@ fn a_batch_of_one_equals_the_row_in_a_batch_of_many() {
         let range = bounds[0] * 32..bounds[1] * 32;
         assert_close("hidden", &states.as_vec(), &together[range], 1e-5);
     }
+}
+
+/// The same weights with a classifier, and the same rows with positions and numbers of visible tokens of their own.
+struct Under {
+    golden: Golden,
+    heads: Golden,
+}
+
+impl Under {
+    fn read() -> Self {
+        let (golden, heads) = (Golden::read(), Golden::of("bert_tiny_heads.safetensors"));
+        Self { golden, heads }
+    }
+
+    fn model(&self) -> Bert {
+        let model = self.golden.model();
+        let (config, mut weights) = (model.config.clone(), model.weights());
+        let heads = Heads {
+            classifier: Some(3),
+            ..HEADS
+        };
+        for (name, shape) in names::head_tensors(&config, heads) {
+            if name.starts_with("classifier.") {
+                let values = self.heads.floats[&name].1.clone();
+                let values = ndarray::ArrayD::from_shape_vec(shape, values).expect("the shape");
+                weights.insert(name, values);
+            }
+        }
+        Bert::new(config, heads, model.path(), weights).expect("all weights")
+    }
+
+    fn batch(&self, is_prefix: bool) -> PackedBatch {
+        let (golden, heads) = (&self.golden.integers, &self.heads.integers);
+        let mut batch = PackedBatch::default();
+        for bounds in golden["offsets"].windows(2) {
+            let row = bounds[0] as usize..bounds[1] as usize;
+            let segment_ids = &golden["segment_ids"][row.clone()];
+            let visible = visible_prefixes(segment_ids);
+            assert_eq!(visible, heads["visible"][row.clone()]);
+            batch.push_row(&PackedRow {
+                input_ids: &golden["input_ids"][row.clone()],
+                segment_ids,
+                position_ids: Some(&heads["position_ids"][row]),
+                visible: is_prefix.then_some(&visible),
+            });
+        }
+        batch
+    }
+
+    fn assert_logits(&self, name: &str, found: &[f32]) {
+        assert_close(name, found, &self.heads.floats[name].1, 1e-4);
+    }
+}
+
+#[test]
+fn logits_at_given_positions_equal_sequence_classification_of_transformers() {
+    let under = Under::read();
+    let (model, batch) = (under.model(), under.batch(false));
+    let first_states = infer(&model, &batch, &first_tokens(&batch));
+    let logits = model.classify(model.pool(first_states, Pooling::Tanh));
+    under.assert_logits("sequence_logits", &logits.as_vec());
+}
+
+/// One pass through the encoder serves three heads, each on rows of its own: the first states of all rows are asked for by
+/// two heads, and some positions by two of them as well.
+#[test]
+fn heads_under_one_pass_with_visible_prefixes_equal_transformers() {
+    let under = Under::read();
+    let (model, batch) = (under.model(), under.batch(true));
+    let golden = &under.golden.integers;
+    let wanted: Vec<u32> = (0..batch.n_tokens() as u32).collect();
+    let pass = Pass::prediction(&batch, &wanted);
+    let (states, tape) = model.encode(&pass, model.tape()).split_tape();
+    let vocabulary: Vec<u32> = (0..model.config.vocab_size as u32).collect();
+    let mlm_logits = model.token_logits(states.clone(), &vocabulary);
+    under.assert_logits("mlm_logits", &mlm_logits.as_vec());
+
+    let places = ops::rows(states.clone().put_tape(tape), &golden["mlm_positions"]);
+    let mlm = model.mlm_losses(places, &golden["mlm_targets"]).mean();
+    let (mlm, tape) = mlm.split_tape();
+    let first = first_tokens(&batch);
+    let pooled = |tape| {
+        model.pool(
+            ops::rows(states.clone().put_tape(tape), &first),
+            Pooling::Tanh,
+        )
+    };
+    let nsp_logits = model.nsp_logits(pooled(tape));
+    under.assert_logits("nsp_logits", &nsp_logits.as_vec());
+    let (nsp, tape) = cross_entropy(nsp_logits, &golden["nsp_labels"]).split_tape();
+    let class_logits = model.classify(pooled(tape));
+    under.assert_logits("class_logits", &class_logits.as_vec());
+    let labels = &under.heads.integers["class_labels"];
+    let loss = cross_entropy(class_logits, labels) + nsp + mlm;
+    under.assert_logits("loss", &[loss.array()]);
+    loss.backward();
+
+    let gradients = model.take_gradients();
+    assert_eq!(
+        gradients.len(),
+        names::tensors(&model.config, model.heads).len()
+    );
+    for (name, gradient) in &gradients {
+        let gradient = gradient.as_slice().expect("contiguous");
+        under.assert_logits(&format!("grad.{name}"), gradient);
+    }
+}
+
+/// The losses of the MLM head are those of the logits of all tokens, and have the same gradients.
+#[test]
+fn logits_of_all_tokens_have_the_gradients_of_the_fused_losses() {
+    let golden = Golden::read();
+    let (model, batch) = (golden.model(), golden.batch());
+    let targets = &golden.integers["mlm_targets"];
+    let states = || {
+        let pass = Pass::prediction(&batch, &golden.integers["mlm_positions"]);
+        model.encode(&pass, model.tape())
+    };
+    let fused = model.mlm_losses(states(), targets).mean();
+    let fused_loss = fused.array();
+    fused.backward();
+    let expected = model.take_gradients();
+    let vocabulary: Vec<u32> = (0..model.config.vocab_size as u32).collect();
+    let loss = cross_entropy(model.token_logits(states(), &vocabulary), targets);
+    assert_close("loss", &[loss.array()], &[fused_loss], 1e-5);
+    loss.backward();
+    for (name, gradient) in &model.take_gradients() {
+        let expected = expected[name].as_slice().expect("contiguous");
+        assert_close(
+            name,
+            gradient.as_slice().expect("contiguous"),
+            expected,
+            1e-5,
+        );
+    }
+}
+
+/// The first sentence is read before the second is known.
+#[test]
+fn a_visible_prefix_hides_the_target_from_the_source() {
+    let model = Golden::read().model();
+    let states = |target: &[u32]| {
+        let input_ids = [&[2, 9, 17, 3], target].concat();
+        let segment_ids = [&[0; 4][..], &vec![1; target.len()]].concat();
+        let mut batch = PackedBatch::default();
+        batch.push_row(&PackedRow {
+            input_ids: &input_ids,
+            segment_ids: &segment_ids,
+            position_ids: None,
+            visible: Some(&visible_prefixes(&segment_ids)),
+        });
+        let wanted: Vec<u32> = (0..batch.n_tokens() as u32).collect();
+        infer(&model, &batch, &wanted).as_vec()
+    };
+    let (one, other, longer) = (
+        states(&[40, 41, 3]),
+        states(&[40, 50, 7]),
+        states(&[11, 12, 13, 14, 3]),
+    );
+    let source = 4 * 32;
+    assert_eq!(one[..source + 32], other[..source + 32]); // the first token of the target too
+    assert!((one[source + 32..].iter().zip(&other[source + 32..])).all(|(x, y)| x != y));
+    assert_close("source", &longer[..source], &one[..source], 1e-5);
+}
+
+#[test]
+fn a_linear_pooler_is_that_of_tanh_before_it() {
+    let golden = Golden::read();
+    let (model, batch) = (golden.model(), golden.batch());
+    let pooled = |pooling| {
+        let states = infer(&model, &batch, &first_tokens(&batch));
+        model.pool(states, pooling).as_vec()
+    };
+    let tanh: Vec<f32> = pooled(Pooling::Linear).iter().map(|x| x.tanh()).collect();
+    assert_close("pooled", &pooled(Pooling::Tanh), &tanh, 1e-6);
 }

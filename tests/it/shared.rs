@@ -4,10 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cipherpet::checkpoint::{FloatType, Heads, Problem, read::read_model, save_labelled};
 use cipherpet::data::{
-    Assign, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, TokenKind, read_examples,
+    Assign, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
+    read_examples,
 };
+use cipherpet::kernels::{self, path::Precision};
+use cipherpet::model::{Bert, Pass, Pooling};
+use cipherpet::random::Key;
 use cipherpet::vocab::CipherVocab;
+use dfdx::prelude::NoneTape;
 
 use crate::workspace::{ALL_HEADS, Workspace, skipped};
 
@@ -101,9 +107,8 @@ fn two_thousand_oppo_rows_from_files_to_submission() {
     workspace.succeed(&["check", "out/submission.csv", "--test", "test.tsv"]);
 }
 
-/// Every model that a run writes opens in transformers with its tokenizer: the same ids, the same scores.
-#[test]
-fn a_written_model_is_the_same_in_transformers() {
+/// What transformers finds in a model folder; `None`, and a message, where there is no Python with it.
+fn in_transformers(folder: &Path, pairs: &Path) -> Option<serde_json::Value> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let import = Command::new(&python)
         .args(["-c", "import torch, transformers, safetensors"])
@@ -112,8 +117,21 @@ fn a_written_model_is_the_same_in_transformers() {
         skipped(&format!(
             "{python} has no transformers (name another one in PYTHON)"
         ));
-        return;
+        return None;
     }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transformers/check.py");
+    let output = Command::new(&python)
+        .arg(script)
+        .args([folder, pairs])
+        .output();
+    let output = output.expect("the script starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    Some(serde_json::from_slice(&output.stdout).expect("one object"))
+}
+
+/// A run that starts from a checkpoint, `rank.toml`, and one from nothing, `experiment.toml`.
+fn two_experiments() -> Workspace {
     let workspace = Workspace::with_pairs();
     workspace.write_checkpoint("bert", ALL_HEADS);
     workspace.write_counts("counts.tsv");
@@ -122,54 +140,48 @@ fn a_written_model_is_the_same_in_transformers() {
         "[data]\ntrain = \"train.tsv\"\ntest = \"test.tsv\"\n[vocab]\nmin_count = 1\n[checkpoint]\ndir = \"bert\"\n\
          [align]\ncounts = \"counts.tsv\"\n[train]\nepochs = 1\nwarmup_steps = 1\n[predict]\nswap = false\n",
     );
-    for experiment in ["rank.toml", "experiment.toml"] {
-        workspace.succeed(&[
-            "run",
-            experiment,
-            "--out",
-            "out",
-            "--set",
-            "predict.swap=false",
-        ]);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transformers/check.py");
-        let mut check = Command::new(&python);
-        check
-            .arg(script)
-            .arg(workspace.path("out/model"))
-            .arg(workspace.path("test.tsv"));
-        let output = check.output().expect("the script starts");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one object");
-        assert_eq!(found["pretraining"], experiment == "rank.toml");
+    workspace
+}
 
-        let mut dictionary = Dictionary::new(TokenKind::Number);
-        let vocab = workspace.path("out/model/vocab.txt");
-        let vocab = CipherVocab::open(&vocab, &mut dictionary).expect("the run's vocabulary");
-        let test = workspace.path("test.tsv");
-        let test = read_examples(
-            &test,
-            &ExampleFormat::default(),
-            Labels::Ignored,
-            &mut dictionary,
-        )
-        .expect("pairs");
+/// The test rows as the model in `out/model` reads them: `[CLS] a [SEP] b [SEP]`.
+fn test_rows(workspace: &Workspace) -> Vec<Vec<u32>> {
+    let mut dictionary = Dictionary::new(TokenKind::Number);
+    let vocab = workspace.path("out/model/vocab.txt");
+    let vocab = CipherVocab::open(&vocab, &mut dictionary).expect("the run's vocabulary");
+    let (format, labels) = (ExampleFormat::default(), Labels::Ignored);
+    let test = read_examples(
+        &workspace.path("test.tsv"),
+        &format,
+        labels,
+        &mut dictionary,
+    );
+    let pairs = test.expect("pairs").examples;
+    let row = |pair| {
+        let pair = vocab.encode(pair);
+        [vec![2], pair.a, vec![3], pair.b.expect("two texts"), vec![3]].concat()
+    };
+    pairs.iter().map(row).collect()
+}
+
+/// Every model that a run writes opens in transformers with its tokenizer: the same ids, the same scores.
+#[test]
+fn a_written_model_is_the_same_in_transformers() {
+    let workspace = two_experiments();
+    for experiment in ["rank.toml", "experiment.toml"] {
+        let swap = "predict.swap=false";
+        workspace.succeed(&["run", experiment, "--out", "out", "--set", swap]);
+        let (model, test) = (workspace.path("out/model"), workspace.path("test.tsv"));
+        let Some(found) = in_transformers(&model, &test) else {
+            return;
+        };
+        assert_eq!(found["pretraining"], experiment == "rank.toml");
+        assert!(found["labels"].is_null());
+
+        let test = test_rows(&workspace);
         let ours = workspace.text("out/submission.csv");
         let rows = found["rows"].as_array().expect("a list");
-        assert_eq!(rows.len(), test.examples.len());
-        for ((row, pair), ours) in rows.iter().zip(&test.examples).zip(ours.lines()) {
-            let pair = vocab.encode(pair);
-            let ids: Vec<u32> = [
-                vec![2],
-                pair.a,
-                vec![3],
-                pair.b.expect("two texts"),
-                vec![3],
-            ]
-            .concat();
+        assert_eq!(rows.len(), test.len());
+        for ((row, ids), ours) in rows.iter().zip(&test).zip(ours.lines()) {
             assert_eq!(row["ids"], serde_json::json!(ids));
             let (theirs, ours) = (
                 row["score"].as_f64().expect("a number"),
@@ -181,5 +193,60 @@ fn a_written_model_is_the_same_in_transformers() {
             );
         }
         std::fs::remove_dir_all(workspace.path("out")).expect("the run folder");
+    }
+}
+
+/// A classifier beside the BERT opens as `BertForSequenceClassification`, with its labels and the same outputs.
+#[test]
+fn a_written_classifier_is_the_same_in_transformers() {
+    let workspace = two_experiments();
+    workspace.succeed(&["run", "rank.toml", "--out", "out"]);
+    let folder = workspace.path("out/model");
+    let (config, weights, heads) = read_model(&folder).expect("what the run has written");
+    let wanted = heads.and(Heads {
+        classifier: Some(3),
+        ..Heads::default()
+    });
+    let (f32, key) = (Precision::F32, Key::from_seed(1));
+    let model = Bert::with_fresh_heads(
+        config,
+        wanted,
+        kernels::path::Path::resolve(f32),
+        weights,
+        key,
+    );
+    let (model, fresh) = model.expect("a classifier beside the rest");
+    assert_eq!(fresh.to_string(), "classifier");
+    let labels = cipherpet::checkpoint::Labels {
+        names: ["no", "perhaps", "yes"].map(str::to_owned).to_vec(),
+        problem: Problem::SingleLabelClassification,
+    };
+    let (config, weights) = (&model.config, model.weights());
+    save_labelled(
+        &folder,
+        config,
+        &weights,
+        (model.heads, &labels),
+        FloatType::F32,
+    )
+    .expect("room for a small model");
+    let (_, read, heads) = read_model(&folder).expect("just written");
+    assert_eq!((read, heads), (weights, wanted));
+
+    let Some(found) = in_transformers(&folder, &workspace.path("test.tsv")) else {
+        return;
+    };
+    assert_eq!(found["labels"], serde_json::json!(labels.names));
+    let rows = found["rows"].as_array().expect("a list");
+    for (row, ids) in rows.iter().zip(test_rows(&workspace)) {
+        let mut batch = PackedBatch::default();
+        batch.push(&ids, &vec![0; ids.len()]);
+        let states = model.encode(&Pass::prediction(&batch, &[0]), NoneTape);
+        let ours = model.classify(model.pool(states, Pooling::Tanh)).as_vec();
+        let theirs = row["class_logits"].as_array().expect("a list");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            let theirs = theirs.as_f64().expect("a number") as f32;
+            assert!((theirs - ours).abs() < 1e-5, "{theirs} {ours}");
+        }
     }
 }

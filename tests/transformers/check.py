@@ -5,8 +5,8 @@
 
 PAIRS.tsv holds two sentences a line as they stand in the pair files of the run (further columns are ignored).
 
-The folder must open with AutoTokenizer, with BertForMaskedLM and, where model.safetensors has the NSP head, with
-BertForPreTraining. Weights that are missing, or there without being asked for, end the script with an error, as does a
+The folder must open with AutoTokenizer, with BertForMaskedLM where model.safetensors has the MLM head, where it has the
+NSP head too with BertForPreTraining, and where it has a classifier with BertForSequenceClassification. Weights that are missing, or there without being asked for, end the script with an error, as does a
 tokenizer that does not know its special tokens or gives a segment other than 0. Weights are computed with in f32 whatever
 type they are stored in.
 
@@ -15,10 +15,12 @@ Printed:
     tokenizer       its class
     vocabulary      number of tokens
     pretraining     whether the NSP head is there, so that BertForPreTraining was opened too
+    labels          names of the classifier's outputs, in order; null without one
     rows            one object a pair:
         ids         what the tokenizer gives for the pair
-        score       logit of [YES] minus logit of [NO] at [CLS]
+        score       logit of [YES] minus logit of [NO] at [CLS]; null without the MLM head
         cls_logits  logits at [CLS] of the first 32 tokens. Before training all scores are 0; these are not.
+        class_logits  outputs of the classifier; null without one
 """
 
 import json
@@ -28,7 +30,7 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors import safe_open
-from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining
+from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
 
 RESERVED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[NO]", "[YES]"]
 NO, YES = 5, 6
@@ -58,40 +60,60 @@ def open_tokenizer(folder):
     return tokenizer
 
 
-def logits_at_cls(model, encoded):
+def logits_of(model, encoded):
+    """At [CLS], over the vocabulary; of BertForSequenceClassification, over the classes."""
     with torch.no_grad():
         out = model(**encoded)
+    if isinstance(model, BertForSequenceClassification):
+        return out.logits[0]
     logits = out.prediction_logits if hasattr(out, "prediction_logits") else out.logits
     return logits[0, 0]
 
 
+def open_models(folder):
+    """The architectures that the folder has weights for, `None` for the others."""
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        names = weights.keys()
+        has_mlm, has_nsp, has_classifier = (
+            any(name.startswith(start) for name in names)
+            for start in ("cls.predictions.", "cls.seq_relationship.", "classifier.")
+        )
+    heads = ("bert.pooler.", "cls.", "classifier.")  # each architecture has no use for some of them
+    masked_lm = open_model(BertForMaskedLM, folder, heads) if has_mlm else None
+    pretraining = open_model(BertForPreTraining, folder, heads) if has_mlm and has_nsp else None
+    sequence = open_model(BertForSequenceClassification, folder, heads) if has_classifier else None
+    if has_classifier:
+        assert sequence.config.architectures == ["BertForSequenceClassification"], sequence.config.architectures
+    return masked_lm, pretraining, sequence
+
+
 def main(folder, pairs):
     tokenizer = open_tokenizer(folder)
-    heads = ("bert.pooler.", "cls.seq_relationship.")  # BertForMaskedLM has no use for them
-    masked_lm = open_model(BertForMaskedLM, folder, may_be_left_over=heads)
-    with safe_open(folder / "model.safetensors", "pt") as weights:
-        has_nsp = "cls.seq_relationship.weight" in weights.keys()
-    pretraining = open_model(BertForPreTraining, folder) if has_nsp else None
-    assert masked_lm.config.vocab_size == len(tokenizer), "the model has another vocabulary than the tokenizer"
+    masked_lm, pretraining, sequence = open_models(folder)
+    for model in (masked_lm, sequence):
+        if model is not None:
+            assert model.config.vocab_size == len(tokenizer), "the model has another vocabulary than the tokenizer"
 
     rows = []
     for line in pairs.read_text(encoding="utf-8-sig").splitlines():
         a, b = line.split("\t")[:2]
         encoded = tokenizer(a, b, return_tensors="pt")
         assert not encoded["token_type_ids"].any(), "a segment other than 0"
-        logits = logits_at_cls(masked_lm, encoded)
-        if pretraining is not None:
-            assert torch.equal(logits, logits_at_cls(pretraining, encoded)), "the two architectures disagree"
-        rows.append({
-            "ids": encoded["input_ids"][0].tolist(),
-            "score": (logits[YES] - logits[NO]).item(),
-            "cls_logits": logits[:N_LOGITS].tolist(),
-        })
+        row = {"ids": encoded["input_ids"][0].tolist(), "score": None, "cls_logits": None, "class_logits": None}
+        if masked_lm is not None:
+            logits = logits_of(masked_lm, encoded)
+            if pretraining is not None:
+                assert torch.equal(logits, logits_of(pretraining, encoded)), "the two architectures disagree"
+            row |= {"score": (logits[YES] - logits[NO]).item(), "cls_logits": logits[:N_LOGITS].tolist()}
+        if sequence is not None:
+            row["class_logits"] = logits_of(sequence, encoded).tolist()
+        rows.append(row)
     report = {
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "tokenizer": type(tokenizer).__name__,
         "vocabulary": len(tokenizer),
-        "pretraining": has_nsp,
+        "pretraining": pretraining is not None,
+        "labels": None if sequence is None else [sequence.config.id2label[i] for i in range(sequence.num_labels)],
         "rows": rows,
     }
     json.dump(report, sys.stdout)
