@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use super::{Session, output};
 use crate::error::{Error, Result};
 use crate::workbench::board::{self as job, Board, Row};
-use crate::workbench::manifest::State;
+use crate::workbench::run_folder::manifest::State;
 
 /// Arguments of `board`.
 #[derive(Debug, Args)]

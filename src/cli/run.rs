@@ -7,11 +7,11 @@ use clap::Args;
 use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
-use crate::workbench::batch::{self, BatchReport};
-use crate::workbench::done::FoldName;
-use crate::workbench::manifest::CrossValidation;
-use crate::workbench::resume::minutes_to_duration;
+use crate::workbench::run::batch::{self, BatchReport};
 use crate::workbench::run::{self as job, FoldReport, Part, Report, RunReport};
+use crate::workbench::run_folder::done::FoldName;
+use crate::workbench::run_folder::manifest::CrossValidation;
+use crate::workbench::run_folder::resume::minutes_to_duration;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]

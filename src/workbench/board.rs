@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::manifest::{self, State};
-use super::results::{FoldFigures, Results};
+use super::run_folder::manifest::{self, State};
+use super::run_folder::results::{FoldFigures, Results};
 use super::score;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;

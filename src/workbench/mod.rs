@@ -1,10 +1,8 @@
 //! Whole jobs: what a command does, from files to files.
 //!
-//! [`run`] is the main job, in and out of a run folder ([`folder`], [`manifest`]), which goes on where it was cut
-//! ([`resume`]); [`folds`] is the same for k folds ([`fold`], [`finish`]), [`batch`] for several experiments, [`slurm`] for
-//! a cluster; [`predict`] scores more pairs with what a run has left; [`submission`] writes and checks submissions. [`results`]
-//! reads run folders back, for [`ensemble`] (with the arithmetic in [`blend`]), [`board`] and [`pack`]; [`score`] notes
-//! what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings, [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
+//! [`run`] is the main job, in and out of a run folder ([`run_folder`]), which goes on where it was cut, and whose results
+//! [`ensemble`], [`board`] and [`pack`] read back; [`slurm`] is the same job for a cluster; [`predict`] scores more pairs
+//! with what a run has left; [`submission`] writes and checks submissions; [`score`] notes what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings, [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
 //! a key; [`inspect`] looks at a new
 //! competition. Does not parse arguments and prints nothing: `cli` does.
 //!
@@ -17,38 +15,21 @@
 pub mod align;
 pub mod archive;
 pub mod audit;
-pub mod batch;
-pub mod blend;
 pub mod board;
 pub mod cipher;
 pub mod count;
 pub mod disk;
-pub mod done;
 pub mod ensemble;
-pub mod estimate;
-pub mod finish;
-pub mod fold;
-pub mod folder;
-pub mod folds;
 pub mod inspect;
-mod lock;
 pub mod machine;
-pub mod manifest;
 pub mod pack;
 pub mod predict;
 pub mod report;
-pub mod results;
-pub mod resume;
-pub mod rows;
 pub mod run;
+pub mod run_folder;
 pub mod score;
-pub mod scores;
 pub mod slurm;
-pub mod start;
-pub mod starter;
 pub mod stop;
 pub mod submission;
-pub mod survey;
-mod watch;
 
 pub use stop::Stop;

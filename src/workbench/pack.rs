@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::archive::{self, Content};
-use super::folder::{self, sorted_names};
-use super::manifest::{self, FileRecord};
-use super::results::Results;
+use super::run_folder::folder::{self, sorted_names};
+use super::run_folder::manifest::{self, FileRecord};
+use super::run_folder::results::Results;
 use crate::config::Experiment;
 use crate::data::source;
 use crate::error::{Error, Result};

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::done::FoldName;
-use super::results::Results;
-use super::rows::read_truncated;
-use super::scores::MeanScores;
-use super::{Stop, folder, folds, submission};
+use super::run::folds;
+use super::run::rows::read_truncated;
+use super::run_folder::done::FoldName;
+use super::run_folder::folder;
+use super::run_folder::results::Results;
+use super::run_folder::scores::MeanScores;
+use super::{Stop, submission};
 use crate::checkpoint::read::read_model;
 use crate::config::{self, Experiment};
 use crate::data::{Dictionary, EncodedExample, Labels};

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::results::Results;
+use super::run_folder::results::Results;
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 

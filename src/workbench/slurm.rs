@@ -12,9 +12,11 @@ use std::str::FromStr;
 use serde::Serialize;
 use shlex::Quoter;
 
-use super::done::FoldName;
-use super::manifest::{Identity, TOOL};
-use super::{folder, folds, run};
+use super::run;
+use super::run::folds;
+use super::run_folder::done::FoldName;
+use super::run_folder::folder;
+use super::run_folder::manifest::{Identity, TOOL};
 use crate::atomic;
 use crate::config::Loaded;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Run folders written by hand, of both layouts, for what reads runs.
 
-use cipherpet::workbench::manifest::FileRecord;
+use cipherpet::workbench::run_folder::manifest::FileRecord;
 use serde_json::{Value, json};
 
 use crate::workspace::Workspace;

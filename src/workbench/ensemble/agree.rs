@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use crate::config::{self, Experiment, SubmitFormat};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
-use crate::workbench::folder;
-use crate::workbench::manifest::FileRecord;
-use crate::workbench::results::{LabelledScores, Results};
+use crate::workbench::run_folder::folder;
+use crate::workbench::run_folder::manifest::FileRecord;
+use crate::workbench::run_folder::results::{LabelledScores, Results};
 
 /// Opens the runs, and refuses those that cannot be blended with the first.
 pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Results>> {

@@ -9,6 +9,7 @@
 //! common). The test rows have the weights of all rows.
 
 mod agree;
+pub mod blend;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -16,9 +17,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::results::LabelledScores;
+use super::Stop;
+use super::run_folder::folder;
+use super::run_folder::results::LabelledScores;
 use super::submission::{self, Source};
-use super::{Stop, blend, folder};
 use crate::error::{Error, Result};
 use crate::metrics::auc;
 use crate::progress::Progress;

@@ -13,10 +13,12 @@ use crate::config::{DataConfig, Experiment, SubmitConfig};
 use crate::error::{Error, Result};
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::random::Key;
-use crate::workbench::folder;
-use crate::workbench::manifest::{self, FileRecord, Identity, State, TOOL, hexadecimal};
-use crate::workbench::results::{Figures, LabelledScores, Results};
-use crate::workbench::scores::{self, OofScore, ValidScore};
+use crate::workbench::run_folder::folder;
+use crate::workbench::run_folder::manifest::{
+    self, FileRecord, Identity, State, TOOL, hexadecimal,
+};
+use crate::workbench::run_folder::results::{Figures, LabelledScores, Results};
+use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
 
 /// The config key under which the files of the runs stand in the manifest.
 const RUN_KEY: &str = "ensemble.run";

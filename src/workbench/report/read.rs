@@ -21,10 +21,11 @@ use crate::progress::Progress;
 use crate::random::Key;
 use crate::train::EpochReport;
 use crate::vocab::CipherVocab;
-use crate::workbench::done::FoldName;
-use crate::workbench::manifest::{self, FileRecord};
-use crate::workbench::results::Results;
-use crate::workbench::{folder, rows, scores};
+use crate::workbench::run::rows;
+use crate::workbench::run_folder::done::FoldName;
+use crate::workbench::run_folder::manifest::{self, FileRecord};
+use crate::workbench::run_folder::results::Results;
+use crate::workbench::run_folder::{folder, scores};
 
 /// A kept cipher token and what it starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,8 +18,8 @@ pub use number::probability;
 pub use record::{Record, Source};
 
 use super::archive::{self, Content};
-use super::results::Results;
-use super::{folder, scores};
+use super::run_folder::results::Results;
+use super::run_folder::{folder, scores};
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;

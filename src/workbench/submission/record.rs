@@ -10,7 +10,7 @@ use crate::config::SubmitConfig;
 use crate::data::source;
 use crate::error::{Error, Result};
 use crate::workbench::machine;
-use crate::workbench::manifest::{FileRecord, TOOL};
+use crate::workbench::run_folder::manifest::{FileRecord, TOOL};
 
 /// A run whose scores are in a submission.
 #[derive(Debug, Clone, PartialEq, Serialize)]

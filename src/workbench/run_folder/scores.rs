@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::submission::{of_score, require_finite};
 use crate::atomic;
 use crate::error::{Error, Place, Result};
+use crate::workbench::submission::{of_score, require_finite};
 
 /// A line of `valid.csv`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,15 +4,17 @@
 //! run would cost; as text for people and as JSON. Files with labels are for training, the first without is
 //! the test file, further ones join the MLM.
 
+pub mod estimate;
+pub mod starter;
+pub mod survey;
+
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::Stop;
 use super::disk::megabytes;
-use super::estimate::{Estimate, Work, estimate};
-use super::survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
-use super::{Stop, starter};
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::reserved::FIRST_CIPHER;
@@ -20,6 +22,8 @@ use crate::data::{Dictionary, ExampleFile, Labels, ValidSplit, read_examples};
 use crate::error::Result;
 use crate::kernels;
 use crate::progress::Progress;
+use estimate::{Estimate, Work, estimate};
+use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
 
 /// All that [`inspect`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,8 +4,6 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::resume::Saves;
-use super::{Stop, folder};
 use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, save};
@@ -14,6 +12,9 @@ use crate::model::Bert;
 use crate::progress::{Progress, Task};
 use crate::train::resume::{FitProgress, Snapshot};
 use crate::train::{EpochReport, StepReport, Watch};
+use crate::workbench::Stop;
+use crate::workbench::run_folder::folder;
+use crate::workbench::run_folder::resume::Saves;
 
 /// Writes the model with its tokenizer into `model/` of a folder.
 pub struct ModelWriter {

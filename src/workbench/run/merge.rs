@@ -6,17 +6,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::done::{FoldName, FoldOutcome};
-use super::folder::{OOF, TEST, VALID};
-use super::manifest::{CrossValidation, Leakage, Outcome};
 use super::rows::Rows;
-use super::scores::{self, MeanScores, OofScore};
-use super::submission;
 use crate::config::Experiment;
 use crate::data::{Assign, Folds};
 use crate::error::{Error, Result};
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::progress::Progress;
+use crate::workbench::run_folder::done::{FoldName, FoldOutcome};
+use crate::workbench::run_folder::folder::{OOF, TEST, VALID};
+use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
+use crate::workbench::run_folder::scores::{self, MeanScores, OofScore};
+use crate::workbench::submission;
 
 /// What is merged.
 pub struct Merge<'a> {

@@ -7,20 +7,20 @@
 
 use std::path::Path;
 
-use super::done::{FoldName, FoldOutcome};
-use super::finish::Merge;
 use super::fold::Fold;
-use super::folder::{self, CONFIG, LOG, MAPPING};
-use super::manifest::{Identity, Manifest, Outcome, State};
+use super::merge::Merge;
 use super::rows::Rows;
-use super::run::{FoldReport, Part, Report, RunReport};
 use super::start::Start;
-use super::{Stop, disk};
+use super::{FoldReport, Part, Report, RunReport};
 use crate::atomic;
 use crate::config::{Experiment, Loaded};
 use crate::data::Folds;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::workbench::run_folder::done::{FoldName, FoldOutcome};
+use crate::workbench::run_folder::folder::{self, CONFIG, LOG, MAPPING};
+use crate::workbench::run_folder::manifest::{Identity, Manifest, Outcome, State};
+use crate::workbench::{Stop, disk};
 
 /// Does a part of a run of folds in the folder at `path`.
 ///

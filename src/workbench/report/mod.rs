@@ -245,7 +245,7 @@ fn interval(run: &Run) -> String {
 }
 
 fn submission(run: &Run) -> Card {
-    let name = super::folder::SUBMISSION;
+    let name = super::run_folder::folder::SUBMISSION;
     let path = run.results.path.join(name);
     let scores = std::fs::read_to_string(&path).map(|text| text.lines().count());
     let outputs = run.manifest["outputs"].as_array();

@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder;
 use super::manifest::{self, FileRecord, State};
-use super::scores;
-use super::submission::holds_scores;
+use super::{folder, scores};
 use crate::config::{self, Experiment};
 use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
+use crate::workbench::submission::holds_scores;
 
 /// The part of `manifest.json` that others read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::Stop;
-use super::run::{Part, Report, run};
+use super::{Part, Report, run};
 use crate::config::Loaded;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::workbench::Stop;
 
 /// What became of a batch; the object that `--json` prints.
 #[derive(Debug, Serialize)]

@@ -5,9 +5,9 @@
 
 use serde::Serialize;
 
-use super::disk;
 use crate::checkpoint::BertConfig;
 use crate::kernels::path::Path;
+use crate::workbench::disk;
 
 /// Operations a second that training gets out of one thread with AVX-512: a 4 x 256 BERT costs about 21 MFLOP a token
 /// and trains at 5,000 tokens/s on two threads in f32.

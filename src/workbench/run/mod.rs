@@ -3,21 +3,30 @@
 //! In: a [`Loaded`] experiment. Out: a [`Report`], and on disk everything [`folder`] names. The steps of a single split
 //! stand in order below, those of folds in [`folds`]; whatever can fail early does so before the first epoch.
 
+pub mod batch;
+pub mod fold;
+pub mod folds;
+pub mod merge;
+pub mod rows;
+pub mod start;
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::done::{FoldName, FoldOutcome};
-use super::fold::Fit;
-use super::folder::{self, Opened, RunFolder};
-use super::manifest::{CrossValidation, Identity, Outcome};
-use super::rows::Rows;
-use super::start::Start;
-use super::{Stop, disk, folds, machine, report, resume, submission};
+use super::run_folder::done::{FoldName, FoldOutcome};
+use super::run_folder::folder::{self, Opened, RunFolder};
+use super::run_folder::manifest::{CrossValidation, Identity, Outcome};
+use super::run_folder::resume;
+use super::{Stop, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use fold::Fit;
+use rows::Rows;
+use start::Start;
 
 /// How much of a run to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::inspect::Inspection;
+use super::Inspection;
 use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};

@@ -7,20 +7,21 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::done::{FoldName, FoldOutcome, sha256};
-use super::lock::Lock;
-use super::resume::Saves;
 use super::rows::{FitRows, Rows};
-use super::scores::{self, ValidScore};
 use super::start::Start;
 use super::watch::{ModelWriter, RunWatch};
-use super::{Stop, disk, folder, machine, predict, resume};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::train::{self, FitReport, TrainingData};
+use crate::workbench::run_folder::done::{FoldName, FoldOutcome, sha256};
+use crate::workbench::run_folder::lock::Lock;
+use crate::workbench::run_folder::resume::Saves;
+use crate::workbench::run_folder::scores::{self, ValidScore};
+use crate::workbench::run_folder::{folder, resume};
+use crate::workbench::{Stop, disk, machine, predict};
 
 /// A model to train.
 pub struct Fit<'a> {

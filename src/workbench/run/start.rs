@@ -16,9 +16,10 @@ use crate::vocab::align::{GraphInput, GraphReport};
 use crate::vocab::mapping::RowStart;
 use crate::vocab::{self, AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
 
-use super::manifest::Manifest;
 use super::rows::Rows;
-use super::{Stop, folder};
+use crate::workbench::Stop;
+use crate::workbench::run_folder::folder;
+use crate::workbench::run_folder::manifest::Manifest;
 
 /// How a model begins: the same for every fold of a run, except the fresh values of `scratch`.
 pub struct Start {

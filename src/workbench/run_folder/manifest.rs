@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::done::FoldOutcome;
-use super::{count, machine};
 use crate::atomic;
 use crate::config::Experiment;
 use crate::data::folds::{Assign, Shares};
@@ -19,6 +18,7 @@ use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::kernels;
 use crate::vocab::align::GraphReport;
+use crate::workbench::{count, machine};
 
 /// Name of the manifest in a run folder.
 pub const FILE: &str = "manifest.json";

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
 
-use super::machine;
 use crate::error::{Error, Result};
+use crate::workbench::machine;
 
 /// The file that is locked; it is there while somebody is at work, and after a kill.
 pub const FILE: &str = ".lock";
