@@ -19,7 +19,7 @@
 //!
 //! | module | what lives there | what does not |
 //! |---|---|---|
-//! | [`error`], [`atomic`], [`random`], [`progress`] | errors with place and hint, whole-file writes, keyed random streams, bars and lines | |
+//! | [`error`], [`atomic`], [`hash`], [`random`], [`progress`] | errors with place and hint, whole-file writes, SHA-256, keyed random streams, bars and lines | |
 //! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, corruption | tensors |
 //! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
 //! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
@@ -53,6 +53,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod hash;
 #[expect(
     unsafe_code,
     reason = "instructions that the compiler does not choose by itself"

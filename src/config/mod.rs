@@ -13,11 +13,11 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::checkpoint::BertConfig;
 use crate::data::{ExampleFormat, FoldOptions, source};
 use crate::error::{Error, Result};
+use crate::hash::sha256;
 use crate::random::Key;
 use crate::train::{Schedule, TrainOptions};
 use crate::vocab::AlignMethod;
@@ -141,8 +141,7 @@ impl Experiment {
             .parse()
             .map_err(|error| Error::Unexpected(format!("our own config as TOML: {error}")))?;
         remove_paths(&mut table);
-        let digest = Sha256::digest(table.to_string());
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sha256(table.to_string()))
     }
 
     /// How the pair files are read.

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Place, Result};
+use crate::hash::Hasher;
 use crate::progress::{Progress, Task};
 
 /// Bytes of text that are read before they are worked on in parallel.
@@ -57,7 +57,7 @@ pub fn read(
     task.note(path.display().to_string());
     let file = File::open(path).map_err(Error::io("read", path))?;
     let mut reader = BufReader::new(file);
-    let mut hash = Sha256::new();
+    let mut hasher = Hasher::default();
     let (mut bytes, mut lines) = (0, 0);
     let mut chunk = Vec::with_capacity(chunk_bytes);
     loop {
@@ -73,22 +73,17 @@ pub fn read(
         if chunk.is_empty() {
             break;
         }
-        hash.update(&chunk);
+        hasher.update(&chunk);
         bytes += chunk.len() as u64;
         let text = utf8(path, first_line, &chunk)?;
         work(&text.lines().collect::<Vec<_>>(), first_line)?;
         task.advance(chunk.len() as u64);
     }
-    let sha256 = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Ok(TextSource {
         path: path.to_owned(),
         bytes,
         lines,
-        sha256,
+        sha256: hasher.finish(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Left to right. The modules of one entry may use each other.
 const ORDER: [&[&str]; 12] = [
-    &["error", "atomic", "random", "progress"],
+    &["error", "atomic", "hash", "random", "progress"],
     &["data"],
     &["metrics"],
     &["vocab"],

@@ -9,17 +9,17 @@
 mod tensors;
 
 use std::fs::File;
-use std::io::Read;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{EpochReport, LossSums};
 use crate::atomic;
 use crate::checkpoint::Weights;
 use crate::error::{Error, Place, Result};
+use crate::hash::{sha256, sha256_of_file};
 use crate::model::{Bert, Moments};
 
 /// Checkpoints that are kept: the newest, and one to fall back to.
@@ -223,7 +223,7 @@ impl Checkpoints {
         file.sync_all().map_err(Error::io("write", &path))?;
         let content = Content {
             origin: self.origin.clone(),
-            tensors_sha256: sha256_of_file(&path)?,
+            tensors_sha256: sha256_of_file(&path)?.1,
             optimiser_steps: snapshot.moments.steps(),
             progress: snapshot.progress.clone(),
         };
@@ -255,7 +255,7 @@ impl Checkpoints {
         if !path.exists() {
             return Err(changed(&path, "no file".to_owned()));
         }
-        if sha256_of_file(&path)? != content.tensors_sha256 {
+        if sha256_of_file(&path)?.1 != content.tensors_sha256 {
             return Err(changed(&path, "another hash".to_owned()));
         }
         tensors::read(&path, content.progress, content.optimiser_steps)
@@ -302,30 +302,12 @@ impl Checkpoints {
 impl Content {
     fn sha256(&self) -> Result<String> {
         let json = serde_json::to_vec(self).map_err(not_json)?;
-        Ok(hexadecimal(Sha256::digest(json)))
+        Ok(sha256(json))
     }
 }
 
 fn not_json(error: serde_json::Error) -> Error {
     Error::Unexpected(format!("checkpoint as JSON: {error}"))
-}
-
-fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
-    let bytes = digest.as_ref().iter();
-    bytes.map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256_of_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let n = file.read(&mut buffer).map_err(Error::io("read", path))?;
-        if n == 0 {
-            return Ok(hexadecimal(hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
-    }
 }
 
 /// Files in a folder, in no order; none where there is no folder.

@@ -5,17 +5,17 @@
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{How, Member, Methods};
 use crate::atomic;
 use crate::config::{DataConfig, Experiment, SubmitConfig};
 use crate::error::{Error, Result};
+use crate::hash::sha256;
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{
-    self, FileRecord, Identity, State, TOOL, hexadecimal,
+    self, FileRecord, Identity, State, TOOL,
 };
 use crate::workbench::run_folder::results::{Figures, LabelledScores, Results};
 use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
@@ -145,7 +145,7 @@ pub(super) fn identity(runs: &[Results], how: How, experiment: &Experiment) -> R
         text += &format!("\n{} {}", input.key, input.sha256);
     }
     Ok(Identity {
-        config_sha256: hexadecimal(&Sha256::digest(text)),
+        config_sha256: sha256(text),
         inputs,
     })
 }

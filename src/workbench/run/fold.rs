@@ -12,11 +12,12 @@ use super::start::Start;
 use super::watch::{ModelWriter, RunWatch};
 use crate::config::Experiment;
 use crate::error::{Error, Result};
+use crate::hash::sha256_of_file;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::train::{self, FitReport, TrainingData};
-use crate::workbench::run_folder::done::{FoldName, FoldOutcome, sha256};
+use crate::workbench::run_folder::done::{FoldName, FoldOutcome};
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::resume::Saves;
 use crate::workbench::run_folder::scores::{self, ValidScore};
@@ -190,8 +191,11 @@ impl Fold<'_> {
             tokens_per_second: report.tokens_per_second,
             peak_rss_bytes: machine::peak_rss_bytes(),
             kernel_path: self.start.path.name().to_owned(),
-            valid_sha256: sha256(&dir.join(folder::VALID))?,
-            test_sha256: scores.map(|_| sha256(&test)).transpose()?,
+            valid_sha256: sha256_of_file(&dir.join(folder::VALID))?.1,
+            test_sha256: match scores {
+                Some(_) => Some(sha256_of_file(&test)?.1),
+                None => None,
+            },
         };
         progress.say(&ended_line(&outcome));
         outcome.write(dir)?;

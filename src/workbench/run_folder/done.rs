@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{DONE, FULL, TEST, VALID};
-use super::manifest::FileRecord;
 use crate::atomic;
 use crate::error::{Error, Place, Result};
+use crate::hash::sha256_of_file;
 
 /// One model of a run of folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl FoldOutcome {
         for (name, recorded) in files {
             let Some(recorded) = recorded else { continue };
             let file = dir.join(name);
-            if !file.exists() || sha256(&file)? != *recorded {
+            if !file.exists() || sha256_of_file(&file)?.1 != *recorded {
                 let message = format!(
                     "{} is not the file that {} was written for",
                     file.display(),
@@ -139,14 +139,6 @@ impl FoldOutcome {
         }
         Ok(Some(outcome))
     }
-}
-
-/// SHA-256 of a file, 64 hexadecimal digits.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn sha256(path: &Path) -> Result<String> {
-    FileRecord::of("output", path, path).map(|record| record.sha256)
 }
 
 #[cfg(test)]
@@ -169,7 +161,7 @@ mod tests {
             tokens_per_second: 100.0,
             peak_rss_bytes: None,
             kernel_path: "avx2".to_owned(),
-            valid_sha256: sha256(&dir.join(VALID)).expect("a file"),
+            valid_sha256: sha256_of_file(&dir.join(VALID)).expect("a file").1,
             test_sha256: None,
         };
         outcome.write(dir).expect("room");

@@ -3,12 +3,9 @@
 //! A run is known by its [`Identity`] alone: its settings and the content of its inputs, wherever they lie.
 //! Everything else (times, threads, processor) is only told.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::done::FoldOutcome;
 use crate::atomic;
@@ -16,6 +13,7 @@ use crate::config::Experiment;
 use crate::data::folds::{Assign, Shares};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
+use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
 use crate::vocab::align::GraphReport;
 use crate::workbench::{count, machine};
@@ -175,7 +173,7 @@ impl Identity {
             text += &format!("\n{} {}", input.key, input.sha256);
         }
         Ok(Self {
-            config_sha256: hexadecimal(&Sha256::digest(text)),
+            config_sha256: sha256(text),
             inputs,
         })
     }
@@ -194,44 +192,23 @@ impl FileRecord {
     /// # Errors
     /// [`Error::Io`] where the file cannot be read.
     pub fn of(key: &str, at: &Path, name: &Path) -> Result<Self> {
-        let (bytes, digest) = if source::is_embedded(at) {
+        let (bytes, sha256) = if source::is_embedded(at) {
             let content = source::read(at)?;
-            (content.len() as u64, Sha256::digest(&content))
+            (content.len() as u64, sha256(&content))
         } else {
-            hash_file(at)?
+            sha256_of_file(at)?
         };
         Ok(Self {
             key: key.to_owned(),
             path: name.to_owned(),
             bytes,
-            sha256: hexadecimal(&digest),
+            sha256,
         })
     }
 
     /// The same content under the same key; the path may be another.
     pub fn has_content_of(&self, other: &Self) -> bool {
         (&self.key, self.bytes, &self.sha256) == (&other.key, other.bytes, &other.sha256)
-    }
-}
-
-/// A digest as 64 digits.
-pub fn hexadecimal(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Size and digest of a file on disk, without holding it in memory.
-fn hash_file(path: &Path) -> Result<(u64, sha2::digest::Output<Sha256>)> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        let n = file.read(&mut buffer).map_err(Error::io("read", path))?;
-        if n == 0 {
-            return Ok((bytes, hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
-        bytes += n as u64;
     }
 }
 
