@@ -29,8 +29,8 @@ use crate::kernels::path::Path;
 use crate::model::{Bert, Pass};
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::vocab::align::Refinement;
 use crate::vocab::align::graph::{best, weighed, weight};
+use crate::vocab::align::{Alignment, Refinement};
 use crate::vocab::mapping::{Candidate, Found, RowStart};
 use crate::vocab::{Mapping, PlainId, PlainVocab};
 
@@ -65,14 +65,15 @@ pub struct RefineInput<'a> {
     pub check: &'a dyn Fn() -> Result<()>,
 }
 
-/// Refines `mapping`, which is by graph; any other stays as it is.
+/// Refines `alignment`, which is by graph; any other stays as it is.
 ///
 /// # Errors
 /// Those of `check`, and where memory runs out.
-pub fn refine(mapping: &mut Mapping, input: &RefineInput) -> Result<()> {
-    let Some(quality) = &mapping.quality else {
+pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
+    let Some(quality) = &mut alignment.quality else {
         return Ok(());
     };
+    let mapping = &mut alignment.mapping;
     let tokens = Tokens::of(&quality.plain_tokens, &input.checkpoint.plain);
     if tokens.rows.is_empty() {
         return Ok(());
@@ -107,13 +108,11 @@ pub fn refine(mapping: &mut Mapping, input: &RefineInput) -> Result<()> {
     };
     let tokens = count(&mut changed.iter().copied());
     let all = count(&mut (0..before.len())).max(1);
-    if let Some(quality) = &mut mapping.quality {
-        quality.refinement = Some(Refinement {
-            rounds: ROUNDS,
-            changed: changed.len(),
-            changed_tokens: tokens as f64 / all as f64,
-        });
-    }
+    quality.refinement = Some(Refinement {
+        rounds: ROUNDS,
+        changed: changed.len(),
+        changed_tokens: tokens as f64 / all as f64,
+    });
     Ok(())
 }
 
@@ -399,11 +398,7 @@ mod tests {
     }
 
     fn mapping(rows: Vec<MappingRow>) -> Mapping {
-        Mapping {
-            rows,
-            wrapped: 0,
-            quality: None,
-        }
+        Mapping { rows, wrapped: 0 }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::align::GraphReport;
 use super::plain::{PlainId, PlainVocab};
 use crate::atomic;
 use crate::data::table::{Table, quoted};
@@ -79,8 +78,6 @@ pub struct Mapping {
     pub rows: Vec<MappingRow>,
     /// Ids that wrapped round past the last plaintext token.
     pub wrapped: usize,
-    /// What is known of it without a key, for methods that know.
-    pub quality: Option<Box<GraphReport>>,
 }
 
 /// What a row of the new embedding starts from.
@@ -259,7 +256,6 @@ mod tests {
         Mapping {
             rows: rows.collect(),
             wrapped: 0,
-            quality: None,
         }
     }
 
@@ -293,7 +289,6 @@ mod tests {
                 row(2, None, found(&[("#", &[7], 0.5)])),
             ],
             wrapped: 0,
-            quality: None,
         };
         let mean = |parts: &[(u32, f32)]| {
             RowStart::Mean(

@@ -2,8 +2,8 @@
 //!
 //! In: pairs of cipher ids, the vocabulary of a plaintext BERT, a corpus. Out: the run's own vocabulary
 //! ([`CipherVocab`]), token counts ([`TokenCounts`]), text as tokens of a [`Unit`] and, by [`align()`], the [`Mapping`] that
-//! says which plaintext rows each cipher id starts from. [`encipher`] makes ciphers of one's own text. Cipher and plain ids are two types, so that a mix-up does not compile. Does not
-//! touch weights, and never writes a decoded sentence.
+//! says which plaintext rows each cipher id starts from. [`encipher`] makes ciphers of one's own text. Cipher and plain
+//! ids are two types, so that a mix-up does not compile. Does not touch weights, and never writes a decoded sentence.
 
 pub mod align;
 pub mod cipher;
@@ -15,7 +15,7 @@ pub mod mapping;
 pub mod plain;
 pub mod unit;
 
-pub use align::{AlignInput, AlignMethod, align};
+pub use align::{AlignInput, AlignMethod, Alignment, align};
 pub use cipher::CipherVocab;
 pub use count::TokenCounts;
 pub use mapping::{Mapping, MappingRow};

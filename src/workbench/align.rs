@@ -22,7 +22,7 @@ use crate::random::{Key, Purpose};
 use crate::train::{RefineInput, refine};
 use crate::vocab::align::{AlignMethod, GraphInput, GraphReport, anchors};
 use crate::vocab::{
-    self, AlignInput, CipherVocab, Mapping, PlainVocab, Segmenter, Unit, UnitChoice,
+    self, AlignInput, Alignment, CipherVocab, PlainVocab, Segmenter, Unit, UnitChoice,
 };
 
 /// What to align, with what.
@@ -136,7 +136,7 @@ pub fn align(
         graph: Some(graph),
         key: Key::from_seed(options.seed).with(Purpose::Align),
     };
-    let mut mapping = vocab::align(AlignMethod::Graph, &input)?;
+    let mut alignment = vocab::align(AlignMethod::Graph, &input)?;
     if options.refine {
         let pairs: Vec<&EncodedExample> = pairs.encoded.iter().collect();
         let checkpoint = Checkpoint::open(options.checkpoint)?;
@@ -149,13 +149,14 @@ pub fn align(
             progress,
             check: &check,
         };
-        refine(&mut mapping, &input)?;
+        refine(&mut alignment, &input)?;
     }
     if let Some(out) = out {
+        let mapping = &alignment.mapping;
         mapping.write(out, &pairs.dictionary, &plain)?;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    report(&pairs, mapping, key.as_ref(), (out, seconds))
+    report(&pairs, alignment, key.as_ref(), (out, seconds))
 }
 
 /// Pair files without labels.
@@ -243,11 +244,10 @@ impl TrueTokens {
 
 fn report(
     pairs: &CipherPairs,
-    mapping: Mapping,
+    Alignment { mapping, quality }: Alignment,
     key: Option<&TrueTokens>,
     (out, seconds): (Option<&Path>, f64),
 ) -> Result<AlignReport> {
-    let quality = mapping.quality;
     let quality =
         quality.ok_or_else(|| Error::Unexpected("an alignment without figures".to_owned()))?;
     let judged: Vec<Judged> = mapping

@@ -61,11 +61,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         let expected = "cipher tokens of the pair files";
         return Err(Error::input(Place::file(path), expected, "none of them"));
     }
-    Ok(Mapping {
-        rows,
-        wrapped: 0,
-        quality: None,
-    })
+    Ok(Mapping { rows, wrapped: 0 })
 }
 
 /// The mapping that a run has left in `path`, as alignment by graph made it.

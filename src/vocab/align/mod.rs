@@ -1,7 +1,7 @@
 //! Alignment of the cipher vocabulary with a plaintext vocabulary. One file a method.
 //!
 //! In: the kept cipher ids with their counts, the vocabulary of a checkpoint, and what a method needs besides. Out: a
-//! [`Mapping`] with one row a kept id. Does not touch weights: `checkpoint` gathers the rows.
+//! [`Mapping`] with one row a kept id, and what is known of it ([`Alignment`]). Does not touch weights: `checkpoint` gathers the rows.
 //!
 //! # How to add a method
 //! 1. Add `NAME.rs` here with `pub(super) fn align(input: &AlignInput) -> Result<Mapping>`; open it with what it does and
@@ -83,16 +83,35 @@ pub struct AlignInput<'a> {
     pub key: Key,
 }
 
+/// A mapping, and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alignment {
+    /// One row a kept id.
+    pub mapping: Mapping,
+    /// What is known without a key, for methods that know.
+    pub quality: Option<Box<GraphReport>>,
+}
+
+impl From<Mapping> for Alignment {
+    /// Of which nothing is known.
+    fn from(mapping: Mapping) -> Self {
+        Self {
+            mapping,
+            quality: None,
+        }
+    }
+}
+
 /// Aligns by one method.
 ///
 /// # Errors
 /// [`Error::Refused`] where the method lacks an input, [`Error::Input`] where counts or file do not fit the vocabularies.
-pub fn align(method: AlignMethod, input: &AlignInput) -> Result<Mapping> {
+pub fn align(method: AlignMethod, input: &AlignInput) -> Result<Alignment> {
     match method {
-        AlignMethod::Rank => rank::align(input),
-        AlignMethod::Random => random::align(input),
-        AlignMethod::Scratch => Ok(scratch::align(input)),
-        AlignMethod::File => file::align(input),
+        AlignMethod::Rank => rank::align(input).map(Alignment::from),
+        AlignMethod::Random => random::align(input).map(Alignment::from),
+        AlignMethod::Scratch => Ok(scratch::align(input).into()),
+        AlignMethod::File => file::align(input).map(Alignment::from),
         AlignMethod::Graph => units::align(input),
     }
 }
@@ -136,7 +155,6 @@ fn cycle(cipher: &CipherVocab, plain: &[(PlainId, u64)], method: AlignMethod) ->
     Mapping {
         rows: rows.collect(),
         wrapped: cipher.kept.len().saturating_sub(plain.len()),
-        quality: None,
     }
 }
 

@@ -15,6 +15,5 @@ pub(super) fn align(input: &AlignInput) -> Mapping {
     Mapping {
         rows: rows.collect(),
         wrapped: 0,
-        quality: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Alignment by graph: pairs against plaintext, under each unit that the ids may stand for.
 //!
-//! In: encoded pairs, text files, a BERT folder, pairs that are known. Out: a [`Mapping`] whose rows weigh candidates, with a
+//! In: encoded pairs, text files, a BERT folder, pairs that are known. Out: a [`Mapping`] whose rows weigh candidates, and a
 //! [`GraphReport`]. What an id stands for is not known, so the plaintext is cut by every [`Unit`], each is tried for a few
 //! seconds, and the one under whose bigrams held-out cipher text is likeliest is kept: the cipher side is the same in
 //! all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s; nothing here decodes a sentence.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::anchors::{self, Known};
 use super::graph::{self, Effort, GraphOptions, Match, Quality, Side, Solution};
-use super::{AlignInput, AlignMethod, Mapping, MappingRow};
+use super::{AlignInput, AlignMethod, Alignment, Mapping, MappingRow};
 use crate::data::EncodedExample;
 use crate::data::reserved::FIRST_CIPHER;
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ struct Plain<'a> {
     side: Side,
 }
 
-pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
+pub(super) fn align(input: &AlignInput) -> Result<Alignment> {
     let (Some(graph), Some(checkpoint)) = (&input.graph, input.checkpoint) else {
         let error = Error::refused("`align.method = \"graph\"` needs plaintext and a checkpoint");
         return Err(error.with_hint("set `align.plain` and `checkpoint.dir`"));
@@ -195,7 +195,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         only.likelihood = solution.quality.likelihood;
     }
     let n_anchors = pairs_of(&known, input, &plain.corpus).len();
-    mapping(input, &plain.corpus, solution, (trials, n_anchors))
+    alignment(input, &plain.corpus, solution, (trials, n_anchors))
 }
 
 /// The number of all ids that have no row of their own.
@@ -250,12 +250,12 @@ fn pairs_of(known: &[Known], input: &AlignInput, corpus: &Corpus) -> Vec<(u32, u
     pairs
 }
 
-fn mapping(
+fn alignment(
     input: &AlignInput,
     corpus: &Corpus,
     Solution { matches, quality }: Solution,
     (units, n_anchors): (Vec<UnitTrial>, usize),
-) -> Result<Mapping> {
+) -> Result<Alignment> {
     let nothing = Match::default();
     let rows = input.cipher.kept.iter().enumerate();
     let rows = rows.map(|(at, &(cipher_id, count))| {
@@ -293,9 +293,8 @@ fn mapping(
             .collect(),
         ..GraphReport::of(quality)
     };
-    Ok(Mapping {
-        rows,
-        wrapped: 0,
+    Ok(Alignment {
+        mapping: Mapping { rows, wrapped: 0 },
         quality: Some(Box::new(report)),
     })
 }

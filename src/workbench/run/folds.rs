@@ -130,7 +130,7 @@ impl FoldsRun<'_> {
         std::fs::create_dir_all(self.path).map_err(Error::io("create", self.path))?;
         let mut manifest = Manifest::begin(identity, self.experiment);
         manifest.wrapped_ids = start.mapping.wrapped;
-        manifest.alignment = start.mapping.quality.clone();
+        manifest.alignment = start.quality.clone();
         // The manifest first: without it the folder would be taken for somebody else's.
         manifest.write_new(self.path)?;
         let config = self.experiment.to_toml()?;

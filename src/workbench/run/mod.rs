@@ -173,7 +173,7 @@ fn fill(
     start
         .mapping
         .write(&mapping_path, &rows.dictionary, &start.plain)?;
-    folder.record_alignment(start.mapping.quality.as_deref())?;
+    folder.record_alignment(start.quality.as_deref())?;
     let fit = Fit {
         dir: folder.path(),
         experiment,

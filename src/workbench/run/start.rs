@@ -14,7 +14,9 @@ use crate::random::{Key, Purpose};
 use crate::train::{RefineInput, refine};
 use crate::vocab::align::{GraphInput, GraphReport};
 use crate::vocab::mapping::RowStart;
-use crate::vocab::{self, AlignInput, AlignMethod, Mapping, PlainVocab, TokenCounts, align};
+use crate::vocab::{
+    self, AlignInput, AlignMethod, Alignment, Mapping, PlainVocab, TokenCounts, align,
+};
 
 use super::rows::Rows;
 use crate::workbench::Stop;
@@ -29,6 +31,8 @@ pub struct Start {
     pub heads: Heads,
     /// Which plaintext row each token came from.
     pub mapping: Mapping,
+    /// What is known of the mapping without a key, for methods that know.
+    pub quality: Option<Box<GraphReport>>,
     /// The plaintext vocabulary; the special tokens alone where there is no checkpoint.
     pub plain: PlainVocab,
     /// The kernels that the model computes with.
@@ -56,7 +60,7 @@ impl Start {
             Some(checkpoint) => checkpoint.plain.clone(),
             None => special_tokens_alone()?,
         };
-        let mapping = match SavedAlignment::of(run)? {
+        let Alignment { mapping, quality } = match SavedAlignment::of(run)? {
             Some(saved) => {
                 progress.say("alignment: taken up from mapping.tsv of this run");
                 saved.read(loaded, rows, &plain)?
@@ -97,6 +101,7 @@ impl Start {
             config,
             heads,
             mapping,
+            quality,
             plain,
             path: kernels::path::Path::resolve(experiment.train.precision),
             base,
@@ -164,7 +169,7 @@ impl Start {
                 AlignMethod::Scratch => "fresh values",
             }
         ));
-        if let Some(quality) = &self.mapping.quality {
+        if let Some(quality) = &self.quality {
             progress.say(&quality.describe());
         }
         if self.mapping.wrapped > 0 {
@@ -191,12 +196,11 @@ impl SavedAlignment {
         Ok(quality.map(|quality| Self { mapping, quality }))
     }
 
-    fn read(self, loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Mapping> {
+    fn read(self, loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Alignment> {
         let input = align_input(loaded, rows, plain);
-        let mapping = vocab::align::reread(&self.mapping, &input)?;
-        Ok(Mapping {
+        Ok(Alignment {
+            mapping: vocab::align::reread(&self.mapping, &input)?,
             quality: Some(self.quality),
-            ..mapping
         })
     }
 }
@@ -206,7 +210,7 @@ fn map(
     rows: &Rows,
     (checkpoint, plain): (Option<&Checkpoint>, &PlainVocab),
     (progress, stop): (&Progress, &Stop),
-) -> Result<Mapping> {
+) -> Result<Alignment> {
     let experiment = &loaded.experiment;
     let settings = &experiment.align;
     let counts_path = settings.counts.as_deref();
@@ -226,7 +230,7 @@ fn map(
         graph,
         ..align_input(loaded, rows, plain)
     };
-    let mut mapping = align(settings.method, &input)?;
+    let mut alignment = align(settings.method, &input)?;
     if let Some(checkpoint) = checkpoint.filter(|_| settings.refine) {
         let pairs: Vec<_> = rows.counted(experiment).collect();
         let input = RefineInput {
@@ -237,9 +241,9 @@ fn map(
             progress,
             check: &check,
         };
-        refine(&mut mapping, &input)?;
+        refine(&mut alignment, &input)?;
     }
-    Ok(mapping)
+    Ok(alignment)
 }
 
 fn align_input<'a>(loaded: &'a Loaded, rows: &'a Rows, plain: &'a PlainVocab) -> AlignInput<'a> {
