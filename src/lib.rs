@@ -22,12 +22,13 @@
 //! | [`error`], [`atomic`], [`hash`], [`random`], [`progress`] | errors with place and hint, whole-file writes, SHA-256, keyed random streams, bars and lines | |
 //! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, corruption | tensors |
 //! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
-//! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, [`vocab::align`](mod@vocab::align), `mapping.tsv` | dfdx, training |
+//! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
+//! | [`align`](mod@align) | which plaintext row each cipher id starts from: rank, random, scratch, a file, a graph; refinement by the network; quality without a key | training |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
-//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]), refinement of an alignment by the network | config files, printing |
+//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
 //! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
@@ -47,6 +48,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod align;
 pub mod atomic;
 pub mod checkpoint;
 pub mod cli;

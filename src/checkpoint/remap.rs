@@ -2,7 +2,7 @@
 //!
 //! Row `i` of the new token embedding and entry `i` of the new MLM bias are those of plaintext row `keep[i]`
 //! (post <https://kexue.fm/archives/8213>), or, where an alignment is not sure, means of several ([`remap_starts`]).
-//! Nothing else changes. Does not choose the rows: that is `vocab::align`.
+//! Nothing else changes. Does not choose the rows: that is `align`'s work.
 
 use ndarray::{Array2, ArrayView2, Axis};
 

@@ -7,10 +7,10 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::{Experiment, FoldsConfig, Loaded, Valid};
+use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
-use crate::vocab::AlignMethod;
 
 /// Tokens that stand around the two sentences of a row: `[CLS] a [SEP] b [SEP]`.
 const SPECIAL_TOKENS: usize = 3;

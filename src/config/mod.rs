@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
 use crate::data::{ExampleFormat, FoldOptions, source};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::random::Key;
 use crate::train::{Schedule, TrainOptions};
-use crate::vocab::AlignMethod;
 
 pub use load::{Loaded, load, load_cells, remove_paths};
 pub use sections::{

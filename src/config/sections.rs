@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::align::AlignMethod;
 use crate::data::split::ValidSplit;
 use crate::data::{Assign, Column, ExampleFormat, TokenKind};
 pub use crate::kernels::path::Precision;
-use crate::vocab::{AlignMethod, UnitChoice};
+use crate::vocab::UnitChoice;
 
 /// `[data]`: the files and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

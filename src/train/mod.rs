@@ -6,7 +6,6 @@
 mod fit;
 mod optimiser;
 mod predict;
-mod refine;
 pub mod resume;
 mod schedule;
 
@@ -21,7 +20,6 @@ use crate::random::Key;
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
-pub use refine::{RefineInput, refine};
 use resume::Snapshot;
 pub use schedule::{Schedule, learning_rate_at, total_steps};
 

@@ -1,11 +1,11 @@
-//! Vocabularies: counting both sides, aligning them.
+//! Vocabularies: counting both sides, units of text, mapping files.
 //!
 //! In: pairs of cipher ids, the vocabulary of a plaintext BERT, a corpus. Out: the run's own vocabulary
-//! ([`CipherVocab`]), token counts ([`TokenCounts`]), text as tokens of a [`Unit`] and, by [`align()`], the [`Mapping`] that
-//! says which plaintext rows each cipher id starts from. [`encipher`] makes ciphers of one's own text. Cipher and plain
-//! ids are two types, so that a mix-up does not compile. Does not touch weights, and never writes a decoded sentence.
+//! ([`CipherVocab`]), token counts ([`TokenCounts`]), text as tokens of a [`Unit`], and the [`Mapping`] that says which
+//! plaintext rows each cipher id starts from. [`encipher`] makes ciphers of one's own text. Cipher and plain ids are two
+//! types, so that a mix-up does not compile. Does not choose the rows, does not touch weights, and never writes a decoded
+//! sentence.
 
-pub mod align;
 pub mod cipher;
 pub mod corpus;
 pub mod count;
@@ -15,7 +15,6 @@ pub mod mapping;
 pub mod plain;
 pub mod unit;
 
-pub use align::{AlignInput, AlignMethod, Alignment, align};
 pub use cipher::CipherVocab;
 pub use count::TokenCounts;
 pub use mapping::{Mapping, MappingRow};

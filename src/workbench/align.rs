@@ -11,6 +11,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Stop, machine};
+use crate::align::{
+    self, AlignInput, AlignMethod, Alignment, GraphInput, GraphReport, RefineInput, anchors, refine,
+};
 use crate::checkpoint::Checkpoint;
 use crate::config::Experiment;
 use crate::data::{CipherId, Dictionary, EncodedExample, Example, Labels, read_examples};
@@ -19,11 +22,7 @@ use crate::kernels;
 use crate::kernels::path::Precision;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::train::{RefineInput, refine};
-use crate::vocab::align::{AlignMethod, GraphInput, GraphReport, anchors};
-use crate::vocab::{
-    self, AlignInput, Alignment, CipherVocab, PlainVocab, Segmenter, Unit, UnitChoice,
-};
+use crate::vocab::{CipherVocab, PlainVocab, Segmenter, Unit, UnitChoice};
 
 /// What to align, with what.
 #[derive(Debug, Clone)]
@@ -136,7 +135,7 @@ pub fn align(
         graph: Some(graph),
         key: Key::from_seed(options.seed).with(Purpose::Align),
     };
-    let mut alignment = vocab::align(AlignMethod::Graph, &input)?;
+    let mut alignment = align::align(AlignMethod::Graph, &input)?;
     if options.refine {
         let pairs: Vec<&EncodedExample> = pairs.encoded.iter().collect();
         let checkpoint = Checkpoint::open(options.checkpoint)?;

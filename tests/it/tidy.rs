@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Left to right. The modules of one entry may use each other.
-const ORDER: [&[&str]; 12] = [
+const ORDER: [&[&str]; 13] = [
     &["error", "atomic", "hash", "random", "progress"],
     &["data"],
     &["metrics"],
@@ -11,6 +11,7 @@ const ORDER: [&[&str]; 12] = [
     &["checkpoint"],
     &["kernels"],
     &["model"],
+    &["align"],
     &["objective"],
     &["train"],
     &["config"],

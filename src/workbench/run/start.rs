@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::align::{
+    self, AlignInput, AlignMethod, Alignment, GraphInput, GraphReport, RefineInput, align, refine,
+};
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
@@ -11,12 +14,8 @@ use crate::kernels::path::Precision;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::train::{RefineInput, refine};
-use crate::vocab::align::{GraphInput, GraphReport};
 use crate::vocab::mapping::RowStart;
-use crate::vocab::{
-    self, AlignInput, AlignMethod, Alignment, Mapping, PlainVocab, TokenCounts, align,
-};
+use crate::vocab::{Mapping, PlainVocab, TokenCounts};
 
 use super::rows::Rows;
 use crate::workbench::Stop;
@@ -199,7 +198,7 @@ impl SavedAlignment {
     fn read(self, loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Alignment> {
         let input = align_input(loaded, rows, plain);
         Ok(Alignment {
-            mapping: vocab::align::reread(&self.mapping, &input)?,
+            mapping: align::reread(&self.mapping, &input)?,
             quality: Some(self.quality),
         })
     }

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, Lock, Owner};
 use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
 use super::resume;
+use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::{Experiment, KEYS, remove_paths};
 use crate::error::{Error, Result};
-use crate::vocab::align::GraphReport;
 
 /// The resolved experiment.
 pub const CONFIG: &str = "config.toml";

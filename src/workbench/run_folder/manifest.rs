@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::done::FoldOutcome;
+use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::Experiment;
 use crate::data::folds::{Assign, Shares};
@@ -15,7 +16,6 @@ use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
-use crate::vocab::align::GraphReport;
 use crate::workbench::{count, machine};
 
 /// Name of the manifest in a run folder.

@@ -19,7 +19,8 @@ use std::collections::HashMap;
 use dfdx::prelude::NoneTape;
 use ndarray::{Array2, Axis};
 
-use super::PREDICT_ROWS;
+use super::graph::{best, weighed, weight};
+use super::{Alignment, Refinement};
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint};
 use crate::data::reserved::{FIRST_CIPHER, MASK};
@@ -29,8 +30,6 @@ use crate::kernels::path::Path;
 use crate::model::{Bert, Pass};
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::vocab::align::graph::{best, weighed, weight};
-use crate::vocab::align::{Alignment, Refinement};
 use crate::vocab::mapping::{Candidate, Found, RowStart};
 use crate::vocab::{Mapping, PlainId, PlainVocab};
 
@@ -48,6 +47,8 @@ const FREQUENCY: f64 = 0.1;
 const CANDIDATES: usize = 40;
 /// Candidates of a mapping.
 const KEPT: usize = 3;
+/// Rows of a packed batch.
+const BATCH_ROWS: usize = 128;
 
 /// What is looked at.
 pub struct RefineInput<'a> {
@@ -224,7 +225,7 @@ fn log_probabilities(
     let rows: Vec<u32> = (first..).take(tokens.rows.len()).collect();
     let mut sums = Array2::<f32>::zeros((n_ids, rows.len()));
     let mut n_places = vec![0.0f32; n_ids];
-    for places in places.chunks(PREDICT_ROWS) {
+    for places in places.chunks(BATCH_ROWS) {
         let mut batch = PackedBatch::default();
         let mut positions = Vec::with_capacity(places.len());
         for place in places {

@@ -1,7 +1,8 @@
-//! Alignment of the cipher vocabulary with a plaintext vocabulary. One file a method.
+//! Alignment of the cipher vocabulary with a plaintext vocabulary. One file a method, and refinement by the network.
 //!
 //! In: the kept cipher ids with their counts, the vocabulary of a checkpoint, and what a method needs besides. Out: a
-//! [`Mapping`] with one row a kept id, and what is known of it ([`Alignment`]). Does not touch weights: `checkpoint` gathers the rows.
+//! [`Mapping`] with one row a kept id, and what is known of it ([`Alignment`]), which [`refine()`] may better. Does not
+//! train: `checkpoint` gathers the rows that a model starts from.
 //!
 //! # How to add a method
 //! 1. Add `NAME.rs` here with `pub(super) fn align(input: &AlignInput) -> Result<Mapping>`; open it with what it does and
@@ -16,21 +17,20 @@ mod file;
 pub mod graph;
 mod random;
 mod rank;
+mod refine;
 mod scratch;
 mod units;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::cipher::CipherVocab;
-use super::count::TokenCounts;
-use super::mapping::{Mapping, MappingRow};
-use super::plain::{PlainId, PlainVocab};
 use crate::data::Dictionary;
 use crate::error::{Error, Place, Result};
 use crate::random::Key;
+use crate::vocab::{CipherVocab, Mapping, MappingRow, PlainId, PlainVocab, TokenCounts};
 
 pub use file::reread;
+pub use refine::{RefineInput, refine};
 pub use units::{CoverageBand, GraphInput, GraphReport, Refinement, UnitTrial};
 
 /// `align.method`.
