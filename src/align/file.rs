@@ -7,14 +7,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{AlignInput, AlignMethod, Mapping, MappingRow, plain_counts};
+use super::input::{AlignInput, AlignMethod};
+use super::ladder::plain_counts;
 use crate::data::CipherId;
 use crate::data::source;
 use crate::data::table::{Quoting, Table, quoted};
 use crate::error::{Error, Place, Result};
 use crate::vocab::mapping::{COLUMNS, Found};
-use crate::vocab::plain::PlainId;
 use crate::vocab::unit::Pieces;
+use crate::vocab::{Mapping, MappingRow, PlainId};
 
 /// `method` of an id that the file does not name.
 const UNNAMED: &str = "unknown";

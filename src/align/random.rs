@@ -5,9 +5,11 @@
 
 use rand::seq::SliceRandom;
 
-use super::{AlignInput, AlignMethod, Mapping, cycle, eligible};
+use super::input::{AlignInput, AlignMethod};
+use super::ladder::{cycle, eligible};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
+use crate::vocab::Mapping;
 
 pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
     let mut rows = match input.counts {

@@ -3,8 +3,10 @@
 //! The frequency ladder of post kexue.fm/archives/8213. Equal counts are in order of the vocabulary's rows (the reference
 //! leaves them to an unstable sort). Cipher ids beyond the last counted token begin again at the first.
 
-use super::{AlignInput, AlignMethod, Mapping, cycle, eligible};
+use super::input::{AlignInput, AlignMethod};
+use super::ladder::{cycle, eligible};
 use crate::error::{Error, Result};
+use crate::vocab::Mapping;
 
 pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
     let Some((path, counts)) = input.counts else {

@@ -19,8 +19,8 @@ use std::collections::HashMap;
 use dfdx::prelude::NoneTape;
 use ndarray::{Array2, Axis};
 
+use super::alignment::{Alignment, Refinement};
 use super::graph::{best, weighed, weight};
-use super::{Alignment, Refinement};
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint};
 use crate::data::reserved::{FIRST_CIPHER, MASK};

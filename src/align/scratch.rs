@@ -1,6 +1,7 @@
 //! No alignment: every cipher id starts from fresh values.
 
-use super::{AlignInput, AlignMethod, Mapping, MappingRow};
+use super::input::{AlignInput, AlignMethod};
+use crate::vocab::{Mapping, MappingRow};
 
 pub(super) fn align(input: &AlignInput) -> Mapping {
     let kept = input.cipher.kept.iter();

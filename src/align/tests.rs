@@ -1,10 +1,14 @@
 //! Every method on small vocabularies, by hand.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::*;
-use crate::data::{CipherId, Example, Target, TokenKind};
+use super::{AlignInput, AlignMethod, align};
+use crate::data::{CipherId, Dictionary, Example, Target, TokenKind};
+use crate::error::Result;
+use crate::random::Key;
 use crate::vocab::mapping::Candidate;
+use crate::vocab::{CipherVocab, Mapping, PlainId, PlainVocab, TokenCounts};
 
 const TOKENS: [&str; 12] = [
     "[PAD]",

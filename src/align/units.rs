@@ -5,119 +5,18 @@
 //! seconds, and the one under whose bigrams held-out cipher text is likeliest is kept: the cipher side is the same in
 //! all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s; nothing here decodes a sentence.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use super::alignment::{Alignment, GraphReport, UnitTrial};
 use super::anchors::{self, Known};
-use super::graph::{self, Effort, GraphOptions, Match, Quality, Side, Solution};
-use super::{AlignInput, AlignMethod, Alignment, Mapping, MappingRow};
-use crate::data::EncodedExample;
+use super::graph::{self, Effort, GraphOptions, Match, Side, Solution};
+use super::input::{AlignInput, AlignMethod, GraphInput};
 use crate::data::reserved::FIRST_CIPHER;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::corpus::Corpus;
 use crate::vocab::mapping::{Candidate, Found};
-use crate::vocab::unit::{Unit, UnitChoice};
-
-/// What alignment by graph looks at besides [`AlignInput`].
-#[derive(Clone)]
-pub struct GraphInput<'a> {
-    /// In rows of the run's vocabulary.
-    pub pairs: Vec<&'a EncodedExample>,
-    /// Plaintext, one sentence or more a line.
-    pub files: &'a [PathBuf],
-    /// One a file, above 0: how much its sentences count. Empty: all the same.
-    pub weights: &'a [f64],
-    /// What an id may stand for.
-    pub unit: UnitChoice,
-    /// A table of pairs that are known.
-    pub anchors: Option<&'a Path>,
-    /// Shows the work.
-    pub progress: &'a Progress,
-    /// Asked between steps: an error ends the work.
-    pub check: &'a dyn Fn() -> Result<()>,
-}
-
-/// What is known of an alignment without its key. Part of `manifest.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GraphReport {
-    /// What an id was taken to stand for.
-    pub unit: Unit,
-    /// Every unit that was tried.
-    pub units: Vec<UnitTrial>,
-    /// Ids with a row of their own.
-    pub cipher_types: usize,
-    /// Tokens of the plaintext that they may stand for.
-    pub plain_types: usize,
-    /// Ids with a candidate.
-    pub matched: usize,
-    /// Ids that are their best token's best.
-    pub mutual_best: usize,
-    /// Held-out cipher text under the plaintext's bigrams: mean natural logarithm of the probability a token.
-    pub likelihood: f64,
-    /// The same for the map by frequency rank.
-    pub likelihood_rank: f64,
-    /// The same for a random map.
-    pub likelihood_shuffled: f64,
-    /// Share of tokens whose first candidate is the same from every start, 0 to 1.
-    pub stability: f64,
-    /// Rounds of self-learning.
-    pub rounds: usize,
-    /// Starts tried.
-    pub restarts: usize,
-    /// Pairs that were known.
-    pub anchors: usize,
-    /// By frequency band of the ids, the most frequent first.
-    pub coverage: Vec<CoverageBand>,
-    /// What the network changed of it; none where it was not asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refinement: Option<Refinement>,
-    /// What ids may stand for, with its occurrences; known to the process that has aligned, not recorded.
-    #[serde(skip)]
-    pub plain_tokens: BTreeMap<String, u64>,
-}
-
-/// What a network that reads the ids under their alignment made of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Refinement {
-    /// Times that the network read.
-    pub rounds: usize,
-    /// Ids whose first candidate is another now.
-    pub changed: usize,
-    /// Their share of all tokens, 0 to 1.
-    pub changed_tokens: f64,
-}
-
-/// One unit that was tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UnitTrial {
-    /// The unit.
-    pub unit: Unit,
-    /// Tokens of the plaintext that ids may stand for.
-    pub plain_types: usize,
-    /// Occurrences of all tokens in the plaintext.
-    pub plain_tokens: u64,
-    /// Held-out likelihood a cipher token, after a short search where several units are tried.
-    pub likelihood: f64,
-}
-
-/// Ids of about the same frequency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CoverageBand {
-    /// The first rank, from 1.
-    pub first: usize,
-    /// The last rank.
-    pub last: usize,
-    /// Ids in it.
-    pub types: usize,
-    /// Their share of all tokens, 0 to 1.
-    pub tokens: f64,
-    /// Share of the band's tokens whose id has a confidence above a half.
-    pub trusted: f64,
-}
+use crate::vocab::{Mapping, MappingRow, Unit};
 
 /// Plaintext of one unit, counted.
 struct Plain<'a> {
@@ -142,8 +41,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Alignment> {
             key,
             effort,
         };
-        let solution =
-            graph::solve_until(&cipher, &plain.side, &options, graph.progress, graph.check)?;
+        let solution = graph::solve(&cipher, &plain.side, &options, graph.progress, graph.check)?;
         (graph.check)()?;
         Ok(solution)
     };
@@ -318,52 +216,5 @@ fn found(of: &Match, corpus: &Corpus) -> Found {
         margin: of.margin,
         mutual: of.mutual,
         confidence: of.confidence,
-    }
-}
-
-impl GraphReport {
-    /// In one line, for people.
-    pub fn describe(&self) -> String {
-        format!(
-            "alignment: by {}, {} of {} ids have a candidate, {} are mutually best; likelihood {:.3} a token, by rank {:.3}, \
-             shuffled {:.3}",
-            self.unit.name(),
-            self.matched,
-            self.cipher_types,
-            self.mutual_best,
-            self.likelihood,
-            self.likelihood_rank,
-            self.likelihood_shuffled
-        )
-    }
-
-    /// What the arithmetic knows; the rest is empty.
-    fn of(quality: Quality) -> Self {
-        let bands = quality.coverage.into_iter();
-        let coverage = bands.map(|band| CoverageBand {
-            first: band.ranks.start + 1,
-            last: band.ranks.end,
-            types: band.types,
-            tokens: band.tokens,
-            trusted: band.trusted,
-        });
-        Self {
-            unit: Unit::Char,
-            units: Vec::new(),
-            cipher_types: 0,
-            plain_types: 0,
-            matched: 0,
-            mutual_best: quality.mutual_best,
-            likelihood: quality.likelihood,
-            likelihood_rank: quality.likelihood_rank,
-            likelihood_shuffled: quality.likelihood_shuffled,
-            stability: quality.stability,
-            rounds: quality.rounds,
-            restarts: quality.restarts,
-            anchors: 0,
-            coverage: coverage.collect(),
-            refinement: None,
-            plain_tokens: BTreeMap::new(),
-        }
     }
 }

@@ -249,8 +249,8 @@ pub(super) fn owners(map: &Map, n_plain: usize) -> Vec<Option<u32>> {
 mod tests {
     use rand::RngExt;
 
-    use super::super::Cooccurrence;
     use super::*;
+    use crate::align::graph::Cooccurrence;
     use crate::random::Key;
 
     fn graph(n: u32, seed: u64) -> Graph {

@@ -4,7 +4,7 @@
 
 use super::cooccurrence::Graph;
 use super::likelihood::Map;
-use super::{Band, Candidate, Match};
+use super::solution::{Band, Candidate, Match};
 
 /// Ranks at which a band of the cipher begins.
 const BANDS: [usize; 6] = [0, 100, 300, 1000, 3000, 10_000];

@@ -15,8 +15,9 @@ use rand::seq::SliceRandom;
 
 use super::cooccurrence::{Graph, Side};
 use super::likelihood::{self, BigramModel, Map};
+use super::options::{Effort, GraphOptions};
 use super::self_learning::{self, Anchor};
-use super::{Candidate, Effort, GraphOptions, Match, Quality, Solution, Watch};
+use super::solution::{Candidate, Match, Quality, Solution};
 use super::{assignment, faq, quality, start};
 use crate::error::Result;
 use crate::progress::Task;
@@ -259,7 +260,7 @@ impl Level {
         let model = BigramModel::new(&self.plain);
         let (mut last, mut similarities): (Option<State>, _) = (None, None);
         for round in 1..=most_rounds.max(1) {
-            work.watch.check()?;
+            (work.check)()?;
             let mut state = self.round(&anchors, &mut similarities);
             let most = (growth.begin + growth.step * round).min(growth.most);
             anchors = self.anchors(&state.map, most, |c| state.mutual[c]);
@@ -269,15 +270,6 @@ impl Level {
             work.task.advance(1);
             work.task
                 .note(format!("likelihood {:.3}", state.likelihood));
-            self.show(
-                work,
-                &format!(
-                    "round {round} anchors {} held {:.4}",
-                    anchors.len(),
-                    state.likelihood
-                ),
-                &state.map,
-            );
             let is_still = last.as_ref().is_some_and(|last| {
                 quality::agreement(&self.cipher, &last.map, &state.map) >= STILL
             });
@@ -288,22 +280,12 @@ impl Level {
         }
         Ok(last.expect("at least one round"))
     }
-
-    fn show(&self, work: &Work, what: &str, map: &Map) {
-        let named: Vec<_> = (0..)
-            .zip(map)
-            .filter_map(|(c, p): (usize, _)| {
-                Some((self.cipher.types[c], self.plain.types[(*p)? as usize]))
-            })
-            .collect();
-        (work.watch.trace)(what, &named);
-    }
 }
 
 /// Who is told, and who may stop it.
 struct Work<'a> {
     task: Task,
-    watch: &'a Watch<'a>,
+    check: &'a dyn Fn() -> Result<()>,
 }
 
 /// Searches as far as `options.effort` says.
@@ -312,22 +294,16 @@ pub(super) fn search(
     plain: &Side,
     options: &GraphOptions,
     task: Task,
-    watch: &Watch,
+    check: &dyn Fn() -> Result<()>,
 ) -> Result<Solution> {
     let plan = options.effort.plan();
-    let work = Work { task, watch };
+    let work = Work { task, check };
     let core = Level::new(cipher, plain, plan.core, &options.anchors);
-    core.show(
-        &work,
-        &format!("core {} {}", core.cipher.n(), core.plain.n()),
-        &Vec::new(),
-    );
     let mut starts = Vec::new();
     for &n in plan.heads {
-        watch.check()?;
+        check()?;
         let map = core.head(n)?;
         work.task.advance(1);
-        core.show(&work, &format!("faq {n}"), &map);
         let growth = Growth {
             begin: 300,
             step: 100,
@@ -354,11 +330,6 @@ pub(super) fn search(
     }
     if plan.rounds[2] > 0 {
         level = Level::new(cipher, plain, MOST_TYPES, &options.anchors);
-        level.show(
-            &work,
-            &format!("whole {} {}", level.cipher.n(), level.plain.n()),
-            &Vec::new(),
-        );
         let growth = Growth {
             begin: state.anchors.len(),
             step: 150,
@@ -367,7 +338,6 @@ pub(super) fn search(
         state = level.learn(state.anchors, &growth, plan.rounds[2], &work)?;
         rounds += state.rounds;
         level.climb(&mut state);
-        level.show(&work, "climbed", &state.map);
     }
     let mut solution = conclude(&level, &state, cipher, options);
     solution.quality = Quality {

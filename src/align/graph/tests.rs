@@ -4,7 +4,15 @@ use ndarray::Array2;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::*;
+use super::{Effort, GraphOptions, Side, Solution, faq, self_learning, solve};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::random::Key;
+
+/// Nobody stops the search.
+fn never() -> Result<()> {
+    Ok(())
+}
 
 fn options() -> GraphOptions {
     GraphOptions {
@@ -82,7 +90,7 @@ fn puzzle(n: u32, sentences: u32) -> (Side, Side, Vec<u32>) {
 #[test]
 fn a_small_language_is_recovered_whole() {
     let (cipher, plain, truth) = puzzle(300, 40_000);
-    let solution = solve(&cipher, &plain, &options(), &Progress::silent()).expect("solved");
+    let solution = solve(&cipher, &plain, &options(), &Progress::silent(), &never).expect("solved");
     let found: Vec<u32> = solution
         .matches
         .iter()
@@ -109,8 +117,9 @@ fn any_number_of_threads_finds_the_same() {
     };
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("threads")
-            .install(|| solve(&cipher, &plain, &options, &Progress::silent()).expect("solved"))
+        pool.expect("threads").install(|| {
+            solve(&cipher, &plain, &options, &Progress::silent(), &never).expect("solved")
+        })
     };
     let first = on(1);
     for threads in 2..=4 {
@@ -127,7 +136,7 @@ fn known_pairs_are_kept_even_where_they_are_wrong() {
         effort: Effort::Trial,
         ..options()
     };
-    let solution = solve(&cipher, &plain, &options, &Progress::silent()).expect("solved");
+    let solution = solve(&cipher, &plain, &options, &Progress::silent(), &never).expect("solved");
     for (cipher, plain) in [wrong, (9, truth[9])] {
         let found = &solution.matches[cipher as usize];
         assert_eq!(found.candidates, [Candidate { plain, weight: 1.0 }]);
@@ -151,7 +160,7 @@ fn types_beyond_the_plaintext_are_left_over() {
         effort: Effort::Trial,
         ..options()
     };
-    let solution = solve(&cipher, &plain, &options, &Progress::silent()).expect("solved");
+    let solution = solve(&cipher, &plain, &options, &Progress::silent(), &never).expect("solved");
     let mut firsts: Vec<u32> = solution
         .matches
         .iter()
@@ -169,13 +178,13 @@ fn a_side_without_sentences_is_refused() {
     let (full, _, _) = puzzle(20, 100);
     let progress = Progress::silent();
     assert_eq!(
-        message(solve(&Side::new(), &full, &options(), &progress)),
+        message(solve(&Side::new(), &full, &options(), &progress, &never)),
         "the cipher side has no sentences to learn from"
     );
     let mut empty = Side::new();
     empty.add(&[], 1.0);
     assert_eq!(
-        message(solve(&full, &empty, &options(), &progress)),
+        message(solve(&full, &empty, &options(), &progress, &never)),
         "the plaintext side has no sentences to learn from"
     );
 }
@@ -188,7 +197,7 @@ fn anchors_that_contradict_each_other_are_refused() {
             anchors: anchors.to_vec(),
             ..options()
         };
-        message(solve(&full, &full, &options, &Progress::silent()))
+        message(solve(&full, &full, &options, &Progress::silent(), &never))
     };
     assert_eq!(
         refused(&[(3, 4), (5, 6), (3, 7)]),
@@ -204,7 +213,7 @@ fn anchors_that_contradict_each_other_are_refused() {
 fn a_search_ends_where_it_is_asked_to() {
     let (cipher, plain, _) = puzzle(20, 100);
     let stop = || Err(Error::Interrupted);
-    let result = solve_until(&cipher, &plain, &options(), &Progress::silent(), &stop);
+    let result = solve(&cipher, &plain, &options(), &Progress::silent(), &stop);
     assert!(matches!(result, Err(Error::Interrupted)));
 }
 
