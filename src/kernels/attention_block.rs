@@ -6,7 +6,7 @@
 use super::attention::{Attention, Qkv};
 use super::buffer::Buffer;
 use super::dropout::Dropout;
-use super::gemm::{Gemm, Into, Rows};
+use super::gemm::{Gemm, Rows, Store};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
 use super::rows;
@@ -39,7 +39,7 @@ pub struct AttentionTask<'a> {
 
 /// What backward needs of a forward.
 #[derive(Debug)]
-pub struct Saved<G: Gemm> {
+pub struct SavedAttention<G: Gemm> {
     /// Input of W_k and W_v, and of W_q where all tokens ask.
     pub x: G::Right,
     /// Input of W_q where only some do.
@@ -73,7 +73,7 @@ impl AttentionBlock<'_> {
         gemm: G,
         task: &AttentionTask,
         x: &[f32],
-    ) -> (Buffer<f32>, Saved<G>) {
+    ) -> (Buffer<f32>, SavedAttention<G>) {
         let hidden = task.attention.hidden;
         let inputs = Rows::of(gemm, x, hidden);
         let asking = task.asking.map(|asking| inputs.select(gemm, asking));
@@ -101,7 +101,7 @@ impl AttentionBlock<'_> {
             }
         }
         let (y, normalised) = self.norm.forward(sum);
-        let saved = Saved {
+        let saved = SavedAttention {
             x: gemm.right(inputs),
             asking: asking.map(|asking| gemm.right(asking)),
             context: gemm.right(context),
@@ -117,7 +117,7 @@ impl AttentionBlock<'_> {
         &self,
         gemm: G,
         task: &AttentionTask,
-        saved: &Saved<G>,
+        saved: &SavedAttention<G>,
         mut dy: Buffer<f32>,
     ) -> (Buffer<f32>, OutputGradients<G>) {
         let hidden = task.attention.hidden;
@@ -131,7 +131,7 @@ impl AttentionBlock<'_> {
         rows::add_column_sums(&dy, d_output);
         let output = Rows::of(gemm, &dy, hidden);
         let mut d_context = dy; // its values are in `output` now
-        gemm.input_gradient(&output, &self.output, &mut d_context, Into::Overwrite);
+        gemm.input_gradient(&output, &self.output, &mut d_context, Store::Overwrite);
         let qkv = task
             .attention
             .backward(&saved.qkv, &saved.probabilities, &d_context);
@@ -143,7 +143,7 @@ impl AttentionBlock<'_> {
         let value = Rows::of(gemm, &qkv.value, hidden);
 
         let mut asked = residual;
-        gemm.input_gradient(&query, &self.query, &mut asked, Into::Add);
+        gemm.input_gradient(&query, &self.query, &mut asked, Store::Add);
         let mut dx = match task.asking {
             None => asked,
             Some(asking) => {
@@ -154,8 +154,8 @@ impl AttentionBlock<'_> {
                 dx
             }
         };
-        gemm.input_gradient(&key, &self.key, &mut dx, Into::Add);
-        gemm.input_gradient(&value, &self.value, &mut dx, Into::Add);
+        gemm.input_gradient(&key, &self.key, &mut dx, Store::Add);
+        gemm.input_gradient(&value, &self.value, &mut dx, Store::Add);
         let gradients = OutputGradients {
             query: gemm.left(query),
             key: gemm.left(key),

@@ -6,7 +6,7 @@
 use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::gelu;
-use super::gemm::{Element, Gemm, Into, Rows};
+use super::gemm::{Element, Gemm, Rows, Store};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
 use super::rows;
@@ -35,7 +35,7 @@ pub struct FeedForwardTask<'a> {
 
 /// What backward needs of a forward.
 #[derive(Debug)]
-pub struct Saved<G: Gemm> {
+pub struct SavedFeedForward<G: Gemm> {
     /// Input of W_1.
     pub x: G::Right,
     before_gelu: Rows<G::Element>,
@@ -62,7 +62,7 @@ impl FeedForwardBlock<'_> {
         gemm: G,
         task: &FeedForwardTask,
         x: &[f32],
-    ) -> (Buffer<f32>, Saved<G>) {
+    ) -> (Buffer<f32>, SavedFeedForward<G>) {
         let (n_hidden, n_inner) = (self.intermediate.n_in(), self.intermediate.n_out());
         let inputs = Rows::of(gemm, x, n_hidden);
         let n_rows = inputs.n_rows();
@@ -81,7 +81,7 @@ impl FeedForwardBlock<'_> {
         task.drop_out(&mut sum, n_hidden);
         rows::add(&mut sum, x);
         let (y, normalised) = self.norm.forward(sum);
-        let saved = Saved {
+        let saved = SavedFeedForward {
             x: gemm.right(inputs),
             before_gelu,
             after_gelu: gemm.right(after_gelu),
@@ -95,7 +95,7 @@ impl FeedForwardBlock<'_> {
         &self,
         gemm: G,
         task: &FeedForwardTask,
-        saved: &Saved<G>,
+        saved: &SavedFeedForward<G>,
         mut dy: Buffer<f32>,
     ) -> (Buffer<f32>, OutputGradients<G>) {
         let (n_hidden, n_inner) = (self.intermediate.n_in(), self.intermediate.n_out());
@@ -111,7 +111,7 @@ impl FeedForwardBlock<'_> {
 
         let n_rows = output.n_rows();
         let mut d_inner = Buffer::new(n_rows * n_inner);
-        gemm.input_gradient(&output, &self.output, &mut d_inner, Into::Overwrite);
+        gemm.input_gradient(&output, &self.output, &mut d_inner, Store::Overwrite);
         let mut intermediate = Rows::new(gemm, n_rows, n_inner);
         let mut before_gelu = Buffer::new(n_inner);
         for (row, d_inner) in d_inner.chunks_exact_mut(n_inner).enumerate() {
@@ -120,7 +120,7 @@ impl FeedForwardBlock<'_> {
             rows::add(d_inner_bias, d_inner);
             Element::round(d_inner, intermediate.row_mut(row));
         }
-        gemm.input_gradient(&intermediate, &self.intermediate, &mut dx, Into::Add);
+        gemm.input_gradient(&intermediate, &self.intermediate, &mut dx, Store::Add);
         let gradients = OutputGradients {
             intermediate: gemm.left(intermediate),
             output: gemm.left(output),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::gemm::bf16::PackedWeight;
-use super::gemm::{Element, Gemm, Into, Rows, WeightGradient};
+use super::gemm::{Element, Gemm, Rows, Store, WeightGradient};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::{Linear, LinearGradient};
 use super::{AffineGradient, cross_entropy, denormals, embedding, gelu, rows};
@@ -77,7 +77,7 @@ struct LeftPart<G: Gemm> {
 
 /// What backward needs of the losses.
 #[derive(Debug)]
-pub struct Saved<G: Gemm>(Vec<Part<G>>);
+pub struct SavedLosses<G: Gemm>(Vec<Part<G>>);
 
 /// What backward needs of the logits of a few tokens.
 #[derive(Debug)]
@@ -92,7 +92,12 @@ impl Head<'_> {
     ///
     /// # Panics
     /// Where a target is not below V.
-    pub fn losses<G: Gemm>(&self, gemm: G, x: &[f32], targets: &[u32]) -> (Vec<f32>, Saved<G>) {
+    pub fn losses<G: Gemm>(
+        &self,
+        gemm: G,
+        x: &[f32],
+        targets: &[u32],
+    ) -> (Vec<f32>, SavedLosses<G>) {
         let width = self.dense.n_in();
         let size = chunk(targets.len());
         let mut losses = vec![0.0; targets.len()];
@@ -103,7 +108,7 @@ impl Head<'_> {
             .with_max_len(1)
             .map(|((losses, x), targets)| self.part(gemm, x, targets, losses))
             .collect();
-        (losses, Saved(parts))
+        (losses, SavedLosses(parts))
     }
 
     fn part<G: Gemm>(&self, gemm: G, x: &[f32], targets: &[u32], losses: &mut [f32]) -> Part<G> {
@@ -149,7 +154,7 @@ impl Head<'_> {
     pub fn backward<G: Gemm>(
         &self,
         gemm: G,
-        saved: Saved<G>,
+        saved: SavedLosses<G>,
         d_losses: &[f32],
         gradient: &mut HeadGradient,
     ) -> Buffer<f32> {
@@ -205,7 +210,7 @@ impl Head<'_> {
         }
         // d_logits are those of each row's own loss: its factor goes to the other side of each product.
         let mut dy = Buffer::new(d_losses.len() * width);
-        gemm.input_gradient(&part.d_logits, &self.decoder, &mut dy, Into::Overwrite);
+        gemm.input_gradient(&part.d_logits, &self.decoder, &mut dy, Store::Overwrite);
         let mut features = part.features;
         let pairs = dy
             .chunks_exact_mut(width)
@@ -240,7 +245,7 @@ impl Head<'_> {
         gelu::backward(&transformed.before_gelu, &mut dy);
         rows::add_column_sums(&dy, d_dense_bias);
         let dense = Rows::of(gemm, &dy, width);
-        gemm.input_gradient(&dense, &self.dense, dx, Into::Overwrite);
+        gemm.input_gradient(&dense, &self.dense, dx, Store::Overwrite);
         LeftTransform {
             x: transformed.x,
             dense: gemm.left(dense),
@@ -296,7 +301,7 @@ impl Head<'_> {
         };
         self.with_decoder_of(tokens, |decoder| {
             let (x, dx) = (&saved.features, &mut d_features);
-            decoder.backward(x, d_logits, into, dx, Into::Overwrite);
+            decoder.backward(x, d_logits, into, dx, Store::Overwrite);
         });
         let AffineGradient { weight, bias } = &mut gradient.decoder;
         embedding::scatter_add(weight, tokens, width, &rows_gradient.0);

@@ -3,7 +3,7 @@
 //! [`Linear::forward`] and [`Linear::backward`] are in f32 whatever the path: for small heads. The blocks of the
 //! network go through [`super::gemm::Gemm`].
 
-use super::gemm::Into;
+use super::gemm::Store;
 use super::gemm::bf16::PackedWeight;
 use super::gemm::portable::{Operand, matmul};
 use super::layer_norm::LayerNorm;
@@ -64,7 +64,7 @@ impl<'a> Linear<'a> {
             x,
             weight,
             &mut y,
-            Into::Add,
+            Store::Add,
         );
         y
     }
@@ -76,7 +76,7 @@ impl<'a> Linear<'a> {
         dy: &[f32],
         gradient: LinearGradient,
         dx: &mut [f32],
-        into: Into,
+        into: Store,
     ) {
         let (n_in, n_out) = (self.n_in(), self.n_out());
         let n_rows = x.len() / n_in;
@@ -97,7 +97,7 @@ impl<'a> Linear<'a> {
             dy_transposed,
             x,
             gradient.weight,
-            Into::Add,
+            Store::Add,
         );
         rows::add_column_sums(dy, gradient.bias);
     }
@@ -139,7 +139,7 @@ mod tests {
                 weight: &mut d_weight,
                 bias: &mut d_bias,
             };
-            linear.backward(&x, &dy, gradient, &mut dx, Into::Overwrite);
+            linear.backward(&x, &dy, gradient, &mut dx, Store::Overwrite);
             naive::assert_close(&dx, &naive::matmul(&dy, &weight, n_rows, n_in, n_out), 1e-5);
             let mut expected = naive::matmul(
                 &naive::transpose(&dy, n_rows, n_out),

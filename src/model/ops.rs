@@ -14,7 +14,7 @@ use super::network::Network;
 use super::tensor::{Matrix, Scalar, Vector, matrix, values};
 use crate::data::PackedBatch;
 use crate::kernels::encoder::{PackedRows, Regularisation};
-use crate::kernels::gemm::{Gemm, Into};
+use crate::kernels::gemm::{Gemm, Store};
 use crate::kernels::linear::LinearGradient;
 use crate::kernels::{embedding, rows as arithmetic, tanh as hyperbolic};
 
@@ -209,7 +209,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(x: Matrix<T>, network: &Network, name: &
             };
             let linear = parameters.linear(&name);
             let dx = gradients.get_or_alloc_mut(&x)?;
-            linear.backward(&inputs, &dy, into, dx, Into::Add);
+            linear.backward(&inputs, &dy, into, dx, Store::Add);
             parameters.put_affine(&name, gradient);
             Ok(())
         });

@@ -12,7 +12,7 @@ use cipherpet::kernels::dropout::Dropout;
 use cipherpet::kernels::gelu;
 use cipherpet::kernels::gemm::bf16::{Bf16, Kernel, PackedWeight};
 use cipherpet::kernels::gemm::portable::F32;
-use cipherpet::kernels::gemm::{Gemm, Into, Rows, WeightGradient};
+use cipherpet::kernels::gemm::{Gemm, Rows, Store, WeightGradient};
 use cipherpet::kernels::head::{Head, HeadGradient};
 use cipherpet::kernels::layer_norm::{LayerNorm, LayerNormGradient};
 use cipherpet::kernels::linear::Linear;
@@ -114,7 +114,7 @@ impl<G: Gemm> Map<G> {
         self.dy.par_iter().zip(&self.x).for_each(|(dy, x)| {
             let mut dx = Buffer::new(x.n_rows() * x.width());
             self.gemm
-                .input_gradient(dy, &self.linear(), &mut dx, Into::Overwrite);
+                .input_gradient(dy, &self.linear(), &mut dx, Store::Overwrite);
         });
     }
 

@@ -49,7 +49,10 @@ impl<A> LayerOf<A> {
 }
 
 /// What backward needs of both halves.
-pub(super) type SavedLayer<G> = (attention_block::Saved<G>, feed_forward_block::Saved<G>);
+pub(super) type SavedLayer<G> = (
+    attention_block::SavedAttention<G>,
+    feed_forward_block::SavedFeedForward<G>,
+);
 /// What both halves leave for the gradients of the weights.
 pub(super) type LeftLayer<G> = (
     attention_block::OutputGradients<G>,

@@ -47,7 +47,7 @@ pub struct Regularisation {
 
 /// Where in a layer a mask applies. Each has a stream of its own.
 #[derive(Clone, Copy)]
-enum Place {
+enum DropoutSite {
     Embedding,
     Probabilities,
     Attention,
@@ -55,12 +55,12 @@ enum Place {
 }
 
 impl Regularisation {
-    fn dropout(&self, layer: usize, place: Place) -> Option<Dropout> {
-        let rate = match place {
-            Place::Probabilities => self.attention,
+    fn dropout(&self, layer: usize, site: DropoutSite) -> Option<Dropout> {
+        let rate = match site {
+            DropoutSite::Probabilities => self.attention,
             _ => self.hidden,
         };
-        Dropout::new(rate, self.key.at(layer as u64).at(place as u64))
+        Dropout::new(rate, self.key.at(layer as u64).at(site as u64))
     }
 }
 
@@ -116,14 +116,14 @@ const STRETCH_BYTES: usize = 16 << 20;
 
 /// What backward needs of a forward.
 #[derive(Debug)]
-pub struct Saved<G: Gemm> {
+pub struct SavedEncoder<G: Gemm> {
     tasks: Vec<Task>,
-    passes: Vec<Pass<G>>,
+    passes: Vec<TaskPass<G>>,
 }
 
 /// One task on its way through the layers.
 #[derive(Debug)]
-struct Pass<G: Gemm> {
+struct TaskPass<G: Gemm> {
     /// Hidden states so far; empty once the output has them.
     states: Buffer<f32>,
     embedded: Normalised,
@@ -146,10 +146,10 @@ impl Encoder<'_> {
         batch: &PackedRows,
         wanted: &[u32],
         regularisation: Option<&Regularisation>,
-    ) -> (Buffer<f32>, Saved<G>) {
+    ) -> (Buffer<f32>, SavedEncoder<G>) {
         let hidden = self.hidden();
         let tasks = tasks(batch, wanted, G::GROUP);
-        let mut passes: Vec<Option<Pass<G>>> = tasks.iter().map(|_| None).collect();
+        let mut passes: Vec<Option<TaskPass<G>>> = tasks.iter().map(|_| None).collect();
         for layers in self.stretches::<G>() {
             let tasks = passes.par_iter_mut().zip(&tasks).with_max_len(1);
             tasks.for_each(|(pass, task)| {
@@ -160,7 +160,7 @@ impl Encoder<'_> {
                 }
             });
         }
-        let mut passes: Vec<Pass<G>> = passes.into_iter().flatten().collect();
+        let mut passes: Vec<TaskPass<G>> = passes.into_iter().flatten().collect();
         let mut output = Buffer::new(wanted.len() * hidden);
         for (task, pass) in tasks.iter().zip(&mut passes) {
             let states = std::mem::take(&mut pass.states);
@@ -174,7 +174,7 @@ impl Encoder<'_> {
                 output[to * hidden..(to + 1) * hidden].copy_from_slice(state);
             }
         }
-        (output, Saved { tasks, passes })
+        (output, SavedEncoder { tasks, passes })
     }
 
     /// The layers in stretches, from the first to the last; one empty stretch where there are none.
@@ -196,7 +196,7 @@ impl Encoder<'_> {
         task: &Task,
         batch: &PackedRows,
         regularisation: Option<&Regularisation>,
-    ) -> Pass<G> {
+    ) -> TaskPass<G> {
         let hidden = self.hidden();
         let tables = self.tables(task, batch);
         let mut sum = Buffer::new(task.tokens.len() * hidden);
@@ -205,7 +205,7 @@ impl Encoder<'_> {
         if let Some(dropout) = self.embedding_dropout(regularisation) {
             dropout.apply_to_rows(&mut states, &task.offsets, hidden, task.first_row);
         }
-        Pass {
+        TaskPass {
             states,
             embedded,
             layers: Vec::with_capacity(self.layers.len()),
@@ -222,7 +222,7 @@ impl Encoder<'_> {
 
     /// The embeddings come before layer 0: their stream has the number after the last.
     fn embedding_dropout(&self, regularisation: Option<&Regularisation>) -> Option<Dropout> {
-        regularisation.and_then(|r| r.dropout(self.layers.len(), Place::Embedding))
+        regularisation.and_then(|r| r.dropout(self.layers.len(), DropoutSite::Embedding))
     }
 
     fn layer_forward<G: Gemm>(
@@ -230,7 +230,7 @@ impl Encoder<'_> {
         gemm: G,
         layer: usize,
         task: &Task,
-        pass: &mut Pass<G>,
+        pass: &mut TaskPass<G>,
         regularisation: Option<&Regularisation>,
     ) {
         let (attention, feed_forward) = self.blocks(layer);
@@ -271,7 +271,7 @@ impl Encoder<'_> {
         } else {
             (&task.offsets, &task.visible, None)
         };
-        let dropout = |place| regularisation.and_then(|r| r.dropout(layer, place));
+        let dropout = |site| regularisation.and_then(|r| r.dropout(layer, site));
         let attention = AttentionTask {
             attention: Attention {
                 offsets: &task.offsets,
@@ -280,15 +280,15 @@ impl Encoder<'_> {
                 first_row: task.first_row,
                 hidden: self.hidden(),
                 heads: self.heads,
-                dropout: dropout(Place::Probabilities),
+                dropout: dropout(DropoutSite::Probabilities),
             },
             asking,
-            dropout: dropout(Place::Attention),
+            dropout: dropout(DropoutSite::Attention),
         };
         let feed_forward = FeedForwardTask {
             offsets: query_offsets,
             first_row: task.first_row,
-            dropout: dropout(Place::FeedForward),
+            dropout: dropout(DropoutSite::FeedForward),
         };
         (attention, feed_forward)
     }
@@ -298,12 +298,12 @@ impl Encoder<'_> {
         &self,
         gemm: G,
         batch: &PackedRows,
-        saved: Saved<G>,
+        saved: SavedEncoder<G>,
         d_output: &[f32],
         regularisation: Option<&Regularisation>,
         gradient: &mut EncoderGradient,
     ) {
-        let Saved { tasks, mut passes } = saved;
+        let SavedEncoder { tasks, mut passes } = saved;
         if tasks.is_empty() {
             return;
         }

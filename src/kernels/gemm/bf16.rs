@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 #[cfg(not(target_arch = "x86_64"))]
 use super::absent::{amx, avx512};
-use super::{Element, Gemm, Into, Rows, WeightGradient};
+use super::{Element, Gemm, Rows, Store, WeightGradient};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512};
 use crate::kernels::buffer::Buffer;
@@ -215,10 +215,10 @@ impl Gemm for Bf16 {
         self.multiply(x, &linear.packed.forward, y, Start::Bias(linear.bias));
     }
 
-    fn input_gradient(self, dy: &Rows<bf16>, linear: &Linear, dx: &mut [f32], into: Into) {
+    fn input_gradient(self, dy: &Rows<bf16>, linear: &Linear, dx: &mut [f32], into: Store) {
         let start = match into {
-            Into::Overwrite => Start::Zero,
-            Into::Add => Start::Output,
+            Store::Overwrite => Start::Zero,
+            Store::Add => Start::Output,
         };
         self.multiply(dy, &linear.packed.backward, dx, start);
     }

@@ -20,7 +20,7 @@ use super::linear::Linear;
 
 /// What becomes of the values already in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Into {
+pub enum Store {
     /// They are overwritten.
     Overwrite,
     /// The product is added to them.
@@ -142,7 +142,7 @@ pub trait Gemm: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn forward(self, x: &Rows<Self::Element>, linear: &Linear, y: &mut [f32]);
 
     /// `dx (rows × in) = dy W`, or added to it.
-    fn input_gradient(self, dy: &Rows<Self::Element>, linear: &Linear, dx: &mut [f32], into: Into);
+    fn input_gradient(self, dy: &Rows<Self::Element>, linear: &Linear, dx: &mut [f32], into: Store);
 
     /// Lays gradients of an output out for the weight gradient, while they are still in the caches.
     fn left(self, dy: Rows<Self::Element>) -> Self::Left;

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::{Element, Gemm, Into, Rows, WeightGradient};
+use super::{Element, Gemm, Rows, Store, WeightGradient};
 use crate::kernels::denormals;
 use crate::kernels::linear::Linear;
 
@@ -47,7 +47,7 @@ const GRAIN: usize = 48;
 ///
 /// # Panics
 /// Where a slice does not have the size that m, n and k say.
-pub fn matmul(m: usize, n: usize, k: usize, a: Operand, b: Operand, c: &mut [f32], into: Into) {
+pub fn matmul(m: usize, n: usize, k: usize, a: Operand, b: Operand, c: &mut [f32], into: Store) {
     assert_eq!(c.len(), m * n, "a ({m} x {n}) output");
     let rows = if m * n * k <= SMALL { m } else { tile(m) };
     c.par_chunks_mut((rows * n).max(1))
@@ -65,11 +65,11 @@ fn product(
     a: Operand,
     b: Operand,
     c: &mut [f32],
-    into: Into,
+    into: Store,
 ) {
     assert_eq!(c.len(), count * n, "a ({count} x {n}) output");
     assert!(first + count <= m, "rows within the product");
-    if k == 0 && into == Into::Overwrite {
+    if k == 0 && into == Store::Overwrite {
         c.fill(0.0);
     }
     if count == 0 || n == 0 || k == 0 {
@@ -87,7 +87,7 @@ fn product(
             c.as_mut_ptr(),
             1,
             n as isize,
-            into == Into::Add,
+            into == Store::Add,
             a.as_ptr().offset(first as isize * a_along_column),
             a_along_row,
             a_along_column,
@@ -145,10 +145,10 @@ impl Gemm for F32 {
             Operand::Transposed(linear.weight),
         );
         let m = x.n_rows();
-        product((0, m), (m, n_out, n_in), a, b, y, Into::Add);
+        product((0, m), (m, n_out, n_in), a, b, y, Store::Add);
     }
 
-    fn input_gradient(self, dy: &Rows<f32>, linear: &Linear, dx: &mut [f32], into: Into) {
+    fn input_gradient(self, dy: &Rows<f32>, linear: &Linear, dx: &mut [f32], into: Store) {
         let (n_in, n_out) = (linear.n_in(), linear.n_out());
         let (a, b) = (Operand::Plain(dy.values()), Operand::Plain(linear.weight));
         let m = dy.n_rows();
@@ -181,7 +181,7 @@ impl Gemm for F32 {
                 let (k, n_in, n_out) = (x.n_rows(), x.width(), dy.width());
                 let (a, b) = (Operand::Transposed(dy.values()), Operand::Plain(x.values()));
                 let count = c.len() / n_in;
-                product((first, count), (n_out, n_in, k), a, b, c, Into::Add);
+                product((first, count), (n_out, n_in, k), a, b, c, Store::Add);
             }
         });
     }

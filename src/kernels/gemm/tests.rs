@@ -81,13 +81,13 @@ fn agrees<G: Gemm>(gemm: G, sizes: &[(usize, usize, usize)]) {
         close(&y, &naive::linear(&x, &weight, &bias), n_in);
 
         let expected = naive::matmul(&dy, &weight, rows, n_in, n_out);
-        let input_gradient = |dx: &[f32], into: Into| {
+        let input_gradient = |dx: &[f32], into: Store| {
             let work = |dx: &mut [f32]| gemm.input_gradient(&dy_rows, &linear, dx, into);
             within(dx, 32 * n_in, work)
         };
-        let dx = input_gradient(&vec![f32::NAN; rows * n_in], Into::Overwrite);
+        let dx = input_gradient(&vec![f32::NAN; rows * n_in], Store::Overwrite);
         close(&dx, &expected, n_out);
-        let dx = input_gradient(&dx, Into::Add);
+        let dx = input_gradient(&dx, Store::Add);
         let twice: Vec<f32> = expected.iter().map(|x| 2.0 * x).collect();
         close(&dx, &twice, 2 * n_out);
 
