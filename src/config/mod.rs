@@ -185,8 +185,7 @@ impl Experiment {
             dropout: train.dropout,
             clip: train.clip,
             mask: self.objective.mask,
-            predict_swap: self.predict.swap,
-            key: self.key(),
+            layer_decay: 1.0,
         }
     }
 

@@ -1,22 +1,239 @@
-//! What the network learns from a batch: one file per objective. Batch in, loss and scores out.
+//! What the network learns from a batch: one file an objective. Batch in; loss, its parts and scores out.
+//!
+//! | name | labels | head | loss of the labels |
+//! |---|---|---|---|
+//! | [`mlm`] | none | MLM | none |
+//! | [`pet`] | binary, classes | MLM | cross-entropy of a label token at `[CLS]`, over the whole vocabulary |
+//! | [`ce`] | binary, classes | linear | softmax cross-entropy |
+//! | [`bce`] | binary, several | linear | binary cross-entropy, mean over the labels |
+//! | [`cosent`] | binary, ordinal | linear, or MLM | CoSENT: every row above those of lower labels |
+//!
+//! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`.
 //!
 //! # How to add an objective
-//! 1. A file with `//!` stating the formula, logits or probabilities, label range and paper.
-//! 2. A batch builder from [`crate::data::EncodedExample`] rows, random draws through [`crate::random::Key`].
-//! 3. A loss written in dfdx operations over the losses that [`crate::model::Bert`] returns.
-//! 4. Scores: one `f32` a pair, larger for "the same meaning".
+//! 1. A file here with a type that implements [`Objective`]: which labels it is for, which heads it needs, its loss in dfdx
+//!    operations over states and heads of [`crate::model`], and how states become scores. `//!` states the formula, logits or
+//!    probabilities, the range of the labels, the paper and the nearest relative. What dfdx cannot write in good time enters
+//!    through [`crate::model::ops::closed_form`].
+//! 2. A variant of [`ObjectiveName`] and a line in [`ObjectiveOptions::objective`].
+//! 3. A row in the table above, and in that of `tests/it/objective.rs`, which checks the gradient through the whole network.
 //!
-//! Does not know about folds, files or optimisers.
+//! Does not know about folds, files, steps or optimisers.
 
+pub mod batch;
+pub mod bce;
+pub mod ce;
+pub mod cosent;
+mod joint;
+pub mod mlm;
 pub mod pet;
+mod score;
 
+use dfdx::prelude::{AsArray, Backward, Cpu, OwnedTape};
 use serde::{Deserialize, Serialize};
+
+pub use batch::{Batch, Draw};
+pub use score::scores;
+
+use crate::checkpoint::Heads;
+use crate::data::{EncodedExample, LabelKind, Scores, Target};
+use crate::error::{Error, Result};
+use crate::model::tensor::{Matrix, Scalar};
+use crate::model::{Bert, Pass, Regularisation};
+
+/// The tape of a training step.
+pub type StepTape = OwnedTape<f32, Cpu>;
 
 /// An objective by its name, as `objective.name` and a stage write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectiveName {
+    /// Masked tokens alone.
+    Mlm,
     /// Joint MLM and label prediction by one head.
     #[default]
     Pet,
+    /// Softmax cross-entropy.
+    Ce,
+    /// Binary cross-entropy of each label.
+    Bce,
+    /// A ranking loss.
+    Cosent,
+}
+
+impl ObjectiveName {
+    /// As it is written in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlm => "mlm",
+            Self::Pet => "pet",
+            Self::Ce => "ce",
+            Self::Bce => "bce",
+            Self::Cosent => "cosent",
+        }
+    }
+
+    /// Kinds of label it learns; none for the MLM, which needs no label.
+    pub fn labels(self) -> &'static [LabelKind] {
+        match self {
+            Self::Mlm => &[],
+            Self::Pet | Self::Ce => &[LabelKind::Binary, LabelKind::Classes],
+            Self::Bce => &[LabelKind::Binary, LabelKind::Multilabel],
+            Self::Cosent => &[LabelKind::Binary, LabelKind::Ordinal],
+        }
+    }
+
+    /// The weight of the MLM term where none is set: `mlm` and `pet` live by it, the others do without.
+    pub fn mlm_weight(self) -> f64 {
+        match self {
+            Self::Mlm | Self::Pet => 1.0,
+            Self::Ce | Self::Bce | Self::Cosent => 0.0,
+        }
+    }
+}
+
+/// `objective.head`: which head says what the label is, where an objective leaves the choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadChoice {
+    /// A linear map of the pooled state of `[CLS]` (pooler with tanh), as `BertForSequenceClassification` has it.
+    #[default]
+    Pooler,
+    /// A linear map of the state of `[CLS]` itself.
+    Cls,
+    /// The MLM head at `[CLS]`: the logit of `[YES]` above that of `[NO]`.
+    Mlm,
+}
+
+/// The settings of an objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ObjectiveOptions {
+    /// Which.
+    pub name: ObjectiveName,
+    /// Weight of the MLM term, 0 or more.
+    pub mlm_weight: f64,
+    /// Which head, where there is a choice.
+    pub head: HeadChoice,
+}
+
+/// What the labels of a run are, as objectives need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answers {
+    /// Kind of label.
+    pub labels: LabelKind,
+    /// Classes; 2 for binary labels, 0 for ordinals.
+    pub n_classes: usize,
+    /// Rows of the vocabulary that stand for the classes in the MLM head, in their order: `[NO]` and `[YES]`, or `[C0]`, `[C1]`, …
+    pub tokens: Vec<u32>,
+}
+
+impl ObjectiveOptions {
+    /// The objective with these settings, for labels like these.
+    pub fn objective(&self, answers: &Answers) -> Box<dyn Objective> {
+        let Self {
+            mlm_weight, head, ..
+        } = *self;
+        match self.name {
+            ObjectiveName::Mlm => Box::new(mlm::Mlm),
+            ObjectiveName::Pet => Box::new(pet::Pet::new(mlm_weight, answers)),
+            ObjectiveName::Ce => Box::new(ce::Ce::new(mlm_weight, head, answers)),
+            ObjectiveName::Bce => Box::new(bce::Bce::new(mlm_weight, head, answers)),
+            ObjectiveName::Cosent => Box::new(cosent::Cosent::new(mlm_weight, head, answers)),
+        }
+    }
+}
+
+/// What a network learns from.
+pub trait Objective: std::fmt::Debug + Send + Sync {
+    /// The heads it needs.
+    fn heads(&self) -> Heads;
+
+    /// Weight of the MLM term; 0 where there is none and no token is hidden.
+    fn mlm_weight(&self) -> f64;
+
+    /// Whether a label of this kind tells it anything.
+    fn uses(&self, target: &Target) -> bool;
+
+    /// Rows as the network is to see them, and what is wanted where.
+    fn batch(&self, rows: &[EncodedExample], numbers: &[usize], draw: &Draw) -> Batch {
+        let draw = &Draw {
+            mask: if self.mlm_weight() > 0.0 {
+                draw.mask
+            } else {
+                0.0
+            },
+            ..draw.clone()
+        };
+        Batch::draw(rows, numbers, draw, |target| self.uses(target))
+    }
+
+    /// The loss of a batch from the states at its wanted positions (N × H), N at least 1.
+    fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss;
+
+    /// Scores of rows from the states of their `[CLS]` (rows × H); none where it learns no label.
+    fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores>;
+}
+
+/// A loss under way.
+pub struct Loss {
+    /// What is to be made small.
+    pub total: Scalar<StepTape>,
+    /// What it is made of.
+    pub parts: Vec<LossPart>,
+}
+
+/// A part of a loss, by name, for the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LossPart {
+    /// `mlm`, `label`, …
+    pub name: String,
+    /// Sum over `n`.
+    pub sum: f64,
+    /// Targets, or batches where a part is not a sum over targets.
+    pub n: usize,
+}
+
+impl LossPart {
+    /// A sum over `n` things.
+    pub fn new(name: &str, sum: f64, n: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            sum,
+            n,
+        }
+    }
+}
+
+/// The loss of a batch as numbers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LossReport {
+    /// In all.
+    pub loss: f64,
+    /// What it is made of; empty for a batch without targets.
+    pub parts: Vec<LossPart>,
+}
+
+/// The loss of a batch, and its gradients added to those of the model. A batch without any target has loss 0.
+///
+/// # Errors
+/// Where memory runs out.
+pub fn loss_and_gradients(
+    objective: &dyn Objective,
+    model: &Bert,
+    batch: &Batch,
+    regularisation: Option<&Regularisation>,
+) -> Result<LossReport> {
+    if batch.positions.is_empty() {
+        return Ok(LossReport::default());
+    }
+    let pass = Pass {
+        regularisation,
+        ..Pass::prediction(&batch.rows, &batch.positions)
+    };
+    let states = model.encode(&pass, model.tape());
+    let Loss { total, parts } = objective.loss(model, batch, states);
+    let loss = f64::from(total.array());
+    let gradients = total.try_backward();
+    gradients.map_err(|error| Error::Unexpected(error.to_string()))?;
+    Ok(LossReport { loss, parts })
 }

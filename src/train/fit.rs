@@ -1,60 +1,67 @@
-//! The loop: epochs, steps, validation, the best epoch kept.
+//! The loop: stages, epochs, steps, validation, the best epoch of each stage kept.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
-    EpochReport, FitReport, LossSums, Optimiser, PREDICT_ROWS, StepReport, TrainOptions,
-    TrainingData, Watch, learning_rate_at, predict, total_steps,
+    EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage, StepReport, Watch,
+    learning_rate_at, predict, total_steps,
 };
+use crate::data::{LabelKind, Scores, Target};
 use crate::error::{Error, Result};
-use crate::metrics::auc;
+use crate::metrics::MetricName;
 use crate::model::{Bert, Moments, Regularisation};
-use crate::objective::pet::{Corruption, PetBatch};
-use crate::random::{Key, Purpose};
+use crate::objective::{Batch, Draw, loss_and_gradients};
+use crate::random::Purpose;
 
 /// Steps that are not timed: memory is touched first, threads wake.
 const WARM_STEPS: usize = 10;
 
-/// Trains, from the first step or from a saved `state` of the same fit; leaves the best epoch's weights in
-/// `model` (the last epoch's where nothing validates). Every number but times is the same whether and where
-/// the fit was cut.
+/// Trains stage after stage, from the first step or from a saved `state` of the same fit. The weights go from stage to
+/// stage, the moments of the optimiser begin anew with each. Every stage ends with the weights of its best epoch (the last
+/// where nothing validates), and so does `model`. Every number but times is the same whether and where the fit was cut.
 ///
 /// # Errors
-/// What `watch` returns; a loss or gradient that is no longer finite; no training rows.
+/// What `watch` returns; a loss or gradient that is no longer finite; a stage without rows.
 ///
 /// # Panics
 /// Where `state` is of another model.
 pub fn fit(
     model: &mut Bert,
-    data: &TrainingData,
-    options: &TrainOptions,
+    plan: &FitPlan,
     state: Option<FitState>,
     watch: &mut dyn Watch,
 ) -> Result<FitReport> {
-    if data.train.is_empty() {
-        return Err(Error::refused("no rows to train on"));
+    if let Some(stage) = plan.stages.iter().find(|stage| stage.rows.is_empty()) {
+        return Err(no_rows(stage));
     }
-    let mut run = Run::new(model, data, options, state, watch)?;
-    if !run.is_wound_up() {
-        while !run.is_over() {
+    let mut run = Run::new(model, plan, state, watch)?;
+    while !run.is_wound_up() {
+        while !run.stage_is_over() {
             run.epoch()?;
         }
-        run.wind_up()?;
+        run.end_stage()?;
     }
     run.fit_report()
+}
+
+fn no_rows(stage: &Stage) -> Error {
+    let message = format!("stage `{}` has no rows to train on", stage.name);
+    Error::refused(message).with_hint(
+        "its objective uses none of its rows: name others in `rows`, or set `mlm_weight` above 0 for rows without a label",
+    )
 }
 
 /// A fit under way.
 struct Run<'a> {
     model: &'a mut Bert,
-    data: &'a TrainingData<'a>,
-    options: &'a TrainOptions,
+    plan: &'a FitPlan<'a>,
     watch: &'a mut dyn Watch,
-    total: usize,
-    key: Key,
+    /// Steps of each stage.
+    totals: Vec<usize>,
     optimiser: Optimiser,
     progress: FitProgress,
     best: Option<Best>,
@@ -65,12 +72,14 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         model: &'a mut Bert,
-        data: &'a TrainingData<'a>,
-        options: &'a TrainOptions,
+        plan: &'a FitPlan<'a>,
         state: Option<FitState>,
         watch: &'a mut dyn Watch,
     ) -> Result<Self> {
-        let total = total_steps(data.train.len(), options);
+        let stages = plan.stages.iter();
+        let totals: Vec<usize> = stages
+            .map(|stage| total_steps(stage.rows.len(), &stage.options))
+            .collect();
         let (progress, moments, best) = match state {
             Some(state) => {
                 model.restore(&state.weights)?;
@@ -78,7 +87,7 @@ impl<'a> Run<'a> {
             }
             None => {
                 let clock = Clock {
-                    skip: WARM_STEPS.min(total / 3),
+                    skip: WARM_STEPS.min(totals.iter().sum::<usize>() / 3),
                     ..Clock::default()
                 };
                 let progress = FitProgress {
@@ -88,14 +97,13 @@ impl<'a> Run<'a> {
                 (progress, Moments::default(), None)
             }
         };
+        let options = &plan.stages[progress.stage].options;
         Ok(Self {
-            model,
-            data,
-            options,
-            watch,
-            total,
-            key: options.key,
             optimiser: Optimiser::resume(options.adamw(), moments),
+            model,
+            plan,
+            watch,
+            totals,
             fit_time: Stopwatch::begin(progress.seconds),
             epoch_time: Stopwatch::begin(progress.epoch_seconds),
             progress,
@@ -103,42 +111,53 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// All steps are done, and the last epoch has its report.
-    fn is_over(&self) -> bool {
-        self.progress.step == self.total && self.progress.epoch_step == 0
+    fn stage(&self) -> &'a Stage {
+        &self.plan.stages[self.progress.stage]
     }
 
-    /// It is over, and the model is that of the best epoch.
+    fn is_last_stage(&self) -> bool {
+        self.progress.stage + 1 == self.plan.stages.len()
+    }
+
+    /// Steps of the stages before this one.
+    fn steps_before(&self) -> usize {
+        self.totals[..self.progress.stage].iter().sum()
+    }
+
+    /// All steps of the stage are done, and its last epoch has its report.
+    fn stage_is_over(&self) -> bool {
+        self.progress.step == self.totals[self.progress.stage] && self.progress.epoch_step == 0
+    }
+
+    /// The last stage is over, and the model is that of its best epoch.
     fn is_wound_up(&self) -> bool {
-        self.is_over()
-            && self
-                .best
-                .as_ref()
-                .is_some_and(|best| best.weights.is_none())
+        let best_is_in = |best: &Best| best.weights.is_none();
+        self.is_last_stage() && self.stage_is_over() && self.best.as_ref().is_some_and(best_is_in)
     }
 
     /// What is left of the epoch under way.
     fn epoch(&mut self) -> Result<()> {
         self.steps()?;
-        let watch = &mut *self.watch;
-        let (valid, swap) = (self.data.valid, self.options.predict_swap);
-        let scores = predict(self.model, valid, swap, PREDICT_ROWS, &mut |n| {
-            watch.validated(n)
-        });
-        let scores = match scores {
+        let scores = match self.validate() {
             Err(error) => return self.heed(Err(error)), // the rows are scored again after a restart
             Ok(scores) => scores,
         };
         let report = self.report(&scores);
-        let is_best =
-            self.best.is_none() || report.valid_auc.is_none() || report.valid_auc > self.best_auc();
-        let told = self.watch.epoch(&report, self.model, is_best);
+        let (metric, score) = (self.plan.metric, report.valid_score);
+        let is_best = match &self.best {
+            None => true,
+            Some(_) => score.is_none() || metric.is_better(score, self.best_score()),
+        };
+        let told = self
+            .watch
+            .epoch(&report, self.model, is_best && self.is_last_stage());
         if is_best {
             self.progress.best_epoch = Some(report.epoch);
+            // The last epoch's weights are in the model already.
+            let more_to_come = self.progress.step < self.totals[self.progress.stage];
             self.best = Some(Best {
                 valid_scores: scores,
-                // The last epoch's weights are in the model already.
-                weights: (self.progress.step < self.total).then(|| self.model.weights()),
+                weights: more_to_come.then(|| self.model.weights()),
             });
         }
         self.progress.epochs.push(report);
@@ -149,45 +168,60 @@ impl<'a> Run<'a> {
         self.heed(told)
     }
 
+    /// Scores of the validation rows; empty where the stage's objective gives none.
+    fn validate(&mut self) -> Result<Scores> {
+        let (objective, valid) = (&*self.stage().objective, self.plan.valid);
+        let (swap, watch) = (self.plan.predict_swap, &mut *self.watch);
+        predict(objective, self.model, valid, swap, PREDICT_ROWS, &mut |n| {
+            watch.validated(n)
+        })
+    }
+
     /// The steps that are left of the epoch under way.
     fn steps(&mut self) -> Result<()> {
-        let epoch = self.progress.epochs.len() + 1;
-        let mut order: Vec<usize> = (0..self.data.train.len()).collect();
-        order.shuffle(&mut self.key.with(Purpose::Shuffle).at(epoch as u64).rng());
-        let corruption = Corruption {
-            mask: self.options.mask,
-            vocab_size: self.model.config.vocab_size as u32,
-            key: self.key.at(epoch as u64),
+        let stage = self.stage();
+        let epoch = (self.progress.epochs.len() - self.progress.epochs_before + 1) as u64;
+        let mut order: Vec<usize> = (0..stage.rows.len()).collect();
+        order.shuffle(&mut stage.key.with(Purpose::Shuffle).at(epoch).rng());
+        let draw = Draw {
+            mask: stage.options.mask,
+            cipher_rows: self.plan.cipher_rows.clone(),
+            key: stage.key.at(epoch),
         };
-        let batches = order.chunks(self.options.batch);
+        let batches = order.chunks(stage.options.batch);
         for numbers in batches.skip(self.progress.epoch_step) {
-            if self.progress.step == self.total {
+            if self.progress.step == self.totals[self.progress.stage] {
                 break;
             }
-            let batch = PetBatch::new(self.data.train, numbers, &corruption);
-            let report = self.step(&batch, epoch)?;
+            let batch = stage.objective.batch(&stage.rows, numbers, &draw);
+            let report = self.step(&batch)?;
             let told = self.watch.step(&report);
             self.heed(told)?;
         }
         Ok(())
     }
 
-    fn step(&mut self, batch: &PetBatch, epoch: usize) -> Result<StepReport> {
+    fn step(&mut self, batch: &Batch) -> Result<StepReport> {
         let begin = Instant::now();
-        let dropout = self.options.dropout as f32;
-        let step = self.progress.step;
+        let Stage {
+            options,
+            objective,
+            key,
+            ..
+        } = self.stage();
+        let (step, total) = (self.progress.step, self.totals[self.progress.stage]);
         let regularisation = Regularisation {
-            hidden: dropout,
-            attention: dropout,
-            key: self.key.with(Purpose::Dropout).at(step as u64),
+            hidden: options.dropout as f32,
+            attention: options.dropout as f32,
+            key: key.with(Purpose::Dropout).at(step as u64),
         };
-        let loss = batch.loss_and_gradients(self.model, &regularisation)?;
-        let learning_rate = learning_rate_at(step, self.total, self.options);
+        let loss = loss_and_gradients(&**objective, self.model, batch, Some(&regularisation))?;
+        let learning_rate = learning_rate_at(step, total, options);
         let gradient_norm = self.optimiser.step(self.model, learning_rate)?;
         let report = StepReport {
-            epoch,
-            step: step + 1,
-            total_steps: self.total,
+            stage: self.progress.stage,
+            epoch: self.progress.epochs.len() + 1,
+            step: self.steps_before() + step + 1,
             loss: loss.loss,
             learning_rate,
             gradient_norm,
@@ -196,34 +230,48 @@ impl<'a> Run<'a> {
         require_finite(&report)?;
         self.progress.step += 1;
         self.progress.epoch_step += 1;
-        self.progress.sums.add(&loss);
+        self.progress.sums.add(&loss, batch.positions.len());
         self.progress.clock.step(report.tokens, begin.elapsed());
         Ok(report)
     }
 
-    fn report(&self, valid_scores: &[f32]) -> EpochReport {
-        let labels = self
-            .data
+    fn report(&self, scores: &Scores) -> EpochReport {
+        let stage = self.stage();
+        let targets: Vec<Target> = self
+            .plan
             .valid
             .iter()
-            .filter_map(|row| row.target.is_positive());
-        let sums = &self.progress.sums;
+            .map(|row| row.target.clone())
+            .collect();
+        let figures = MetricName::all_for(self.plan.labels);
+        let figures: BTreeMap<MetricName, f64> = figures
+            .filter_map(|name| Some((name, name.of(&targets, scores)?)))
+            .collect();
+        let (sums, step) = (&self.progress.sums, self.progress.step);
+        let total = self.totals[self.progress.stage];
         EpochReport {
+            stage: stage.name.clone(),
+            objective: stage.objective_name,
             epoch: self.progress.epochs.len() + 1,
-            steps: self.progress.step,
-            loss: mean(sums.mlm + sums.label, sums.n_mlm + sums.n_labels),
-            mlm_loss: mean(sums.mlm, sums.n_mlm),
-            label_loss: mean(sums.label, sums.n_labels),
-            learning_rate: learning_rate_at(self.progress.step - 1, self.total, self.options),
-            valid_auc: auc(&labels.collect::<Vec<bool>>(), valid_scores),
+            steps: self.steps_before() + step,
+            loss: mean(sums.loss, sums.n),
+            losses: sums.means(),
+            learning_rate: learning_rate_at(step - 1, total, &stage.options),
+            metric: self.plan.metric,
+            valid_score: figures.get(&self.plan.metric).copied(),
+            valid_auc: match self.plan.labels {
+                LabelKind::Binary => figures.get(&MetricName::Auc).copied(),
+                _ => None,
+            },
+            scores: figures,
             seconds: self.epoch_time.seconds(),
             tokens_per_second: per_second(self.progress.clock.epoch),
         }
     }
 
-    fn best_auc(&self) -> Option<f64> {
+    fn best_score(&self) -> Option<f64> {
         let epoch = self.progress.best_epoch?;
-        self.progress.epochs[epoch - 1].valid_auc
+        self.progress.epochs[epoch - 1].valid_score
     }
 
     /// Saves where the watcher wants to, or wants to stop.
@@ -246,24 +294,33 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Goes back to the best epoch, and saves that: what comes after the fit need not train again.
-    fn wind_up(&mut self) -> Result<()> {
+    /// Goes back to the best epoch of the stage and on to the next stage, and saves that: nothing that comes after has to
+    /// train it again.
+    fn end_stage(&mut self) -> Result<()> {
         if let Some(weights) = self.best.as_mut().and_then(|best| best.weights.take()) {
             self.model.restore(&weights)?;
         }
-        self.optimiser = Optimiser::new(self.options.adamw()); // no step will ask for the moments
+        if !self.is_last_stage() {
+            self.progress.stage += 1;
+            self.progress.step = 0;
+            self.progress.epochs_before = self.progress.epochs.len();
+            self.progress.best_epoch = None;
+            self.best = None;
+        }
+        self.optimiser = Optimiser::new(self.stage().options.adamw());
         self.save()
     }
 
     fn fit_report(self) -> Result<FitReport> {
-        let best_auc = self.best_auc();
+        let best_score = self.best_score();
         let (Some(best), Some(best_epoch)) = (self.best, self.progress.best_epoch) else {
             return Err(Error::refused("no step to train"));
         };
         Ok(FitReport {
             best_epoch,
-            best_auc,
-            steps: self.progress.step,
+            best_score,
+            best_scores: self.progress.epochs[best_epoch - 1].scores.clone(),
+            steps: self.totals.iter().sum(),
             tokens_per_second: per_second(self.progress.clock.total),
             epochs: self.progress.epochs,
             earlier_seconds: self.fit_time.earlier,

@@ -1,6 +1,6 @@
 //! The training loop, its optimiser and schedule, and prediction.
 //!
-//! In: a model, encoded pairs and [`TrainOptions`]. Out: the model at its best epoch and a [`FitReport`]. Speaks
+//! In: a model and a [`FitPlan`], stage after stage. Out: the model at its best epoch and a [`FitReport`]. Speaks
 //! only through [`Watch`]; does not read configuration, and writes no file but checkpoints ([`resume`]).
 
 mod fit;
@@ -9,12 +9,16 @@ mod predict;
 pub mod resume;
 mod schedule;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use crate::data::EncodedExample;
+use crate::data::{EncodedExample, LabelKind, Scores};
 use crate::error::Result;
+use crate::metrics::MetricName;
 use crate::model::Bert;
-use crate::objective::pet::PetLoss;
+use crate::objective::{LossPart, LossReport, Objective, ObjectiveName};
 use crate::random::Key;
 
 pub use fit::fit;
@@ -23,10 +27,10 @@ pub use predict::{PREDICT_ROWS, predict};
 use resume::Snapshot;
 pub use schedule::{Schedule, learning_rate_at, total_steps};
 
-/// What the loop needs to know.
-#[derive(Debug, Clone, PartialEq)]
+/// How one stage learns.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainOptions {
-    /// Passes over the training rows, at least 1.
+    /// Passes over the rows, at least 1.
     pub epochs: usize,
     /// Stops after so many steps; 0 = no limit.
     pub max_steps: usize,
@@ -46,10 +50,8 @@ pub struct TrainOptions {
     pub clip: f64,
     /// Share of tokens that become MLM targets, in 0..1.
     pub mask: f64,
-    /// Validation scores are means over both orders of the sentences.
-    pub predict_swap: bool,
-    /// Root of all random streams of this fit.
-    pub key: Key,
+    /// Factor of the rate from one layer to the next one below, in 0..=1; 1 = one rate for all.
+    pub layer_decay: f64,
 }
 
 impl TrainOptions {
@@ -57,30 +59,55 @@ impl TrainOptions {
         AdamWOptions {
             weight_decay: self.weight_decay,
             clip: self.clip,
-            layer_decay: 1.0,
+            layer_decay: self.layer_decay,
         }
     }
 }
 
-/// Rows of a fit.
-#[derive(Debug, Clone, Copy)]
-pub struct TrainingData<'a> {
-    /// Labelled rows and, without a label, those that only join the MLM.
-    pub train: &'a [EncodedExample],
+/// One stage of a fit: an objective, and the rows it learns from.
+#[derive(Debug)]
+pub struct Stage {
+    /// As the user calls it.
+    pub name: String,
+    /// What is learnt.
+    pub objective: Box<dyn Objective>,
+    /// Its name.
+    pub objective_name: ObjectiveName,
+    /// Rows that the objective learns from.
+    pub rows: Vec<EncodedExample>,
+    /// How.
+    pub options: TrainOptions,
+    /// Root of all random streams of the stage.
+    pub key: Key,
+}
+
+/// A whole fit.
+#[derive(Debug)]
+pub struct FitPlan<'a> {
+    /// One or more, in order.
+    pub stages: &'a [Stage],
     /// Labelled rows that are held out; may be empty.
     pub valid: &'a [EncodedExample],
+    /// Kind of their labels.
+    pub labels: LabelKind,
+    /// What decides which epoch is the best.
+    pub metric: MetricName,
+    /// Validation scores are means over both orders of the texts.
+    pub predict_swap: bool,
+    /// Rows of the vocabulary that a hidden token may be replaced by.
+    pub cipher_rows: Range<u32>,
 }
 
 /// One step, as the watcher sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct StepReport {
-    /// From 1.
+    /// Number of the stage, from 0.
+    pub stage: usize,
+    /// From 1, over all stages.
     pub epoch: usize,
-    /// From 1, over all epochs.
+    /// From 1, over all stages.
     pub step: usize,
-    /// Of the whole fit.
-    pub total_steps: usize,
-    /// Mean over the batch's targets.
+    /// Of the batch.
     pub loss: f64,
     /// Of this step.
     pub learning_rate: f64,
@@ -91,48 +118,80 @@ pub struct StepReport {
 }
 
 /// Losses of an epoch, as they add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LossSums {
-    /// Over masked tokens.
-    pub mlm: f64,
-    /// Masked tokens.
-    pub n_mlm: usize,
-    /// Over labels.
-    pub label: f64,
-    /// Labels.
-    pub n_labels: usize,
+    /// Of the batches, each times its targets.
+    pub loss: f64,
+    /// Targets.
+    pub n: usize,
+    /// By name, in the order in which they came.
+    pub parts: Vec<LossPart>,
 }
 
 impl LossSums {
-    fn add(&mut self, loss: &PetLoss) {
-        self.mlm += loss.mlm_sum;
-        self.n_mlm += loss.n_mlm;
-        self.label += loss.label_sum;
-        self.n_labels += loss.n_labels;
+    fn add(&mut self, report: &LossReport, targets: usize) {
+        self.loss += report.loss * targets as f64;
+        self.n += targets;
+        for part in &report.parts {
+            match self.parts.iter_mut().find(|sum| sum.name == part.name) {
+                Some(sum) => {
+                    sum.sum += part.sum;
+                    sum.n += part.n;
+                }
+                None => self.parts.push(part.clone()),
+            }
+        }
+    }
+
+    /// The mean of each part under `NAME_loss`; 0 where it had no target.
+    fn means(&self) -> BTreeMap<String, f64> {
+        let mean = |part: &LossPart| part.sum / part.n.max(1) as f64;
+        let named = |part: &LossPart| (format!("{}_loss", part.name), mean(part));
+        self.parts.iter().map(named).collect()
     }
 }
 
-/// One epoch: a line of `metrics.jsonl`. Losses are means over the epoch's targets.
+/// One epoch: a line of `metrics.jsonl`. Losses are means over the epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// From 1.
+    /// Name of the stage.
+    #[serde(default)]
+    pub stage: String,
+    /// What it learns.
+    #[serde(default)]
+    pub objective: ObjectiveName,
+    /// From 1, over all stages.
     pub epoch: usize,
-    /// Steps so far, over all epochs.
+    /// Steps so far, over all stages.
     pub steps: usize,
-    /// Over labels and masked tokens together.
+    /// Of the whole objective.
     pub loss: f64,
-    /// Over masked tokens; 0 where there was none.
-    pub mlm_loss: f64,
-    /// Over labels; 0 where there was none.
-    pub label_loss: f64,
+    /// What decides which epoch is the best.
+    #[serde(default = "area_under_curve")]
+    pub metric: MetricName,
+    /// Its figure for the validation rows, if they have one.
+    #[serde(default)]
+    pub valid_score: Option<f64>,
+    /// Area under the ROC curve of the validation rows, for binary labels.
+    #[serde(default)]
+    pub valid_auc: Option<f64>,
+    /// Every metric that the validation rows have.
+    #[serde(default)]
+    pub scores: BTreeMap<MetricName, f64>,
     /// Of the last step.
     pub learning_rate: f64,
-    /// Area under the ROC curve of the validation rows, if there are both classes.
-    pub valid_auc: Option<f64>,
     /// Training and validation of this epoch.
     pub seconds: f64,
     /// Of training in this epoch.
     pub tokens_per_second: f64,
+    /// The parts of the loss: `mlm_loss`, `label_loss`.
+    #[serde(flatten)]
+    pub losses: BTreeMap<String, f64>,
+}
+
+/// Lines of earlier versions knew no other.
+fn area_under_curve() -> MetricName {
+    MetricName::Auc
 }
 
 /// The whole fit.
@@ -140,18 +199,20 @@ pub struct EpochReport {
 pub struct FitReport {
     /// One entry an epoch.
     pub epochs: Vec<EpochReport>,
-    /// Whose weights the model has now, from 1.
+    /// Whose weights the model has now, from 1, over all stages.
     pub best_epoch: usize,
-    /// Its validation AUC.
-    pub best_auc: Option<f64>,
+    /// What its metric says of the validation rows.
+    pub best_score: Option<f64>,
+    /// What all metrics say of them.
+    pub best_scores: BTreeMap<MetricName, f64>,
     /// Steps done.
     pub steps: usize,
     /// Training only; the first ten steps (or the first third of a shorter run) are not timed.
     pub tokens_per_second: f64,
     /// Wall time of the fit before it was resumed; 0 where it was not.
     pub earlier_seconds: f64,
-    /// Scores of the validation rows at the best epoch.
-    pub valid_scores: Vec<f32>,
+    /// Scores of the validation rows at the best epoch; empty where the last stage gives none.
+    pub valid_scores: Scores,
 }
 
 /// Looks on, and may end the fit by returning an error. Where that is [`crate::error::Error::Interrupted`], the
@@ -161,7 +222,7 @@ pub trait Watch {
     fn step(&mut self, report: &StepReport) -> Result<()>;
     /// `n` more validation rows are scored.
     fn validated(&mut self, n: usize) -> Result<()>;
-    /// After each epoch's validation. `best`: the model as it is now is the best so far.
+    /// After each epoch's validation. `best`: the model as it is now is the best so far of the last stage.
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()>;
     /// Whether it is time to save, asked after each step and each epoch.
     fn wants_save(&mut self) -> bool;

@@ -43,7 +43,6 @@ pub fn learning_rate_at(step: usize, total: usize, options: &TrainOptions) -> f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Key;
 
     fn options(max_steps: usize) -> TrainOptions {
         TrainOptions {
@@ -57,8 +56,7 @@ mod tests {
             dropout: 0.0,
             clip: 0.0,
             mask: 0.15,
-            predict_swap: false,
-            key: Key::from_seed(0),
+            layer_decay: 1.0,
         }
     }
 

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-
 use crate::error::{Error, Place, Result};
 use crate::hash::Hasher;
 use crate::progress::{Progress, Task};

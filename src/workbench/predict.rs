@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::run::folds;
 use super::run::rows::read_truncated;
+use super::run::{folds, stages};
 use super::run_folder::done::FoldName;
 use super::run_folder::folder;
 use super::run_folder::results::Results;
@@ -16,10 +16,11 @@ use super::run_folder::scores::MeanScores;
 use super::{Stop, submission};
 use crate::checkpoint::read::read_model;
 use crate::config::{self, Experiment};
-use crate::data::{Dictionary, EncodedExample, Labels};
+use crate::data::{Dictionary, EncodedExample, Labels, Scores, Task};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Bert;
+use crate::objective::Objective;
 use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
@@ -112,6 +113,7 @@ pub fn predict(
     } else {
         train::PREDICT_ROWS
     };
+    let objective = stages::scoring_objective(&Task::binary_pairs());
     let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
         let (config, weights, heads) = read_model(dir)?;
@@ -119,13 +121,13 @@ pub fn predict(
         let task = progress.task("score", rows.len() as u64, "rows");
         let mut times = times.iter_mut();
         let mut begun = Instant::now();
-        let scores = train::predict(&model, &rows, swap, at_once, &mut |n| {
+        let scores = train::predict(&*objective, &model, &rows, swap, at_once, &mut |n| {
             *times.next().expect("one entry a batch") += begun.elapsed();
             task.advance(n as u64);
             begun = Instant::now();
             stop.check()
         })?;
-        mean.add(&scores);
+        mean.add(&scores.values);
     }
     let (scores, submit) = (mean.finish(), &experiment.submit);
     let written = submission::write(&scores, (pairs, &experiment.format()), submit, out)?;
@@ -195,16 +197,24 @@ fn require_file(run: &Path, file: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Interrupted`].
 pub fn score(
+    objective: &dyn Objective,
     model: &Bert,
     rows: &[EncodedExample],
     swap: bool,
     (progress, stop): (&Progress, &Stop),
-) -> Result<Vec<f32>> {
+) -> Result<Scores> {
     let task = progress.task("score", rows.len() as u64, "rows");
-    train::predict(model, rows, swap, train::PREDICT_ROWS, &mut |n| {
-        task.advance(n as u64);
-        stop.check()
-    })
+    train::predict(
+        objective,
+        model,
+        rows,
+        swap,
+        train::PREDICT_ROWS,
+        &mut |n| {
+            task.advance(n as u64);
+            stop.check()
+        },
+    )
 }
 
 #[cfg(test)]

@@ -1,18 +1,72 @@
-//! The objective on a whole network: its state before training, gradients under dropout, threads.
+//! Objectives on a whole network: gradients under dropout, threads, the state before training, scores.
 
 use cipherpet::checkpoint::{BertConfig, Heads, Weights, remap::remap};
-use cipherpet::data::{EncodedExample, Target, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Target, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
 use cipherpet::model::{Bert, Regularisation};
-use cipherpet::objective::pet::{self, Corruption, PetBatch};
+use cipherpet::objective::{
+    self, Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+};
 use cipherpet::random::Key;
 use cipherpet::vocab::PlainId;
 
 use crate::workspace::skipped;
 
-const HEADS: Heads = Heads::MLM;
 const VOCAB: u32 = 307;
+const N_CLASSES: u32 = 4;
+
+/// Every objective, with each kind of label and head that it takes, with and without the MLM term.
+fn objectives() -> Vec<(LabelKind, ObjectiveOptions)> {
+    use HeadChoice::{Cls, Mlm, Pooler};
+    use LabelKind::{Binary, Classes, Multilabel, Ordinal};
+    [
+        (Binary, ObjectiveName::Mlm, 1.0, Pooler),
+        (Binary, ObjectiveName::Pet, 1.0, Pooler),
+        (Binary, ObjectiveName::Pet, 0.3, Pooler),
+        (Classes, ObjectiveName::Pet, 1.0, Pooler),
+        (Binary, ObjectiveName::Ce, 0.0, Pooler),
+        (Classes, ObjectiveName::Ce, 0.5, Cls),
+        (Multilabel, ObjectiveName::Bce, 0.5, Pooler),
+        (Binary, ObjectiveName::Bce, 0.0, Cls),
+        (Ordinal, ObjectiveName::Cosent, 0.0, Pooler),
+        (Binary, ObjectiveName::Cosent, 0.5, Mlm),
+    ]
+    .map(|(labels, name, mlm_weight, head)| {
+        let options = ObjectiveOptions {
+            name,
+            mlm_weight,
+            head,
+        };
+        (labels, options)
+    })
+    .into()
+}
+
+fn answers(labels: LabelKind) -> Answers {
+    let n_classes = match labels {
+        LabelKind::Binary => 2,
+        LabelKind::Ordinal => 0,
+        LabelKind::Classes | LabelKind::Multilabel => N_CLASSES,
+    };
+    Answers {
+        labels,
+        n_classes: n_classes as usize,
+        tokens: match labels {
+            LabelKind::Classes => (VOCAB - N_CLASSES..VOCAB).collect(),
+            _ => vec![reserved::NO, reserved::YES],
+        },
+    }
+}
+
+fn pet() -> Box<dyn Objective> {
+    let options = ObjectiveOptions {
+        name: ObjectiveName::Pet,
+        mlm_weight: 1.0,
+        head: HeadChoice::Pooler,
+    };
+    options.objective(&answers(LabelKind::Binary))
+}
 
 fn config(hidden: usize) -> BertConfig {
     BertConfig {
@@ -36,119 +90,206 @@ fn path() -> Path {
 }
 
 fn model(hidden: usize) -> Bert {
-    model_on(path(), hidden)
+    model_on(path(), hidden, Heads::MLM)
 }
 
-fn model_on(path: Path, hidden: usize) -> Bert {
-    Bert::initialise(config(hidden), HEADS, path, Key::from_seed(1)).expect("sizes above 0")
+fn model_on(path: Path, hidden: usize, heads: Heads) -> Bert {
+    Bert::initialise(config(hidden), heads, path, Key::from_seed(1)).expect("sizes above 0")
 }
 
-/// Pairs of different lengths; a third of them without a label.
-fn pairs(n: u64) -> Vec<EncodedExample> {
+/// Rows of different lengths, some with one text; a third of them without a label.
+fn rows(n: u64, labels: LabelKind) -> Vec<EncodedExample> {
     let key = Key::from_seed(2);
-    let sentence = |row: u64, side: u64| -> Vec<u32> {
+    let text = |row: u64, side: u64| -> Vec<u32> {
         let length = 1 + key.at(row).at(side).bits(0) % 14;
-        let token = |i| (key.at(row).at(side).bits(i) % u64::from(VOCAB - 7)) as u32 + 7;
+        let token = |i| (key.at(row).at(side).bits(i) % u64::from(VOCAB - 11)) as u32 + 7;
         (1..=length).map(token).collect()
     };
-    let label = |row: u64| (!row.is_multiple_of(3)).then_some(row % 3 == 1);
+    let target = |row: u64| {
+        let draw = key.at(row).bits(77) as u32;
+        match labels {
+            _ if row.is_multiple_of(3) => Target::Unknown,
+            LabelKind::Binary => (row % 3 == 1).into(),
+            LabelKind::Classes => Target::Class(draw % N_CLASSES),
+            LabelKind::Multilabel => Target::Several(
+                (0..N_CLASSES)
+                    .filter(|class| draw >> class & 1 == 1)
+                    .collect(),
+            ),
+            LabelKind::Ordinal => Target::Number((draw % 5) as f32 / 2.0),
+        }
+    };
     (0..n)
         .map(|row| EncodedExample {
-            a: sentence(row, 0),
-            b: Some(sentence(row, 1)),
-            target: label(row).map_or(Target::Unknown, Target::from),
+            a: text(row, 0),
+            b: (row % 4 != 3).then(|| text(row, 1)),
+            target: target(row),
         })
         .collect()
 }
 
-fn batch(pairs: &[EncodedExample]) -> PetBatch {
-    let numbers: Vec<usize> = (0..pairs.len()).collect();
-    PetBatch::new(
-        pairs,
-        &numbers,
-        &Corruption {
-            mask: 0.3,
-            vocab_size: VOCAB,
-            key: Key::from_seed(3),
-        },
-    )
+fn batch(objective: &dyn Objective, rows: &[EncodedExample]) -> Batch {
+    let numbers: Vec<usize> = (0..rows.len()).collect();
+    objective.batch(rows, &numbers, &draw(0.3))
+}
+
+fn draw(mask: f64) -> Draw {
+    Draw {
+        mask,
+        cipher_rows: reserved::FIRST_CIPHER..VOCAB - N_CLASSES,
+        key: Key::from_seed(3),
+    }
 }
 
 /// Gradients with dropout on, in the order of names, and the loss.
-fn gradients(model: &Bert, batch: &PetBatch) -> (f64, Weights) {
+fn gradients(objective: &dyn Objective, model: &Bert, batch: &Batch) -> (f64, Weights) {
     let regularisation = Regularisation {
         hidden: 0.2,
         attention: 0.3,
         key: Key::from_seed(4),
     };
-    let loss = batch
-        .loss_and_gradients(model, &regularisation)
-        .expect("memory");
-    (loss.loss, model.take_gradients())
+    let loss = objective::loss_and_gradients(objective, model, batch, Some(&regularisation));
+    (loss.expect("memory").loss, model.take_gradients())
 }
 
 /// The loss moves along a random direction of all parameters as the gradient says, with the same dropout masks:
 /// what the golden test cannot see, as transformers draws other masks.
 #[test]
-fn gradients_under_dropout_equal_finite_differences() {
-    let pairs = pairs(12);
-    let batch = batch(&pairs);
-    let model = model(32);
-    let (_, gradient) = gradients(&model, &batch);
-    for seed in 0..4 {
-        let key = Key::from_seed(100 + seed);
-        let sign = |parameter: usize, i: usize| {
-            if key.at(parameter as u64).bits(i as u64) & 1 == 0 {
-                1.0
-            } else {
-                -1.0
+fn gradients_of_every_objective_under_dropout_equal_finite_differences() {
+    for (labels, options) in objectives() {
+        let objective = options.objective(&answers(labels));
+        let batch = batch(&*objective, &rows(12, labels));
+        let model = model_on(path(), 32, objective.heads());
+        let (_, gradient) = gradients(&*objective, &model, &batch);
+        for seed in 0..3 {
+            let key = Key::from_seed(100 + seed);
+            let sign = |parameter: usize, i: usize| {
+                if key.at(parameter as u64).bits(i as u64) & 1 == 0 {
+                    1.0
+                } else {
+                    -1.0
+                }
+            };
+            let mut along = 0.0;
+            for (parameter, values) in gradient.values().enumerate() {
+                let values = values.iter().enumerate();
+                along += values
+                    .map(|(i, &g)| f64::from(g) * sign(parameter, i))
+                    .sum::<f64>();
             }
-        };
-        let mut along = 0.0;
-        for (parameter, values) in gradient.values().enumerate() {
-            along += values
-                .iter()
-                .enumerate()
-                .map(|(i, &g)| f64::from(g) * sign(parameter, i))
-                .sum::<f64>();
+            let moved = |step: f64| {
+                let mut weights = model.weights();
+                for (parameter, values) in weights.values_mut().enumerate() {
+                    let values = values.iter_mut().enumerate();
+                    values.for_each(|(i, x)| *x += (step * sign(parameter, i)) as f32);
+                }
+                let moved = Bert::new(config(32), objective.heads(), path(), weights);
+                gradients(&*objective, &moved.expect("the same shapes"), &batch).0
+            };
+            let step = 2e-4;
+            let difference = (moved(step) - moved(-step)) / (2.0 * step);
+            let tolerance = 0.03 * along.abs().max(1.0);
+            assert!(
+                (difference - along).abs() < tolerance,
+                "{options:?}, direction {seed}: gradient {along}, difference {difference}"
+            );
         }
-        let moved = |step: f64| {
-            let mut weights = model.weights();
-            for (parameter, values) in weights.values_mut().enumerate() {
-                values
-                    .iter_mut()
-                    .enumerate()
-                    .for_each(|(i, x)| *x += (step * sign(parameter, i)) as f32);
-            }
-            gradients(
-                &Bert::new(config(32), HEADS, path(), weights).expect("the same shapes"),
-                &batch,
-            )
-            .0
+    }
+}
+
+/// No gradient would pass the test above as well.
+#[test]
+fn every_objective_moves_the_heads_it_asks_for_and_no_other() {
+    for (labels, options) in objectives() {
+        let objective = options.objective(&answers(labels));
+        let heads = Heads {
+            mlm: true,
+            pooler: true,
+            nsp: true,
+            classifier: objective.heads().classifier.or(Some(1)),
         };
-        let step = 2e-4;
-        let difference = (moved(step) - moved(-step)) / (2.0 * step);
-        let tolerance = 0.02 * along.abs().max(1.0);
+        let model = model_on(path(), 32, heads);
+        let (_, gradient) = gradients(&*objective, &model, &batch(&*objective, &rows(12, labels)));
+        let moves = |name: &str| gradient[name].iter().any(|&g| g != 0.0);
+        let needed = objective.heads();
+        assert_eq!(
+            moves("cls.predictions.transform.dense.weight"),
+            needed.mlm,
+            "{options:?}"
+        );
+        assert_eq!(
+            moves("bert.pooler.dense.weight"),
+            needed.pooler,
+            "{options:?}"
+        );
+        assert_eq!(
+            moves("classifier.weight"),
+            needed.classifier.is_some(),
+            "{options:?}"
+        );
+        assert!(!moves("cls.seq_relationship.weight"), "{options:?}");
         assert!(
-            (difference - along).abs() < tolerance,
-            "direction {seed}: gradient {along}, difference {difference}"
+            moves("bert.encoder.layer.0.attention.self.query.weight"),
+            "{options:?}"
         );
     }
 }
 
 #[test]
+fn scores_are_as_many_as_the_labels_ask_for_and_both_orders_are_the_mean_of_each() {
+    for (labels, options) in objectives() {
+        let objective = options.objective(&answers(labels));
+        let model = model_on(path(), 32, objective.heads());
+        let rows = rows(20, labels);
+        let swapped: Vec<_> = rows.iter().map(swapped).collect();
+        let of = |rows: &[EncodedExample], swap| objective::scores(&*objective, &model, rows, swap);
+        let Some(forward) = of(&rows, false) else {
+            assert_eq!(options.name, ObjectiveName::Mlm);
+            continue;
+        };
+        let width = match labels {
+            LabelKind::Binary | LabelKind::Ordinal => 1,
+            LabelKind::Classes | LabelKind::Multilabel => N_CLASSES as usize,
+        };
+        assert_eq!(
+            (forward.width, forward.len()),
+            (width, rows.len()),
+            "{options:?}"
+        );
+        let backward = of(&swapped, false).expect("as before");
+        let both = of(&rows, true).expect("as before");
+        assert_ne!(forward, backward);
+        let each = forward.values.iter().zip(&backward.values);
+        for ((x, y), z) in each.zip(&both.values) {
+            assert!(((x + y) / 2.0 - z).abs() < 1e-4, "{options:?}: {x} {y} {z}");
+        }
+    }
+}
+
+fn swapped(row: &EncodedExample) -> EncodedExample {
+    match &row.b {
+        None => row.clone(),
+        Some(b) => EncodedExample {
+            a: b.clone(),
+            b: Some(row.a.clone()),
+            target: Target::Unknown,
+        },
+    }
+}
+
+#[test]
 fn loss_and_gradients_have_the_same_bits_on_one_to_four_threads() {
-    let pairs = pairs(64);
-    let batch = batch(&pairs);
+    let objective = pet();
+    let batch = batch(&*objective, &rows(64, LabelKind::Binary));
     for precision in [Precision::F32, Precision::Bf16] {
         // 256 wide: large enough that every matrix product is cut into tiles.
-        let model = model_on(Path::resolve(precision), 256);
+        let model = model_on(Path::resolve(precision), 256, Heads::MLM);
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .expect("threads");
-            pool.install(|| gradients(&model, &batch))
+            pool.install(|| gradients(&*objective, &model, &batch))
         };
         let (loss, one) = on(1);
         for threads in 2..=4 {
@@ -174,10 +315,10 @@ fn gradients_in_bf16_are_those_in_f32_within_what_rounding_allows() {
         skipped("no instructions for bf16 on this CPU");
         return;
     }
-    let pairs = pairs(64);
-    let batch = batch(&pairs);
-    let (exact_loss, exact) = gradients(&model(64), &batch);
-    let (loss, rounded) = gradients(&model_on(bf16, 64), &batch);
+    let objective = pet();
+    let batch = batch(&*objective, &rows(64, LabelKind::Binary));
+    let (exact_loss, exact) = gradients(&*objective, &model(64), &batch);
+    let (loss, rounded) = gradients(&*objective, &model_on(bf16, 64, Heads::MLM), &batch);
     assert!(
         (loss - exact_loss).abs() < 0.01 * exact_loss,
         "{loss} {exact_loss}"
@@ -211,57 +352,29 @@ fn before_training_all_scores_are_0() {
     let row = |id: u32| words.index_axis(ndarray::Axis(0), id as usize).to_owned();
     assert_eq!(row(reserved::UNK), row(reserved::NO));
     assert_eq!(row(reserved::UNK), row(reserved::YES));
-    let model = Bert::new(config(32), HEADS, path(), weights).expect("307 rows again");
-    let pairs = pairs(30);
-    let scores = pet::scores(&model, &pairs, true);
-    assert!(scores.iter().all(|&score| score == 0.0), "{scores:?}");
-    let labels: Vec<bool> = pairs
-        .iter()
-        .map(|pair| pair.target == Target::Class(1))
-        .collect();
-    assert_eq!(auc(&labels, &scores), Some(0.5));
+    let model = Bert::new(config(32), Heads::MLM, path(), weights).expect("307 rows again");
+    let rows = rows(30, LabelKind::Binary);
+    let scores = objective::scores(&*pet(), &model, &rows, true).expect("scores");
+    assert!(
+        scores.values.iter().all(|&score| score == 0.0),
+        "{scores:?}"
+    );
+    let is_positive = |row: &EncodedExample| row.target == Target::Class(1);
+    let labels: Vec<bool> = rows.iter().map(is_positive).collect();
+    assert_eq!(auc(&labels, &scores.values), Some(0.5));
 }
 
 #[test]
 fn a_batch_without_targets_has_loss_0_and_no_gradient() {
-    let pairs: Vec<_> = pairs(3)
-        .into_iter()
-        .map(|pair| EncodedExample {
-            target: Target::Unknown,
-            ..pair
-        })
-        .collect();
-    let corruption = Corruption {
-        mask: 1e-12,
-        vocab_size: VOCAB,
-        key: Key::from_seed(3),
-    };
-    let batch = PetBatch::new(&pairs, &[0, 1, 2], &corruption);
-    assert!(batch.targets.is_empty());
-    let (loss, gradient) = gradients(&model(32), &batch);
-    assert_eq!(loss, 0.0);
-    assert!(gradient.values().flatten().all(|&g| g == 0.0));
-}
-
-#[test]
-fn scores_of_both_orders_are_the_mean_of_each() {
-    let model = model(32);
-    let pairs = pairs(20);
-    let swapped: Vec<_> = pairs
-        .iter()
-        .map(|pair| EncodedExample {
-            a: pair.b.clone().expect("two texts"),
-            b: Some(pair.a.clone()),
-            target: Target::Unknown,
-        })
-        .collect();
-    let (forward, backward) = (
-        pet::scores(&model, &pairs, false),
-        pet::scores(&model, &swapped, false),
-    );
-    assert_ne!(forward, backward);
-    let both = pet::scores(&model, &pairs, true);
-    for ((x, y), z) in forward.iter().zip(&backward).zip(&both) {
-        assert!(((x + y) / 2.0 - z).abs() < 1e-5, "{x} {y} {z}");
+    let rows = rows(3, LabelKind::Binary).into_iter();
+    let rows: Vec<_> = rows.map(EncodedExample::without_target).collect();
+    for (labels, options) in objectives() {
+        let objective = options.objective(&answers(labels));
+        let batch = objective.batch(&rows, &[0, 1, 2], &draw(1e-12));
+        assert!(batch.positions.is_empty());
+        let model = model_on(path(), 32, objective.heads());
+        let (loss, gradient) = gradients(&*objective, &model, &batch);
+        assert_eq!(loss, 0.0);
+        assert!(gradient.values().flatten().all(|&g| g == 0.0));
     }
 }

@@ -158,7 +158,14 @@ fn test_rows(workspace: &Workspace) -> Vec<Vec<u32>> {
     let pairs = test.expect("pairs").examples;
     let row = |pair| {
         let pair = vocab.encode(pair);
-        [vec![2], pair.a, vec![3], pair.b.expect("two texts"), vec![3]].concat()
+        [
+            vec![2],
+            pair.a,
+            vec![3],
+            pair.b.expect("two texts"),
+            vec![3],
+        ]
+        .concat()
     };
     pairs.iter().map(row).collect()
 }

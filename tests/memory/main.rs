@@ -6,10 +6,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cipherpet::checkpoint::{BertConfig, Heads};
-use cipherpet::data::EncodedExample;
+use cipherpet::data::{EncodedExample, LabelKind, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
-use cipherpet::objective::pet::{Corruption, PetBatch};
+use cipherpet::objective::{
+    Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+    loss_and_gradients,
+};
 use cipherpet::random::Key;
 use cipherpet::train::{AdamWOptions, Optimiser};
 
@@ -76,28 +79,41 @@ fn model(precision: Precision) -> Bert {
     Bert::initialise(config, heads, path, Key::from_seed(1)).expect("sizes above 0")
 }
 
+fn pet() -> Box<dyn Objective> {
+    let options = ObjectiveOptions {
+        name: ObjectiveName::Pet,
+        mlm_weight: 1.0,
+        head: HeadChoice::Pooler,
+    };
+    options.objective(&Answers {
+        labels: LabelKind::Binary,
+        n_classes: 2,
+        tokens: vec![reserved::NO, reserved::YES],
+    })
+}
+
 /// A batch of 8 to 48 pairs whose sentences have 1 to 16 tokens.
-fn batch(number: u64) -> PetBatch {
+fn batch(number: u64) -> Batch {
     let key = Key::from_seed(2).at(number);
     let sentence = |row: u64, side: u64| -> Vec<u32> {
         let key = key.at(row).at(side);
         let token = |i| 7 + (key.bits(i) % u64::from(VOCABULARY - 7)) as u32;
         (1..=1 + key.bits(0) % 16).map(token).collect()
     };
-    let pairs: Vec<EncodedExample> = (0..8 + key.bits(0) % 41)
+    let rows: Vec<EncodedExample> = (0..8 + key.bits(0) % 41)
         .map(|row| EncodedExample {
             a: sentence(row, 0),
             b: Some(sentence(row, 1)),
             target: row.is_multiple_of(2).into(),
         })
         .collect();
-    let numbers: Vec<usize> = (0..pairs.len()).collect();
-    let corruption = Corruption {
+    let numbers: Vec<usize> = (0..rows.len()).collect();
+    let draw = Draw {
         mask: 0.15,
-        vocab_size: VOCABULARY,
+        cipher_rows: reserved::FIRST_CIPHER..VOCABULARY,
         key,
     };
-    PetBatch::new(&pairs, &numbers, &corruption)
+    pet().batch(&rows, &numbers, &draw)
 }
 
 fn step(model: &mut Bert, optimiser: &mut Optimiser, number: u64) {
@@ -106,9 +122,7 @@ fn step(model: &mut Bert, optimiser: &mut Optimiser, number: u64) {
         attention: 0.1,
         key: Key::from_seed(3).at(number),
     };
-    batch(number)
-        .loss_and_gradients(model, &regularisation)
-        .expect("memory");
+    loss_and_gradients(&*pet(), model, &batch(number), Some(&regularisation)).expect("memory");
     optimiser.step(model, 1e-4).expect("a step");
 }
 

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::{Effort, GraphOptions, Side, Solution, faq, self_learning, solve};
+use super::{Candidate, Effort, GraphOptions, Side, Solution, faq, self_learning, solve};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::random::Key;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{EpochReport, LossSums};
 use crate::atomic;
 use crate::checkpoint::Weights;
+use crate::data::Scores;
 use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::model::{Bert, Moments};
@@ -28,7 +29,9 @@ const KEPT: usize = 2;
 /// Where a fit stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FitProgress {
-    /// Steps done, over all epochs.
+    /// Number of the stage under way, from 0.
+    pub stage: usize,
+    /// Steps of this stage that are done.
     pub step: usize,
     /// Of these, steps of the epoch under way: the place in its order of rows. 0 once its report is made.
     pub epoch_step: usize,
@@ -36,7 +39,9 @@ pub struct FitProgress {
     pub sums: LossSums,
     /// Epochs that are over: the lines of `metrics.jsonl`.
     pub epochs: Vec<EpochReport>,
-    /// The best of them, from 1.
+    /// How many of them are of earlier stages.
+    pub epochs_before: usize,
+    /// The best of those of this stage, from 1 over all stages.
     pub best_epoch: Option<usize>,
     /// What is known of the speed.
     pub clock: Clock,
@@ -61,7 +66,7 @@ pub struct Clock {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Best {
     /// Scores of the validation rows.
-    pub valid_scores: Vec<f32>,
+    pub valid_scores: Scores,
     /// `None` while the model still has them.
     pub weights: Option<Weights>,
 }
@@ -333,6 +338,8 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::{BertConfig, Heads};
+    use crate::metrics::MetricName;
+    use crate::objective::{LossPart, ObjectiveName};
     use crate::random::Key;
 
     fn origin(tool: &str, kernel_path: &str) -> Origin {
@@ -378,26 +385,34 @@ mod tests {
             (name.clone(), scaled(0.3), scaled(1e-20))
         });
         let moments = Moments::restored(step as u64, moments);
+        let part = |name: &str, sum| LossPart::new(name, sum, 3);
         let progress = FitProgress {
+            stage: 1,
             step,
             epoch_step: 1,
             sums: LossSums {
-                mlm: 0.1 + 0.2,
-                n_mlm: 3,
-                label: 1.0 / 3.0,
-                n_labels: 1,
+                loss: 0.1 + 0.2,
+                n: 4,
+                parts: vec![part("mlm", 1.0 / 3.0), part("label", 2.0 / 3.0)],
             },
             epochs: vec![EpochReport {
+                stage: "first".to_owned(),
+                objective: ObjectiveName::Ce,
                 epoch: 1,
                 steps: 2,
                 loss: 2.0_f64.sqrt(),
-                mlm_loss: f64::MIN_POSITIVE,
-                label_loss: 1e300 / 7.0,
+                losses: [("mlm_loss", f64::MIN_POSITIVE), ("label_loss", 1e300 / 7.0)]
+                    .map(|(name, loss)| (name.to_owned(), loss))
+                    .into(),
+                metric: MetricName::MacroF1,
                 learning_rate: 3e-4 / 7.0,
+                valid_score: Some(0.1 + 0.7),
                 valid_auc: None,
+                scores: [(MetricName::LogLoss, 1.0 / 3.0)].into(),
                 seconds: 0.1,
                 tokens_per_second: 1e5 / 3.0,
             }],
+            epochs_before: 0,
             best_epoch: Some(1),
             clock: Clock {
                 skip: 3,
@@ -411,7 +426,10 @@ mod tests {
             progress,
             moments,
             best: Some(Best {
-                valid_scores: vec![0.1, -0.0, f32::MIN_POSITIVE],
+                valid_scores: Scores {
+                    width: 2,
+                    values: vec![0.1, -0.0, f32::MIN_POSITIVE, 7.0],
+                },
                 weights: Some(weights.clone()),
             }),
             weights,
@@ -458,7 +476,7 @@ mod tests {
         for best in [
             None,
             Some(Best {
-                valid_scores: vec![], // no validation rows
+                valid_scores: Scores::new(1), // no validation rows
                 weights: None,
             }),
         ] {

@@ -15,6 +15,7 @@ use safetensors::{Dtype, SafeTensorError, View};
 
 use super::{Best, FitProgress, FitState, Snapshot};
 use crate::checkpoint::Weights;
+use crate::data::Scores;
 use crate::error::{Error, Place, Result};
 use crate::model::{Moment, Moments};
 
@@ -117,8 +118,8 @@ fn named_tensors<'a>(
         let scores = &best.valid_scores;
         add(
             BEST_SCORES.to_owned(),
-            Values::Slice(scores),
-            &[scores.len()],
+            Values::Slice(&scores.values),
+            &[scores.len(), scores.width],
         );
         for (name, array) in best.weights.iter().flatten() {
             add(format!("{BEST}{name}"), contiguous(array), array.shape());
@@ -176,8 +177,11 @@ fn state(
             moments.entry(name.to_owned()).or_default()[0] = Some(values(array));
         } else if let Some(name) = name.strip_prefix(SECOND_MOMENT) {
             moments.entry(name.to_owned()).or_default()[1] = Some(values(array));
-        } else if name == BEST_SCORES {
-            valid_scores = Some(values(array));
+        } else if name == BEST_SCORES
+            && let &[_, width] = array.shape()
+        {
+            let values = values(array);
+            valid_scores = Some(Scores { width, values });
         } else {
             return Err(format!("`{name}`"));
         }

@@ -14,9 +14,7 @@ use crate::hash::sha256;
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::random::Key;
 use crate::workbench::run_folder::folder;
-use crate::workbench::run_folder::manifest::{
-    self, FileRecord, Identity, State, TOOL,
-};
+use crate::workbench::run_folder::manifest::{self, FileRecord, Identity, State, TOOL};
 use crate::workbench::run_folder::results::{Figures, LabelledScores, Results};
 use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
 

@@ -86,13 +86,21 @@ fn mean_epochs(run: &Run) -> Vec<EpochReport> {
         let aucs: Vec<f64> = epochs.iter().filter_map(|epoch| epoch.valid_auc).collect();
         EpochReport {
             loss: mean(|epoch| epoch.loss),
-            mlm_loss: mean(|epoch| epoch.mlm_loss),
-            label_loss: mean(|epoch| epoch.label_loss),
+            losses: mean_losses(&epochs),
             valid_auc: (!aucs.is_empty()).then(|| aucs.iter().sum::<f64>() / aucs.len() as f64),
             ..epochs[0].clone()
         }
     };
     by_epoch.into_values().map(mean_of).collect()
+}
+
+/// The mean of each part of the loss.
+fn mean_losses(epochs: &[&EpochReport]) -> BTreeMap<String, f64> {
+    let mut losses: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, loss) in epochs.iter().flat_map(|epoch| &epoch.losses) {
+        *losses.entry(name.clone()).or_default() += loss / epochs.len() as f64;
+    }
+    losses
 }
 
 fn overview(runs: &[Run], names: &[String]) -> Markup {

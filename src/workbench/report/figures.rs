@@ -118,14 +118,14 @@ pub fn training(trained: &[Trained]) -> Result<Vec<Panel>> {
              falls is overfitting.",
             "loss, nats a row",
             trained,
-            |epoch| Some(epoch.label_loss),
+            |epoch| epoch.losses.get("label_loss").copied(),
         )?,
         by_epoch(
             "Masked-token loss by epoch",
             "Cross-entropy of the masked tokens, mean of the epoch, over labelled and unlabelled rows.",
             "loss, nats a token",
             trained,
-            |epoch| Some(epoch.mlm_loss),
+            |epoch| epoch.losses.get("mlm_loss").copied(),
         )?,
     ])
 }

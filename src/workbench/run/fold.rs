@@ -8,15 +8,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::rows::{FitRows, Rows};
+use super::stages;
 use super::start::Start;
 use super::watch::{ModelWriter, RunWatch};
 use crate::config::Experiment;
+use crate::data::{Task, reserved};
 use crate::error::{Error, Result};
 use crate::hash::sha256_of_file;
+use crate::metrics::MetricName;
 use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
-use crate::train::{self, FitReport, TrainingData};
+use crate::train::{self, FitPlan, FitReport, Stage};
 use crate::workbench::run_folder::done::{FoldName, FoldOutcome};
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::resume::Saves;
@@ -56,19 +59,24 @@ impl Fit<'_> {
     /// # Errors
     /// Those of the start and of training; what was finished stays.
     pub fn train(&self, (progress, stop): (&Progress, &Stop)) -> Result<Trained> {
-        let mut options = self.experiment.train_options();
-        options.key = self.key;
+        let task = Task::binary_pairs();
+        let stages = stages::stages(self.experiment, &task, &self.fit_rows.train, self.key);
+        let plan = FitPlan {
+            stages: &stages,
+            valid: &self.fit_rows.valid,
+            labels: task.labels,
+            metric: MetricName::default_for(task.labels),
+            predict_swap: self.experiment.predict.swap,
+            cipher_rows: reserved::FIRST_CIPHER..self.rows.vocab.size() as u32,
+        };
         let mut model = self.start.model(self.key)?;
         let names = self.rows.vocab.names(&self.rows.dictionary);
         let writer = ModelWriter::new(self.dir, names, &self.experiment.data.token_separator);
-        let data = TrainingData {
-            train: &self.fit_rows.train,
-            valid: &self.fit_rows.valid,
-        };
+        let steps = |stage: &Stage| train::total_steps(stage.rows.len(), &stage.options);
         let sizes = (
-            train::total_steps(data.train.len(), &options),
-            options.epochs,
-            data.valid.len(),
+            stages.iter().map(steps).sum(),
+            stages.iter().map(|stage| stage.options.epochs).sum(),
+            plan.valid.len(),
         );
         let (saves, state) = Saves::open(
             self.dir,
@@ -79,11 +87,11 @@ impl Fit<'_> {
         let begin = state.as_ref().map(|state| state.progress.clone());
         let begin = (saves, &begin.unwrap_or_default());
         let mut watch = RunWatch::new(self.dir, &writer, (progress, stop), sizes, begin)?;
-        let report = train::fit(&mut model, &data, &options, state, &mut watch)?;
+        let report = train::fit(&mut model, &plan, state, &mut watch)?;
         if watch.saved_epoch != Some(report.best_epoch) {
             writer.write(&model)?;
         }
-        self.write_valid(&report.valid_scores)?;
+        self.write_valid(&report.valid_scores.values)?;
         Ok(Trained { model, report })
     }
 
@@ -100,7 +108,9 @@ impl Fit<'_> {
             return Ok(None);
         }
         let swap = self.experiment.predict.swap;
-        predict::score(model, &self.rows.test, swap, context).map(Some)
+        let objective = stages::scoring_objective(&Task::binary_pairs());
+        let scores = predict::score(&*objective, model, &self.rows.test, swap, context)?;
+        Ok(Some(scores.values))
     }
 
     fn write_valid(&self, scores: &[f32]) -> Result<()> {
@@ -183,7 +193,7 @@ impl Fold<'_> {
                 FoldName::Number(number) => Some(number),
                 FoldName::Full => None,
             },
-            valid_auc: report.best_auc,
+            valid_auc: report.best_score,
             best_epoch: report.best_epoch,
             epochs: report.epochs.len(),
             steps: report.steps,

@@ -8,6 +8,7 @@ pub mod fold;
 pub mod folds;
 pub mod merge;
 pub mod rows;
+pub mod stages;
 pub mod start;
 mod watch;
 
@@ -190,7 +191,7 @@ fn fill(
 
     let fit = trained.report;
     let outcome = Outcome {
-        valid_auc: fit.best_auc,
+        valid_auc: fit.best_score,
         best_epoch: Some(fit.best_epoch),
         epochs: fit.epochs.len(),
         steps: fit.steps,

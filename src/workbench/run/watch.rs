@@ -175,29 +175,39 @@ fn epoch_line(report: &EpochReport, epochs: usize, best: bool) -> String {
         Some(auc) => format!("valid AUC {auc:.4}{}", if best { " (best)" } else { "" }),
         None => "no valid AUC".to_owned(),
     };
+    let part = |(name, loss): (&String, &f64)| match name.trim_end_matches("_loss") {
+        "mlm" => format!("MLM {loss:.4}"),
+        name => format!("{name} {loss:.4}"),
+    };
+    // `mlm` before `label`, as ever.
+    let parts: Vec<String> = report.losses.iter().rev().map(part).collect();
+    let parts = parts.join(", ");
     format!(
-        "epoch {}/{epochs}: loss {:.4} (MLM {:.4}, label {:.4}), {auc}, {:.0} tokens/s, {:.1} s",
-        report.epoch,
-        report.loss,
-        report.mlm_loss,
-        report.label_loss,
-        report.tokens_per_second,
-        report.seconds
+        "epoch {}/{epochs}: loss {:.4} ({parts}), {auc}, {:.0} tokens/s, {:.1} s",
+        report.epoch, report.loss, report.tokens_per_second, report.seconds
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MetricName;
+    use crate::objective::ObjectiveName;
 
     #[test]
     fn an_epoch_is_told_in_one_line() {
         let mut report = EpochReport {
+            stage: "pet".to_owned(),
+            objective: ObjectiveName::Pet,
+            metric: MetricName::Auc,
+            valid_score: Some(0.81234),
+            scores: Default::default(),
             epoch: 2,
             steps: 10,
             loss: 3.41239,
-            mlm_loss: 3.9,
-            label_loss: 0.6,
+            losses: [("mlm_loss", 3.9), ("label_loss", 0.6)]
+                .map(|(name, loss)| (name.to_owned(), loss))
+                .into(),
             learning_rate: 1e-4,
             valid_auc: Some(0.81234),
             seconds: 61.25,

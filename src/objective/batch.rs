@@ -1,0 +1,184 @@
+//! A batch for training: rows as the network sees them, and what is wanted at which position.
+//!
+//! In: encoded rows and a stream of random draws. Out: a [`Batch`]. Swaps the two texts of a row with probability one
+//! half, hides tokens for the MLM, and wants the label at `[CLS]`. Each row draws alone: what is beside it changes nothing.
+
+use std::ops::Range;
+
+use crate::data::{EncodedExample, PackedBatch, Target, corrupt::corrupt, reserved};
+use crate::random::{Key, Purpose};
+
+/// How the rows of an epoch are drawn.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    /// Share of tokens that become MLM targets, 0..=1.
+    pub mask: f64,
+    /// Rows of the vocabulary that a hidden token may be replaced by.
+    pub cipher_rows: Range<u32>,
+    /// Stream of this epoch; each row has its own below it.
+    pub key: Key,
+}
+
+/// A corrupted batch and what is wanted of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Rows as the network sees them.
+    pub rows: PackedBatch,
+    /// Positions in the packed tokens whose states are wanted, (N).
+    pub positions: Vec<u32>,
+    /// Which of `positions` are the `[CLS]` of labelled rows, (L), ascending.
+    pub labelled: Vec<u32>,
+    /// Their labels, (L).
+    pub targets: Vec<Target>,
+    /// Which of `positions` are hidden tokens, (M), ascending.
+    pub masked: Vec<u32>,
+    /// The tokens that stood there, (M).
+    pub tokens: Vec<u32>,
+}
+
+impl Batch {
+    /// The rows with the given numbers. Labels that `uses` refuses are not wanted.
+    pub fn draw(
+        rows: &[EncodedExample],
+        numbers: &[usize],
+        draw: &Draw,
+        uses: impl Fn(&Target) -> bool,
+    ) -> Self {
+        let mut batch = Self::default();
+        for &number in numbers {
+            batch.push(&rows[number], number as u64, draw, &uses);
+        }
+        batch
+    }
+
+    fn push(
+        &mut self,
+        row: &EncodedExample,
+        number: u64,
+        draw: &Draw,
+        uses: impl Fn(&Target) -> bool,
+    ) {
+        let mut texts: Vec<Vec<u32>> = row.texts().map(<[u32]>::to_vec).collect();
+        if draw.key.with(Purpose::Swap).bits(number) >> 63 == 1 {
+            texts.reverse();
+        }
+        let key = draw.key.with(Purpose::Mask).at(number);
+        let hide = |(side, text): (u64, &mut Vec<u32>)| {
+            corrupt(text, draw.mask, draw.cipher_rows.end, key.at(side))
+        };
+        let hidden: Vec<Vec<u32>> = (0..).zip(&mut texts).map(hide).collect();
+
+        let mut position = self.rows.n_tokens() as u32;
+        self.rows
+            .push_texts(&texts[0], texts.get(1).map(Vec::as_slice));
+        if uses(&row.target) {
+            self.labelled.push(self.positions.len() as u32);
+            self.positions.push(position);
+            self.targets.push(row.target.clone());
+        }
+        position += 1; // after [CLS]
+        for tokens in hidden {
+            for token in tokens {
+                if token != reserved::PAD {
+                    self.masked.push(self.positions.len() as u32);
+                    self.positions.push(position);
+                    self.tokens.push(token);
+                }
+                position += 1;
+            }
+            position += 1; // after [SEP]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::reserved::{CLS, SEP, UNK};
+
+    fn draw(mask: f64) -> Draw {
+        Draw {
+            mask,
+            cipher_rows: reserved::FIRST_CIPHER..100,
+            key: Key::from_seed(1),
+        }
+    }
+
+    fn row(a: &[u32], b: Option<&[u32]>, target: Target) -> EncodedExample {
+        EncodedExample {
+            a: a.to_vec(),
+            b: b.map(<[u32]>::to_vec),
+            target,
+        }
+    }
+
+    #[test]
+    fn labels_are_wanted_at_cls_and_unlabelled_rows_have_none() {
+        let rows = [
+            row(&[7], Some(&[8]), true.into()),
+            row(&[9], Some(&[10, 11]), Target::Unknown),
+            row(&[12], None, Target::Number(2.5)),
+            row(&[12], Some(&[13]), false.into()),
+        ];
+        let numbers = [0, 1, 2, 3];
+        let batch = Batch::draw(&rows, &numbers, &draw(0.0), Target::is_known);
+        assert_eq!(batch.rows.offsets, [0, 5, 11, 14, 19]);
+        assert_eq!(
+            (batch.positions, batch.labelled),
+            (vec![0, 11, 14], vec![0, 1, 2])
+        );
+        assert_eq!(
+            batch.targets,
+            [true.into(), Target::Number(2.5), false.into()]
+        );
+        assert!(batch.rows.segment_ids.iter().all(|&segment| segment == 0));
+        let classes = Batch::draw(&rows, &numbers, &draw(0.0), |target| {
+            target.class().is_some()
+        });
+        assert_eq!(classes.positions, [0, 14]);
+    }
+
+    #[test]
+    fn every_hidden_token_stands_at_its_own_position() {
+        // With mask = 1 every token is hidden, whatever the network sees in its place.
+        let pair = [row(&[7, 8], Some(&[9, UNK, 10]), true.into())];
+        for number in 0..20 {
+            let mut batch = Batch::default();
+            batch.push(&pair[0], number, &draw(1.0), Target::is_known);
+            let (positions, tokens) = if batch.tokens[0] == 9 {
+                ([0, 1, 2, 3, 5, 6], [9, UNK, 10, 7, 8])
+            } else {
+                ([0, 1, 2, 4, 5, 6], [7, 8, 9, UNK, 10])
+            };
+            assert_eq!(
+                (&batch.positions[..], &batch.tokens[..]),
+                (&positions[..], &tokens[..])
+            );
+            assert_eq!(
+                (&batch.labelled[..], &batch.masked[..]),
+                (&[0][..], &[1, 2, 3, 4, 5][..])
+            );
+            let special = batch
+                .rows
+                .input_ids
+                .iter()
+                .filter(|&&id| id == CLS || id == SEP);
+            assert_eq!(special.copied().collect::<Vec<_>>(), [CLS, SEP, SEP]);
+        }
+        let single = [row(&[7, 8], None, Target::Unknown)];
+        let batch = Batch::draw(&single, &[0], &draw(1.0), Target::is_known);
+        assert_eq!((batch.positions, batch.tokens), (vec![1, 2], vec![7, 8]));
+    }
+
+    #[test]
+    fn texts_are_swapped_half_of_the_time_and_rows_draw_alone() {
+        let rows = vec![row(&[7], Some(&[8]), Target::Unknown); 4000];
+        let numbers: Vec<usize> = (0..rows.len()).collect();
+        let batch = Batch::draw(&rows, &numbers, &draw(0.0), Target::is_known);
+        let swapped = batch.rows.input_ids.chunks(5).filter(|row| row[1] == 8);
+        let share = swapped.count() as f64 / 4000.0;
+        assert!((share - 0.5).abs() < 0.032, "{share}"); // four standard errors
+        let alone = Batch::draw(&rows, &[17], &draw(0.0), Target::is_known);
+        assert_eq!(alone.rows.input_ids, batch.rows.input_ids[17 * 5..18 * 5]);
+    }
+}

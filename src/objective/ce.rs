@@ -1,0 +1,79 @@
+//! Softmax cross-entropy of a linear head on `[CLS]`: what `BertForSequenceClassification` is trained with (Devlin et al. 2018,
+//! <https://arxiv.org/abs/1810.04805>, 4.1).
+//!
+//! Loss: mean over the labelled rows of `-log softmax(logits)[class]`, plus `mlm_weight` times the MLM loss. Logits, one a class.
+//! Scores: of two classes `logit(1) - logit(0)`, of n their logits. Nearest relative: [`super::pet`], which asks the MLM head.
+
+use dfdx::losses::cross_entropy_with_logits_loss;
+use dfdx::prelude::Cpu;
+
+use super::joint::{LabelLoss, beside_mlm, heads, outputs};
+use super::{Answers, Batch, HeadChoice, Loss, Objective, StepTape};
+use crate::checkpoint::Heads;
+use crate::data::{Scores, Target};
+use crate::model::Bert;
+use crate::model::tensor::{Matrix, matrix};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct Ce {
+    mlm_weight: f64,
+    head: HeadChoice,
+    n_classes: usize,
+}
+
+impl Ce {
+    /// For two classes or more.
+    pub fn new(mlm_weight: f64, head: HeadChoice, answers: &Answers) -> Self {
+        Self {
+            mlm_weight,
+            head,
+            n_classes: answers.n_classes,
+        }
+    }
+}
+
+impl Objective for Ce {
+    fn heads(&self) -> Heads {
+        heads(self.head, self.n_classes, self.mlm_weight)
+    }
+
+    fn mlm_weight(&self) -> f64 {
+        self.mlm_weight
+    }
+
+    fn uses(&self, target: &Target) -> bool {
+        target.class().is_some()
+    }
+
+    fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
+        beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
+            let mut one_hot = vec![0.0; targets.len() * self.n_classes];
+            for (row, target) in one_hot.chunks_exact_mut(self.n_classes).zip(targets) {
+                row[target.class().expect("the batch has classes only") as usize] = 1.0;
+            }
+            let one_hot = matrix(&Cpu::default(), one_hot, targets.len(), self.n_classes);
+            let logits = outputs(model, first, self.head);
+            LabelLoss {
+                loss: cross_entropy_with_logits_loss(logits, one_hot),
+                n: targets.len(),
+            }
+        })
+    }
+
+    fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
+        let logits = outputs(model, first_states, self.head).as_vec();
+        Some(match self.n_classes {
+            2 => Scores::single(
+                logits
+                    .chunks_exact(2)
+                    .map(|both| both[1] - both[0])
+                    .collect(),
+            ),
+            width => Scores {
+                width,
+                values: logits,
+            },
+        })
+    }
+}

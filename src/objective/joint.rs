@@ -1,0 +1,100 @@
+//! What objectives share: a loss of the labels beside the MLM term, and the linear head that answers.
+//!
+//! One forward pass serves both: the states of the batch's positions stay, and the tape goes from head to head.
+
+use dfdx::prelude::{AsArray, Cpu, MeanTo, PutTape, SplitTape, Tape};
+
+use super::{Batch, HeadChoice, Loss, LossPart, StepTape};
+use crate::checkpoint::Heads;
+use crate::data::Target;
+use crate::model::tensor::{Matrix, Scalar, Vector};
+use crate::model::{Bert, Pooling, ops};
+
+/// Mean loss of the labels, and over how many things it is a mean.
+pub(super) struct LabelLoss {
+    pub loss: Scalar<StepTape>,
+    pub n: usize,
+}
+
+/// `label + mlm_weight x MLM`, each a mean of its own: `label` makes the first from the states of labelled rows.
+pub(super) fn beside_mlm(
+    model: &Bert,
+    batch: &Batch,
+    states: Matrix<StepTape>,
+    mlm_weight: f64,
+    label: impl FnOnce(Matrix<StepTape>, &[Target]) -> LabelLoss,
+) -> Loss {
+    let mut parts = Vec::new();
+    let (states, mut tape) = states.split_tape();
+    let mut total: Option<Scalar> = None;
+    if !batch.labelled.is_empty() {
+        let first = ops::rows(states.clone().put_tape(tape), &batch.labelled);
+        let LabelLoss { loss, n } = label(first, &batch.targets);
+        let (loss, rest) = loss.split_tape();
+        parts.push(LossPart::new(
+            "label",
+            f64::from(loss.array()) * n as f64,
+            n,
+        ));
+        (total, tape) = (Some(loss), rest);
+    }
+    if batch.masked.is_empty() {
+        let total = total.expect("a batch has a wanted position");
+        return Loss {
+            total: total.put_tape(tape),
+            parts,
+        };
+    }
+    let hidden = ops::rows(states.put_tape(tape), &batch.masked);
+    let losses = model.mlm_losses(hidden, &batch.tokens);
+    let (mean, tape) = losses.mean().split_tape();
+    let n = batch.tokens.len();
+    parts.push(LossPart::new("mlm", f64::from(mean.array()) * n as f64, n));
+    let weighted = mean.put_tape(tape) * mlm_weight as f32;
+    Loss {
+        total: match total {
+            Some(label) => weighted + label,
+            None => weighted,
+        },
+        parts,
+    }
+}
+
+/// The heads that a linear answer of `outputs` numbers needs, or the MLM head's margin.
+pub(super) fn heads(choice: HeadChoice, outputs: usize, mlm_weight: f64) -> Heads {
+    let is_linear = choice != HeadChoice::Mlm;
+    Heads {
+        mlm: mlm_weight > 0.0 || !is_linear,
+        pooler: choice == HeadChoice::Pooler,
+        nsp: false,
+        classifier: is_linear.then_some(outputs),
+    }
+}
+
+/// Outputs of the linear head for the states of `[CLS]`, (rows × outputs).
+pub(super) fn outputs<T: Tape<f32, Cpu>>(
+    model: &Bert,
+    first_states: Matrix<T>,
+    choice: HeadChoice,
+) -> Matrix<T> {
+    match choice {
+        HeadChoice::Pooler => model.classify(model.pool(first_states, Pooling::Tanh)),
+        HeadChoice::Cls | HeadChoice::Mlm => model.classify(first_states),
+    }
+}
+
+/// One number for the states of `[CLS]`, (rows): the only output of the linear head, or in the MLM head the logit of the
+/// second of `tokens` above that of the first.
+pub(super) fn output<T: Tape<f32, Cpu>>(
+    model: &Bert,
+    first_states: Matrix<T>,
+    choice: HeadChoice,
+    tokens: &[u32],
+) -> Vector<T> {
+    if choice != HeadChoice::Mlm {
+        return ops::column(outputs(model, first_states, choice), 0);
+    }
+    let (logits, tape) = model.token_logits(first_states, &tokens[..2]).split_tape();
+    let (low, tape) = ops::column(logits.clone().put_tape(tape), 0).split_tape();
+    ops::column(logits.put_tape(tape), 1) - low
+}

@@ -1,0 +1,41 @@
+//! Scores of rows by a network and its objective.
+
+use dfdx::prelude::NoneTape;
+
+use super::Objective;
+use crate::data::{EncodedExample, PackedBatch, Scores};
+use crate::model::{Bert, Pass};
+
+/// Scores of rows, in their order, read at `[CLS]` without masks; with `swap` the mean over both orders of the texts, which go
+/// through the network together. None where the objective learns no label.
+pub fn scores(
+    objective: &dyn Objective,
+    model: &Bert,
+    rows: &[EncodedExample],
+    swap: bool,
+) -> Option<Scores> {
+    let mut batch = PackedBatch::default();
+    for row in rows {
+        batch.push_texts(&row.a, row.b.as_deref());
+        if swap && let Some(b) = &row.b {
+            batch.push_texts(b, Some(&row.a));
+        }
+    }
+    let first: Vec<u32> = batch.cls_positions().iter().map(|&p| p as u32).collect();
+    let states = model.encode(&Pass::prediction(&batch, &first), NoneTape);
+    let scores = objective.scores(model, states)?;
+    let mut seen = 0;
+    let mut merged = Scores::new(scores.width);
+    for row in rows {
+        let orders = 1 + usize::from(swap && row.b.is_some());
+        match orders {
+            1 => merged.values.extend(scores.row(seen)),
+            _ => {
+                let both = scores.row(seen).iter().zip(scores.row(seen + 1));
+                merged.values.extend(both.map(|(x, y)| (x + y) / 2.0));
+            }
+        }
+        seen += orders;
+    }
+    Some(merged)
+}
