@@ -1,7 +1,7 @@
 //! Operations on dfdx's tape: the only meeting of dfdx and the kernels.
 //!
 //! Each computes with the kernels and records one backward operation; what backward needs stays in the recorded
-//! closure. Without a tape nothing is kept. Gradients of parameters go to the [`Parameters`](super::parameters); the
+//! closure. Without a tape nothing is kept. Gradients of parameters go to the network; the
 //! tape carries those of what crosses between operations. One forward pass of the encoder serves any number of heads:
 //! their gradients add up on the tape, and the encoder's backward, recorded first, runs once and last.
 
