@@ -74,7 +74,7 @@ pub fn cipher(arguments: &CipherArguments, session: &Session) -> Result<()> {
         out,
         ..
     } = arguments;
-    let report = job::cipher(pairs, checkpoint, out, &options, session.context())?;
+    let report = job::cipher(pairs, checkpoint, out, &options, session.context().parts())?;
     let mut text = format!(
         "{}: {} rows in {} files, {} ids, {:.2} in a sentence; the key is {}",
         report.out.display(),

@@ -33,6 +33,11 @@ pub struct InspectArguments {
 pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
     let experiment = arguments.reading.load()?.experiment;
     let starter = arguments.starter.as_deref();
-    let inspection = job::inspect(&arguments.files, &experiment, starter, session.context())?;
+    let inspection = job::inspect(
+        &arguments.files,
+        &experiment,
+        starter,
+        session.context().parts(),
+    )?;
     output::print(&inspection, &inspection.to_string(), arguments.json)
 }

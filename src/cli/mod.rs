@@ -34,7 +34,7 @@ use crate::config::{self, Loaded};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::progress::{Progress, Show};
-use crate::workbench::Stop;
+use crate::workbench::{Context, Stop};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -183,8 +183,11 @@ impl Session {
         })
     }
 
-    fn context(&self) -> (&Progress, &Stop) {
-        (&self.progress, &self.stop)
+    fn context(&self) -> Context<'_> {
+        Context {
+            progress: &self.progress,
+            stop: &self.stop,
+        }
     }
 
     /// A note for the user, not for the log.

@@ -47,11 +47,11 @@ pub fn predict(arguments: &PredictArguments, session: &Session) -> Result<()> {
         swap,
         json,
     } = arguments;
-    let how = job::How {
+    let options = job::PredictOptions {
         one_by_one: *one_by_one,
         swap: *swap,
     };
-    let report = job::predict(run, pairs, out, how, session.context())?;
+    let report = job::predict(run, pairs, out, options, session.context())?;
     if *json || report.latency.is_some() {
         output::print(&report, &text(&report), *json)?;
     }

@@ -7,10 +7,11 @@ use clap::Args;
 use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
+use crate::workbench::run as job;
 use crate::workbench::run::batch::{self, BatchReport};
-use crate::workbench::run::{self as job, FoldReport, Part, Report, RunReport};
-use crate::workbench::run_folder::done::FoldName;
+use crate::workbench::run::part::{FoldReport, PartReport, RunPart, RunReport};
 use crate::workbench::run_folder::manifest::CrossValidation;
+use crate::workbench::run_folder::names::ModelName;
 use crate::workbench::run_folder::resume::minutes_to_duration;
 
 /// Arguments of `run`.
@@ -41,7 +42,7 @@ pub struct RunArguments {
     seed: Option<u64>,
     /// Train this fold alone, counted from 1, or `full` for the fit on all rows
     #[arg(long, value_name = "F", conflicts_with = "finish")]
-    fold: Option<FoldName>,
+    fold: Option<ModelName>,
     /// Merge the folds that are trained: out-of-fold scores and submission
     #[arg(long)]
     finish: bool,
@@ -70,9 +71,9 @@ pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
     let cells = arguments.cells()?;
     batch::require_own_folders(&cells, out)?;
     let part = match (arguments.fold, arguments.finish) {
-        (Some(name), _) => Part::Fold(name),
-        (None, true) => Part::Finish,
-        (None, false) => Part::Whole,
+        (Some(name), _) => RunPart::Fold(name),
+        (None, true) => RunPart::Finish,
+        (None, false) => RunPart::Whole,
     };
     if let [loaded] = &cells[..] {
         let report = job::run(loaded, out, part, session.context())?;
@@ -105,12 +106,12 @@ impl RunArguments {
     }
 }
 
-fn note_found(report: &Report, session: &Session) {
+fn note_found(report: &PartReport, session: &Session) {
     match report {
-        Report::Run(report) if report.found_done => {
+        PartReport::Run(report) if report.found_done => {
             session.note(&format!("{} is done already", report.run.display()));
         }
-        Report::Fold(report) if report.found_done => {
+        PartReport::Fold(report) if report.found_done => {
             session.note(&format!("{} is done already", fold_title(report)));
         }
         _ => {}
@@ -118,22 +119,24 @@ fn note_found(report: &Report, session: &Session) {
 }
 
 /// Where the answer is.
-fn last_line(report: &Report) -> String {
+fn last_line(report: &PartReport) -> String {
     match report {
-        Report::Run(RunReport {
+        PartReport::Run(RunReport {
             submission: Some(submission),
             ..
         }) => format!("submission: {}", submission.display()),
-        Report::Run(report) => format!(
+        PartReport::Run(report) => format!(
             "no submission, as there is no data.test; run: {}",
             report.run.display()
         ),
-        Report::Fold(report) if report.models_done == report.models && !report.merged => format!(
-            "all {} models of {} are trained; --finish merges them",
-            report.models,
-            report.run.display()
-        ),
-        Report::Fold(report) => format!(
+        PartReport::Fold(report) if report.models_done == report.models && !report.merged => {
+            format!(
+                "all {} models of {} are trained; --finish merges them",
+                report.models,
+                report.run.display()
+            )
+        }
+        PartReport::Fold(report) => format!(
             "{} of {} models of {} are trained",
             report.models_done,
             report.models,
@@ -142,10 +145,10 @@ fn last_line(report: &Report) -> String {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &PartReport) -> String {
     match report {
-        Report::Run(report) => run_text(report),
-        Report::Fold(report) => fold_text(report),
+        PartReport::Run(report) => run_text(report),
+        PartReport::Fold(report) => fold_text(report),
     }
 }
 
@@ -183,7 +186,7 @@ fn fold_text(report: &FoldReport) -> String {
 }
 
 fn fold_title(report: &FoldReport) -> String {
-    let name = report.outcome.fold.map_or(FoldName::Full, FoldName::Number);
+    let name = report.outcome.fold.map_or(ModelName::Full, ModelName::Fold);
     name.folder(&report.run).display().to_string()
 }
 
@@ -244,8 +247,8 @@ fn cost_text(
 fn batch_text(report: &BatchReport) -> String {
     let line = |cell: &batch::CellReport| {
         let (auc, run) = match &cell.report {
-            Some(Report::Run(report)) => (report.valid_auc, report.run.display().to_string()),
-            Some(Report::Fold(report)) => (report.outcome.valid_auc, fold_title(report)),
+            Some(PartReport::Run(report)) => (report.valid_auc, report.run.display().to_string()),
+            Some(PartReport::Fold(report)) => (report.outcome.valid_auc, fold_title(report)),
             None => return format!("failed  {}", cell.title()),
         };
         let auc = auc.map_or("none  ".to_owned(), |auc| format!("{auc:.4}"));

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::run_folder::manifest::{self, State};
+use super::run_folder::manifest::State;
+use super::run_folder::names;
 use super::run_folder::results::{FoldFigures, Results};
 use super::score;
 use crate::error::{Error, Result};
@@ -103,7 +104,7 @@ pub fn board(dir: &Path) -> Result<Board> {
 
 /// Folders with a manifest, in the order of their names. Nothing is looked for inside a run.
 fn run_folders(dir: &Path, depth: usize) -> Vec<PathBuf> {
-    if dir.join(manifest::FILE).exists() {
+    if dir.join(names::MANIFEST).exists() {
         return vec![dir.to_owned()];
     }
     let Ok(entries) = std::fs::read_dir(dir) else {

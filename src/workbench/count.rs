@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Stop;
+use super::Context;
 use crate::atomic;
 use crate::data::source;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
 use crate::vocab::count::count_files;
 use crate::vocab::lines::TextSource;
 
@@ -39,7 +38,7 @@ pub fn count(
     checkpoint: &Path,
     files: &[PathBuf],
     out: &Path,
-    (progress, stop): (&Progress, &Stop),
+    Context { progress, stop }: Context<'_>,
 ) -> Result<CountRecord> {
     let (counts, sources) = count_files(checkpoint, files, progress)?;
     stop.check()?;

@@ -6,22 +6,22 @@
 //! a key; [`inspect`] looks at a new
 //! competition. Does not parse arguments and prints nothing: `cli` does.
 //!
-//! How to add a command: 1. its work as a file here, taking plain values, [`Progress`] and [`Stop`] and
+//! How to add a command: 1. its work as a file here, taking plain values and a [`Context`] and
 //! returning a serialisable report; 2. a file of the same name in `cli/` with its arguments, an example
 //! and a function that prints the report; 3. a variant in `cli/mod.rs`; 4. its snapshots in `tests/it`.
-//!
-//! [`Progress`]: crate::progress::Progress
 
 pub mod align;
 pub mod archive;
 pub mod audit;
 pub mod board;
 pub mod cipher;
+mod context;
 pub mod count;
 pub mod disk;
 pub mod ensemble;
 pub mod inspect;
 pub mod machine;
+pub mod number;
 pub mod pack;
 pub mod predict;
 pub mod report;
@@ -32,4 +32,5 @@ pub mod slurm;
 pub mod stop;
 pub mod submission;
 
+pub use context::Context;
 pub use stop::Stop;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::archive::{self, Content};
-use super::run_folder::folder::{self, sorted_names};
-use super::run_folder::manifest::{self, FileRecord};
+use super::run_folder::manifest::FileRecord;
+use super::run_folder::names::{self, sorted_names};
 use super::run_folder::results::Results;
 use crate::config::Experiment;
 use crate::data::source;
@@ -75,26 +75,26 @@ pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
 /// What goes in, relative to the run folder, in a fixed order.
 fn files(run: &Path, models: &[PathBuf], scores: bool) -> Result<Vec<PathBuf>> {
     let always = [
-        manifest::FILE,
-        folder::CONFIG,
-        folder::MAPPING,
-        folder::SUBMISSION,
-        folder::SUBMISSION_ZIP,
-        folder::SUBMISSION_JSON,
+        names::MANIFEST,
+        names::CONFIG,
+        names::MAPPING,
+        names::SUBMISSION,
+        names::SUBMISSION_ZIP,
+        names::SUBMISSION_JSON,
     ];
-    let tables = [folder::OOF, folder::VALID, folder::TEST];
+    let tables = [names::OOF, names::VALID, names::TEST];
     let wanted = |names: &[&str]| -> Vec<PathBuf> { names.iter().map(PathBuf::from).collect() };
     let mut files = wanted(&always);
     if scores {
         files.extend(wanted(&tables));
     }
-    let full = run.join(folder::FULL).join(folder::MODEL);
+    let full = run.join(names::FULL).join(names::MODEL);
     for model in models.iter().chain([&full]).filter(|model| model.is_dir()) {
         let inside = model.strip_prefix(run).expect("a model of this run");
         let names = sorted_names(model)?;
         files.extend(names.iter().map(|name| inside.join(name)));
         if let Some(fold) = inside.parent().filter(|fold| *fold != Path::new("")) {
-            files.push(fold.join(folder::DONE));
+            files.push(fold.join(names::DONE));
             if scores {
                 files.extend(tables.map(|table| fold.join(table)));
             }

@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::run::rows::read_truncated;
-use super::run::{folds, stages};
-use super::run_folder::done::FoldName;
-use super::run_folder::folder;
+use super::run::{plan, stages};
+use super::run_folder::names::{self, ModelName};
 use super::run_folder::results::Results;
 use super::run_folder::scores::MeanScores;
-use super::{Stop, submission};
+use super::{Context, submission};
 use crate::checkpoint::read::read_model;
 use crate::config::{self, Experiment};
-use crate::data::{Dictionary, EncodedExample, Labels, Scores, Task};
+use crate::data::{Dictionary, EncodedExample, Labels, Task};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Bert;
-use crate::objective::Objective;
 use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
@@ -69,7 +67,7 @@ impl Latency {
 
 /// How rows are scored.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct How {
+pub struct PredictOptions {
     /// Each row goes through the network alone, as in a competition that asks for rows one at a time.
     pub one_by_one: bool,
     /// The mean over both orders of the sentences; `None`: as the run's `predict.swap`.
@@ -86,10 +84,10 @@ pub fn predict(
     run: &Path,
     pairs: &Path,
     out: &Path,
-    how: How,
-    (progress, stop): (&Progress, &Stop),
+    options: PredictOptions,
+    Context { progress, stop }: Context<'_>,
 ) -> Result<PredictReport> {
-    let config_file = run.join(folder::CONFIG);
+    let config_file = run.join(names::CONFIG);
     require_file(run, &config_file)?;
     let experiment = config::load(Some(&config_file), &[])?.experiment;
     let models = models(run, &experiment, progress)?;
@@ -106,9 +104,9 @@ pub fn predict(
     let rows: Vec<EncodedExample> = rows.iter().map(|pair| vocab.encode(pair)).collect();
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
-    let swap = how.swap.unwrap_or(experiment.predict.swap);
+    let swap = options.swap.unwrap_or(experiment.predict.swap);
     let mut mean = MeanScores::new(rows.len());
-    let at_once = if how.one_by_one {
+    let at_once = if options.one_by_one {
         1
     } else {
         train::PREDICT_ROWS
@@ -151,7 +149,7 @@ pub fn predict(
         models: models.len(),
         seconds,
         rows_per_second: scores.len() as f64 / seconds.max(f64::MIN_POSITIVE),
-        latency: Latency::of(times).filter(|_| how.one_by_one),
+        latency: Latency::of(times).filter(|_| options.one_by_one),
     })
 }
 
@@ -159,21 +157,21 @@ pub fn predict(
 fn models(run: &Path, experiment: &Experiment, progress: &Progress) -> Result<Vec<PathBuf>> {
     let mut folders = vec![run.to_owned()];
     if experiment.folds.k > 0 {
-        folders = folds::names(experiment)
+        folders = plan::models(experiment)
             .into_iter()
-            .filter(|&name| name != FoldName::Full)
+            .filter(|&name| name != ModelName::Full)
             .map(|name| name.folder(run))
             .collect();
         let n = folders.len();
-        folders.retain(|folder| folder.join(folder::DONE).exists());
+        folders.retain(|folder| folder.join(names::DONE).exists());
         if folders.is_empty() {
-            require_file(run, &FoldName::Number(1).folder(run).join(folder::DONE))?;
+            require_file(run, &ModelName::Fold(1).folder(run).join(names::DONE))?;
         }
         progress.say(&format!("the mean of {} of {n} folds", folders.len()));
     }
     for folder in &mut folders {
-        folder.push(folder::MODEL);
-        require_file(run, &folder.join("model.safetensors"))?;
+        folder.push(names::MODEL);
+        require_file(run, &folder.join(names::WEIGHTS))?;
     }
     Ok(folders)
 }
@@ -190,31 +188,6 @@ fn require_file(run: &Path, file: &Path) -> Result<()> {
     let hint =
         "`cipherpet run` makes one, from its first epoch (with folds, from its first fold) on";
     Err(Error::refused(message).with_hint(hint))
-}
-
-/// Scores rows under a progress bar.
-///
-/// # Errors
-/// [`Error::Interrupted`].
-pub fn score(
-    objective: &dyn Objective,
-    model: &Bert,
-    rows: &[EncodedExample],
-    swap: bool,
-    (progress, stop): (&Progress, &Stop),
-) -> Result<Scores> {
-    let task = progress.task("score", rows.len() as u64, "rows");
-    train::predict(
-        objective,
-        model,
-        rows,
-        swap,
-        train::PREDICT_ROWS,
-        &mut |n| {
-            task.advance(n as u64);
-            stop.check()
-        },
-    )
 }
 
 #[cfg(test)]

@@ -12,11 +12,10 @@ use std::str::FromStr;
 use serde::Serialize;
 use shlex::Quoter;
 
-use super::run;
-use super::run::folds;
-use super::run_folder::done::FoldName;
+use super::run::plan;
 use super::run_folder::folder;
 use super::run_folder::manifest::{Identity, TOOL};
+use super::run_folder::names::ModelName;
 use crate::atomic;
 use crate::config::Loaded;
 use crate::error::{Error, Result};
@@ -185,25 +184,24 @@ impl Job<'_> {
             loaded.check()?;
             let experiment = &loaded.experiment;
             let identity = Identity::of(experiment)?;
-            let run = run::default_folder(loaded, &identity);
+            let run = plan::default_folder(loaded, &identity);
             if runs.contains(&run) {
                 continue; // files of other names and the same content make no other run
             }
             folder::look(&run, experiment, &identity)?;
-            let mut folds = vec![None];
-            if experiment.folds.k > 0 {
-                folds = folds::names(experiment).into_iter().map(Some).collect();
+            if plan::has_folds(experiment) {
                 let arguments = self.arguments(loaded, &run, &["--finish".to_owned()])?;
                 add_case(&mut plan.finish, plan.merges.len(), &arguments);
                 plan.merges.push(run.clone());
             }
-            for fold in folds {
-                let arguments = self.arguments(loaded, &run, &self.of_task(fold))?;
+            for model in plan::models(experiment) {
+                let fold = (model != ModelName::Single).then(|| model.to_string());
+                let arguments = self.arguments(loaded, &run, &self.of_task(fold.as_deref()))?;
                 add_case(&mut plan.train, plan.tasks.len(), &arguments);
                 plan.tasks.push(Task {
                     run: run.clone(),
                     cell: loaded.cell.clone(),
-                    fold: fold.map(|name| name.to_string()),
+                    fold,
                 });
             }
             runs.push(run);
@@ -249,10 +247,10 @@ impl Job<'_> {
     }
 
     /// What only the tasks take.
-    fn of_task(&self, fold: Option<FoldName>) -> Vec<String> {
+    fn of_task(&self, fold: Option<&str>) -> Vec<String> {
         let time = self.resources.time.as_ref();
         let minutes = time.map(|time| ("--max-minutes", time.max_minutes().to_string()));
-        let fold = fold.map(|name| ("--fold", name.to_string()));
+        let fold = fold.map(|name| ("--fold", name.to_owned()));
         let options = fold.into_iter().chain(minutes);
         options
             .flat_map(|(option, value)| [option.to_owned(), value])

@@ -9,7 +9,6 @@
 mod tensors;
 
 use std::fs::File;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

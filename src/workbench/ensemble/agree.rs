@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use crate::config::{self, Experiment, SubmitFormat};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
-use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::FileRecord;
+use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::results::{LabelledScores, Results};
 
 /// Opens the runs, and refuses those that cannot be blended with the first.
@@ -163,7 +163,7 @@ pub(super) fn experiment(runs: &[Results], assignments: &[String]) -> Result<Exp
             );
         }
     }
-    let loaded = config::load(Some(&runs[0].path.join(folder::CONFIG)), assignments)?;
+    let loaded = config::load(Some(&runs[0].path.join(names::CONFIG)), assignments)?;
     loaded.check_submit()?;
     let experiment = loaded.experiment;
     let (Some(test), Some(record)) = (&experiment.data.test, runs[0].inputs("data.test").next())

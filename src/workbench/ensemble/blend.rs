@@ -172,7 +172,7 @@ fn ranks(scores: &[f32]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::random::Key;
-    use crate::workbench::submission::probability;
+    use crate::workbench::number::probability;
 
     fn probabilities(logits: &[f32]) -> Vec<f64> {
         logits.iter().map(|&x| probability(x.into())).collect()

@@ -17,13 +17,12 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::Stop;
-use super::run_folder::folder;
+use super::Context;
+use super::run_folder::names;
 use super::run_folder::results::LabelledScores;
 use super::submission::{self, Source};
 use crate::error::{Error, Result};
 use crate::metrics::auc;
-use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 
 /// How scores become one.
@@ -96,14 +95,19 @@ pub fn ensemble(
     how: How,
     out: &Path,
     assignments: &[String],
-    (progress, stop): (&Progress, &Stop),
+    Context { progress, stop }: Context<'_>,
 ) -> Result<EnsembleReport> {
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
     let tables: Vec<LabelledScores> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;
-    let blended = Blended::new(&tables, test_scores.as_deref(), how, (progress, stop))?;
+    let blended = Blended::new(
+        &tables,
+        test_scores.as_deref(),
+        how,
+        Context { progress, stop },
+    )?;
     let identity = record::identity(&runs, how, &experiment)?;
     record::prepare(out, &identity)?;
 
@@ -132,7 +136,7 @@ pub fn ensemble(
         ensemble: out.to_owned(),
         how,
         auc: auc(&blended.table.labels, &blended.table.scores),
-        submission: blended.test.map(|_| out.join(folder::SUBMISSION)),
+        submission: blended.test.map(|_| out.join(names::SUBMISSION)),
         methods: blended.methods,
         runs: members,
     })
@@ -163,7 +167,7 @@ impl Blended {
         tables: &[LabelledScores],
         test: Option<&[Vec<f32>]>,
         how: How,
-        (progress, stop): (&Progress, &Stop),
+        Context { progress, stop }: Context<'_>,
     ) -> Result<Self> {
         let runs: Vec<&[f32]> = tables.iter().map(|table| table.scores.as_slice()).collect();
         let labels = &tables[0].labels;

@@ -14,7 +14,8 @@ use crate::hash::sha256;
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::random::Key;
 use crate::workbench::run_folder::folder;
-use crate::workbench::run_folder::manifest::{self, FileRecord, Identity, State, TOOL};
+use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
+use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::results::{Figures, LabelledScores, Results};
 use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
 
@@ -62,13 +63,13 @@ impl<'a> Manifest<'a> {
     /// Records every file and the figures of the table; the ensemble is done when this returns.
     pub(super) fn finish(mut self, out: &Path, table: &LabelledScores, seconds: f64) -> Result<()> {
         let names = [
-            folder::CONFIG,
-            folder::OOF,
-            folder::VALID,
-            folder::SUBMISSION,
-            folder::SUBMISSION_ZIP,
-            folder::SUBMISSION_JSON,
-            folder::TEST,
+            names::CONFIG,
+            names::OOF,
+            names::VALID,
+            names::SUBMISSION,
+            names::SUBMISSION_ZIP,
+            names::SUBMISSION_JSON,
+            names::TEST,
         ];
         self.outputs = (names.into_iter().filter(|name| out.join(name).exists()))
             .map(|name| FileRecord::of("output", &out.join(name), Path::new(name)))
@@ -82,7 +83,7 @@ impl<'a> Manifest<'a> {
         let mut text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::Unexpected(format!("manifest as JSON: {error}")))?;
         text.push('\n');
-        atomic::write(&out.join(manifest::FILE), text.as_bytes())
+        atomic::write(&out.join(names::MANIFEST), text.as_bytes())
     }
 }
 
@@ -150,7 +151,7 @@ pub(super) fn identity(runs: &[Results], how: How, experiment: &Experiment) -> R
 
 /// Makes the folder. One that holds the same ensemble is written anew, with the same scores.
 pub(super) fn prepare(out: &Path, identity: &Identity) -> Result<()> {
-    if out.join(manifest::FILE).exists() {
+    if out.join(names::MANIFEST).exists() {
         if Results::open(out)?.record.config_sha256 != identity.config_sha256 {
             let message = format!("{} holds another run or ensemble", out.display());
             return Err(Error::refused(message)
@@ -179,7 +180,7 @@ pub(super) fn write_tables(
     };
     let config = toml::to_string(&config)
         .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))?;
-    atomic::write(&out.join(folder::CONFIG), config.as_bytes())?;
+    atomic::write(&out.join(names::CONFIG), config.as_bytes())?;
     let rows = table.rows.iter().zip(&table.labels).zip(&table.scores);
     let rows = rows.map(|((&row, &label), &score)| ValidScore { row, label, score });
     match &table.folds {
@@ -190,8 +191,8 @@ pub(super) fn write_tables(
                 score: line.score,
                 fold,
             });
-            scores::write_oof(&rows.collect::<Vec<_>>(), &out.join(folder::OOF))
+            scores::write_oof(&rows.collect::<Vec<_>>(), &out.join(names::OOF))
         }
-        None => scores::write_valid(&rows.collect::<Vec<_>>(), &out.join(folder::VALID)),
+        None => scores::write_valid(&rows.collect::<Vec<_>>(), &out.join(names::VALID)),
     }
 }

@@ -22,6 +22,7 @@ use self::figures::{Judged, Trained};
 use self::page::{Card, Cell};
 use self::read::Run;
 use super::disk;
+use super::run_folder::names;
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;
@@ -245,7 +246,7 @@ fn interval(run: &Run) -> String {
 }
 
 fn submission(run: &Run) -> Card {
-    let name = super::run_folder::folder::SUBMISSION;
+    let name = names::SUBMISSION;
     let path = run.results.path.join(name);
     let scores = std::fs::read_to_string(&path).map(|text| text.lines().count());
     let outputs = run.manifest["outputs"].as_array();

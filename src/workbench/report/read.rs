@@ -22,10 +22,10 @@ use crate::random::Key;
 use crate::train::EpochReport;
 use crate::vocab::CipherVocab;
 use crate::workbench::run::rows;
-use crate::workbench::run_folder::done::FoldName;
-use crate::workbench::run_folder::manifest::{self, FileRecord};
+use crate::workbench::run_folder::manifest::FileRecord;
+use crate::workbench::run_folder::names::{self, ModelName};
 use crate::workbench::run_folder::results::Results;
-use crate::workbench::run_folder::{folder, scores};
+use crate::workbench::run_folder::scores;
 
 /// A kept cipher token and what it starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,8 @@ impl Run {
     /// [`Error::Io`].
     pub fn read(path: &Path) -> Result<Self> {
         let results = Results::open(path)?;
-        let manifest = read_json(&path.join(manifest::FILE))?.unwrap_or_default();
-        let config = read_text(&path.join(folder::CONFIG))?.unwrap_or_default();
+        let manifest = read_json(&path.join(names::MANIFEST))?.unwrap_or_default();
+        let config = read_text(&path.join(names::CONFIG))?.unwrap_or_default();
         let folds = read_folds(path)?;
         let scored = read_scored(&results, &folds)?;
         let mut run = Self {
@@ -103,10 +103,10 @@ impl Run {
             manifest,
             config,
             scored,
-            mapping: read_mapping(&path.join(folder::MAPPING))?,
+            mapping: read_mapping(&path.join(names::MAPPING))?,
             traits: Ok(Vec::new()),
             folds: Vec::new(),
-            full: read_json(&FoldName::Full.folder(path).join(folder::DONE))?,
+            full: read_json(&ModelName::Full.folder(path).join(names::DONE))?,
         };
         for (number, dir) in folds {
             run.folds.push(run.read_fold(number, &dir)?);
@@ -150,13 +150,13 @@ impl Run {
     fn read_fold(&self, number: Option<usize>, dir: &Path) -> Result<Fold> {
         let auc = match number {
             None => self.auc(),
-            Some(number) => auc_of(&read_valid(&dir.join(folder::VALID), number)?),
+            Some(number) => auc_of(&read_valid(&dir.join(names::VALID), number)?),
         };
         Ok(Fold {
             number,
-            epochs: read_epochs(&dir.join(folder::METRICS))?,
+            epochs: read_epochs(&dir.join(names::METRICS))?,
             auc,
-            done: read_json(&dir.join(folder::DONE))?,
+            done: read_json(&dir.join(names::DONE))?,
         })
     }
 
@@ -314,7 +314,7 @@ fn read_scored(run: &Results, folds: &[(Option<usize>, PathBuf)]) -> Result<Vec<
         );
     } else {
         for (number, dir) in folds {
-            scored.extend(read_valid(&dir.join(folder::VALID), number.unwrap_or(0))?);
+            scored.extend(read_valid(&dir.join(names::VALID), number.unwrap_or(0))?);
         }
     }
     scored.sort_by_key(|row| (row.row, row.fold));

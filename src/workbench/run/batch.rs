@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Part, Report, run};
+use super::part::{PartReport, RunPart};
+use super::run;
 use crate::config::Loaded;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::workbench::Stop;
+use crate::workbench::Context;
 
 /// What became of a batch; the object that `--json` prints.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,7 @@ pub struct CellReport {
     /// Why it failed; none where it did not.
     pub error: Option<String>,
     /// What it made; none where it failed.
-    pub report: Option<Report>,
+    pub report: Option<PartReport>,
 }
 
 impl CellReport {
@@ -66,15 +66,23 @@ impl BatchReport {
 /// Only what ends everything: [`Error::Stopped`], and [`Error::Interrupted`] before anything was done.
 pub fn run_all(
     cells: &[Loaded],
-    part: Part,
-    (progress, stop): (&Progress, &Stop),
+    part: RunPart,
+    Context { progress, stop }: Context<'_>,
 ) -> Result<BatchReport> {
     let mut runs = Vec::new();
     for (number, loaded) in (1..).zip(cells) {
         let progress = progress.apart();
         let title = title(&loaded.name, &loaded.cell);
         progress.say(&format!("experiment {number} of {}: {title}", cells.len()));
-        let (error, report) = match run(loaded, None, part, (&progress, stop)) {
+        let (error, report) = match run(
+            loaded,
+            None,
+            part,
+            Context {
+                progress: &progress,
+                stop,
+            },
+        ) {
             Ok(report) => (None, Some(report)),
             Err(Error::Interrupted) if !runs.is_empty() => {
                 let (done, all) = (runs.len(), cells.len());

@@ -6,35 +6,55 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::plan;
 use super::rows::Rows;
 use crate::config::Experiment;
 use crate::data::{Assign, Folds};
 use crate::error::{Error, Result};
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
 use crate::progress::Progress;
-use crate::workbench::run_folder::done::{FoldName, FoldOutcome};
-use crate::workbench::run_folder::folder::{OOF, TEST, VALID};
+use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
+use crate::workbench::run_folder::names::{ModelName, OOF, TEST, VALID};
 use crate::workbench::run_folder::scores::{self, MeanScores, OofScore};
 use crate::workbench::submission;
 
 /// What is merged.
 pub struct Merge<'a> {
-    /// The run folder.
-    pub run: &'a Path,
-    /// Its settings.
-    pub experiment: &'a Experiment,
-    /// All rows.
-    pub rows: &'a Rows,
-    /// How they were dealt.
-    pub folds: &'a Folds,
+    run: &'a Path,
+    experiment: &'a Experiment,
+    rows: &'a Rows,
+    /// How the rows were dealt.
+    folds: &'a Folds,
     /// Every fold, in order.
-    pub done: Vec<FoldOutcome>,
+    done: Vec<FoldOutcome>,
     /// The fit on all rows.
-    pub full: Option<FoldOutcome>,
+    full: Option<FoldOutcome>,
 }
 
-impl Merge<'_> {
+impl<'a> Merge<'a> {
+    /// The folds of the run in the folder `run`.
+    ///
+    /// # Errors
+    /// Those of [`plan::require_all`].
+    pub fn new(run: &'a Path, experiment: &'a Experiment, rows: &'a Rows) -> Result<Self> {
+        let folds = rows.folds.as_ref();
+        let folds = folds.ok_or_else(|| Error::Unexpected("rows without folds".to_owned()))?;
+        let mut done = plan::require_all(experiment, run)?;
+        let full = match experiment.folds.full {
+            true => done.pop(),
+            false => None,
+        };
+        Ok(Self {
+            run,
+            experiment,
+            rows,
+            folds,
+            done,
+            full,
+        })
+    }
+
     /// Writes the merged files and computes the figures.
     ///
     /// # Errors
@@ -98,7 +118,7 @@ impl Merge<'_> {
     }
 
     fn fold_folder(&self, fold: usize) -> PathBuf {
-        FoldName::Number(fold + 1).folder(self.run)
+        ModelName::Fold(fold + 1).folder(self.run)
     }
 
     /// The mean of the folds' scores of each test row. False without a test file.

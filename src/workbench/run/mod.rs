@@ -1,100 +1,43 @@
 //! The main job: from an experiment to a run folder with a checked submission.
 //!
-//! In: a [`Loaded`] experiment. Out: a [`Report`], and on disk everything [`folder`] names. The steps of a single split
-//! stand in order below, those of folds in [`folds`]; whatever can fail early does so before the first epoch.
+//! In: a [`Loaded`] experiment and a [`RunPart`]. Out: a [`PartReport`], and on disk what [`run_folder`] names. There is
+//! one way: open the folder, read the rows ([`rows`]), build what every model starts from ([`start`]), train the models of
+//! the [`plan`] ([`model`]), finish. A single split is a plan of one model, which fills the run folder itself and
+//! is the run's answer; with folds each model has a folder of its own, and their [`merge`] is the answer. Whatever can
+//! fail early does so before the first epoch. [`batch`] does several experiments.
+//!
+//! Several processes may train different folds of one run at once, on one machine or on several: files of the run are the
+//! same from each and are put there in one step, each fold's folder has a lock of its own, and nothing else is shared. A
+//! fold that fails does not stop the others.
+//!
+//! [`run_folder`]: crate::workbench::run_folder
 
 pub mod batch;
-pub mod fold;
-pub mod folds;
 pub mod merge;
+pub mod model;
+pub mod part;
+pub mod plan;
 pub mod rows;
 pub mod stages;
 pub mod start;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
-
-use super::run_folder::done::{FoldName, FoldOutcome};
+use self::merge::Merge;
+use self::model::{Trained, Training};
+use self::part::{FoldReport, PartReport, RunPart, RunReport};
+use self::rows::Rows;
+use self::start::Start;
+use super::run_folder::done::FoldOutcome;
 use super::run_folder::folder::{self, Opened, RunFolder};
-use super::run_folder::manifest::{CrossValidation, Identity, Outcome};
+use super::run_folder::manifest::{Identity, Outcome};
+use super::run_folder::names::{LOG, MAPPING, ModelName};
 use super::run_folder::resume;
-use super::{Stop, disk, machine, report, submission};
+use super::{Context, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use fold::Fit;
-use rows::Rows;
-use start::Start;
-
-/// How much of a run to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Everything that is not done.
-    Whole,
-    /// One fold alone, without the merge.
-    Fold(FoldName),
-    /// The merge alone; every fold must be done.
-    Finish,
-}
-
-/// What was done; the object that `--json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Report {
-    /// A whole run.
-    Run(RunReport),
-    /// One fold of a run.
-    Fold(FoldReport),
-}
-
-/// The result of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunReport {
-    /// The run folder.
-    pub run: PathBuf,
-    /// See [`Outcome`].
-    pub valid_auc: Option<f64>,
-    /// See [`Outcome`].
-    pub best_epoch: Option<usize>,
-    /// See [`Outcome`].
-    pub epochs: usize,
-    /// See [`Outcome`].
-    pub steps: usize,
-    /// See [`Outcome`].
-    pub seconds: f64,
-    /// See [`Outcome`].
-    pub tokens_per_second: f64,
-    /// See [`Outcome`].
-    pub peak_rss_bytes: Option<u64>,
-    /// `submission.csv`; none where the experiment has no test file.
-    pub submission: Option<PathBuf>,
-    /// The run had been done before; nothing was computed.
-    pub found_done: bool,
-    /// See [`Outcome`].
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub cross_validation: Option<Box<CrossValidation>>,
-}
-
-/// The result of one fold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FoldReport {
-    /// The run folder.
-    pub run: PathBuf,
-    /// The fold had been done before; nothing was computed.
-    pub found_done: bool,
-    /// Models of the run that are done, this one among them.
-    pub models_done: usize,
-    /// Models of the run.
-    pub models: usize,
-    /// The run has its merge.
-    pub merged: bool,
-    /// What became of the fold.
-    #[serde(flatten)]
-    pub outcome: FoldOutcome,
-}
+use crate::error::Result;
 
 /// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
 /// earlier process was cut there.
@@ -102,157 +45,190 @@ pub struct FoldReport {
 /// # Errors
 /// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] where the run
 /// was stopped before there was anything to go on from, [`Error::Stopped`] after that; [`Error::Io`]. With folds also
-/// those of [`folds::run`].
+/// [`Error::Refused`] for a fold that the run does not have, for folds that are missing at the merge, and with a list
+/// of the folds that failed.
+///
+/// [`Error::Interrupted`]: crate::error::Error::Interrupted
+/// [`Error::Stopped`]: crate::error::Error::Stopped
+/// [`Error::Refused`]: crate::error::Error::Refused
+/// [`Error::Io`]: crate::error::Error::Io
 pub fn run(
     loaded: &Loaded,
     out: Option<&Path>,
-    part: Part,
-    context: (&Progress, &Stop),
-) -> Result<Report> {
+    part: RunPart,
+    context: Context<'_>,
+) -> Result<PartReport> {
     loaded.check()?;
-    let has_folds = loaded.experiment.folds.k > 0;
-    if !has_folds && part != Part::Whole {
-        let option = match part {
-            Part::Fold(name) => format!("--fold {name}"),
-            _ => "--finish".to_owned(),
-        };
-        let message = format!("{option} with folds.k = 0, which has no folds");
-        return Err(Error::refused(message).with_hint("set folds.k"));
-    }
+    plan::require_part(&loaded.experiment, part)?;
     let identity = Identity::of(&loaded.experiment)?;
     let path = match out {
         Some(out) => out.to_owned(),
-        None => default_folder(loaded, &identity),
+        None => plan::default_folder(loaded, &identity),
     };
-    let done = if has_folds {
-        folds::run(loaded, (&path, identity), part, context)
-    } else {
-        single(loaded, (&path, identity), context).map(Report::Run)
+    let done = match open(&path, &loaded.experiment, identity, part) {
+        Ok(Found::Done(report)) => Ok(report),
+        Ok(Found::Ready(folder)) => fill(*folder, loaded, part, context),
+        Err(error) => Err(error),
     };
     let done = done.map_err(|error| resume::stopped(error, &path))?;
-    if let Report::Run(run) = &done
+    if let PartReport::Run(run) = &done
         && (!run.found_done || !path.join(report::FILE).exists())
     {
-        report::write(&path, context.0);
+        report::write(&path, context.progress);
     }
     Ok(done)
 }
 
-/// One model and the split of `data.valid`.
-fn single(
-    loaded: &Loaded,
-    (path, identity): (&Path, Identity),
-    context: (&Progress, &Stop),
-) -> Result<RunReport> {
-    match RunFolder::open(path, &loaded.experiment, identity)? {
-        Opened::Done(outcome) => Ok(RunReport::new(path, outcome, true)),
-        Opened::Ready(folder) => {
-            let outcome = fill(*folder, loaded, context)?;
-            Ok(RunReport::new(path, outcome, false))
-        }
-    }
+/// What stands at the place of the run.
+enum Found {
+    /// The part that is asked for, done.
+    Done(PartReport),
+    /// A folder to do it in.
+    Ready(Box<RunFolder>),
 }
 
+fn open(path: &Path, experiment: &Experiment, identity: Identity, part: RunPart) -> Result<Found> {
+    let run_done = |outcome| PartReport::Run(RunReport::new(path, outcome, true));
+    if !plan::has_folds(experiment) {
+        return Ok(match RunFolder::open(path, experiment, identity)? {
+            Opened::Done(outcome) => Found::Done(run_done(outcome)),
+            Opened::Ready(folder) => Found::Ready(folder),
+        });
+    }
+    match (part, folder::look(path, experiment, &identity)?) {
+        (RunPart::Fold(name), _) => {
+            let dir = name.folder(path);
+            if let Some(outcome) = FoldOutcome::read(&dir)? {
+                folder::tidy_up(&dir);
+                let report = FoldReport::new(path, &plan::models(experiment), outcome, true);
+                return Ok(Found::Done(PartReport::Fold(report)));
+            }
+        }
+        (_, Some(outcome)) => return Ok(Found::Done(run_done(outcome))),
+        (RunPart::Finish, None) => {
+            plan::require_all(experiment, path)?; // before anything is read
+        }
+        (RunPart::Whole, None) => {}
+    }
+    let folder = RunFolder::shared(path, experiment, identity);
+    Ok(Found::Ready(Box::new(folder)))
+}
+
+/// Reads the rows, trains what is asked for and finishes the run.
 fn fill(
     mut folder: RunFolder,
     loaded: &Loaded,
-    (progress, stop): (&Progress, &Stop),
-) -> Result<Outcome> {
+    part: RunPart,
+    context: Context<'_>,
+) -> Result<PartReport> {
     let begun = Instant::now();
-    let progress = &progress.logging_to(&folder.join(folder::LOG))?;
-    resume::say_owner_before(folder.left_by(), progress);
     let experiment = &loaded.experiment;
-    let rows = Rows::read(experiment, progress)?;
-    let fit_rows = rows.fit(&rows.held_out, experiment, progress);
-    stop.check()?;
-    let start = Start::build(loaded, &rows, folder.path(), (progress, stop))?;
-    check_disk(&rows, &start, &folder)?;
-    stop.check()?;
-    folder.keep(start.mapping.wrapped);
-
-    let mapping_path = folder.join(folder::MAPPING);
-    start
-        .mapping
-        .write(&mapping_path, &rows.dictionary, &start.plain)?;
-    folder.record_alignment(start.quality.as_deref())?;
-    let fit = Fit {
-        dir: folder.path(),
+    let mut progress = context.progress.clone();
+    if folder.is_own() || part == RunPart::Finish {
+        progress = progress.logging_to(&folder.join(LOG))?;
+    }
+    resume::say_owner_before(folder.left_by(), &progress);
+    let rows = Rows::read(experiment, &progress)?;
+    // A single split says what it trains on before the checkpoint is opened; a fold says it in its own log.
+    let single_rows =
+        (!plan::has_folds(experiment)).then(|| rows.fit(&rows.held_out, experiment, &progress));
+    context.stop.check()?;
+    let mut single = None;
+    if part != RunPart::Finish {
+        let so_far = context.with_progress(&progress);
+        let start = Start::build(loaded, &rows, folder.path(), so_far.parts())?;
+        check_disk(experiment, &rows, &start, folder.path())?;
+        context.stop.check()?;
+        folder.begin(experiment, start.mapping.wrapped, start.quality.as_deref())?;
+        let mapping = folder.join(MAPPING);
+        start
+            .mapping
+            .write(&mapping, &rows.dictionary, &start.plain)?;
+        if part == RunPart::Whole && !folder.is_own() {
+            progress = progress.logging_to(&folder.join(LOG))?; // there is a folder for it now
+        }
+        let context = context.with_progress(&progress);
+        let training = Training {
+            run: folder.path(),
+            experiment,
+            rows: &rows,
+            start: &start,
+        };
+        match (part, &single_rows) {
+            (RunPart::Fold(name), _) => {
+                let outcome = training.fold(name, context)?;
+                let models = plan::models(experiment);
+                let report = FoldReport::new(folder.path(), &models, outcome, false);
+                return Ok(PartReport::Fold(report));
+            }
+            (_, Some(fit_rows)) => {
+                single = Some(training.model(ModelName::Single, fit_rows, context)?);
+            }
+            (_, None) => training.folds(context)?,
+        }
+    }
+    finish(
+        folder,
         experiment,
-        rows: &rows,
-        fit_rows: &fit_rows,
-        start: &start,
-        key: experiment.key(),
-    };
-    let trained = fit.train((progress, stop))?;
-    let scores = fit.score_test(&trained.model, (progress, stop))?;
-    if let Some(scores) = &scores {
-        submission::leave_run(scores, experiment, folder.path(), progress)?;
-    }
-
-    let fit = trained.report;
-    let outcome = Outcome {
-        valid_auc: fit.best_score,
-        best_epoch: Some(fit.best_epoch),
-        epochs: fit.epochs.len(),
-        steps: fit.steps,
-        seconds: fit.earlier_seconds + begun.elapsed().as_secs_f64(),
-        tokens_per_second: fit.tokens_per_second,
-        peak_rss_bytes: machine::peak_rss_bytes(),
-        submission: scores.is_some(),
-        cross_validation: None,
-    };
-    folder.finish(outcome.clone())?;
-    Ok(outcome)
+        &rows,
+        (single, begun),
+        context.with_progress(&progress),
+    )
 }
 
-impl RunReport {
-    pub(super) fn new(run: &Path, outcome: Outcome, found_done: bool) -> Self {
-        Self {
-            run: run.to_owned(),
-            valid_auc: outcome.valid_auc,
-            best_epoch: outcome.best_epoch,
-            epochs: outcome.epochs,
-            steps: outcome.steps,
-            seconds: outcome.seconds,
-            tokens_per_second: outcome.tokens_per_second,
-            peak_rss_bytes: outcome.peak_rss_bytes,
-            submission: outcome.submission.then(|| run.join(folder::SUBMISSION)),
-            found_done,
-            cross_validation: outcome.cross_validation,
+/// Writes the answer of the run and records it as done: that of its one model, trained since `begun`, or the merge of its
+/// folds.
+fn finish(
+    folder: RunFolder,
+    experiment: &Experiment,
+    rows: &Rows,
+    (single, begun): (Option<Trained>, Instant),
+    Context { progress, .. }: Context<'_>,
+) -> Result<PartReport> {
+    let path = folder.path().to_owned();
+    let outcome = match single {
+        None => Merge::new(&path, experiment, rows)?.write(progress)?,
+        Some(Trained {
+            report,
+            test_scores,
+        }) => {
+            if let Some(scores) = &test_scores {
+                submission::leave_run(scores, experiment, &path, progress)?;
+            }
+            Outcome {
+                valid_auc: report.best_score,
+                best_epoch: Some(report.best_epoch),
+                epochs: report.epochs.len(),
+                steps: report.steps,
+                seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
+                tokens_per_second: report.tokens_per_second,
+                peak_rss_bytes: machine::peak_rss_bytes(),
+                submission: test_scores.is_some(),
+                cross_validation: None,
+            }
         }
-    }
+    };
+    folder.finish(&plan::models(experiment), outcome.clone())?;
+    Ok(PartReport::Run(RunReport::new(&path, outcome, false)))
 }
 
-impl FoldReport {
-    pub(super) fn new(
-        run: &Path,
-        experiment: &Experiment,
-        outcome: FoldOutcome,
-        found_done: bool,
-    ) -> Self {
-        let names = folds::names(experiment);
-        let is_done = |name: &&FoldName| name.folder(run).join(folder::DONE).exists();
-        Self {
-            run: run.to_owned(),
-            found_done,
-            models_done: names.iter().filter(is_done).count(),
-            models: names.len(),
-            merged: run.join(folder::OOF).exists(),
-            outcome,
+/// Room for every model that is not done, and for what is made of them.
+fn check_disk(experiment: &Experiment, rows: &Rows, start: &Start, run: &Path) -> Result<()> {
+    let test = rows.test.len();
+    let scores = match &rows.folds {
+        // Held out once a repeat and merged once; scored by each model, and a submission with its zip.
+        Some(folds) => {
+            (folds.options.repeats + 1) * rows.labelled.len() + (folds.total() + 3) * test
         }
-    }
-}
-
-/// `runs/NAME-HASH`
-pub(super) fn default_folder(loaded: &Loaded, identity: &Identity) -> PathBuf {
-    let hash = &identity.config_sha256[..8];
-    Path::new("runs").join(format!("{}-{hash}", loaded.name))
-}
-
-fn check_disk(rows: &Rows, start: &Start, folder: &RunFolder) -> Result<()> {
-    let n_valid = rows.held_out.len() + rows.valid_file.len();
-    let scores = n_valid + 3 * rows.test.len(); // the submission, zipped, and its plain scores
-    let needed = disk::run_bytes(start.n_parameters(), scores, rows.vocab.size())
-        + disk::checkpoint_bytes(start.n_parameters());
-    disk::require(needed, disk::available(folder.path()), folder.path())
+        // The submission, zipped, and its plain scores.
+        None => rows.held_out.len() + rows.valid_file.len() + 3 * test,
+    };
+    let (parameters, vocabulary) = (start.n_parameters(), rows.vocab.size());
+    let more_models = plan::not_done(experiment, run).saturating_sub(1) as u64;
+    let needed = disk::run_bytes(parameters, scores, vocabulary)
+        + disk::checkpoint_bytes(parameters)
+        + more_models * disk::fold_bytes(parameters, vocabulary);
+    let nearest = run.ancestors().find(|folder| folder.is_dir());
+    let there = nearest.unwrap_or(Path::new("."));
+    disk::require(needed, disk::available(there), run)
 }

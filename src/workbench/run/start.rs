@@ -19,8 +19,8 @@ use crate::vocab::{Mapping, PlainVocab, TokenCounts};
 
 use super::rows::Rows;
 use crate::workbench::Stop;
-use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::Manifest;
+use crate::workbench::run_folder::names as folder;
 
 /// How a model begins: the same for every fold of a run, except the fresh values of `scratch`.
 pub struct Start {

@@ -9,12 +9,12 @@ use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, save};
 use crate::error::{Error, Result};
 use crate::model::Bert;
-use crate::progress::{Progress, Task};
+use crate::progress::Task;
 use crate::train::resume::{FitProgress, Snapshot};
 use crate::train::{EpochReport, StepReport, Watch};
-use crate::workbench::Stop;
-use crate::workbench::run_folder::folder;
+use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::resume::Saves;
+use crate::workbench::{Context, Stop};
 
 /// Writes the model with its tokenizer into `model/` of a folder.
 pub struct ModelWriter {
@@ -27,7 +27,7 @@ impl ModelWriter {
     /// `names`: the tokens in row order.
     pub fn new(folder: &Path, names: Vec<String>, token_separator: &str) -> Self {
         Self {
-            dir: folder.join(folder::MODEL),
+            dir: folder.join(names::MODEL),
             names,
             token_separator: token_separator.to_owned(),
         }
@@ -47,6 +47,17 @@ impl ModelWriter {
     }
 }
 
+/// How much a fit has to do.
+#[derive(Debug, Clone, Copy)]
+pub struct FitSize {
+    /// Optimiser steps of all epochs.
+    pub steps: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Rows that are scored after each.
+    pub valid_rows: usize,
+}
+
 /// Looks on at one fit.
 pub struct RunWatch<'a> {
     task: Task,
@@ -56,8 +67,7 @@ pub struct RunWatch<'a> {
     step: usize,
     metrics: File,
     metrics_path: PathBuf,
-    epochs: usize,
-    valid_rows: usize,
+    size: FitSize,
     validated: usize,
     /// Epoch of the model that this session has written.
     pub saved_epoch: Option<usize>,
@@ -65,20 +75,20 @@ pub struct RunWatch<'a> {
 
 impl<'a> RunWatch<'a> {
     /// Begins `metrics.jsonl` with the epochs that were over at `begin`, which cuts off what came after the
-    /// checkpoint. `total_steps`, `epochs` and `valid_rows` are for the progress bar.
+    /// checkpoint. `size` is for the progress bar.
     pub fn new(
         folder: &Path,
         writer: &'a ModelWriter,
-        (progress, stop): (&Progress, &'a Stop),
-        (total_steps, epochs, valid_rows): (usize, usize, usize),
+        size: FitSize,
         (saves, begin): (Saves, &FitProgress),
+        Context { progress, stop }: Context<'a>,
     ) -> Result<Self> {
-        let metrics_path = folder.join(folder::METRICS);
+        let metrics_path = folder.join(names::METRICS);
         let lines: Result<String> = begin.epochs.iter().map(line).collect();
         atomic::write(&metrics_path, lines?.as_bytes())?;
         let open = OpenOptions::new().append(true).open(&metrics_path);
         let metrics = open.map_err(Error::io("write", &metrics_path))?;
-        let task = progress.task("train", total_steps as u64, "steps");
+        let task = progress.task("train", size.steps as u64, "steps");
         task.skip(begin.step as u64);
         Ok(Self {
             task,
@@ -88,8 +98,7 @@ impl<'a> RunWatch<'a> {
             step: begin.step,
             metrics,
             metrics_path,
-            epochs,
-            valid_rows,
+            size,
             validated: 0,
             saved_epoch: None,
         })
@@ -109,7 +118,7 @@ impl Watch for RunWatch<'_> {
     fn step(&mut self, report: &StepReport) -> Result<()> {
         self.task.note(format!(
             "epoch {}/{} loss {:.3} lr {:.1e}",
-            report.epoch, self.epochs, report.loss, report.learning_rate
+            report.epoch, self.size.epochs, report.loss, report.learning_rate
         ));
         self.task.advance(1);
         self.step = report.step;
@@ -121,7 +130,7 @@ impl Watch for RunWatch<'_> {
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()> {
         // The metrics first: a model that no longer fits on the disk must not take them along.
         self.append(report)?;
-        self.task.say(&epoch_line(report, self.epochs, best));
+        self.task.say(&epoch_line(report, self.size.epochs, best));
         if best {
             self.writer.write(model)?;
             self.saved_epoch = Some(report.epoch);
@@ -132,8 +141,10 @@ impl Watch for RunWatch<'_> {
 
     fn validated(&mut self, n: usize) -> Result<()> {
         self.validated += n;
-        self.task
-            .note(format!("validating {}/{}", self.validated, self.valid_rows));
+        self.task.note(format!(
+            "validating {}/{}",
+            self.validated, self.size.valid_rows
+        ));
         self.task.advance(0); // says where it is, every few seconds
         self.stop.check()
     }

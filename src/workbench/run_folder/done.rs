@@ -3,71 +3,16 @@
 //! In: a folder of a fold. Out: a [`FoldOutcome`], and the certainty that the scores beside it are those it was written
 //! with. A fold without `DONE` is not done, whatever else is there.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{DONE, FULL, TEST, VALID};
+use super::names::{DONE, TEST, VALID};
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256_of_file;
 
-/// One model of a run of folds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FoldName {
-    /// From 1.
-    Number(usize),
-    /// The fit on all rows.
-    Full,
-}
-
-impl FoldName {
-    /// Its folder in the run folder.
-    pub fn folder(self, run: &Path) -> PathBuf {
-        run.join(self.folder_name())
-    }
-
-    /// `fold-3`, or `full`.
-    pub fn folder_name(self) -> String {
-        match self {
-            Self::Number(number) => format!("fold-{number}"),
-            Self::Full => FULL.to_owned(),
-        }
-    }
-
-    /// The number in its random streams: 0 is the fit on all rows.
-    pub fn stream(self) -> u64 {
-        match self {
-            Self::Number(number) => number as u64,
-            Self::Full => 0,
-        }
-    }
-}
-
-/// As `--fold` takes it: `3`, or `full`.
-impl fmt::Display for FoldName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Full => f.write_str(FULL),
-        }
-    }
-}
-
-impl std::str::FromStr for FoldName {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text.parse() {
-            Ok(number) if number > 0 => Ok(Self::Number(number)),
-            _ if text == FULL => Ok(Self::Full),
-            _ => Err(format!("expected a fold, counted from 1, or `{FULL}`")),
-        }
-    }
-}
-
-/// What became of one fold.
+/// What became of one fold, or of the fit on all rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldOutcome {
     /// From 1; none for the fit on all rows.
@@ -181,17 +126,5 @@ mod tests {
         let (message, other_hint) = refused();
         assert!(message.starts_with("DIR/DONE:1: expected the outcome of a fold, found "));
         assert_eq!(other_hint, hint);
-    }
-
-    #[test]
-    fn folds_are_named_from_one() {
-        assert_eq!("3".parse(), Ok(FoldName::Number(3)));
-        assert_eq!("full".parse(), Ok(FoldName::Full));
-        for text in ["0", "-1", "last", ""] {
-            assert!(text.parse::<FoldName>().is_err(), "{text}");
-        }
-        let run = Path::new("r");
-        assert_eq!(FoldName::Number(3).folder(run), Path::new("r/fold-3"));
-        assert_eq!(FoldName::Full.folder(run), Path::new("r/full"));
     }
 }

@@ -3,60 +3,21 @@
 //! A folder that is not there, or is empty, is taken. One that holds the same run (same config, same inputs)
 //! is the result where that is done; where not, it goes on if it has a checkpoint and is begun anew if it has none.
 //! Inputs are compared by content, so that a folder that was moved, or came from someone else, is still that run.
-//! Any other is refused with the first difference. A run that fails before [`RunFolder::keep`] leaves no trace.
+//! Any other is refused with the first difference. A run that fails before [`RunFolder::begin`] leaves no trace.
+//!
+//! A run of one model owns its folder while it fills it ([`RunFolder::open`]); that of folds shares it with other processes
+//! ([`RunFolder::shared`]). Does not train, and does not know how many models a run has.
 
 use std::path::{Path, PathBuf};
 
 use super::lock::{self, Lock, Owner};
-use super::manifest::{FILE, FileRecord, Identity, Manifest, Outcome, State};
+use super::manifest::{FileRecord, Identity, Manifest, Outcome, State};
+use super::names::{CONFIG, MANIFEST, MODEL, ModelName, OUTPUTS, sorted_names};
 use super::resume;
 use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::{Experiment, KEYS, remove_paths};
 use crate::error::{Error, Result};
-
-/// The resolved experiment.
-pub const CONFIG: &str = "config.toml";
-/// One line an epoch.
-pub const METRICS: &str = "metrics.jsonl";
-/// Everything that was said.
-pub const LOG: &str = "run.log";
-/// Which plaintext row each cipher token started from.
-pub const MAPPING: &str = "mapping.tsv";
-/// The best epoch, in the layout of Hugging Face.
-pub const MODEL: &str = "model";
-/// Scores of the validation rows.
-pub const VALID: &str = "valid.csv";
-/// Scores of the test rows.
-pub const SUBMISSION: &str = "submission.csv";
-/// The same, as competitions want it uploaded.
-pub const SUBMISSION_ZIP: &str = "submission.zip";
-/// What stands behind the submission.
-pub const SUBMISSION_JSON: &str = "submission.csv.json";
-/// The outcome of a fold, written last.
-pub const DONE: &str = "DONE";
-/// Scores of the test rows: by one fold, or by the run where its submission holds them in another form.
-pub const TEST: &str = "test.csv";
-/// Scores of all labelled rows, each by models that have not trained on it.
-pub const OOF: &str = "oof.csv";
-/// The folder of the fit on all rows.
-pub const FULL: &str = "full";
-
-/// Everything a run may write besides its manifest; nothing else in a folder is ever removed.
-const OUTPUTS: [&str; 12] = [
-    CONFIG,
-    METRICS,
-    LOG,
-    MAPPING,
-    MODEL,
-    VALID,
-    TEST,
-    OOF,
-    SUBMISSION,
-    SUBMISSION_ZIP,
-    SUBMISSION_JSON,
-    DONE,
-];
 
 /// What was found at the place of the run.
 pub enum Opened {
@@ -71,6 +32,7 @@ pub struct RunFolder {
     path: PathBuf,
     manifest: Manifest,
     kept: bool,
+    /// None where the folder is shared.
     lock: Option<Lock>,
 }
 
@@ -109,6 +71,22 @@ impl RunFolder {
         Ok(Opened::Ready(Box::new(folder)))
     }
 
+    /// The folder at `path` for this run, which other processes may fill too. Nothing is written yet; whether the folder is
+    /// this run's is for [`look`] to say.
+    pub fn shared(path: &Path, experiment: &Experiment, identity: Identity) -> Self {
+        Self {
+            path: path.to_owned(),
+            manifest: Manifest::begin(identity, experiment),
+            kept: true,
+            lock: None,
+        }
+    }
+
+    /// Whether this process alone fills it.
+    pub fn is_own(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// Who was at work in the folder before, and was killed.
     pub fn left_by(&self) -> Option<&Owner> {
         self.lock.as_ref().and_then(Lock::left_by)
@@ -124,30 +102,47 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// From here on the folder stays, whatever happens.
-    pub fn keep(&mut self, wrapped_ids: usize) {
+    /// Records what every model starts from. From here on the folder stays, whatever happens, and whoever goes on with
+    /// this run takes up the alignment, once its mapping is written. Of processes that share the folder the first one's record
+    /// stays.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(
+        &mut self,
+        experiment: &Experiment,
+        wrapped_ids: usize,
+        quality: Option<&GraphReport>,
+    ) -> Result<()> {
         self.kept = true;
         self.manifest.wrapped_ids = wrapped_ids;
+        self.manifest.alignment = quality.cloned().map(Box::new);
+        if self.is_own() {
+            return self.manifest.write(&self.path);
+        }
+        std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
+        // The manifest first: without it the folder would be taken for somebody else's.
+        self.manifest.write_new(&self.path)?;
+        atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())
     }
 
-    /// Records what is known of the alignment, whose mapping is written: whoever goes on with this run takes it up.
+    /// Records every output, of the run and of its `models`, and the outcome. The run is done when this returns.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn record_alignment(&mut self, quality: Option<&GraphReport>) -> Result<()> {
-        let Some(quality) = quality else {
-            return Ok(());
-        };
-        self.manifest.alignment = Some(Box::new(quality.clone()));
-        self.manifest.write(&self.path)
-    }
-
-    /// Records every output and the outcome. The run is done when this returns.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn finish(mut self, outcome: Outcome) -> Result<()> {
+    /// [`Error::Refused`] where the manifest of a shared folder is gone; [`Error::Io`].
+    pub fn finish(mut self, models: &[ModelName], outcome: Outcome) -> Result<()> {
+        if !self.is_own() {
+            let manifest = Manifest::read(&self.path)?;
+            self.manifest = manifest.ok_or_else(|| {
+                let message = format!("{} has lost its manifest", self.path.display());
+                Error::refused(message).with_hint("run the same command again")
+            })?;
+        }
         self.manifest.outputs = output_records(&self.path, Path::new(""))?;
+        for model in models.iter().filter(|&&model| model != ModelName::Single) {
+            let inner = output_records(&self.path, Path::new(&model.folder_name()))?;
+            self.manifest.outputs.extend(inner);
+        }
         self.manifest.state = State::Done;
         self.manifest.result = Some(outcome);
         self.manifest.write(&self.path)?;
@@ -161,7 +156,7 @@ impl Drop for RunFolder {
         if !self.kept {
             // Nothing can be done about a file that cannot be removed, and the run's own error matters more.
             let _ = remove_outputs(&self.path);
-            let _ = std::fs::remove_file(self.join(FILE));
+            let _ = std::fs::remove_file(self.join(MANIFEST));
             let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it
         }
     }
@@ -227,10 +222,7 @@ fn remove_outputs(folder: &Path) -> Result<()> {
 }
 
 /// Every output in `inner` (a folder inside `run`, or the run itself), hashed.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
+fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
     let mut records = Vec::new();
     for name in OUTPUTS {
         let name = inner.join(name);
@@ -263,20 +255,6 @@ pub fn require_empty(path: &Path) -> Result<()> {
     }
     let message = format!("{} is not empty and is no run of cipherpet", path.display());
     Err(Error::refused(message).with_hint("choose another folder with --out"))
-}
-
-/// Names in a folder, sorted.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn sorted_names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-    let mut names: Vec<_> = names
-        .collect::<std::io::Result<_>>()
-        .map_err(Error::io("read", folder))?;
-    names.sort();
-    Ok(names)
 }
 
 /// Refuses where the folder holds a run of another config or of other inputs.
@@ -370,6 +348,7 @@ fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::METRICS;
     use super::*;
 
     fn identity(experiment: &Experiment, input_sha256: &str) -> Identity {
@@ -409,6 +388,11 @@ mod tests {
         }
     }
 
+    fn begin(folder: &mut RunFolder, wrapped_ids: usize) {
+        let begun = folder.begin(&Experiment::default(), wrapped_ids, None);
+        begun.expect("room for a manifest");
+    }
+
     fn refusal(opened: Result<Opened>, folder: &Path) -> String {
         let Err(error) = opened else {
             panic!("the folder is in use")
@@ -434,7 +418,7 @@ mod tests {
         let path = parent.path().join("run");
         let experiment = Experiment::default();
         let mut folder = ready(open(&path, &experiment, "a"));
-        folder.keep(0);
+        begin(&mut folder, 0);
         let write = |name: &str| std::fs::write(path.join(name), "{}").expect("a small file");
         std::fs::create_dir_all(path.join("checkpoint")).expect("a folder");
         write("checkpoint/1.json");
@@ -447,7 +431,9 @@ mod tests {
         assert!(path.join("checkpoint/1.json").exists());
         assert!(!path.join(".unfinished-a1b2").exists());
         let folder = ready(open(&path, &experiment, "a"));
-        folder.finish(outcome()).expect("room for a manifest");
+        folder
+            .finish(&[ModelName::Single], outcome())
+            .expect("room for a manifest");
         assert!(!path.join("checkpoint").exists());
     }
 
@@ -467,7 +453,7 @@ mod tests {
         let path = parent.path().join("run");
         let experiment = Experiment::default();
         let mut folder = ready(open(&path, &experiment, "a"));
-        folder.keep(0);
+        begin(&mut folder, 0);
         std::fs::write(folder.join(METRICS), "{}\n").expect("a small file");
         std::fs::write(path.join("notes.txt"), "mine").expect("a small file");
         drop(folder); // cut here
@@ -475,8 +461,10 @@ mod tests {
         let mut folder = ready(open(&path, &experiment, "a"));
         assert!(!path.join(METRICS).exists());
         assert!(path.join("notes.txt").exists());
-        folder.keep(2);
-        folder.finish(outcome()).expect("room for a manifest");
+        begin(&mut folder, 2);
+        folder
+            .finish(&[ModelName::Single], outcome())
+            .expect("room for a manifest");
         match open(&path, &experiment, "a").expect("our own run") {
             Opened::Done(found) => assert_eq!(found, outcome()),
             Opened::Ready(_) => panic!("it was done"),
@@ -491,7 +479,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder for the test");
         let path = parent.path().join("run");
         let experiment = Experiment::default();
-        ready(open(&path, &experiment, "a")).keep(0);
+        begin(&mut ready(open(&path, &experiment, "a")), 0);
         assert_eq!(
             refusal(open(&path, &experiment, "b"), &path),
             "RUN holds another run: /d/train.tsv has changed since"
@@ -512,8 +500,10 @@ mod tests {
         let mut experiment = Experiment::default();
         experiment.data.train = vec!["/d/train.tsv".into()];
         let mut folder = ready(open(&path, &experiment, "a"));
-        folder.keep(0);
-        folder.finish(outcome()).expect("room for a manifest");
+        begin(&mut folder, 0);
+        folder
+            .finish(&[ModelName::Single], outcome())
+            .expect("room for a manifest");
         experiment.data.train = vec!["/e/pairs.tsv".into()];
         let under_other_path = |sha256: &str| {
             let mut identity = identity(&experiment, sha256);
@@ -550,7 +540,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder for the test");
         let path = parent.path().join("run");
         let mut experiment = Experiment::default();
-        ready(open(&path, &experiment, "a")).keep(0);
+        begin(&mut ready(open(&path, &experiment, "a")), 0);
         experiment.submit.probability = true;
         let Err(error) = open(&path, &experiment, "a") else {
             panic!("it is another run")

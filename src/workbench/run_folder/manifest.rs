@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::done::FoldOutcome;
+use super::names::MANIFEST;
 use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::Experiment;
@@ -17,9 +18,6 @@ use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
 use crate::workbench::{count, machine};
-
-/// Name of the manifest in a run folder.
-pub const FILE: &str = "manifest.json";
 
 /// The tool and its version, as every record names it.
 pub const TOOL: &str = concat!("cipherpet ", env!("CARGO_PKG_VERSION"));
@@ -239,7 +237,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`] where it cannot be read, [`Error::Input`] where it is no manifest.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(FILE);
+        let path = folder.join(MANIFEST);
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(Error::io("read", &path))?,
@@ -256,7 +254,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, folder: &Path) -> Result<()> {
-        atomic::write(&folder.join(FILE), self.text()?.as_bytes())
+        atomic::write(&folder.join(MANIFEST), self.text()?.as_bytes())
     }
 
     /// Writes the manifest into a run folder that has none; leaves the one that is there.
@@ -264,7 +262,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`].
     pub fn write_new(&self, folder: &Path) -> Result<()> {
-        atomic::write_new(&folder.join(FILE), self.text()?.as_bytes()).map(drop)
+        atomic::write_new(&folder.join(MANIFEST), self.text()?.as_bytes()).map(drop)
     }
 
     fn text(&self) -> Result<String> {

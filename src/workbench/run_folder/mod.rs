@@ -8,6 +8,7 @@ pub mod done;
 pub mod folder;
 pub mod lock;
 pub mod manifest;
+pub mod names;
 pub mod results;
 pub mod resume;
 pub mod scores;

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{self, FileRecord, State};
-use super::{folder, scores};
-use crate::config::{self, Experiment};
+use super::manifest::{FileRecord, State};
+use super::names;
+use super::scores;
+use crate::config::{self, Experiment, SubmitConfig, SubmitFormat};
 use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
-use crate::workbench::submission::holds_scores;
 
 /// The part of `manifest.json` that others read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -99,9 +99,13 @@ impl Results {
     /// # Errors
     /// [`Error::Refused`] where the folder has none, [`Error::Input`] where it is none of ours, [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join(manifest::FILE);
+        let file = path.join(names::MANIFEST);
         if !file.exists() {
-            let message = format!("{} is no run: it has no {}", path.display(), manifest::FILE);
+            let message = format!(
+                "{} is no run: it has no {}",
+                path.display(),
+                names::MANIFEST
+            );
             return Err(Error::refused(message)
                 .with_hint("name a folder that `cipherpet run` or `cipherpet ensemble` has made"));
         }
@@ -132,12 +136,12 @@ impl Results {
     /// # Errors
     /// Those of [`config::load`].
     pub fn experiment(&self) -> Result<Experiment> {
-        Ok(config::load(Some(&self.path.join(folder::CONFIG)), &[])?.experiment)
+        Ok(config::load(Some(&self.path.join(names::CONFIG)), &[])?.experiment)
     }
 
     /// Folds that were asked for; 0 for a single split, and for an ensemble.
     pub fn folds(&self) -> usize {
-        let text = std::fs::read_to_string(self.path.join(folder::CONFIG)).unwrap_or_default();
+        let text = std::fs::read_to_string(self.path.join(names::CONFIG)).unwrap_or_default();
         let config = text.parse::<toml::Table>().unwrap_or_default();
         let number = |key: &str| config.get("folds")?.get(key)?.as_integer();
         let (k, repeats) = (number("k").unwrap_or(0), number("repeats").unwrap_or(1));
@@ -148,17 +152,17 @@ impl Results {
     pub fn folds_done(&self) -> Vec<FoldFigures> {
         let folds = self.fold_folders().into_iter();
         folds
-            .filter_map(|fold| read_json(&fold.join(folder::DONE), "the figures of a fold").ok())
+            .filter_map(|fold| read_json(&fold.join(names::DONE), "the figures of a fold").ok())
             .collect()
     }
 
     /// Folders of models that share the work of scoring: the one model, or one a fold.
     pub fn models(&self) -> Vec<PathBuf> {
-        let one = self.path.join(folder::MODEL);
+        let one = self.path.join(names::MODEL);
         let of_folds = || {
             self.fold_folders()
                 .into_iter()
-                .map(|fold| fold.join(folder::MODEL))
+                .map(|fold| fold.join(names::MODEL))
         };
         let all: Vec<PathBuf> = if has_weights(&one) {
             vec![one]
@@ -170,7 +174,7 @@ impl Results {
 
     /// Numbers in one model; none where there is no model, or it cannot be read.
     pub fn parameters(&self) -> Option<u64> {
-        parameters(&self.models().first()?.join(WEIGHTS))
+        parameters(&self.models().first()?.join(names::WEIGHTS))
     }
 
     /// The table of scores of rows whose labels are known: `oof.csv`, or `valid.csv`.
@@ -178,10 +182,10 @@ impl Results {
     /// # Errors
     /// [`Error::Refused`] where there is neither.
     pub fn labelled_file(&self) -> Result<PathBuf> {
-        let found = [folder::OOF, folder::VALID].map(|name| self.path.join(name));
+        let found = [names::OOF, names::VALID].map(|name| self.path.join(name));
         found.into_iter().find(|path| path.exists()).ok_or_else(|| {
             let path = self.path.display();
-            let message = format!("{path} has neither {} nor {}", folder::OOF, folder::VALID);
+            let message = format!("{path} has neither {} nor {}", names::OOF, names::VALID);
             Error::refused(message).with_hint("run it again in a new folder")
         })
     }
@@ -204,8 +208,8 @@ impl Results {
             return Ok(None);
         }
         let (table, plain) = (
-            self.path.join(folder::TEST),
-            self.path.join(folder::SUBMISSION),
+            self.path.join(names::TEST),
+            self.path.join(names::SUBMISSION),
         );
         if table.exists() {
             return Ok(Some(table));
@@ -213,10 +217,10 @@ impl Results {
         if plain.exists() && holds_scores(&self.experiment()?.submit) {
             return Ok(Some(plain));
         }
-        let (path, test) = (self.path.display(), folder::TEST);
+        let (path, test) = (self.path.display(), names::TEST);
         let message = format!(
             "{path} has no {test} and no {} of plain scores",
-            folder::SUBMISSION
+            names::SUBMISSION
         );
         Err(Error::refused(message).with_hint("run it again in a new folder"))
     }
@@ -229,7 +233,7 @@ impl Results {
         let Some(path) = self.test_file()? else {
             return Ok(None);
         };
-        let is_table = path.file_name().is_some_and(|name| name == folder::TEST);
+        let is_table = path.file_name().is_some_and(|name| name == names::TEST);
         if is_table {
             scores::read_test(&path)
         } else {
@@ -268,10 +272,13 @@ impl Results {
     }
 }
 
-const WEIGHTS: &str = "model.safetensors";
+/// Whether a submission of this form is the scores as they are, one a line.
+pub fn holds_scores(submit: &SubmitConfig) -> bool {
+    submit.format == SubmitFormat::Plain && !submit.probability
+}
 
 fn has_weights(model: &Path) -> bool {
-    model.join(WEIGHTS).exists()
+    model.join(names::WEIGHTS).exists()
 }
 
 /// Adds up the shapes in the header of a safetensors file; the weights themselves are not read.
@@ -304,7 +311,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Res
 /// Reads `oof.csv`, or `valid.csv`.
 fn read_labelled(path: &Path) -> Result<LabelledScores> {
     let mut read = LabelledScores::default();
-    if path.file_name().is_some_and(|name| name == folder::OOF) {
+    if path.file_name().is_some_and(|name| name == names::OOF) {
         let lines = scores::read_oof(path)?;
         read.folds = Some(lines.iter().map(|line| line.fold).collect());
         let lines = lines.into_iter();

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::folder::DONE;
 use super::lock::Owner;
 use super::manifest::TOOL;
+use super::names::DONE;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::kernels;

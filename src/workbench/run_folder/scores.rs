@@ -1,7 +1,7 @@
 //! Tables of scores inside a run folder: `valid.csv`, `test.csv` and `oof.csv`.
 //!
-//! CSV with a header. Rows count from 0; scores are logit(YES) - logit(NO) with nine significant digits, so that they read
-//! back as they were. Submissions have a form of their own ([`submission`](super::submission)).
+//! In: scores, or a table. Out: the table, or its lines. CSV with a header. Rows count from 0; scores are logit(YES) - logit(NO) with nine significant digits, so that they read
+//! back as they were. Submissions have a form of their own.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::atomic;
 use crate::error::{Error, Place, Result};
-use crate::workbench::submission::{of_score, require_finite};
+use crate::workbench::number::{of_score, require_finite};
 
 /// A line of `valid.csv`.
 #[derive(Debug, Clone, Copy, PartialEq)]

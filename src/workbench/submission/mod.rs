@@ -6,20 +6,18 @@
 //! those do not tell two scores apart, [`Written::remarks`] say so. Equal scores give equal bytes, in the zip too.
 
 mod check;
-mod number;
 mod record;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use check::{Checked, check};
-pub(super) use number::of_score;
-pub use number::probability;
 pub use record::{Record, Source};
 
 use super::archive::{self, Content};
-use super::run_folder::results::Results;
-use super::run_folder::{folder, scores};
+use super::number::{of_probability, of_score, probability, require_finite};
+use super::run_folder::results::{Results, holds_scores};
+use super::run_folder::{names, scores};
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
@@ -54,17 +52,14 @@ pub fn leave(
     let Some(test) = &experiment.data.test else {
         return Err(Error::refused("a submission needs data.test"));
     };
-    let csv = folder.join(folder::SUBMISSION);
-    let zip = folder.join(folder::SUBMISSION_ZIP);
+    let csv = folder.join(names::SUBMISSION);
+    let zip = folder.join(names::SUBMISSION_ZIP);
     let rows = (test.as_path(), &experiment.format());
     let written = write(scores, rows, &experiment.submit, &csv)?;
     let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
-    archive::write(
-        &zip,
-        &[(folder::SUBMISSION.to_owned(), Content::Text(text))],
-    )?;
+    archive::write(&zip, &[(names::SUBMISSION.to_owned(), Content::Text(text))])?;
     if !holds_scores(&experiment.submit) {
-        scores::write_test(scores, &folder.join(folder::TEST))?;
+        scores::write_test(scores, &folder.join(names::TEST))?;
     }
     // The test file of an ensemble may be gone; the scores were counted when they were read.
     if source::exists(test) {
@@ -76,7 +71,7 @@ pub fn leave(
         .for_each(|remark| progress.say(remark));
     Record::new(how, sources, test, &experiment.submit, &written).write(
         &csv,
-        &[(folder::SUBMISSION, &csv), (folder::SUBMISSION_ZIP, &zip)],
+        &[(names::SUBMISSION, &csv), (names::SUBMISSION_ZIP, &zip)],
     )
 }
 
@@ -141,11 +136,6 @@ pub fn write(
     })
 }
 
-/// Whether a submission of this form is the scores as they are, one a line.
-pub fn holds_scores(submit: &SubmitConfig) -> bool {
-    submit.format == SubmitFormat::Plain && !submit.probability
-}
-
 fn row_numbers(rows: usize) -> Vec<String> {
     (0..rows).map(|row| row.to_string()).collect()
 }
@@ -183,7 +173,7 @@ fn table(scores: &[f32], ids: &[String], submit: &SubmitConfig, test: &Path) -> 
 fn value(score: f32, row: usize, submit: &SubmitConfig) -> Result<String> {
     require_finite(score, row)?;
     Ok(if submit.probability {
-        number::of_probability(probability(score.into()))
+        of_probability(probability(score.into()))
     } else {
         of_score(score)
     })
@@ -201,14 +191,6 @@ fn count_distinct(scores: &[f32], submit: &SubmitConfig) -> (usize, usize) {
         false => return (distinct.len(), distinct.len()),
     };
     (distinct.len(), written.len())
-}
-
-pub(super) fn require_finite(score: f32, row: usize) -> Result<()> {
-    if score.is_finite() {
-        return Ok(());
-    }
-    let message = format!("the score of row {row} (from 0) is {score}: the training has diverged");
-    Err(Error::refused(message).with_hint("lower train.learning_rate, or raise train.warmup_steps"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! Scores and probabilities as text: nine significant digits or more and no exponent, which some graders do not read.
+//!
+//! In: numbers. Out: text for tables and submissions, which reads back as the same number. Writes no file.
+
+use crate::error::{Error, Result};
 
 /// Digits that tell any two f32 apart.
 const SIGNIFICANT_DIGITS: usize = 9;
 
 /// A finite score. It reads back as the same f32.
-pub(in crate::workbench) fn of_score(score: f32) -> String {
+pub fn of_score(score: f32) -> String {
     let magnitude = if score == 0.0 {
         0
     } else {
@@ -15,7 +19,7 @@ pub(in crate::workbench) fn of_score(score: f32) -> String {
 }
 
 /// A number from 0 to 1. It reads back as the same f64.
-pub(super) fn of_probability(probability: f64) -> String {
+pub fn of_probability(probability: f64) -> String {
     let mut text = probability.to_string(); // the shortest that reads back
     if !text.contains('.') {
         text.push('.');
@@ -28,6 +32,18 @@ pub(super) fn of_probability(probability: f64) -> String {
     };
     text.extend(std::iter::repeat_n('0', missing));
     text
+}
+
+/// Refuses a score that no table may hold; `row` counts from 0.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn require_finite(score: f32, row: usize) -> Result<()> {
+    if score.is_finite() {
+        return Ok(());
+    }
+    let message = format!("the score of row {row} (from 0) is {score}: the training has diverged");
+    Err(Error::refused(message).with_hint("lower train.learning_rate, or raise train.warmup_steps"))
 }
 
 /// The probability of YES, 1 / (1 + e^-x), of a logit `x`.

@@ -1,0 +1,25 @@
+//! What a long job is handed down from the command to its innermost loop: a voice, and the wish to stop.
+
+use super::Stop;
+use crate::progress::Progress;
+
+/// Where a job shows how far it is, and what tells it to end early.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Bars and lines, with the logs they go to.
+    pub progress: &'a Progress,
+    /// Asked between pieces of work.
+    pub stop: &'a Stop,
+}
+
+impl<'a> Context<'a> {
+    /// The same wish to stop, with another voice.
+    pub fn with_progress(self, progress: &'a Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Both, one by one, for a job that takes them apart.
+    pub fn parts(self) -> (&'a Progress, &'a Stop) {
+        (self.progress, self.stop)
+    }
+}

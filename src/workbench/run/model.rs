@@ -1,0 +1,261 @@
+//! One model into one folder: the fit that a single split, each fold and the fit on all rows share.
+//!
+//! In: what all models of a run share ([`Training`]), and the name of one. Out: in its folder `metrics.jsonl`, `model/`
+//! (the best epoch) and `valid.csv`, in memory a [`Trained`]. A fold, whose folder several processes may want, has a lock,
+//! `test.csv`, `run.log` and `DONE` besides. Does not deal rows and does not finish the run.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::plan;
+use super::rows::{FitRows, Rows};
+use super::stages;
+use super::start::Start;
+use super::watch::{FitSize, ModelWriter, RunWatch};
+use crate::config::Experiment;
+use crate::data::{Task, reserved};
+use crate::error::{Error, Result};
+use crate::hash::sha256_of_file;
+use crate::metrics::MetricName;
+use crate::progress::Progress;
+use crate::train::{self, FitPlan, FitReport, Stage};
+use crate::workbench::run_folder::done::FoldOutcome;
+use crate::workbench::run_folder::lock::Lock;
+use crate::workbench::run_folder::names::{self, ModelName};
+use crate::workbench::run_folder::resume::Saves;
+use crate::workbench::run_folder::scores::{self, ValidScore};
+use crate::workbench::run_folder::{folder, resume};
+use crate::workbench::{Context, disk, machine};
+
+/// What every model of a run shares.
+pub struct Training<'a> {
+    /// The run folder. It is there and is ours.
+    pub run: &'a Path,
+    /// The settings of the run.
+    pub experiment: &'a Experiment,
+    /// All rows, and their vocabulary.
+    pub rows: &'a Rows,
+    /// What each model begins as.
+    pub start: &'a Start,
+}
+
+/// What came of a model, which is on disk.
+pub struct Trained {
+    /// How it came about.
+    pub report: FitReport,
+    /// Of each test row, at the best epoch; none where there is no test file.
+    pub test_scores: Option<Vec<f32>>,
+}
+
+impl Training<'_> {
+    /// Trains a model in its folder, from the newest checkpoint on where there is one. Leaves the best epoch in `model/`, its
+    /// scores of the held-out rows in `valid.csv`, and a checkpoint of the end, which [`resume::forget`] removes once the
+    /// model is recorded as done.
+    ///
+    /// # Errors
+    /// Those of the start and of training; what was finished stays.
+    pub fn model(
+        &self,
+        name: ModelName,
+        fit_rows: &FitRows,
+        context: Context<'_>,
+    ) -> Result<Trained> {
+        let dir = name.folder(self.run);
+        let task = Task::binary_pairs();
+        let key = plan::key(self.experiment, name);
+        let stages = stages::stages(self.experiment, &task, &fit_rows.train, key);
+        let fit_plan = FitPlan {
+            stages: &stages,
+            valid: &fit_rows.valid,
+            labels: task.labels,
+            metric: MetricName::default_for(task.labels),
+            predict_swap: self.experiment.predict.swap,
+            cipher_rows: reserved::FIRST_CIPHER..self.rows.vocab.size() as u32,
+        };
+        let mut model = self.start.model(key)?;
+        let tokens = self.rows.vocab.names(&self.rows.dictionary);
+        let writer = ModelWriter::new(&dir, tokens, &self.experiment.data.token_separator);
+        let steps = |stage: &Stage| train::total_steps(stage.rows.len(), &stage.options);
+        let size = FitSize {
+            steps: stages.iter().map(steps).sum(),
+            epochs: stages.iter().map(|stage| stage.options.epochs).sum(),
+            valid_rows: fit_plan.valid.len(),
+        };
+        let (saves, state) = Saves::open(
+            &dir,
+            &self.experiment.train,
+            (self.start.path, size.steps),
+            context.progress,
+        )?;
+        let begin = state.as_ref().map(|state| state.progress.clone());
+        let begin = (saves, &begin.unwrap_or_default());
+        let mut watch = RunWatch::new(&dir, &writer, size, begin, context)?;
+        let report = train::fit(&mut model, &fit_plan, state, &mut watch)?;
+        if watch.saved_epoch != Some(report.best_epoch) {
+            writer.write(&model)?;
+        }
+        drop(watch);
+        write_valid(fit_rows, &report.valid_scores.values, &dir)?;
+        let mut test_scores = None;
+        if self.experiment.data.test.is_some() {
+            let (rows, swap) = (&self.rows.test, self.experiment.predict.swap);
+            let task = context.progress.task("score", rows.len() as u64, "rows");
+            let objective = stages::scoring_objective(&Task::binary_pairs());
+            let at_once = train::PREDICT_ROWS;
+            let scores = train::predict(&*objective, &model, rows, swap, at_once, &mut |n| {
+                task.advance(n as u64);
+                context.stop.check()
+            })?;
+            test_scores = Some(scores.values);
+        }
+        Ok(Trained {
+            report,
+            test_scores,
+        })
+    }
+
+    /// Trains every fold that is not done.
+    ///
+    /// # Errors
+    /// At once where everything must stop; else at the end, with a list.
+    pub fn folds(&self, context: Context<'_>) -> Result<()> {
+        let Context { progress, stop } = context;
+        let models = plan::models(self.experiment);
+        let total = models.iter().filter_map(|model| model.fold()).count();
+        let is_done = |model: ModelName| FoldOutcome::read(&model.folder(self.run));
+        let mut failures = Vec::new();
+        for &model in &models {
+            stop.check()?;
+            let title = match model.fold() {
+                Some(number) => format!("fold {number} of {total}"),
+                None => "fit on all rows".to_owned(),
+            };
+            if is_done(model).is_ok_and(|outcome| outcome.is_some()) {
+                folder::tidy_up(&model.folder(self.run));
+                progress.say(&format!("{title}: done already"));
+                continue;
+            }
+            progress.say(&title);
+            match self.fold(model, context) {
+                Ok(_) => {}
+                Err(error) if error.is_stop() => return Err(error),
+                Err(error) => {
+                    progress.say(&format!("{title} failed: {error}"));
+                    failures.push((model, error));
+                }
+            }
+        }
+        // Another process may have been at work in a fold, and have done it since.
+        failures.retain(|&(model, _)| !matches!(is_done(model), Ok(Some(_))));
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(failed(&failures, models.len())),
+        }
+    }
+
+    /// Trains one fold in its folder, unless another process has done so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where another process is at work in the folder; those of [`Training::model`], whose message is
+    /// then the last line of the fold's `run.log`.
+    pub fn fold(&self, name: ModelName, context: Context<'_>) -> Result<FoldOutcome> {
+        let dir = name.folder(self.run);
+        std::fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        let lock = Lock::take(&dir)?;
+        if let Some(outcome) = FoldOutcome::read(&dir)? {
+            return Ok(outcome);
+        }
+        folder::clear(&dir)?;
+        let progress = &context.progress.logging_to(&dir.join(names::LOG))?;
+        resume::say_owner_before(lock.left_by(), progress);
+        let filled = self.fill_fold(name, &dir, context.with_progress(progress));
+        if let Err(error) = &filled {
+            log_failure(error, progress);
+        }
+        filled
+    }
+
+    fn fill_fold(&self, name: ModelName, dir: &Path, context: Context<'_>) -> Result<FoldOutcome> {
+        let begun = Instant::now();
+        machine::reset_peak_rss();
+        let held_out = plan::held_out(self.rows, name)?;
+        let fit_rows = self.rows.fit(&held_out, self.experiment, context.progress);
+        let Trained {
+            report,
+            test_scores,
+        } = self.model(name, &fit_rows, context)?;
+        let mut test_sha256 = None;
+        if let Some(test_scores) = &test_scores {
+            let test = dir.join(names::TEST);
+            scores::write_test(test_scores, &test)?;
+            test_sha256 = Some(sha256_of_file(&test)?.1);
+        }
+        let outcome = FoldOutcome {
+            fold: name.fold(),
+            valid_auc: report.best_score,
+            best_epoch: report.best_epoch,
+            epochs: report.epochs.len(),
+            steps: report.steps,
+            seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
+            tokens_per_second: report.tokens_per_second,
+            peak_rss_bytes: machine::peak_rss_bytes(),
+            kernel_path: self.start.path.name().to_owned(),
+            valid_sha256: sha256_of_file(&dir.join(names::VALID))?.1,
+            test_sha256,
+        };
+        context.progress.say(&ended_line(&outcome));
+        outcome.write(dir)?;
+        resume::forget(dir)?;
+        Ok(outcome)
+    }
+}
+
+fn write_valid(rows: &FitRows, scores: &[f32], dir: &Path) -> Result<()> {
+    let labels = rows
+        .valid
+        .iter()
+        .map(|row| row.target.is_positive() == Some(true));
+    let scored = rows.valid_numbers.iter().zip(labels).zip(scores);
+    let table: Vec<_> = scored
+        .map(|((&row, label), &score)| ValidScore { row, label, score })
+        .collect();
+    scores::write_valid(&table, &dir.join(names::VALID))
+}
+
+fn log_failure(error: &Error, progress: &Progress) {
+    if let Some(hint) = error.hint() {
+        progress.log(&format!("hint: {hint}"));
+    }
+    progress.log(&format!("error: {error}"));
+}
+
+fn failed(failures: &[(ModelName, Error)], n_models: usize) -> Error {
+    let lines = failures
+        .iter()
+        .map(|(model, error)| format!("\n  {}: {error}", model.folder_name()));
+    let message = format!(
+        "{} of {n_models} models failed:{}",
+        failures.len(),
+        lines.collect::<String>()
+    );
+    Error::refused(message).with_hint(format!(
+        "{} in their folders tells more; the same command trains what is missing",
+        names::LOG
+    ))
+}
+
+/// `ended: valid AUC 0.8123 at epoch 2 of 3, 61.2 s, at most 312.0 MB of memory`
+fn ended_line(outcome: &FoldOutcome) -> String {
+    let auc = match outcome.valid_auc {
+        Some(auc) => format!("valid AUC {auc:.4}"),
+        None => "no valid AUC".to_owned(),
+    };
+    let memory = match outcome.peak_rss_bytes {
+        Some(bytes) => disk::megabytes(bytes),
+        None => "an unknown amount".to_owned(),
+    };
+    format!(
+        "ended: {auc} at epoch {} of {}, {:.1} s, at most {memory} of memory",
+        outcome.best_epoch, outcome.epochs, outcome.seconds
+    )
+}
