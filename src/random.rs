@@ -23,7 +23,7 @@ pub enum Purpose {
     Mask = 4,
     /// Dropout of hidden states and attention.
     Dropout = 5,
-    /// Random alignment.
+    /// Alignment.
     Align = 6,
     /// Which fold a row is held out in.
     Deal = 7,

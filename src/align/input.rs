@@ -56,15 +56,15 @@ pub struct AlignInput<'a> {
     pub checkpoint: Option<&'a Path>,
     /// What `graph` needs besides.
     pub graph: Option<GraphInput<'a>>,
-    /// The root of the run's randomness; a method draws from its `Purpose::Align`.
+    /// The stream of the alignment: `Purpose::Align` of the run's root. Whoever has it does not apply that again.
     pub key: Key,
 }
 
 /// What alignment by graph looks at besides [`AlignInput`].
 #[derive(Clone)]
 pub struct GraphInput<'a> {
-    /// In rows of the run's vocabulary.
-    pub pairs: Vec<&'a EncodedExample>,
+    /// Rows of one text or two, in rows of the run's vocabulary.
+    pub examples: &'a [&'a EncodedExample],
     /// Plaintext, one sentence or more a line.
     pub files: &'a [PathBuf],
     /// One a file, above 0: how much its sentences count. Empty: all the same.

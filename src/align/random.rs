@@ -8,7 +8,6 @@ use rand::seq::SliceRandom;
 use super::input::{AlignInput, AlignMethod};
 use super::ladder::{cycle, eligible};
 use crate::error::{Error, Result};
-use crate::random::Purpose;
 use crate::vocab::Mapping;
 
 pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
@@ -21,6 +20,6 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
             "the checkpoint's vocabulary has special tokens only",
         ));
     }
-    rows.shuffle(&mut input.key.with(Purpose::Align).rng());
+    rows.shuffle(&mut input.key.rng());
     Ok(cycle(input.cipher, &rows, AlignMethod::Random))
 }

@@ -1,7 +1,7 @@
 //! Refinement of an alignment by the network: which plaintext token would the BERT itself put where an id stands?
 //!
-//! In: an alignment by graph, its checkpoint, and the pairs. Out: the same mapping with other candidates. The BERT reads
-//! the pairs under the present mapping, weights frozen; some places of every id are hidden, one at a time, and the mean
+//! In: an alignment by graph, its checkpoint, and rows of one text or two. Out: the same mapping with other candidates. The
+//! BERT reads the rows under the present mapping, weights frozen; some places of every id are hidden, one at a time, and the mean
 //! log-probability of every plaintext token there is a score. A token that the network expects everywhere is no news, so
 //! the mean over ids is taken off; frequencies should agree; what the mapping said before counts as [`FORMER`]. The
 //! assignment is one to one. Ids that stand for words of several rows are left alone. Knows no sentence's plaintext.
@@ -37,7 +37,7 @@ use crate::vocab::{Mapping, PlainId, PlainVocab};
 const ROUNDS: usize = 2;
 /// Hidden places of an id.
 const PLACES: usize = 8;
-/// Longer pairs are not read.
+/// Longer rows are not read.
 const MOST_TOKENS: usize = 128;
 /// Nats that the candidate of the mapping is worth, times .3 more than its confidence.
 const FORMER: f32 = 3.0;
@@ -56,9 +56,9 @@ pub struct RefineInput<'a> {
     pub checkpoint: &'a Checkpoint,
     /// How products are computed.
     pub path: Path,
-    /// In rows of the run's vocabulary.
-    pub pairs: &'a [&'a EncodedExample],
-    /// Root of the randomness.
+    /// Rows of one text or two, in rows of the run's vocabulary.
+    pub examples: &'a [&'a EncodedExample],
+    /// The stream of the alignment.
     pub key: Key,
     /// Shows the work.
     pub progress: &'a Progress,
@@ -82,7 +82,7 @@ pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
     let before = firsts(mapping);
     let key = input.key.with(Purpose::Refine);
     let places = (0..ROUNDS)
-        .map(|round| Place::of_ids(input.pairs, mapping.rows.len(), key.at(round as u64)));
+        .map(|round| HiddenToken::of_ids(input.examples, mapping.rows.len(), key.at(round as u64)));
     let places: Vec<_> = places.collect();
     let total = places.iter().map(|places| places.len() as u64).sum();
     let task = input.progress.task("refining", total, "places");
@@ -153,35 +153,35 @@ impl Tokens {
     }
 }
 
-/// One occurrence of an id.
+/// One occurrence of an id, which the network does not see.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
+struct HiddenToken {
     /// Number of the id among the kept ones.
     id: u32,
     /// Where it is hidden, by chance.
     draw: u64,
-    pair: u32,
-    /// Among the tokens of both sentences.
+    example: u32,
+    /// Among the tokens of its texts.
     token: u32,
 }
 
-impl Place {
+impl HiddenToken {
     /// Up to [`PLACES`] occurrences of each id, by id.
-    fn of_ids(pairs: &[&EncodedExample], n_ids: usize, key: Key) -> Vec<Self> {
+    fn of_ids(examples: &[&EncodedExample], n_ids: usize, key: Key) -> Vec<Self> {
         let mut chosen: Vec<Vec<Self>> = vec![Vec::new(); n_ids];
-        for (pair, of) in (0..).zip(pairs) {
-            if of.n_tokens() > MOST_TOKENS {
+        for (number, example) in (0..).zip(examples) {
+            if example.n_tokens() > MOST_TOKENS {
                 continue;
             }
-            let key = key.at(u64::from(pair));
-            for (token, row) in (0..).zip(of.tokens()) {
+            let key = key.at(u64::from(number));
+            for (token, row) in (0..).zip(example.tokens()) {
                 let Some(id) = row.checked_sub(FIRST_CIPHER) else {
                     continue;
                 };
                 let place = Self {
                     id,
                     draw: key.bits(u64::from(token)),
-                    pair,
+                    example: number,
                     token,
                 };
                 let chosen = &mut chosen[id as usize];
@@ -215,7 +215,7 @@ fn model(mapping: &Mapping, tokens: &Tokens, input: &RefineInput) -> Result<Bert
 /// Mean log-probability of each token at the hidden places of each id, (ids × tokens); 0 for ids without places.
 fn log_probabilities(
     model: &Bert,
-    places: &[Place],
+    places: &[HiddenToken],
     input: &RefineInput,
     tokens: &Tokens,
     n_ids: usize,
@@ -229,12 +229,12 @@ fn log_probabilities(
         let mut batch = PackedBatch::default();
         let mut positions = Vec::with_capacity(places.len());
         for place in places {
-            let pair = input.pairs[place.pair as usize];
+            let example = input.examples[place.example as usize];
             let token = place.token as usize;
-            // [CLS] a [SEP] b [SEP]
-            let before = if token < pair.a.len() { 1 } else { 2 };
+            // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
+            let before = if token < example.a.len() { 1 } else { 2 };
             let position = batch.n_tokens() + before + token;
-            batch.push_texts(&pair.a, pair.b.as_deref());
+            batch.push_texts(&example.a, example.b.as_deref());
             batch.input_ids[position] = MASK;
             positions.push(position as u32);
         }
@@ -471,24 +471,24 @@ mod tests {
 
     #[test]
     fn places_are_few_and_those_of_the_id() {
-        let pair = |a: &[u32], b: &[u32]| EncodedExample {
+        let example = |a: &[u32], b: Option<&[u32]>| EncodedExample {
             a: a.to_vec(),
-            b: Some(b.to_vec()),
+            b: b.map(<[u32]>::to_vec),
             target: Target::Unknown,
         };
         let first = FIRST_CIPHER;
-        let mut pairs = vec![pair(&[first, first + 1], &[first, 1]); 20];
-        pairs.push(pair(&vec![first + 2; MOST_TOKENS], &[])); // too long
-        let pairs: Vec<&EncodedExample> = pairs.iter().collect();
-        let places = Place::of_ids(&pairs, 3, Key::from_seed(1));
+        let mut examples = vec![example(&[first, first + 1], Some(&[first, 1])); 20];
+        examples.push(example(&vec![first + 2; MOST_TOKENS], Some(&[]))); // too long
+        examples.push(example(&[1, first + 3], None));
+        let examples: Vec<&EncodedExample> = examples.iter().collect();
+        let places = HiddenToken::of_ids(&examples, 4, Key::from_seed(1));
         let n = |id: u32| places.iter().filter(|place| place.id == id).count();
-        assert_eq!((n(0), n(1), n(2)), (PLACES, PLACES, 0));
+        assert_eq!((n(0), n(1), n(2), n(3)), (PLACES, PLACES, 0, 1));
         for place in &places {
-            let pair = pairs[place.pair as usize];
-            let mut tokens = pair.tokens();
+            let mut tokens = examples[place.example as usize].tokens();
             assert_eq!(tokens.nth(place.token as usize), Some(first + place.id));
         }
         assert!(places.is_sorted_by_key(|place| place.id));
-        assert_ne!(places, Place::of_ids(&pairs, 3, Key::from_seed(2)));
+        assert_ne!(places, HiddenToken::of_ids(&examples, 4, Key::from_seed(2)));
     }
 }

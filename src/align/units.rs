@@ -1,9 +1,10 @@
-//! Alignment by graph: pairs against plaintext, under each unit that the ids may stand for.
+//! Alignment by graph: rows against plaintext, under each unit that the ids may stand for.
 //!
-//! In: encoded pairs, text files, a BERT folder, pairs that are known. Out: a [`Mapping`] whose rows weigh candidates, and a
-//! [`GraphReport`]. What an id stands for is not known, so the plaintext is cut by every [`Unit`], each is tried for a few
-//! seconds, and the one under whose bigrams held-out cipher text is likeliest is kept: the cipher side is the same in
-//! all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s; nothing here decodes a sentence.
+//! In: encoded rows of one text or two, text files, a BERT folder, known pairs of id and token. Out: a [`Mapping`] whose
+//! rows weigh candidates, and a [`GraphReport`]. What an id stands for is not known, so the plaintext is cut by every
+//! [`Unit`], each is tried for a few seconds, and the one under whose bigrams held-out cipher text is likeliest is kept:
+//! the cipher side is the same in all, so that likelihoods a cipher token can be compared. The arithmetic is [`graph`]'s;
+//! nothing here decodes a sentence.
 
 use std::path::Path;
 
@@ -34,6 +35,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Alignment> {
         None => Vec::new(),
     };
     let cipher = cipher_side(input, graph);
+    // A stream below the alignment's own, which refinement draws from too.
     let key = input.key.with(Purpose::Align);
     let solve = |plain: &Plain, effort: Effort| -> Result<Solution> {
         let options = GraphOptions {
@@ -105,7 +107,7 @@ fn cipher_side(input: &AlignInput, graph: &GraphInput) -> Side {
     let other = other(input);
     let mut side = Side::new();
     let mut sentence = Vec::new();
-    for rows in graph.pairs.iter().flat_map(|pair| pair.texts()) {
+    for rows in graph.examples.iter().flat_map(|example| example.texts()) {
         sentence.clear();
         sentence.extend(
             rows.iter()

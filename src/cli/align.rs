@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Reading, Session, output};
-use crate::config::{DEMO_CHECKPOINT, Experiment};
+use crate::align::AlignMethod;
+use crate::config::{AlignConfig, DEMO_CHECKPOINT, Experiment};
 use crate::error::Result;
 use crate::vocab::UnitChoice;
 use crate::workbench::align::{self as job, AlignOptions, AlignReport};
@@ -20,7 +21,8 @@ Examples:
   cipherpet align --pairs cipher/train.tsv --plain corpus.txt --key cipher/key.tsv --out m.tsv --json
 
 Writes which plaintext token each id may stand for, for `align.method = \"file\"`. A run with
-`align.method = \"graph\"` does the same by itself. The key is only compared with.")]
+`align.method = \"graph\"` does the same by itself. The key is only compared with.
+Like a run, it looks at the first data.max_tokens tokens of a row: --set data.max_tokens=128.")]
 pub struct AlignArguments {
     #[command(flatten)]
     sources: Sources,
@@ -35,7 +37,7 @@ pub struct AlignArguments {
 /// What `align` and `audit` take alike.
 #[derive(Debug, Args)]
 pub struct Sources {
-    /// Pair files with numbers for tokens; labels are not looked at
+    /// Files of rows with numbers for tokens; labels are not looked at
     #[arg(long, required = true, num_args = 1.., value_name = "FILES")]
     pairs: Vec<PathBuf>,
     /// Plain text files, UTF-8, one sentence or more a line
@@ -53,7 +55,7 @@ pub struct Sources {
     /// Known pairs: cipher_id TAB plain_token
     #[arg(long, value_name = "FILE")]
     anchors: Option<PathBuf>,
-    /// The key of the pairs, to tell how much is right: cipher_id TAB plain_token
+    /// The key of the ids, to tell how much is right: cipher_id TAB plain_token
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Let the BERT read the ids, and change the alignment where it knows better
@@ -81,23 +83,27 @@ enum PlainUnit {
 }
 
 impl Sources {
-    /// What the job takes, and how pair files are read.
+    /// What the job takes, and how the files are read.
     pub fn load(&self) -> Result<(AlignOptions<'_>, Experiment)> {
         let options = AlignOptions {
-            pairs: &self.pairs,
-            plain: &self.plain,
-            plain_weights: &self.plain_weight,
-            checkpoint: &self.checkpoint,
-            unit: match self.unit {
-                PlainUnit::Auto => UnitChoice::Auto,
-                PlainUnit::Char => UnitChoice::Char,
-                PlainUnit::Wordpiece => UnitChoice::WordPiece,
-                PlainUnit::Word => UnitChoice::Word,
-                PlainUnit::Mixed => UnitChoice::Mixed,
+            files: &self.pairs,
+            settings: AlignConfig {
+                method: AlignMethod::Graph,
+                plain: self.plain.clone(),
+                plain_weights: self.plain_weight.clone(),
+                unit: match self.unit {
+                    PlainUnit::Auto => UnitChoice::Auto,
+                    PlainUnit::Char => UnitChoice::Char,
+                    PlainUnit::Wordpiece => UnitChoice::WordPiece,
+                    PlainUnit::Word => UnitChoice::Word,
+                    PlainUnit::Mixed => UnitChoice::Mixed,
+                },
+                anchors: self.anchors.clone(),
+                refine: self.refine,
+                ..AlignConfig::default()
             },
-            anchors: self.anchors.as_deref(),
+            checkpoint: &self.checkpoint,
             key: self.key.as_deref(),
-            refine: self.refine,
             seed: self.seed,
         };
         Ok((options, self.reading.load()?.experiment))

@@ -1,6 +1,6 @@
-//! Alignment of pair files with plaintext, apart from any run: a mapping, and what is known of it.
+//! Alignment of files with plaintext, apart from any run: a mapping, and what is known of it.
 //!
-//! In: pair files, plain text files, a BERT folder; pairs that are known, and where there is one the key. Out: `mapping.tsv`
+//! In: files as a run reads them, plain text files, a BERT folder; pairs that are known, and where there is one the key. Out: `mapping.tsv`
 //! for `align.method = "file"`, and an [`AlignReport`]. The key is only compared with; it takes no part in the alignment.
 //! No sentence is decoded.
 
@@ -10,39 +10,29 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::alignment::AlignmentSource;
 use super::{Stop, machine};
-use crate::align::{
-    self, AlignInput, AlignMethod, Alignment, GraphInput, GraphReport, RefineInput, anchors, refine,
-};
+use crate::align::{Alignment, GraphReport, anchors};
 use crate::checkpoint::Checkpoint;
-use crate::config::Experiment;
+use crate::config::{AlignConfig, Experiment};
+use crate::data::truncate::truncate;
 use crate::data::{CipherId, Dictionary, EncodedExample, Example, Labels, read_examples};
 use crate::error::{Error, Place, Result};
-use crate::kernels;
-use crate::kernels::path::Precision;
 use crate::progress::Progress;
-use crate::random::{Key, Purpose};
-use crate::vocab::{CipherVocab, PlainVocab, Segmenter, Unit, UnitChoice};
+use crate::random::Key;
+use crate::vocab::{CipherVocab, PlainVocab, Segmenter, Unit};
 
 /// What to align, with what.
 #[derive(Debug, Clone)]
 pub struct AlignOptions<'a> {
-    /// Pair files; labels are not looked at.
-    pub pairs: &'a [PathBuf],
-    /// Plain text files, one sentence or more a line.
-    pub plain: &'a [PathBuf],
-    /// One a plain file, above 0; empty: all the same.
-    pub plain_weights: &'a [f64],
+    /// Files of rows; labels are not looked at.
+    pub files: &'a [PathBuf],
+    /// By graph; with plain text files.
+    pub settings: AlignConfig,
     /// The BERT folder.
     pub checkpoint: &'a Path,
-    /// What an id may stand for.
-    pub unit: UnitChoice,
-    /// Pairs that are known.
-    pub anchors: Option<&'a Path>,
     /// What every id stands for, to be judged by.
     pub key: Option<&'a Path>,
-    /// Whether the BERT reads the ids and changes the alignment where it knows better.
-    pub refine: bool,
     /// Root of the randomness.
     pub seed: u64,
 }
@@ -66,7 +56,7 @@ pub struct AlignReport {
     pub expected_accuracy: f64,
     /// Share of the tokens whose id has a confidence above a half.
     pub trusted_tokens: f64,
-    /// Tokens in the pairs, those of rare ids too.
+    /// Tokens in the rows, those of rare ids too.
     pub cipher_tokens: u64,
     /// Wall time.
     pub seconds: f64,
@@ -94,11 +84,11 @@ pub struct BandReport {
     pub type_accuracy: Option<f64>,
 }
 
-/// Aligns, and writes the mapping to `out` if there is one. Of `experiment` only the way pair files are read and
-/// `vocab.min_count` count.
+/// Aligns, and writes the mapping to `out` if there is one. Of `experiment` count the way files are read, `data.max_tokens`,
+/// `vocab.min_count` and `train.precision`, as in a run.
 ///
 /// # Errors
-/// Those of the pair files, of the plaintext and of the anchors; [`Error::Input`] for a key of other pairs; [`Error::Io`];
+/// Those of the files, of the plaintext and of the anchors; [`Error::Input`] for a key of other files; [`Error::Io`];
 /// [`Error::Interrupted`].
 pub fn align(
     options: &AlignOptions,
@@ -109,79 +99,62 @@ pub fn align(
     let begun = Instant::now();
     require_weights(options)?;
     let plain = PlainVocab::open(options.checkpoint)?;
-    let pairs = CipherPairs::read(options.pairs, experiment)?;
+    let rows = CipherRows::read(options.files, experiment)?;
     let key = match options.key {
-        Some(path) => Some(TrueTokens::read(path, &pairs, options.checkpoint, &plain)?),
+        Some(path) => Some(TrueTokens::read(path, &rows, options.checkpoint, &plain)?),
         None => None,
     };
     stop.check()?;
-    let check = || stop.check();
-    let graph = GraphInput {
-        pairs: pairs.encoded.iter().collect(),
-        files: options.plain,
-        weights: options.plain_weights,
-        unit: options.unit,
-        anchors: options.anchors,
-        progress,
-        check: &check,
-    };
-    let input = AlignInput {
-        cipher: &pairs.vocab,
-        dictionary: &pairs.dictionary,
+    let open = || Checkpoint::open(options.checkpoint);
+    let checkpoint = options.settings.refine.then(open).transpose()?;
+    let examples: Vec<&EncodedExample> = rows.encoded.iter().collect();
+    let source = AlignmentSource {
+        settings: &options.settings,
+        vocab: &rows.vocab,
+        dictionary: &rows.dictionary,
+        examples: &examples,
+        folder: Some(options.checkpoint),
         plain: &plain,
-        counts: None,
-        file: None,
-        checkpoint: Some(options.checkpoint),
-        graph: Some(graph),
-        key: Key::from_seed(options.seed).with(Purpose::Align),
+        checkpoint: checkpoint.as_ref(),
+        precision: experiment.train.precision,
+        key: Key::from_seed(options.seed),
     };
-    let mut alignment = align::align(AlignMethod::Graph, &input)?;
-    if options.refine {
-        let pairs: Vec<&EncodedExample> = pairs.encoded.iter().collect();
-        let checkpoint = Checkpoint::open(options.checkpoint)?;
-        checkpoint.require_mlm(options.checkpoint)?;
-        let input = RefineInput {
-            checkpoint: &checkpoint,
-            path: kernels::path::Path::resolve(Precision::Auto),
-            pairs: &pairs,
-            key: input.key,
-            progress,
-            check: &check,
-        };
-        refine(&mut alignment, &input)?;
-    }
+    let alignment = source.align((progress, stop))?;
     if let Some(out) = out {
         let mapping = &alignment.mapping;
-        mapping.write(out, &pairs.dictionary, &plain)?;
+        mapping.write(out, &rows.dictionary, &plain)?;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    report(&pairs, alignment, key.as_ref(), (out, seconds))
+    report(&rows, alignment, key.as_ref(), (out, seconds))
 }
 
-/// Pair files without labels.
-struct CipherPairs {
+/// Rows without labels, truncated as a run reads them.
+struct CipherRows {
     dictionary: Dictionary,
     vocab: CipherVocab,
     encoded: Vec<EncodedExample>,
 }
 
-impl CipherPairs {
+impl CipherRows {
     fn read(files: &[PathBuf], experiment: &Experiment) -> Result<Self> {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
-        let mut pairs: Vec<Example> = Vec::new();
+        let mut examples: Vec<Example> = Vec::new();
         for path in files {
             let file = read_examples(path, &experiment.format(), Labels::Ignored, &mut dictionary)?;
-            pairs.extend(file.examples);
+            examples.extend(file.examples);
+        }
+        for example in &mut examples {
+            truncate(example, experiment.data.max_tokens);
         }
         let min_count = experiment.vocab.min_count;
-        let vocab = CipherVocab::count(&pairs, min_count);
+        let vocab = CipherVocab::count(&examples, min_count);
         if vocab.kept.is_empty() {
             let place = Place::file(files.first().map_or(Path::new("--pairs"), PathBuf::as_path));
-            let expected = format!("a token that stands in the pairs {min_count} times or more");
+            let expected = format!("a token that stands in the rows {min_count} times or more");
             return Err(Error::input(place, expected, "none").with_hint("lower vocab.min_count"));
         }
         Ok(Self {
-            encoded: pairs.iter().map(|pair| vocab.encode(pair)).collect(),
+            encoded: examples.iter().map(|row| vocab.encode(row)).collect(),
             dictionary,
             vocab,
         })
@@ -189,7 +162,10 @@ impl CipherPairs {
 }
 
 fn require_weights(options: &AlignOptions) -> Result<()> {
-    let (files, weights) = (options.plain.len(), options.plain_weights.len());
+    let (files, weights) = (
+        options.settings.plain.len(),
+        options.settings.plain_weights.len(),
+    );
     if weights != 0 && weights != files {
         return Err(Error::refused(format!(
             "--plain-weight has {weights} numbers, --plain {files} files"
@@ -197,7 +173,7 @@ fn require_weights(options: &AlignOptions) -> Result<()> {
         .with_hint("give one weight a file, or none"));
     }
     let bad = |weight: &&f64| !(**weight > 0.0 && weight.is_finite());
-    match options.plain_weights.iter().find(bad) {
+    match options.settings.plain_weights.iter().find(bad) {
         Some(weight) => Err(Error::refused(format!(
             "--plain-weight {weight}: weights are above 0"
         ))),
@@ -209,29 +185,24 @@ fn require_weights(options: &AlignOptions) -> Result<()> {
 struct TrueTokens(HashMap<CipherId, String>);
 
 impl TrueTokens {
-    /// Refuses the key of another cipher: one that lacks an id of the pairs, or whose tokens the checkpoint does not know.
-    fn read(
-        path: &Path,
-        pairs: &CipherPairs,
-        checkpoint: &Path,
-        plain: &PlainVocab,
-    ) -> Result<Self> {
-        let known = anchors::read(path, &pairs.dictionary, &pairs.vocab)?;
+    /// Refuses the key of another cipher: one that lacks an id of the rows, or whose tokens the checkpoint does not know.
+    fn read(path: &Path, rows: &CipherRows, checkpoint: &Path, plain: &PlainVocab) -> Result<Self> {
+        let known = anchors::read(path, &rows.dictionary, &rows.vocab)?;
         let tokens: HashMap<CipherId, String> = known
             .into_iter()
             .filter_map(|known| Some((known.cipher_id?, known.plain_token)))
             .collect();
         let hint = "name the key.tsv that was written with these pairs";
-        for (id, _) in &pairs.vocab.kept {
+        for (id, _) in &rows.vocab.kept {
             if !tokens.contains_key(id) {
-                let name = pairs.dictionary.name(*id);
+                let name = rows.dictionary.name(*id);
                 let expected = "every token of the pair files";
                 let error = Error::input(Place::file(path), expected, format!("no `{name}`"));
                 return Err(error.with_hint(hint));
             }
         }
         let segmenter = Segmenter::open(checkpoint, Unit::Char)?;
-        for (id, _) in &pairs.vocab.kept {
+        for (id, _) in &rows.vocab.kept {
             if !segmenter.rows(&tokens[id], plain)?.is_empty() {
                 return Ok(Self(tokens));
             }
@@ -242,7 +213,7 @@ impl TrueTokens {
 }
 
 fn report(
-    pairs: &CipherPairs,
+    rows: &CipherRows,
     Alignment { mapping, quality }: Alignment,
     key: Option<&TrueTokens>,
     (out, seconds): (Option<&Path>, f64),
@@ -294,7 +265,7 @@ fn report(
         bands: bands.collect(),
         expected_accuracy: all.expected,
         trusted_tokens: all.trusted,
-        cipher_tokens: all.tokens as u64 + pairs.vocab.rare_tokens,
+        cipher_tokens: all.tokens as u64 + rows.vocab.rare_tokens,
         seconds,
         peak_rss_bytes: machine::peak_rss_bytes(),
         quality: *quality,

@@ -34,7 +34,7 @@ pub enum Reversible {
     Hardly,
 }
 
-/// Aligns the pairs with the plaintext and says what came of it.
+/// Aligns the rows with the plaintext and says what came of it.
 ///
 /// # Errors
 /// Those of [`align::align`].

@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the main job, in and out of a run folder ([`run_folder`]), which goes on where it was cut, and whose results
 //! [`ensemble`], [`board`] and [`pack`] read back; [`slurm`] is the same job for a cluster; [`predict`] scores more pairs
-//! with what a run has left; [`submission`] writes and checks submissions; [`score`] notes what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings, [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
+//! with what a run has left; [`submission`] writes and checks submissions; [`score`] notes what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings ([`alignment`] is its way and that of [`run`]), [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
 //! a key; [`inspect`] looks at a new
 //! competition. Does not parse arguments and prints nothing: `cli` does.
 //!
@@ -11,6 +11,7 @@
 //! and a function that prints the report; 3. a variant in `cli/mod.rs`; 4. its snapshots in `tests/it`.
 
 pub mod align;
+pub mod alignment;
 pub mod archive;
 pub mod audit;
 pub mod board;

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::align::{
-    self, AlignInput, AlignMethod, Alignment, GraphInput, GraphReport, RefineInput, align, refine,
-};
+use crate::align::{AlignMethod, Alignment, GraphReport};
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
@@ -15,10 +13,11 @@ use crate::model::Bert;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::mapping::RowStart;
-use crate::vocab::{Mapping, PlainVocab, TokenCounts};
+use crate::vocab::{Mapping, PlainVocab};
 
 use super::rows::Rows;
 use crate::workbench::Stop;
+use crate::workbench::alignment::AlignmentSource;
 use crate::workbench::run_folder::manifest::Manifest;
 use crate::workbench::run_folder::names as folder;
 
@@ -59,17 +58,24 @@ impl Start {
             Some(checkpoint) => checkpoint.plain.clone(),
             None => special_tokens_alone()?,
         };
+        let examples: Vec<_> = rows.counted(experiment).collect();
+        let source = AlignmentSource {
+            settings: &experiment.align,
+            vocab: &rows.vocab,
+            dictionary: &rows.dictionary,
+            examples: &examples,
+            folder: dir,
+            plain: &plain,
+            checkpoint: checkpoint.as_ref(),
+            precision: experiment.train.precision,
+            key: experiment.key(),
+        };
         let Alignment { mapping, quality } = match SavedAlignment::of(run)? {
             Some(saved) => {
                 progress.say("alignment: taken up from mapping.tsv of this run");
-                saved.read(loaded, rows, &plain)?
+                saved.read(&source)?
             }
-            None => map(
-                loaded,
-                rows,
-                (checkpoint.as_ref(), &plain),
-                (progress, stop),
-            )?,
+            None => source.align((progress, stop))?,
         };
         let starts = mapping.starts(&plain, experiment.align.soft, experiment.key());
         let (config, heads, base) = match (&checkpoint, dir, starts) {
@@ -195,67 +201,11 @@ impl SavedAlignment {
         Ok(quality.map(|quality| Self { mapping, quality }))
     }
 
-    fn read(self, loaded: &Loaded, rows: &Rows, plain: &PlainVocab) -> Result<Alignment> {
-        let input = align_input(loaded, rows, plain);
+    fn read(self, source: &AlignmentSource) -> Result<Alignment> {
         Ok(Alignment {
-            mapping: align::reread(&self.mapping, &input)?,
+            mapping: source.reread(&self.mapping)?,
             quality: Some(self.quality),
         })
-    }
-}
-
-fn map(
-    loaded: &Loaded,
-    rows: &Rows,
-    (checkpoint, plain): (Option<&Checkpoint>, &PlainVocab),
-    (progress, stop): (&Progress, &Stop),
-) -> Result<Alignment> {
-    let experiment = &loaded.experiment;
-    let settings = &experiment.align;
-    let counts_path = settings.counts.as_deref();
-    let counts = counts_path.map(TokenCounts::read).transpose()?;
-    let check = || stop.check();
-    let graph = (settings.method == AlignMethod::Graph).then(|| GraphInput {
-        pairs: rows.counted(experiment).collect(),
-        files: &settings.plain,
-        weights: &settings.plain_weights,
-        unit: settings.unit,
-        anchors: settings.anchors.as_deref(),
-        progress,
-        check: &check,
-    });
-    let input = AlignInput {
-        counts: counts_path.zip(counts.as_ref()),
-        graph,
-        ..align_input(loaded, rows, plain)
-    };
-    let mut alignment = align(settings.method, &input)?;
-    if let Some(checkpoint) = checkpoint.filter(|_| settings.refine) {
-        let pairs: Vec<_> = rows.counted(experiment).collect();
-        let input = RefineInput {
-            checkpoint,
-            path: kernels::path::Path::resolve(experiment.train.precision),
-            pairs: &pairs,
-            key: input.key,
-            progress,
-            check: &check,
-        };
-        refine(&mut alignment, &input)?;
-    }
-    Ok(alignment)
-}
-
-fn align_input<'a>(loaded: &'a Loaded, rows: &'a Rows, plain: &'a PlainVocab) -> AlignInput<'a> {
-    let experiment = &loaded.experiment;
-    AlignInput {
-        cipher: &rows.vocab,
-        dictionary: &rows.dictionary,
-        plain,
-        counts: None,
-        file: experiment.align.file.as_deref(),
-        checkpoint: experiment.checkpoint.dir.as_deref(),
-        graph: None,
-        key: experiment.key().with(Purpose::Align),
     }
 }
 
