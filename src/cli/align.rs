@@ -83,8 +83,8 @@ enum PlainUnit {
 }
 
 impl Sources {
-    /// What the job takes, and how the files are read.
-    pub fn load(&self) -> Result<(AlignOptions<'_>, Experiment)> {
+    /// What the job takes, and how pair files are read. `who` is the command.
+    pub fn load(&self, who: &str) -> Result<(AlignOptions<'_>, Experiment)> {
         let options = AlignOptions {
             files: &self.pairs,
             settings: AlignConfig {
@@ -106,12 +106,15 @@ impl Sources {
             key: self.key.as_deref(),
             seed: self.seed,
         };
-        Ok((options, self.reading.load()?.experiment))
+        let loaded = self
+            .reading
+            .load(&["vocab.min_count", "train.precision"], who)?;
+        Ok((options, loaded.experiment))
     }
 }
 
 pub fn align(arguments: &AlignArguments, session: &Session) -> Result<()> {
-    let (options, experiment) = arguments.sources.load()?;
+    let (options, experiment) = arguments.sources.load("align")?;
     let out = arguments.out.as_path();
     let report = job::align(&options, &experiment, Some(out), session.context().parts())?;
     let text = format!("{}: {}", out.display(), show(&report));

@@ -38,7 +38,7 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
     let CheckArguments {
         submission, test, ..
     } = arguments;
-    let loaded = arguments.reading.load()?;
+    let loaded = arguments.reading.load(&["submit"], "check")?;
     loaded.check_submit()?;
     let (format, submit) = (loaded.experiment.format(), &loaded.experiment.submit);
     let checked = submission::check(submission, test, &format, submit, arguments.range.clone())?;

@@ -30,8 +30,18 @@ pub struct InspectArguments {
     json: bool,
 }
 
+/// What the estimates of tokens and time depend on.
+const READ: [&str; 6] = [
+    "data.max_tokens",
+    "vocab.min_count",
+    "model",
+    "train.epochs",
+    "train.precision",
+    "predict.swap",
+];
+
 pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
-    let experiment = arguments.reading.load()?.experiment;
+    let experiment = arguments.reading.load(&READ, "inspect")?.experiment;
     let starter = arguments.starter.as_deref();
     let inspection = job::inspect(
         &arguments.files,

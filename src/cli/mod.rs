@@ -117,7 +117,10 @@ struct Reading {
 }
 
 impl Reading {
-    fn load(&self) -> Result<Loaded> {
+    /// `read` holds the further keys and sections that the command `who` reads.
+    fn load(&self, read: &[&str], who: &str) -> Result<Loaded> {
+        let read = [&config::READING, read].concat();
+        config::require_read(&self.settings.set, &read, who)?;
         let loaded = config::load(self.experiment.as_deref(), &self.settings.set)?;
         loaded.check_reading()?;
         Ok(loaded)

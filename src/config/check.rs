@@ -320,11 +320,17 @@ impl Loaded {
         Err(Error::input(self.place(key), expected, found))
     }
 
-    /// Where `key` was set; where it was not, the experiment as a whole.
+    /// Where `key` was set, or else what it stands in; where neither was, the experiment as a whole.
     fn place(&self, key: &str) -> Place {
-        match self.places.get(key) {
-            Some(place) => place.clone(),
-            None => Place::file("experiment").field(key),
+        let mut set = key;
+        loop {
+            if let Some(place) = self.places.get(set) {
+                return place.clone();
+            }
+            match set.rsplit_once('.') {
+                Some((section, _)) => set = section,
+                None => return Place::file("experiment").field(key),
+            }
         }
     }
 }

@@ -12,9 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use toml::{Table, Value};
+use toml::Value;
+use toml::de::{DeTable, DeValue};
 
-use super::load::{Folder, checked_layer, require_known};
+use super::keys::join;
+use super::load::{Folder, checked_value, require_known};
 use crate::error::{Error, Place, Result};
 
 /// Name of the section.
@@ -47,8 +49,7 @@ impl Axis {
         };
         let mut values = Vec::with_capacity(list.len());
         for value in list {
-            let layer = checked_layer(key, value, &place, folder)?;
-            let value = only_value(layer);
+            let value = checked_value(key, value, &place, folder)?;
             if values.contains(&value) {
                 return Err(Error::input(
                     place,
@@ -74,40 +75,71 @@ pub fn holds(key: &str) -> bool {
     key == SECTION || key.starts_with(PREFIX)
 }
 
+/// Where each key of the grid stands in a document, if it has one. `at` makes a place of a byte offset.
+pub fn places(document: &DeTable, at: &dyn Fn(usize) -> Place) -> BTreeMap<String, Place> {
+    fn walk(
+        table: &DeTable,
+        section: &str,
+        at: &dyn Fn(usize) -> Place,
+        found: &mut BTreeMap<String, Place>,
+    ) {
+        for (name, value) in table {
+            let key = join(section, name.get_ref());
+            if let DeValue::Table(table) = value.get_ref() {
+                walk(table, &key, at, found);
+            }
+            found.insert(key.clone(), at(name.span().start).field(key));
+        }
+    }
+    let mut found = BTreeMap::new();
+    if let Some((name, value)) = document.get_key_value(SECTION) {
+        let place = at(name.span().start).field(SECTION);
+        found.insert(SECTION.to_owned(), place);
+        if let DeValue::Table(table) = value.get_ref() {
+            walk(table, SECTION, at, &mut found);
+        }
+    }
+    found
+}
+
 /// The axes of a file's section. `"train.batch" = […]`, `train.batch = […]` and `[grid.train]` are the same.
 ///
 /// # Errors
 /// Those of [`Axis::new`]; [`Error::Input`] where the section is none.
 pub fn axes(
     grid: Value,
-    places: &BTreeMap<&str, Place>,
+    places: &BTreeMap<String, Place>,
     file: &Place,
     folder: &Folder,
 ) -> Result<Vec<Axis>> {
     let place = |key: &str| places.get(key).unwrap_or(file).clone();
-    let Value::Table(grid) = grid else {
+    if !grid.is_table() {
         return Err(Error::input(place(SECTION), "a section", grid));
-    };
-    let mut axes = Vec::new();
-    for (name, value) in grid {
-        let place = place(&format!("{PREFIX}{name}"));
-        match value {
-            Value::Table(section) => {
-                for (key, list) in section {
-                    let key = format!("{name}.{key}");
-                    axes.push(Axis::new(&key, list, place.clone(), folder)?);
-                }
-            }
-            list => axes.push(Axis::new(&name, list, place, folder)?),
-        }
     }
-    for (number, axis) in axes.iter().enumerate() {
-        if axes[..number].iter().any(|other| other.key == axis.key) {
-            let found = format!("`{}` twice", axis.key);
-            return Err(Error::input(axis.place.clone(), "different keys", found));
+    let mut lists = Vec::new();
+    flatten("", grid, &mut lists);
+    let mut axes: Vec<Axis> = Vec::with_capacity(lists.len());
+    for (key, list) in lists {
+        let place = place(&join(SECTION, &key));
+        if axes.iter().any(|other| other.key == key) {
+            let found = format!("`{key}` twice");
+            return Err(Error::input(place, "different keys", found));
         }
+        axes.push(Axis::new(&key, list, place, folder)?);
     }
     Ok(axes)
+}
+
+/// The keys of a section of any depth, with what stands there.
+fn flatten(section: &str, value: Value, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                flatten(&join(section, &name), value, found);
+            }
+        }
+        value => found.push((section.to_owned(), value)),
+    }
 }
 
 /// Every choice of one value an axis, the last axis fastest; one empty choice without axes.
@@ -126,15 +158,6 @@ pub fn product(axes: &[Axis]) -> Vec<Vec<(&Axis, &Value)>> {
             .collect();
     }
     cells
-}
-
-/// The value at the end of a table of one key.
-fn only_value(layer: Table) -> Value {
-    match layer.into_iter().next() {
-        Some((_, Value::Table(inner))) => only_value(inner),
-        Some((_, value)) => value,
-        None => Value::Table(Table::new()),
-    }
 }
 
 #[cfg(test)]
@@ -255,7 +278,7 @@ mod tests {
             ),
             (
                 "[grid]\n\"train.batch\" = [8]\n[grid.train]\nbatch = [9]\n",
-                "e.toml:3:grid.train: expected different keys, found `train.batch` twice",
+                "e.toml:4:grid.train.batch: expected different keys, found `train.batch` twice",
             ),
             ("grid = 3\n", "e.toml:1:grid: expected a section, found 3"),
             (

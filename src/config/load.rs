@@ -12,25 +12,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 use toml::{Table, Value};
 
+use super::Experiment;
 use super::grid::{self, Axis};
-use super::{Experiment, KEYS};
+use super::keys::{Keys, NoElement, join};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
-
-/// Keys whose values are paths. `data.valid` is one too, unless it is one of the words.
-const PATH_KEYS: [&str; 8] = [
-    "data.train",
-    "data.test",
-    "data.unlabelled",
-    "checkpoint.dir",
-    "align.counts",
-    "align.file",
-    "align.plain",
-    "align.anchors",
-];
 
 /// An experiment, and where each of its keys was set.
 #[derive(Debug, Clone)]
@@ -69,6 +58,31 @@ pub fn load_cells(file: Option<&Path>, assignments: &[String]) -> Result<Vec<Loa
         .collect()
 }
 
+/// Refuses assignments of keys that a command does not read. `read` holds keys and whole sections; `who` is the
+/// command. What the experiment file sets is not looked at: it may be that of a run.
+///
+/// # Errors
+/// [`Error::Input`] with the assignment, for an unknown key as well.
+pub fn require_read(assignments: &[String], read: &[&str], who: &str) -> Result<()> {
+    for assignment in assignments {
+        let place = Place::file(format!("--set {assignment}"));
+        let key = assignment.split('=').next().unwrap_or_default().trim();
+        if !grid::holds(key) {
+            require_known(key, &place)?;
+        }
+        let covers = |part: &&str| {
+            let rest = key.strip_prefix(*part);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if !read.iter().any(covers) {
+            let expected = format!("a key that `{who}` reads");
+            let error = Error::input(place, expected, format!("`{key}`"));
+            return Err(error.with_hint(format!("`{who}` reads {}", read.join(", "))));
+        }
+    }
+    Ok(())
+}
+
 /// File and assignments, one over the other.
 #[derive(Default)]
 struct Layers {
@@ -93,7 +107,7 @@ impl Layers {
     fn experiment(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded> {
         let (mut merged, mut places) = (self.merged.clone(), self.places.clone());
         for (axis, value) in cell {
-            merge(&mut merged, layer_of(&axis.key, (*value).clone()));
+            set(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
             places.insert(axis.key.clone(), axis.place.clone());
         }
         let experiment = Value::Table(merged).try_into().map_err(|error| {
@@ -127,21 +141,20 @@ impl Layers {
         };
 
         let mut document = DeTable::parse(text).map_err(syntax)?;
-        let entries = entries(document.get_ref());
-        let places_of_grid = entries.iter().filter(|entry| grid::holds(&entry.key));
-        let places_of_grid: BTreeMap<_, _> = places_of_grid
-            .map(|entry| (entry.key.as_str(), place(entry.key_start).field(&entry.key)))
-            .collect();
-        for entry in entries.iter().filter(|entry| !grid::holds(&entry.key)) {
-            let place = place(entry.key_start).field(&entry.key);
-            require_known(&entry.key, &place)?;
+        let grid_places = grid::places(document.get_ref(), &place);
+        document.get_mut().remove(grid::SECTION);
+        let entries = Keys::experiment().entries(document.get_ref());
+        for entry in &entries {
+            let place = place(entry.start).field(&entry.key);
+            if !entry.is_known {
+                return Err(unknown(&entry.key, place));
+            }
             self.places.insert(entry.key.clone(), place);
         }
-        document.get_mut().remove(grid::SECTION);
         Experiment::deserialize(toml::de::Deserializer::from(document)).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
-            let entry = entries.iter().find(|entry| entry.value.contains(&offset));
-            let place = match entry {
+            let entries = entries.iter().filter(|entry| entry.value.contains(&offset));
+            let place = match entries.min_by_key(|entry| entry.value.len()) {
                 Some(entry) => place(offset).field(&entry.key),
                 None => place(offset),
             };
@@ -155,10 +168,10 @@ impl Layers {
             Folder::Disk(absolute(folder)?)
         };
         if let Some(grid) = layer.remove(grid::SECTION) {
-            self.axes = grid::axes(grid, &places_of_grid, &Place::file(file), &folder)?;
+            self.axes = grid::axes(grid, &grid_places, &Place::file(file), &folder)?;
         }
-        resolve_paths(&mut layer, &folder);
-        merge(&mut self.merged, layer);
+        Keys::experiment().each_path(&mut layer, &mut |path| *path = folder.resolve(path));
+        self.merged = layer;
         Ok(())
     }
 
@@ -177,11 +190,23 @@ impl Layers {
             return Ok(());
         }
         require_known(key, &place)?;
-        let layer = checked_layer(key, parse_value(text, &place)?, &place, &folder)?;
+        let value = checked_value(key, parse_value(text, &place)?, &place, &folder)?;
         self.axes.retain(|axis| axis.key != key);
-        self.places.insert(key.to_owned(), place);
-        merge(&mut self.merged, layer);
-        Ok(())
+        self.remember(key, &value, &place);
+        set(&mut self.merged, key, value, &place)
+    }
+
+    /// Notes where a key was set; for a section, where each of the keys was that it sets.
+    fn remember(&mut self, key: &str, value: &Value, place: &Place) {
+        if let Value::Table(section) = value {
+            for (name, value) in section {
+                self.remember(&join(key, name), value, place);
+            }
+        } else {
+            let below = join(key, "");
+            self.places.retain(|other, _| !other.starts_with(&below)); // of elements that are replaced
+            self.places.insert(key.to_owned(), place.clone());
+        }
     }
 }
 
@@ -195,30 +220,34 @@ fn name(file: Option<&Path>) -> String {
     }
 }
 
-/// A table of one key.
-fn layer_of(key: &str, value: Value) -> Table {
-    match key.split_once('.') {
-        Some((section, name)) => {
-            let inner = Table::from_iter([(name.to_owned(), value)]);
-            Table::from_iter([(section.to_owned(), Value::Table(inner))])
-        }
-        None => Table::from_iter([(key.to_owned(), value)]),
-    }
-}
-
-/// A table of one key whose value has the type the key wants, with absolute paths.
-pub(super) fn checked_layer(
+/// `value`, if it has the type that the key wants, with absolute paths.
+pub(super) fn checked_value(
     key: &str,
-    value: Value,
+    mut value: Value,
     place: &Place,
     folder: &Folder,
-) -> Result<Table> {
-    let mut layer = layer_of(key, value);
-    Value::Table(layer.clone())
+) -> Result<Value> {
+    let keys = Keys::experiment();
+    Value::Table(keys.alone(key, value.clone()))
         .try_into::<Experiment>()
         .map_err(|error| wrong_type(place.clone(), error.message()))?;
-    resolve_paths(&mut layer, folder);
-    Ok(layer)
+    if let Some(node) = keys.find(key) {
+        node.each_path(&mut value, &mut |path| *path = folder.resolve(path));
+    }
+    Ok(value)
+}
+
+/// Lays one value over the others.
+fn set(merged: &mut Table, key: &str, value: Value, place: &Place) -> Result<()> {
+    let no_element = |NoElement { list, names }| {
+        let expected = match &names[..] {
+            [] => format!("a key of an experiment with [[{list}]]"),
+            _ => format!("a [[{list}]] that is there: {}", names.join(", ")),
+        };
+        Error::input(place.clone(), expected, format!("`{key}`"))
+    };
+    let keys = Keys::experiment();
+    keys.set(merged, key, value).map_err(no_element)
 }
 
 /// The right side of an assignment: TOML, or else a bare word as a string.
@@ -244,97 +273,24 @@ fn parse_value(text: &str, place: &Place) -> Result<Value> {
     }
 }
 
-/// A key of a document, with the byte range of its value.
-struct Entry {
-    key: String,
-    key_start: usize,
-    value: std::ops::Range<usize>,
-}
-
-/// All keys of a document: those at the top, and one level down.
-fn entries(document: &DeTable) -> Vec<Entry> {
-    let mut found = Vec::new();
-    for (name, value) in document {
-        let section = match value.get_ref() {
-            DeValue::Table(section) => section,
-            _ => &DeTable::new(),
-        };
-        for (key, value) in section {
-            found.push(Entry {
-                key: format!("{}.{}", name.get_ref(), key.get_ref()),
-                key_start: key.span().start,
-                value: value.span(),
-            });
-        }
-        let is_known_section = is_section(name.get_ref());
-        if !matches!(value.get_ref(), DeValue::Table(_)) || !is_known_section {
-            found.push(Entry {
-                key: name.get_ref().to_string(),
-                key_start: name.span().start,
-                value: value.span(),
-            });
-        }
-    }
-    found.sort_by_key(|entry| entry.key_start); // the first mistake is the one reported
-    found
-}
-
-fn is_section(name: &str) -> bool {
-    KEYS.iter().any(|known| {
-        known
-            .split_once('.')
-            .is_some_and(|(section, _)| section == name)
-    })
-}
-
 /// Fails for a key that no experiment has. A section's name passes: its type is checked later.
 pub(super) fn require_known(key: &str, place: &Place) -> Result<()> {
-    if KEYS.contains(&key) || is_section(key) {
-        return Ok(());
+    match Keys::experiment().find(key) {
+        Some(_) => Ok(()),
+        None => Err(unknown(key, place.clone())),
     }
-    let error = Error::input(place.clone(), "a known key", format!("`{key}`"));
-    Err(error.with_hint(match nearest(key) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => siblings(key),
-    }))
 }
 
-/// The known key that is at most two slips of the keyboard away, or has the same name in another section.
-fn nearest(key: &str) -> Option<&'static str> {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let section = |key: &str| key.split_once('.').map(|(section, _)| section.to_owned());
-    KEYS.iter()
-        .map(|known| {
-            let whole = strsim::damerau_levenshtein(key, known);
-            let elsewhere = usize::from(section(key) != section(known));
-            let name = strsim::damerau_levenshtein(&last(key), &last(known)) + elsewhere;
-            (whole.min(name), *known)
-        })
-        .min_by_key(|(distance, _)| *distance) // the first in KEYS order where several are as near
-        .filter(|(distance, _)| *distance <= 2)
-        .map(|(_, known)| known)
-}
-
-/// The keys one could have meant, where none is near.
-fn siblings(key: &str) -> String {
-    let section = key.split_once('.').map_or("", |(section, _)| section);
-    let known: Vec<&str> = KEYS
-        .iter()
-        .filter_map(|known| known.split_once('.'))
-        .filter(|(of, _)| *of == section)
-        .map(|(_, name)| name)
-        .collect();
-    if known.is_empty() {
-        "sections are data, folds, vocab, checkpoint, align, model, objective, train, predict, submit and grid; \
-         `seed` stands above them"
-            .to_owned()
-    } else {
-        format!("[{section}] has {}", known.join(", "))
-    }
+fn unknown(key: &str, place: Place) -> Error {
+    let error = Error::input(place, "a known key", format!("`{key}`"));
+    error.with_hint(Keys::experiment().hint(key))
 }
 
 /// Turns serde's `invalid type: string "x", expected usize` into our own form.
 fn wrong_type(place: Place, message: &str) -> Error {
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return Error::input(place, format!("the key {key}"), "none");
+    }
     let Some((found, expected)) = message.split_once(", expected ") else {
         return Error::input(place, "a valid value", one_line(message));
     };
@@ -355,17 +311,6 @@ fn wrong_type(place: Place, message: &str) -> Error {
     Error::input(place, expected, found)
 }
 
-fn merge(onto: &mut Table, layer: Table) {
-    for (name, value) in layer {
-        match (onto.get_mut(&name), value) {
-            (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
-            (_, value) => {
-                onto.insert(name, value);
-            }
-        }
-    }
-}
-
 /// What relative paths are relative to.
 pub(super) enum Folder {
     Disk(PathBuf),
@@ -383,52 +328,6 @@ impl Folder {
         // Comes from TOML text and the working folder; a folder that is not UTF-8 fails when it is opened.
         resolved.to_string_lossy().into_owned()
     }
-}
-
-fn resolve_paths(layer: &mut Table, folder: &Folder) {
-    for key in PATH_KEYS {
-        if let Some(value) = lookup(layer, key) {
-            match value {
-                Value::String(path) => *path = folder.resolve(path),
-                Value::Array(paths) => {
-                    for path in paths {
-                        if let Value::String(path) = path {
-                            *path = folder.resolve(path);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    if let Some(Value::String(valid)) = lookup(layer, "data.valid")
-        && !is_split(valid)
-    {
-        *valid = folder.resolve(valid);
-    }
-}
-
-/// Takes every path out of a config: what is left are the settings, wherever the files lie.
-pub fn remove_paths(config: &mut Table) {
-    let valid = lookup(config, "data.valid").and_then(|valid| valid.as_str());
-    let valid = valid.filter(|valid| !is_split(valid)).map(|_| "data.valid");
-    for key in PATH_KEYS.into_iter().chain(valid) {
-        if let Some((section, name)) = key.split_once('.')
-            && let Some(Value::Table(section)) = config.get_mut(section)
-        {
-            section.remove(name);
-        }
-    }
-}
-
-/// A value of `data.valid` that is a word for a split and no path.
-fn is_split(valid: &str) -> bool {
-    matches!(valid, "row10" | "group" | "none")
-}
-
-fn lookup<'a>(layer: &'a mut Table, key: &str) -> Option<&'a mut Value> {
-    let (section, name) = key.split_once('.')?;
-    layer.get_mut(section)?.get_mut(name)
 }
 
 fn absolute(folder: &Path) -> Result<PathBuf> {

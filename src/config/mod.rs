@@ -7,11 +7,13 @@
 
 mod check;
 mod grid;
+mod keys;
 mod load;
 mod sections;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::align::AlignMethod;
@@ -22,7 +24,8 @@ use crate::hash::sha256;
 use crate::random::Key;
 use crate::train::{Schedule, TrainOptions};
 
-pub use load::{Loaded, load, load_cells, remove_paths};
+use keys::Keys;
+pub use load::{Loaded, load, load_cells, require_read};
 pub use sections::{
     AlignConfig, CheckpointConfig, DataConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
     Precision, PredictConfig, SubmitConfig, SubmitFormat, TrainConfig, UnlabelledRows, Valid,
@@ -38,14 +41,8 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 /// Its token counts, a value for `align.counts`.
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
-/// Every key of the experiment file, in the order in which `config.toml` holds them.
-pub const KEYS: [&str; 50] = [
-    "seed",
-    "data.train",
-    "data.test",
-    "data.unlabelled",
-    "data.valid",
-    "data.max_tokens",
+/// The keys that say how pair files are read, those of [`Experiment::format`].
+pub const READING: [&str; 7] = [
     "data.delimiter",
     "data.header",
     "data.text_a",
@@ -53,47 +50,10 @@ pub const KEYS: [&str; 50] = [
     "data.label",
     "data.token_separator",
     "data.tokens",
-    "folds.k",
-    "folds.assign",
-    "folds.repeats",
-    "folds.full",
-    "vocab.min_count",
-    "checkpoint.dir",
-    "align.method",
-    "align.counts",
-    "align.file",
-    "align.plain",
-    "align.plain_weights",
-    "align.unit",
-    "align.anchors",
-    "align.soft",
-    "align.refine",
-    "model.layers",
-    "model.hidden",
-    "model.heads",
-    "model.intermediate",
-    "objective.mask",
-    "train.epochs",
-    "train.max_steps",
-    "train.batch",
-    "train.learning_rate",
-    "train.warmup_steps",
-    "train.weight_decay",
-    "train.dropout",
-    "train.clip",
-    "train.unlabelled",
-    "train.precision",
-    "train.save_every_steps",
-    "train.save_every_minutes",
-    "predict.swap",
-    "submit.format",
-    "submit.id_column",
-    "submit.score_column",
-    "submit.probability",
 ];
 
 /// A whole experiment file. A missing key has the value of `Experiment::default()`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Experiment {
     /// Root of all random streams; 0 up to 2^63 - 1, as TOML has no larger numbers.
@@ -120,8 +80,19 @@ pub struct Experiment {
     pub submit: SubmitConfig,
 }
 
+/// A key that two experiments set differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// `train.epochs`
+    pub key: String,
+    /// The value of the one.
+    pub here: Option<toml::Value>,
+    /// The value of the other.
+    pub there: Option<toml::Value>,
+}
+
 impl Experiment {
-    /// The text of `config.toml`: every key, paths absolute. Loading it gives an equal experiment.
+    /// The text of `config.toml`: every key that has a value, paths absolute. Loading it gives an equal experiment.
     ///
     /// # Errors
     /// [`Error::Refused`] where a path is not UTF-8.
@@ -130,18 +101,54 @@ impl Experiment {
             .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))
     }
 
-    /// SHA-256 of every key that is no path, 64 hexadecimal digits. What a path leads to counts by its
-    /// content, which is not known here.
+    /// Every key that is no path, in the order of the types, with its value; `stage[1].epochs` for elements of a list.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    fn settings(&self) -> Result<Vec<(String, toml::Value)>> {
+        let table = toml::Table::try_from(self)
+            .map_err(|error| Error::refused(format!("cannot write the config: {error}")))?;
+        Ok(Keys::experiment().settings(&table))
+    }
+
+    /// SHA-256 of every key that is no path and whose value is not the default, sorted; 64 hexadecimal digits. So a
+    /// key that later versions add changes no experiment that does not set it. What a path leads to counts by its content,
+    /// which is not known here.
     ///
     /// # Errors
     /// As [`Experiment::to_toml`].
     pub fn sha256(&self) -> Result<String> {
-        let mut table = self
-            .to_toml()?
-            .parse()
-            .map_err(|error| Error::Unexpected(format!("our own config as TOML: {error}")))?;
-        remove_paths(&mut table);
-        Ok(sha256(table.to_string()))
+        let default = Self::default().settings()?;
+        let settings = self.settings()?;
+        let changed = settings.iter().filter(|setting| !default.contains(setting));
+        let mut lines: Vec<String> = changed
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
+        // A file in the place of a word.
+        let is_gone = |key: &String| !settings.iter().any(|(other, _)| other == key);
+        let gone = default.iter().filter(|(key, _)| is_gone(key));
+        lines.extend(gone.map(|(key, _)| format!("{key} is no setting\n")));
+        lines.sort_unstable();
+        Ok(sha256(lines.concat()))
+    }
+
+    /// The first key, paths aside, whose value differs in `other`: the key, the value here and there; none for one
+    /// that is not set.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    pub fn first_difference(&self, other: &Self) -> Result<Option<Difference>> {
+        let (here, there) = (self.settings()?, other.settings()?);
+        let value = |settings: &[(String, toml::Value)], key: &str| {
+            let mut settings = settings.iter();
+            settings.find_map(|(other, value)| (other == key).then(|| value.clone()))
+        };
+        let differing = (here.iter().chain(&there)).find_map(|(key, _)| {
+            let (here, there) = (value(&here, key), value(&there, key));
+            let key = key.clone();
+            (here != there).then_some(Difference { key, here, there })
+        });
+        Ok(differing)
     }
 
     /// How the pair files are read.
@@ -194,7 +201,7 @@ impl Experiment {
         self.train.unlabelled.contains(&rows)
     }
 
-    /// Every file a run reads, with the key that names it, in the order of [`KEYS`]. Of the checkpoint,
+    /// Every file a run reads, with the key that names it, in the order of the keys. Of the checkpoint,
     /// the files that are there.
     pub fn inputs(&self) -> Vec<(String, PathBuf)> {
         let mut inputs = Vec::new();
@@ -298,22 +305,39 @@ mod tests {
     }
 
     #[test]
-    fn keys_lists_exactly_the_keys_that_are_written() {
-        let table: toml::Table = complete()
-            .to_toml()
-            .expect("UTF-8 paths")
-            .parse()
-            .expect("TOML");
-        let mut written = Vec::new();
-        for (name, value) in table {
-            match value {
-                toml::Value::Table(section) => {
-                    written.extend(section.keys().map(|key| format!("{name}.{key}")));
-                }
-                _ => written.push(name),
-            }
+    fn the_keys_are_those_that_are_written() {
+        let table = toml::Table::try_from(complete()).expect("UTF-8 paths");
+        let mut settings = Keys::experiment().settings(&table).into_iter();
+        assert_eq!(settings.next(), Some(("seed".to_owned(), 0.into())));
+        let written = table
+            .values()
+            .map(|value| value.as_table().map_or(1, toml::Table::len));
+        let document = complete().to_toml().expect("UTF-8 paths");
+        let document = toml::de::DeTable::parse(&document).expect("our own text");
+        let entries = Keys::experiment().entries(document.get_ref());
+        assert!(entries.iter().all(|entry| entry.is_known), "{entries:?}");
+        assert_eq!(entries.len(), written.sum::<usize>());
+    }
+
+    #[test]
+    fn every_input_is_known_as_a_path() {
+        let mut experiment = complete();
+        experiment.data.unlabelled = vec!["/a/extra.tsv".into()];
+        experiment.data.valid = Valid::from("/a/valid.tsv".to_owned());
+        let mut paths = Vec::new();
+        let mut table = toml::Table::try_from(&experiment).expect("UTF-8 paths");
+        Keys::experiment().each_path(&mut table, &mut |path| paths.push(path.clone()));
+        for (key, path) in experiment.inputs() {
+            let path = path.to_str().expect("UTF-8");
+            let is_path = |known: &String| path == known || key == "checkpoint.dir";
+            assert!(paths.iter().any(is_path), "{key}: {path}");
         }
-        assert_eq!(written, KEYS);
+        let settings = experiment.settings().expect("UTF-8 paths");
+        assert!(
+            settings
+                .iter()
+                .all(|(_, value)| !value.to_string().contains("/a/"))
+        );
     }
 
     #[test]
@@ -344,6 +368,13 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_knows_only_what_is_not_the_default() {
+        let nothing = Sha256::digest("");
+        let nothing: String = nothing.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(Experiment::default().sha256().ok(), Some(nothing));
+    }
+
+    #[test]
     fn the_hash_does_not_move_with_a_path() {
         let base = complete();
         let mut moved = base.clone();
@@ -351,6 +382,7 @@ mod tests {
         moved.data.test = Some("/b/test.tsv".into());
         moved.checkpoint.dir = Some("/b/bert".into());
         moved.align.counts = None;
+        moved.align.plain = vec!["/b/plain.txt".into()];
         assert_eq!(moved.sha256().expect("hash"), base.sha256().expect("hash"));
         // A validation file is a path; the word for a split is none.
         let with_valid = |valid: &str| {

@@ -1,7 +1,12 @@
 //! The sections of the experiment file, with their defaults.
+//!
+//! In: the tables of the file, by serde. Out: typed settings. The known keys are those of these types ([`super::keys`]):
+//! a field of a path says so with `x-path`, one that may hold a word instead lists it in `x-words`, and a type of another
+//! module is a string to the schema. Does not check ranges: `check` does.
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::align::AlignMethod;
@@ -11,19 +16,23 @@ pub use crate::kernels::path::Precision;
 use crate::vocab::UnitChoice;
 
 /// `[data]`: the files and how they are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// Labelled files, read one after the other. One path may stand without brackets.
     #[serde(deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
     pub train: Vec<PathBuf>,
     /// The rows to score for the submission. Without it the run leaves none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
     pub test: Option<PathBuf>,
     /// Further files whose rows join the MLM without labels.
     #[serde(deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
     pub unlabelled: Vec<PathBuf>,
     /// `row10` (default), `group`, `none`, or a labelled file. With `folds.k` the folds take its place.
+    #[schemars(with = "String", extend("x-path" = true, "x-words" = Valid::WORDS))]
     pub valid: Valid,
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
     pub max_tokens: usize,
@@ -32,24 +41,29 @@ pub struct DataConfig {
     /// The first line holds column names; default false.
     pub header: bool,
     /// Column of the first sentence: a number from 1, or a name where there is a header.
+    #[schemars(with = "String")]
     pub text_a: Column,
     /// Column of the second sentence.
+    #[schemars(with = "String")]
     pub text_b: Column,
     /// Column of the label, 0 or 1.
+    #[schemars(with = "String")]
     pub label: Column,
     /// What stands between the tokens of a sentence; default one space.
     pub token_separator: String,
     /// `number` (default) or `text`.
+    #[schemars(with = "String")]
     pub tokens: TokenKind,
 }
 
 /// `[folds]`: k models, each of which holds out another part of the labelled rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FoldsConfig {
     /// Parts; 0 (default) = one model and the split of `data.valid`, else 2 or more.
     pub k: usize,
     /// `auto` (default), `row`, `stratified` or `group`.
+    #[schemars(with = "String")]
     pub assign: Assign,
     /// Times that all rows are dealt anew; 1 or more, default 1. There are k x repeats models.
     pub repeats: usize,
@@ -58,7 +72,7 @@ pub struct FoldsConfig {
 }
 
 /// `[vocab]`: which tokens get a row of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VocabConfig {
     /// Rarer tokens become `[UNK]`; 1 or more, default 5.
@@ -66,52 +80,52 @@ pub struct VocabConfig {
 }
 
 /// `[checkpoint]`: the pretrained BERT.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
     /// A Hugging Face folder, or `demo:` for the one inside the tool. Only `scratch` does without.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
     pub dir: Option<PathBuf>,
 }
 
 /// `[align]`: which plaintext row each cipher token starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlignConfig {
     /// `rank` (default), `random`, `scratch`, `file` or `graph`.
+    #[schemars(with = "String")]
     pub method: AlignMethod,
     /// `token<TAB>count` of a plaintext corpus; `rank` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
     pub counts: Option<PathBuf>,
     /// A mapping in the form of `mapping.tsv`; `file` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
     pub file: Option<PathBuf>,
     /// Plain text files, one sentence or more a line; `graph` needs them.
-    #[serde(
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
     pub plain: Vec<PathBuf>,
     /// One number a file of `plain`: how much its sentences count. Default: all the same.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plain_weights: Vec<f64>,
     /// What a cipher token stands for: `auto` (default: tries all), `char`, `wordpiece`, `word` or `mixed`.
-    #[serde(skip_serializing_if = "UnitChoice::is_auto")]
+    #[schemars(with = "String")]
     pub unit: UnitChoice,
     /// Known pairs, `cipher_id<TAB>plain_token`, for `graph`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
     pub anchors: Option<PathBuf>,
     /// Where a method weighs candidates: start from their mean (default), not from the first alone.
-    #[serde(skip_serializing_if = "is_true")]
     pub soft: bool,
     /// For `graph`: the BERT itself reads the ids and changes the alignment where it knows better; default no.
-    #[serde(skip_serializing_if = "is_false")]
     pub refine: bool,
 }
 
 /// `[model]`: the size of a BERT from `scratch`. A missing number is the checkpoint's, or without a checkpoint
 /// that of a small BERT: 4 layers, 256 wide, heads of 64, 4 times as wide in between.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// Transformer layers.
@@ -129,7 +143,7 @@ pub struct ModelConfig {
 }
 
 /// `[objective]`: what is learnt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
     /// Share of tokens chosen for the MLM, between 0 and 1; default .15.
@@ -137,7 +151,7 @@ pub struct ObjectiveConfig {
 }
 
 /// `[train]`: how it is learnt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Passes over the rows; 1 or more, default 3.
@@ -159,6 +173,7 @@ pub struct TrainConfig {
     /// Which rows join the MLM without their labels; default all three.
     pub unlabelled: Vec<UnlabelledRows>,
     /// `auto` (default), `f32` or `bf16`: the number type of matrix products.
+    #[schemars(with = "String")]
     pub precision: Precision,
     /// Steps between two checkpoints; 0 (default) = by time only.
     pub save_every_steps: usize,
@@ -167,7 +182,7 @@ pub struct TrainConfig {
 }
 
 /// `[predict]`: how rows are scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PredictConfig {
     /// Mean score of (a, b) and (b, a); default true.
@@ -175,7 +190,7 @@ pub struct PredictConfig {
 }
 
 /// `[submit]`: what `submission.csv` looks like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubmitConfig {
     /// `plain` (default) or `csv`.
@@ -190,7 +205,7 @@ pub struct SubmitConfig {
 }
 
 /// `submit.format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SubmitFormat {
     /// One score a line, in the order of the test file, no header.
@@ -208,6 +223,11 @@ pub enum Valid {
     Split(ValidSplit),
     /// A labelled file of its own.
     File(PathBuf),
+}
+
+impl Valid {
+    /// The values that are no path.
+    pub const WORDS: [&str; 3] = ["row10", "group", "none"];
 }
 
 impl From<String> for Valid {
@@ -234,7 +254,7 @@ impl From<Valid> for String {
 }
 
 /// A source of rows for `train.unlabelled`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UnlabelledRows {
     /// The rows of `data.test`.
@@ -342,15 +362,6 @@ impl Default for SubmitConfig {
             probability: false,
         }
     }
-}
-
-/// Defaults of alignment by graph are not written: runs of other methods keep the identity they had before there was one.
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// A list of paths, or one path.

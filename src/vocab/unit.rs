@@ -85,11 +85,6 @@ impl UnitChoice {
             Self::Mixed => vec![Unit::Mixed],
         }
     }
-
-    /// Whether it is the default.
-    pub fn is_auto(&self) -> bool {
-        *self == Self::Auto
-    }
 }
 
 /// Cuts text into tokens.

@@ -95,3 +95,48 @@ fn the_environment_chooses_among_precisions_that_there_are() {
     let path = path.as_str().expect("a name");
     assert!(path.starts_with("f32 "), "{path}");
 }
+
+#[test]
+fn commands_refuse_settings_that_they_do_not_read() {
+    let workspace = Workspace::with_pairs();
+    let refused = |arguments: &[&str], assignment: &str| {
+        let command = workspace
+            .command(&[arguments, &["--set", assignment]].concat())
+            .output();
+        let output = command.expect("the command starts");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    workspace.write("plain.txt", "ab\n");
+    let pairs = ["--pairs", "train.tsv", "--plain", "plain.txt"];
+    let align = [&["align"], &pairs[..], &["--out", "m.tsv"]].concat();
+    assert_eq!(
+        refused(&align, "train.epochs=0"),
+        "error: --set train.epochs=0: expected a key that `align` reads, found `train.epochs`\n\
+         hint: `align` reads data.delimiter, data.header, data.text_a, data.text_b, data.label, \
+         data.token_separator, data.tokens, vocab.min_count\n"
+    );
+    assert!(!workspace.exists("m.tsv"));
+    let audit = [&["audit"], &pairs[..]].concat();
+    let inspect = ["inspect", "train.tsv"];
+    let check = ["check", "s.csv", "--test", "test.tsv"];
+    for (arguments, assignment) in [
+        (&audit[..], "data.train=other.tsv"),
+        (&inspect, "train.batch=8"),
+        (&inspect, "grid.seed=[0, 1]"),
+        (&check, "vocab.min_count=1"),
+    ] {
+        let message = refused(arguments, assignment);
+        let expected = format!(
+            "error: --set {assignment}: expected a key that `{}` reads, ",
+            arguments[0]
+        );
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    let message = refused(&align, "train.epoch=0");
+    assert!(
+        message.contains("did you mean `train.epochs`?"),
+        "{message}"
+    );
+    workspace.succeed(&[&inspect[..], &["--set", "train.epochs=1"]].concat());
+}

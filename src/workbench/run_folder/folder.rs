@@ -16,7 +16,7 @@ use super::names::{CONFIG, MANIFEST, MODEL, ModelName, OUTPUTS, sorted_names};
 use super::resume;
 use crate::align::GraphReport;
 use crate::atomic;
-use crate::config::{Experiment, KEYS, remove_paths};
+use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
 
 /// What was found at the place of the run.
@@ -283,29 +283,19 @@ fn require_same(
 }
 
 /// The first setting in which the config of the folder differs, and how: ``seed` is 1 there, 2 here`.
-fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<(&'static str, String)>> {
-    let file = path.join(CONFIG);
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        return Ok(None);
+fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<(String, String)>> {
+    let Ok(there) = config::load(Some(&path.join(CONFIG)), &[]) else {
+        return Ok(None); // gone, or of another version
     };
-    let Ok(mut there) = text.parse::<toml::Table>() else {
-        return Ok(None);
-    };
-    let Ok(mut here) = experiment.to_toml()?.parse::<toml::Table>() else {
-        return Ok(None);
-    };
-    remove_paths(&mut there);
-    remove_paths(&mut here);
-    let show = |value: Option<&toml::Value>| match value {
+    let show = |value: Option<toml::Value>| match value {
         Some(value) => value.to_string(),
         None => "not set".to_owned(),
     };
-    let differing = KEYS
-        .into_iter()
-        .find(|key| value_of(&there, key) != value_of(&here, key));
-    Ok(differing.map(|key| {
-        let (there, here) = (show(value_of(&there, key)), show(value_of(&here, key)));
-        (key, format!("`{key}` is {there} there, {here} here"))
+    let differing = experiment.first_difference(&there.experiment)?;
+    Ok(differing.map(|differing| {
+        let (there, here) = (show(differing.there), show(differing.here));
+        let text = format!("`{}` is {there} there, {here} here", differing.key);
+        (differing.key, text)
     }))
 }
 
@@ -337,13 +327,6 @@ fn differing_input(here: &[FileRecord], there: &[FileRecord]) -> Option<String> 
             },
         },
     )
-}
-
-fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
-    match key.split_once('.') {
-        Some((section, name)) => table.get(section)?.get(name),
-        None => table.get(key),
-    }
 }
 
 #[cfg(test)]
