@@ -3,6 +3,8 @@
 //! In: a [`Loaded`] experiment. Out: nothing, or the first problem with the place where its key was set.
 //! Does not open the files: their readers check what is in them.
 
+mod learning;
+
 use std::fmt::Display;
 use std::path::Path;
 
@@ -23,7 +25,8 @@ impl Loaded {
     pub fn check(&self) -> Result<()> {
         self.check_reading()?;
         self.check_folds()?;
-        self.check_training()?;
+        self.check_general()?;
+        self.check_learning()?;
         self.check_alignment()?;
         self.check_submit()?;
         self.check_files()
@@ -69,6 +72,12 @@ impl Loaded {
             "data.token_separator",
             "one or more characters without the delimiter",
             format!("{:?}", data.token_separator),
+        )?;
+        self.require(
+            !data.label_separator.is_empty() && !data.label_separator.contains(data.delimiter),
+            "data.label_separator",
+            "one or more characters without the delimiter",
+            format!("{:?}", data.label_separator),
         )?;
         // A row has two sentences of one token or more.
         self.at_least(2, "data.max_tokens", data.max_tokens)
@@ -124,13 +133,9 @@ impl Loaded {
         Ok(())
     }
 
-    fn check_training(&self) -> Result<()> {
+    fn check_general(&self) -> Result<()> {
         let Experiment {
-            seed,
-            vocab,
-            objective,
-            train,
-            ..
+            seed, vocab, train, ..
         } = &self.experiment;
         self.require(
             i64::try_from(*seed).is_ok(),
@@ -139,35 +144,7 @@ impl Loaded {
             seed,
         )?;
         self.at_least(1, "vocab.min_count", vocab.min_count)?;
-        self.at_least(1, "train.epochs", train.epochs)?;
-        self.at_least(1, "train.batch", train.batch)?;
-        self.require(
-            objective.mask > 0.0 && objective.mask < 1.0,
-            "objective.mask",
-            "a number between 0 and 1",
-            objective.mask,
-        )?;
-        self.require(
-            train.learning_rate > 0.0 && train.learning_rate.is_finite(),
-            "train.learning_rate",
-            "a number above 0",
-            train.learning_rate,
-        )?;
-        self.require(
-            (0.0..1.0).contains(&train.dropout),
-            "train.dropout",
-            "a number from 0 up to, but not, 1",
-            train.dropout,
-        )?;
-        for (key, value) in [
-            ("train.weight_decay", train.weight_decay),
-            ("train.clip", train.clip),
-            ("train.save_every_minutes", train.save_every_minutes),
-        ] {
-            let holds = value >= 0.0 && value.is_finite();
-            self.require(holds, key, "a number, 0 or more", value)?;
-        }
-        Ok(())
+        self.not_negative("train.save_every_minutes", train.save_every_minutes)
     }
 
     fn check_alignment(&self) -> Result<()> {
@@ -275,8 +252,16 @@ impl Loaded {
         let files = files.chain(align.counts.iter().map(|path| ("align.counts", path)));
         let files = files.chain(align.file.iter().map(|path| ("align.file", path)));
         let files = files.chain(align.anchors.iter().map(|path| ("align.anchors", path)));
+        let like = self.experiment.submit.like.iter();
+        let files = files.chain(like.map(|path| ("submit.like", path)));
         for (key, path) in files {
             self.require(source::exists(path), key, "a file", missing(path))?;
+        }
+        for stage in &self.experiment.stage {
+            let key = format!("stage.{}.files", stage.name);
+            for path in &stage.files {
+                self.require(source::exists(path), &key, "a file", missing(path))?;
+            }
         }
         for path in &align.plain {
             self.require(
@@ -305,6 +290,11 @@ impl Loaded {
 
     fn at_least<T: PartialOrd + Display>(&self, least: T, key: &str, found: T) -> Result<()> {
         self.require(found >= least, key, format!("{least} or more"), found)
+    }
+
+    fn not_negative(&self, key: &str, found: f64) -> Result<()> {
+        let holds = found >= 0.0 && found.is_finite();
+        self.require(holds, key, "a number, 0 or more", found)
     }
 
     fn require(

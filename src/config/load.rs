@@ -291,6 +291,13 @@ fn wrong_type(place: Place, message: &str) -> Error {
     if let Some(key) = message.strip_prefix("missing field ") {
         return Error::input(place, format!("the key {key}"), "none");
     }
+    if let Some((_, name)) = message.split_once("any variant of untagged enum ") {
+        let expected = match name.trim_end() {
+            "LabelColumns" => "a column number or name, or a list of them",
+            _ => "a column number or name",
+        };
+        return Error::input(place, expected, "another value");
+    }
     let Some((found, expected)) = message.split_once(", expected ") else {
         return Error::input(place, "a valid value", one_line(message));
     };
@@ -304,7 +311,6 @@ fn wrong_type(place: Place, message: &str) -> Error {
         "a boolean" => "true or false",
         "path string" => "a path",
         "a character" => "one character",
-        "data did not match any variant of untagged enum Column" => "a column number or name",
         _ if expected.starts_with("struct ") => "a section",
         other => other,
     };

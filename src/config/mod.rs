@@ -10,6 +10,7 @@ mod grid;
 mod keys;
 mod load;
 mod sections;
+mod stages;
 
 use std::path::{Path, PathBuf};
 
@@ -18,19 +19,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
-use crate::data::{ExampleFormat, FoldOptions, source};
+use crate::data::{Column, ExampleFormat, FoldOptions, LabelColumns, source};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
+use crate::metrics::MetricName;
 use crate::random::Key;
-use crate::train::{Schedule, TrainOptions};
+use crate::train::TrainOptions;
 
 use keys::Keys;
 pub use load::{Loaded, load, load_cells, require_read};
 pub use sections::{
     AlignConfig, CheckpointConfig, DataConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
-    Precision, PredictConfig, SubmitConfig, SubmitFormat, TrainConfig, UnlabelledRows, Valid,
-    VocabConfig,
+    Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig, UnlabelledRows,
+    Valid, VocabConfig,
 };
+pub use stages::{Stage, StageConfig, StageRows};
 
 /// The experiment that runs where no file is named.
 pub const DEFAULT_EXPERIMENT: &str = "demo:experiment.toml";
@@ -42,12 +45,15 @@ pub const DEMO_CHECKPOINT: &str = "demo:";
 pub const DEMO_COUNTS: &str = "demo:counts.tsv";
 
 /// The keys that say how pair files are read, those of [`Experiment::format`].
-pub const READING: [&str; 7] = [
+pub const READING: [&str; 10] = [
+    "task.kind",
+    "task.labels",
     "data.delimiter",
     "data.header",
     "data.text_a",
     "data.text_b",
     "data.label",
+    "data.label_separator",
     "data.token_separator",
     "data.tokens",
 ];
@@ -58,6 +64,8 @@ pub const READING: [&str; 7] = [
 pub struct Experiment {
     /// Root of all random streams; 0 up to 2^63 - 1, as TOML has no larger numbers.
     pub seed: u64,
+    /// `[task]`
+    pub task: TaskConfig,
     /// `[data]`
     pub data: DataConfig,
     /// `[folds]`
@@ -78,6 +86,9 @@ pub struct Experiment {
     pub predict: PredictConfig,
     /// `[submit]`
     pub submit: SubmitConfig,
+    /// `[[stage]]`, one after the other; none: what `[objective]` and `[train]` say is all. See [`Experiment::stages`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stage: Vec<StageConfig>,
 }
 
 /// A key that two experiments set differently.
@@ -159,10 +170,25 @@ impl Experiment {
             header: data.header,
             text_a: data.text_a.clone(),
             text_b: data.text_b.clone(),
-            label: data.label.clone(),
+            label: self.label_column(),
             token_separator: data.token_separator.clone(),
             tokens: data.tokens,
         }
+    }
+
+    fn label_column(&self) -> Column {
+        let named = match &self.data.label {
+            Some(LabelColumns::One(column)) => Some(column),
+            Some(LabelColumns::Several(columns)) => columns.first(),
+            None => None,
+        };
+        named.map_or_else(|| ExampleFormat::default().label, Column::clone)
+    }
+
+    /// What chooses the best epoch and sorts the board.
+    pub fn metric(&self) -> MetricName {
+        let default = || MetricName::default_for(self.task.labels);
+        self.task.metric.unwrap_or_else(default)
     }
 
     /// Root of the random streams of a run.
@@ -187,7 +213,7 @@ impl Experiment {
             batch: train.batch,
             learning_rate: train.learning_rate,
             warmup_steps: train.warmup_steps,
-            schedule: Schedule::Linear,
+            schedule: train.schedule,
             weight_decay: train.weight_decay,
             dropout: train.dropout,
             clip: train.clip,
@@ -242,6 +268,11 @@ impl Experiment {
             .for_each(|path| add("align.file", path));
         (self.align.plain.iter()).for_each(|path| add("align.plain", path));
         (self.align.anchors.iter()).for_each(|path| add("align.anchors", path));
+        (self.submit.like.iter()).for_each(|path| add("submit.like", path));
+        for stage in &self.stage {
+            let key = format!("stage.{}.files", stage.name);
+            stage.files.iter().for_each(|path| add(&key, path));
+        }
         inputs
     }
 

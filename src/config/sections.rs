@@ -11,9 +11,28 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::align::AlignMethod;
 use crate::data::split::ValidSplit;
-use crate::data::{Assign, Column, ExampleFormat, TokenKind};
+use crate::data::{Assign, Column, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind};
 pub use crate::kernels::path::Precision;
+use crate::metrics::MetricName;
+use crate::objective::{HeadChoice, ObjectiveName};
+use crate::train::Schedule;
 use crate::vocab::UnitChoice;
+
+/// `[task]`: what a row is, and what is learnt about it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskConfig {
+    /// `pair` (default): a row has two texts; `single`: it has one, `data.text_a`.
+    #[schemars(with = "String")]
+    pub kind: TextKind,
+    /// `binary` (default), `classes`, `multilabel` or `ordinal`.
+    #[schemars(with = "String")]
+    pub labels: LabelKind,
+    /// What chooses the best epoch and sorts the board; default by labels ([`MetricName::default_for`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub metric: Option<MetricName>,
+}
 
 /// `[data]`: the files and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,9 +65,12 @@ pub struct DataConfig {
     /// Column of the second sentence.
     #[schemars(with = "String")]
     pub text_b: Column,
-    /// Column of the label, 0 or 1.
-    #[schemars(with = "String")]
-    pub label: Column,
+    /// Column of the label, or a list of columns with 0 or 1, one a label. Default: the column after the texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub label: Option<LabelColumns>,
+    /// What stands between several labels in one column; default a comma.
+    pub label_separator: String,
     /// What stands between the tokens of a sentence; default one space.
     pub token_separator: String,
     /// `number` (default) or `text`.
@@ -146,8 +168,17 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectiveConfig {
+    /// `pet` (default), or another of [`ObjectiveName`].
+    #[schemars(with = "String")]
+    pub name: ObjectiveName,
     /// Share of tokens chosen for the MLM, between 0 and 1; default .15.
     pub mask: f64,
+    /// How much the MLM counts beside the labels, 0 or more; default by objective.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlm_weight: Option<f64>,
+    /// `pooler` (default) or `cls`: what a linear head reads; `mlm`: for cosent, the MLM head at `[CLS]`.
+    #[schemars(with = "String")]
+    pub head: HeadChoice,
 }
 
 /// `[train]`: how it is learnt.
@@ -162,8 +193,13 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Peak learning rate; default 3e-4, which suits small models (a BERT-base wants about 2e-5).
     pub learning_rate: f64,
-    /// Steps of linear rise before the linear fall; default 200.
+    /// Steps of linear rise before the schedule; default 200.
     pub warmup_steps: usize,
+    /// `linear` (default), `cosine` or `constant`: how the rate falls after the rise.
+    #[schemars(with = "String")]
+    pub schedule: Schedule,
+    /// The rate of each layer as a share of the one above it, 0 to 1; default 1.
+    pub layer_decay: f64,
     /// Decoupled weight decay, not on biases and norms; default .01.
     pub weight_decay: f64,
     /// Dropout of hidden states and attention, 0 up to 1; default .1.
@@ -202,6 +238,10 @@ pub struct SubmitConfig {
     pub score_column: String,
     /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false.
     pub probability: bool,
+    /// The organisers' sample submission: header, ids, order and columns are as there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub like: Option<PathBuf>,
 }
 
 /// `submit.format`.
@@ -278,7 +318,8 @@ impl Default for DataConfig {
             header: format.header,
             text_a: format.text_a,
             text_b: format.text_b,
-            label: format.label,
+            label: None,
+            label_separator: ",".to_owned(),
             token_separator: format.token_separator,
             tokens: format.tokens,
         }
@@ -320,7 +361,12 @@ impl Default for AlignConfig {
 
 impl Default for ObjectiveConfig {
     fn default() -> Self {
-        Self { mask: 0.15 }
+        Self {
+            name: ObjectiveName::Pet,
+            mask: 0.15,
+            mlm_weight: None,
+            head: HeadChoice::Pooler,
+        }
     }
 }
 
@@ -332,6 +378,8 @@ impl Default for TrainConfig {
             batch: 64,
             learning_rate: 3e-4,
             warmup_steps: 200,
+            schedule: Schedule::Linear,
+            layer_decay: 1.0,
             weight_decay: 0.01,
             dropout: 0.1,
             clip: 1.0,
@@ -360,12 +408,13 @@ impl Default for SubmitConfig {
             id_column: "id".to_owned(),
             score_column: "score".to_owned(),
             probability: false,
+            like: None,
         }
     }
 }
 
 /// A list of paths, or one path.
-fn one_or_many<'de, D: Deserializer<'de>>(
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Vec<PathBuf>, D::Error> {
     struct Paths;

@@ -27,7 +27,7 @@ pub use batch::{PackedBatch, PackedRow, visible_prefixes};
 pub use dictionary::{CipherId, Dictionary, TokenKind};
 pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};
-pub use reader::{Column, ExampleFile, ExampleFormat, Labels, read_examples};
+pub use reader::{Column, ExampleFile, ExampleFormat, LabelColumns, Labels, read_examples};
 pub use scores::Scores;
 pub use split::ValidSplit;
 pub use task::{LabelKind, Task, TextKind};

@@ -25,6 +25,16 @@ pub enum Column {
     Name(String),
 }
 
+/// Where the label stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum LabelColumns {
+    /// In one column.
+    One(Column),
+    /// One column a class, each 0 or 1.
+    Several(Vec<Column>),
+}
+
 /// The shape of pair files (all files of an experiment share it). All keys sit under `[data]` of the experiment file.
 ///
 /// A file without a header has no other columns than these. One without its label column has one fewer, and those

@@ -83,6 +83,11 @@ impl ObjectiveName {
         }
     }
 
+    /// Whether rows get scores from it.
+    pub fn gives_scores(self) -> bool {
+        self != Self::Mlm
+    }
+
     /// The weight of the MLM term where none is set: `mlm` and `pet` live by it, the others do without.
     pub fn mlm_weight(self) -> f64 {
         match self {

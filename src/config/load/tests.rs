@@ -95,11 +95,14 @@ fn key_in_the_wrong_section_names_the_right_one() {
 #[test]
 fn key_near_nothing_lists_its_section() {
     let (_, hint) = error_of("[objective]\nsomething_else = 3\n", &[]);
-    assert_eq!(hint.as_deref(), Some("[objective] has mask"));
+    assert_eq!(
+        hint.as_deref(),
+        Some("[objective] has name, mask, mlm_weight, head")
+    );
     let (_, hint) = error_of("[something_else]\nx = 3\n", &[]);
     assert!(
         hint.expect("a hint")
-            .starts_with("sections are data, folds, vocab")
+            .starts_with("sections are task, data, folds, vocab")
     );
 }
 
@@ -167,6 +170,10 @@ fn bad_assignments_repeat_what_was_typed() {
         (
             "data.train=[a.tsv]",
             "--set data.train=[a.tsv]: expected a TOML value, found a part of one",
+        ),
+        (
+            "data.label=true",
+            "--set data.label=true: expected a column number or name, or a list of them, found another value",
         ),
         (
             "train.epochs=",

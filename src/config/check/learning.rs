@@ -1,0 +1,320 @@
+//! What must hold of `[task]`, `[objective]`, `[train]` and `[[stage]]`: ranges, and parts that fit each other.
+//!
+//! In: a [`Loaded`] experiment. Out: nothing, or the first problem with the place where its key was set.
+//! Does not know which rows there are: that a stage has some is checked by its sources.
+
+use super::Loaded;
+use crate::config::{Stage, StageRows, Valid};
+use crate::data::{LabelColumns, LabelKind, ValidSplit};
+use crate::error::{Error, Result};
+use crate::metrics::MetricName;
+
+impl Loaded {
+    pub(super) fn check_learning(&self) -> Result<()> {
+        let experiment = &self.experiment;
+        self.check_task()?;
+        let whole = experiment.whole_stage();
+        self.check_numbers(&whole, ["objective", "train"])?;
+        let stages = experiment.stages();
+        for (at, stage) in stages.iter().enumerate() {
+            let section = match experiment.stage.is_empty() {
+                true => None,
+                false => Some(format!("stage.{}", stage.name)),
+            };
+            if let Some(section) = &section {
+                self.check_name(section, &stages[..at], stage)?;
+                self.check_numbers(stage, [section, section])?;
+            }
+            self.check_objective(section.as_deref(), stage)?;
+            self.check_rows(section.as_deref(), stage)?;
+        }
+        match stages.last() {
+            Some(last) => self.check_scores(last),
+            None => Ok(()),
+        }
+    }
+
+    fn check_task(&self) -> Result<()> {
+        let (task, data) = (&self.experiment.task, &self.experiment.data);
+        let labels = task.labels;
+        if let Some(metric) = task.metric
+            && !metric.metric().labels.contains(&labels)
+        {
+            let fitting: Vec<&str> = MetricName::all_for(labels)
+                .map(|metric| metric.metric().name)
+                .collect();
+            let expected = format!("a metric for task.labels = \"{}\"", labels.name());
+            let error = Error::input(self.place("task.metric"), expected, format!("`{metric}`"));
+            return Err(error.with_hint(format!("one of {}", fitting.join(", "))));
+        }
+        if let Some(LabelColumns::Several(columns)) = &data.label
+            && (labels != LabelKind::Multilabel || columns.is_empty())
+        {
+            let found = format!("a list of {}", columns.len());
+            let expected = match labels {
+                LabelKind::Multilabel => "one column or more".to_owned(),
+                _ => format!("one column, as task.labels = \"{}\"", labels.name()),
+            };
+            let error = Error::input(self.place("data.label"), expected, found);
+            return Err(error.with_hint("several columns belong to task.labels = \"multilabel\""));
+        }
+        Ok(())
+    }
+
+    /// Ranges. `objective` and `train` are the sections whose keys hold the values of the stage.
+    fn check_numbers(&self, stage: &Stage, [objective, train]: [&str; 2]) -> Result<()> {
+        let of_objective = |name: &str| format!("{objective}.{name}");
+        let of_train = |name: &str| format!("{train}.{name}");
+        self.at_least(1, &of_train("epochs"), stage.epochs)?;
+        self.at_least(1, &of_train("batch"), stage.batch)?;
+        self.require(
+            stage.mask > 0.0 && stage.mask < 1.0,
+            &of_objective("mask"),
+            "a number between 0 and 1",
+            stage.mask,
+        )?;
+        if let Some(weight) = stage.mlm_weight {
+            self.not_negative(&of_objective("mlm_weight"), weight)?;
+        }
+        self.require(
+            stage.learning_rate > 0.0 && stage.learning_rate.is_finite(),
+            &of_train("learning_rate"),
+            "a number above 0",
+            stage.learning_rate,
+        )?;
+        self.require(
+            (0.0..1.0).contains(&stage.dropout),
+            &of_train("dropout"),
+            "a number from 0 up to, but not, 1",
+            stage.dropout,
+        )?;
+        self.require(
+            (0.0..=1.0).contains(&stage.layer_decay),
+            &of_train("layer_decay"),
+            "a number from 0 to 1",
+            stage.layer_decay,
+        )?;
+        self.not_negative(&of_train("weight_decay"), stage.weight_decay)?;
+        self.not_negative(&of_train("clip"), stage.clip)
+    }
+
+    fn check_name(&self, section: &str, before: &[Stage], stage: &Stage) -> Result<()> {
+        let (key, name) = (format!("{section}.name"), &stage.name);
+        let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        self.require(
+            !name.is_empty() && name.chars().all(is_letter),
+            &key,
+            "letters, digits, - and _",
+            format!("{name:?}"),
+        )?;
+        if before.iter().any(|other| other.name == *name) {
+            let found = format!("{name:?} for two stages");
+            let error = Error::input(self.place(&key), "a name of its own", found);
+            return Err(error.with_hint("the keys of a stage are written stage.NAME.KEY"));
+        }
+        Ok(())
+    }
+
+    fn check_objective(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let (labels, of_objective) = (self.experiment.task.labels, stage.objective.labels());
+        if of_objective.is_empty() || of_objective.contains(&labels) {
+            return Ok(());
+        }
+        let key = match section {
+            Some(section) => format!("{section}.objective"),
+            None => "objective.name".to_owned(),
+        };
+        let fitting: Vec<&str> = of_objective.iter().map(|labels| labels.name()).collect();
+        let expected = format!("an objective for task.labels = \"{}\"", labels.name());
+        let name = stage.objective.name();
+        let error = Error::input(self.place(&key), expected, format!("`{name}`"));
+        Err(error.with_hint(format!(
+            "`{name}` learns from labels that are {}",
+            fitting.join(" or ")
+        )))
+    }
+
+    /// A stage needs rows, and one that learns from labels needs rows with labels.
+    fn check_rows(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let data = &self.experiment.data;
+        let there = |rows: &StageRows| match rows {
+            StageRows::Labelled => true, // data.train is checked
+            StageRows::Valid => self.has_valid(),
+            StageRows::Test => data.test.is_some(),
+            StageRows::Extra => !data.unlabelled.is_empty(),
+        };
+        let key = match section {
+            Some(section) => format!("{section}.rows"),
+            None => "train.unlabelled".to_owned(),
+        };
+        if !stage.rows.iter().any(there) && stage.files.is_empty() {
+            let error = Error::input(self.place(&key), "rows to learn from", "none");
+            return Err(error.with_hint(
+                "set `rows` to one or more of \"labelled\", \"valid\", \"test\", \"extra\" that [data] has, or `files`",
+            ));
+        }
+        let learns_labels = !stage.objective.labels().is_empty();
+        if learns_labels && !stage.rows.contains(&StageRows::Labelled) {
+            let name = stage.objective.name();
+            let expected = format!("\"labelled\" among them, as `{name}` learns from labels");
+            return Err(
+                Error::input(self.place(&key), expected, "none with a label")
+                    .with_hint("add \"labelled\", or choose an objective without labels"),
+            );
+        }
+        Ok(())
+    }
+
+    /// What comes last must score what there is to score.
+    fn check_scores(&self, last: &Stage) -> Result<()> {
+        let scores = self.experiment.data.test.is_some() || self.has_valid();
+        if !scores || last.objective.gives_scores() {
+            return Ok(());
+        }
+        let key = match self.experiment.stage.is_empty() {
+            true => "objective.name".to_owned(),
+            false => format!("stage.{}.objective", last.name),
+        };
+        let found = format!("`{}`", last.objective.name());
+        let error = Error::input(self.place(&key), "a last objective that scores rows", found);
+        Err(error.with_hint(
+            "add a stage that learns the labels, or leave out data.test and set data.valid = \"none\"",
+        ))
+    }
+
+    fn has_valid(&self) -> bool {
+        let experiment = &self.experiment;
+        experiment.folds.k > 0 || experiment.data.valid != Valid::Split(ValidSplit::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    /// The message and the hint of an otherwise good scratch experiment.
+    fn refusal(more: &str, assignments: &[&str]) -> (String, String) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        std::fs::write(folder.path().join("train.tsv"), "1\t2\t0\n").expect("a small file");
+        let text = "data.train = \"train.tsv\"\nalign.method = \"scratch\"\n".to_owned() + more;
+        std::fs::write(&file, text).expect("a small file");
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        let checked = load(Some(&file), &assignments).and_then(|loaded| loaded.check());
+        let Err(error) = checked else {
+            return ("good".to_owned(), String::new());
+        };
+        let message = error.to_string();
+        let at = message.find("e.toml").unwrap_or(0); // without the folder's name
+        (
+            message[at..].to_owned(),
+            error.hint().unwrap_or_default().to_owned(),
+        )
+    }
+
+    #[test]
+    fn a_metric_that_does_not_fit_the_labels() {
+        let (message, hint) = refusal("[task]\nmetric = \"kappa\"\n", &[]);
+        assert_eq!(
+            message,
+            "e.toml:4:task.metric: expected a metric for task.labels = \"binary\", found `kappa`"
+        );
+        assert_eq!(
+            hint,
+            "one of auc, accuracy, f1, macro_f1, log_loss, spearman"
+        );
+        assert_eq!(refusal("", &["task.metric=f1"]).0, "good");
+    }
+
+    #[test]
+    fn an_objective_that_does_not_fit_the_labels() {
+        let ordinal = "task.labels=ordinal";
+        let (message, hint) = refusal("[objective]\nname = \"pet\"\n", &[ordinal]);
+        assert_eq!(
+            message,
+            "e.toml:4:objective.name: expected an objective for task.labels = \"ordinal\", found `pet`"
+        );
+        assert_eq!(hint, "`pet` learns from labels that are binary or classes");
+        let stage = "[[stage]]\nname = \"a\"\nobjective = \"pet\"\n";
+        assert_eq!(
+            refusal(stage, &[ordinal]).0,
+            "e.toml:5:stage.a.objective: expected an objective for task.labels = \"ordinal\", found `pet`"
+        );
+    }
+
+    #[test]
+    fn several_label_columns_of_one_label() {
+        let (message, hint) = refusal("", &["data.label=[3, 4]"]);
+        assert_eq!(
+            message,
+            "--set data.label=[3, 4]: expected one column, as task.labels = \"binary\", found a list of 2"
+        );
+        assert_eq!(
+            hint,
+            "several columns belong to task.labels = \"multilabel\""
+        );
+    }
+
+    #[test]
+    fn a_stage_without_rows() {
+        let (message, hint) = refusal("[[stage]]\nname = \"a\"\nrows = [\"test\"]\n", &[]);
+        assert_eq!(
+            message,
+            "e.toml:5:stage.a.rows: expected rows to learn from, found none"
+        );
+        assert!(hint.starts_with("set `rows` to one or more of"), "{hint}");
+        let (message, _) = refusal("[[stage]]\nname = \"a\"\nrows = [\"valid\"]\n", &[]);
+        assert_eq!(
+            message,
+            "e.toml:5:stage.a.rows: expected \"labelled\" among them, as `pet` learns from labels, \
+             found none with a label"
+        );
+    }
+
+    #[test]
+    fn two_stages_of_one_name_and_names_with_other_letters() {
+        let two = "[[stage]]\nname = \"a\"\n[[stage]]\nname = \"a\"\n";
+        assert_eq!(
+            refusal(two, &[]),
+            (
+                "e.toml:6:stage.a.name: expected a name of its own, found \"a\" for two stages"
+                    .into(),
+                "the keys of a stage are written stage.NAME.KEY".into()
+            )
+        );
+        assert_eq!(
+            refusal("[[stage]]\nname = \"a.b\"\n", &[]).0,
+            "e.toml:4:stage.a.b.name: expected letters, digits, - and _, found \"a.b\""
+        );
+    }
+
+    #[test]
+    fn numbers_of_stages_have_the_ranges_of_train() {
+        let stage = "[[stage]]\nname = \"a\"\n";
+        for (assignment, rest) in [
+            ("stage.a.epochs=0", "1 or more, found 0"),
+            ("stage.a.mask=1", "a number between 0 and 1, found 1"),
+            ("stage.a.layer_decay=1.5", "a number from 0 to 1, found 1.5"),
+            ("train.layer_decay=-1", "a number from 0 to 1, found -1"),
+            ("objective.mlm_weight=-1", "a number, 0 or more, found -1"),
+            ("stage.a.clip=nan", "a number, 0 or more, found NaN"),
+        ] {
+            let expected = format!("--set {assignment}: expected {rest}");
+            assert_eq!(refusal(stage, &[assignment]).0, expected);
+        }
+        assert_eq!(refusal(stage, &["stage.a.epochs=1"]).0, "good");
+    }
+
+    #[test]
+    fn files_of_a_stage_and_a_sample_submission_must_be_there() {
+        let stage = "[[stage]]\nname = \"a\"\nfiles = \"/no/such.tsv\"\n";
+        assert_eq!(
+            refusal(stage, &[]).0,
+            "e.toml:5:stage.a.files: expected a file, found none at /no/such.tsv"
+        );
+        assert_eq!(
+            refusal("", &["submit.like=/no/such.csv"]).0,
+            "--set submit.like=/no/such.csv: expected a file, found none at /no/such.csv"
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! `[[stage]]`: what is learnt one after the other, each stage from the weights of the one before.
+//!
+//! In: the stages of an experiment, and `[objective]` and `[train]` for what a stage leaves out. Out: [`Stage`]s with every
+//! value. Does not read rows and does not train.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::sections::one_or_many;
+use super::{Experiment, UnlabelledRows};
+use crate::objective::{HeadChoice, ObjectiveName};
+use crate::train::Schedule;
+
+/// An element of `[[stage]]`. What is not set is as in `[objective]` and `[train]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// Its own: letters, digits, `-` and `_`.
+    pub name: String,
+    /// As `objective.name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub objective: Option<ObjectiveName>,
+    /// As `objective.mask`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<f64>,
+    /// As `objective.mlm_weight`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlm_weight: Option<f64>,
+    /// As `objective.head`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub head: Option<HeadChoice>,
+    /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<StageRows>>,
+    /// Further unlabelled files of this stage alone. One path may stand without brackets.
+    #[serde(default, deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
+    pub files: Vec<PathBuf>,
+    /// As `train.epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// As `train.max_steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<usize>,
+    /// As `train.batch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// As `train.learning_rate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// As `train.warmup_steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<usize>,
+    /// As `train.schedule`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub schedule: Option<Schedule>,
+    /// As `train.layer_decay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+    /// As `train.weight_decay`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// As `train.dropout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// As `train.clip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+}
+
+/// A source of rows for a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StageRows {
+    /// The rows to train on, with their labels.
+    Labelled,
+    /// The validation rows, without their labels.
+    Valid,
+    /// The rows of `data.test`.
+    Test,
+    /// The files of `data.unlabelled`.
+    Extra,
+}
+
+impl From<UnlabelledRows> for StageRows {
+    fn from(rows: UnlabelledRows) -> Self {
+        match rows {
+            UnlabelledRows::Test => Self::Test,
+            UnlabelledRows::Valid => Self::Valid,
+            UnlabelledRows::Extra => Self::Extra,
+        }
+    }
+}
+
+/// A stage with every value. Ranges are those of the keys it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Its own.
+    pub name: String,
+    /// What is learnt.
+    pub objective: ObjectiveName,
+    /// Share of tokens chosen for the MLM.
+    pub mask: f64,
+    /// How much the MLM counts; none: as the objective has it.
+    pub mlm_weight: Option<f64>,
+    /// What a linear head reads.
+    pub head: HeadChoice,
+    /// Which rows take part.
+    pub rows: Vec<StageRows>,
+    /// Further unlabelled files.
+    pub files: Vec<PathBuf>,
+    /// Passes over the rows.
+    pub epochs: usize,
+    /// Stops after so many steps; 0 = no limit.
+    pub max_steps: usize,
+    /// Rows a step.
+    pub batch: usize,
+    /// At the top of the schedule.
+    pub learning_rate: f64,
+    /// Steps over which the rate rises from 0.
+    pub warmup_steps: usize,
+    /// How the rate falls after that.
+    pub schedule: Schedule,
+    /// The rate of a layer as a share of the one above it.
+    pub layer_decay: f64,
+    /// Decoupled decay of matrices.
+    pub weight_decay: f64,
+    /// Rate for hidden states and attention.
+    pub dropout: f64,
+    /// Largest norm of the whole gradient; 0 = off.
+    pub clip: f64,
+}
+
+impl Experiment {
+    /// The stages in their order, one at least. Without `[[stage]]` it is [`Experiment::whole_stage`].
+    pub fn stages(&self) -> Vec<Stage> {
+        let whole = self.whole_stage();
+        if self.stage.is_empty() {
+            return vec![whole];
+        }
+        let stages = self.stage.iter();
+        stages.map(|stage| stage.over(&whole)).collect()
+    }
+
+    /// What `[objective]` and `[train]` alone say: a stage that has the name of its objective.
+    pub fn whole_stage(&self) -> Stage {
+        let (objective, train) = (&self.objective, &self.train);
+        let unlabelled = train.unlabelled.iter().map(|&rows| rows.into());
+        Stage {
+            name: objective.name.name().to_owned(),
+            objective: objective.name,
+            mask: objective.mask,
+            mlm_weight: objective.mlm_weight,
+            head: objective.head,
+            rows: [StageRows::Labelled]
+                .into_iter()
+                .chain(unlabelled)
+                .collect(),
+            files: Vec::new(),
+            epochs: train.epochs,
+            max_steps: train.max_steps,
+            batch: train.batch,
+            learning_rate: train.learning_rate,
+            warmup_steps: train.warmup_steps,
+            schedule: train.schedule,
+            layer_decay: train.layer_decay,
+            weight_decay: train.weight_decay,
+            dropout: train.dropout,
+            clip: train.clip,
+        }
+    }
+}
+
+impl StageConfig {
+    /// Its own values over those of `whole`.
+    fn over(&self, whole: &Stage) -> Stage {
+        Stage {
+            name: self.name.clone(),
+            objective: self.objective.unwrap_or(whole.objective),
+            mask: self.mask.unwrap_or(whole.mask),
+            mlm_weight: self.mlm_weight.or(whole.mlm_weight),
+            head: self.head.unwrap_or(whole.head),
+            rows: self.rows.clone().unwrap_or_else(|| whole.rows.clone()),
+            files: self.files.clone(),
+            epochs: self.epochs.unwrap_or(whole.epochs),
+            max_steps: self.max_steps.unwrap_or(whole.max_steps),
+            batch: self.batch.unwrap_or(whole.batch),
+            learning_rate: self.learning_rate.unwrap_or(whole.learning_rate),
+            warmup_steps: self.warmup_steps.unwrap_or(whole.warmup_steps),
+            schedule: self.schedule.unwrap_or(whole.schedule),
+            layer_decay: self.layer_decay.unwrap_or(whole.layer_decay),
+            weight_decay: self.weight_decay.unwrap_or(whole.weight_decay),
+            dropout: self.dropout.unwrap_or(whole.dropout),
+            clip: self.clip.unwrap_or(whole.clip),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{load, load_cells};
+    use crate::error::Result;
+
+    const TWO: &str = "[train]\nepochs = 5\nbatch = 8\n[[stage]]\nname = \"first\"\nepochs = 2\n\
+                       files = \"more.tsv\"\n[[stage]]\nname = \"then\"\nrows = [\"labelled\"]\n\
+                       schedule = \"cosine\"\n";
+
+    fn loaded(text: &str, assignments: &[&str]) -> Result<Experiment> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        std::fs::write(&file, text).expect("a small file");
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        Ok(load(Some(&file), &assignments)?.experiment)
+    }
+
+    fn refusal(text: &str, assignments: &[&str]) -> String {
+        let message = loaded(text, assignments).expect_err("refused").to_string();
+        let at = message.find("e.toml").unwrap_or(0); // without the folder's name
+        message[at..].to_owned()
+    }
+
+    #[test]
+    fn without_stages_there_is_the_one_that_objective_and_train_say() {
+        let experiment = loaded("", &[]).expect("defaults");
+        let [stage] = &experiment.stages()[..] else {
+            panic!("one stage")
+        };
+        assert_eq!((stage.name.as_str(), stage.epochs), ("pet", 3));
+        use StageRows::{Extra, Labelled, Test, Valid};
+        assert_eq!(stage.rows, [Labelled, Test, Valid, Extra]);
+    }
+
+    #[test]
+    fn a_stage_takes_from_train_what_it_leaves_out() {
+        let experiment = loaded(TWO, &["stage.then.batch=4", "train.epochs=7"]).expect("good");
+        let stages = experiment.stages();
+        let seen: Vec<_> = (stages.iter())
+            .map(|stage| (stage.name.as_str(), stage.epochs, stage.batch))
+            .collect();
+        assert_eq!(seen, [("first", 2, 8), ("then", 7, 4)]);
+        assert_eq!(stages[1].schedule, Schedule::Cosine);
+        assert!(stages[0].files[0].is_absolute() && stages[0].files[0].ends_with("more.tsv"));
+    }
+
+    #[test]
+    fn a_grid_reaches_into_stages() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        let text = TWO.to_owned() + "[grid.stage.then]\nepochs = [1, 2]\n";
+        std::fs::write(&file, text).expect("a small file");
+        let cells = load_cells(Some(&file), &[]).expect("a good grid");
+        let epochs: Vec<_> = (cells.iter())
+            .map(|cell| (cell.cell.as_str(), cell.experiment.stages()[1].epochs))
+            .collect();
+        let expected = [("stage.then.epochs = 1", 1), ("stage.then.epochs = 2", 2)];
+        assert_eq!(epochs, expected);
+    }
+
+    #[test]
+    fn stages_are_written_read_back_and_part_of_the_hash() {
+        let experiment = loaded(TWO, &[]).expect("good");
+        let text = experiment.to_toml().expect("UTF-8 paths");
+        let again: Experiment = toml::from_str(&text).expect("our own text");
+        assert_eq!(again, experiment);
+        let mut turned = experiment.clone();
+        turned.stage.swap(0, 1);
+        assert_ne!(turned.sha256().ok(), experiment.sha256().ok());
+        let mut moved = experiment.clone();
+        moved.stage[0].files = vec!["/elsewhere.tsv".into()];
+        assert_eq!(moved.sha256().ok(), experiment.sha256().ok());
+    }
+
+    #[test]
+    fn mistakes_in_a_stage_name_its_line_and_key() {
+        let cases = [
+            (
+                "[[stage]]\nname = \"a\"\nepoch = 1\n",
+                "e.toml:3:stage.a.epoch: expected a known key, found `stage.a.epoch`",
+            ),
+            (
+                "[[stage]]\nname = \"a\"\n[[stage]]\nepochs = \"x\"\nname = \"b\"\n",
+                "e.toml:4:stage.b.epochs: expected a whole number, 0 or more, found string \"x\"",
+            ),
+            (
+                "seed = 1\n[[stage]]\nepochs = 1\n",
+                "e.toml:2:stage[1]: expected the key `name`, found none",
+            ),
+            (
+                "stage = 3\n",
+                "e.toml:1:stage: expected a sequence, found integer `3`",
+            ),
+        ];
+        for (text, message) in cases {
+            assert_eq!(refusal(text, &[]), message, "{text}");
+        }
+        assert_eq!(
+            refusal(TWO, &["stage.thn.epochs=1"]),
+            "--set stage.thn.epochs=1: expected a [[stage]] that is there: first, then, found `stage.thn.epochs`"
+        );
+        assert_eq!(
+            refusal("", &["stage.a.epochs=1"]),
+            "--set stage.a.epochs=1: expected a key of an experiment with [[stage]], found `stage.a.epochs`"
+        );
+    }
+}
