@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
-use crate::data::{Column, ExampleFormat, FoldOptions, LabelColumns, source};
+use crate::data::{ExampleFormat, FoldOptions, source};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::metrics::MetricName;
@@ -170,19 +170,13 @@ impl Experiment {
             header: data.header,
             text_a: data.text_a.clone(),
             text_b: data.text_b.clone(),
-            label: self.label_column(),
+            kind: self.task.kind,
+            labels: self.task.labels,
+            label: data.label.clone(),
+            label_separator: data.label_separator.clone(),
             token_separator: data.token_separator.clone(),
             tokens: data.tokens,
         }
-    }
-
-    fn label_column(&self) -> Column {
-        let named = match &self.data.label {
-            Some(LabelColumns::One(column)) => Some(column),
-            Some(LabelColumns::Several(columns)) => columns.first(),
-            None => None,
-        };
-        named.map_or_else(|| ExampleFormat::default().label, Column::clone)
     }
 
     /// What chooses the best epoch and sorts the board.

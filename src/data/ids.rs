@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::reader::ExampleFormat;
+use super::format::ExampleFormat;
 use super::source;
-use super::table::{Table, quoted};
+use super::table::quoted;
 use crate::error::{Error, Result};
 
 /// The values of the column `name`; `None` where the file has no header, or none with this name.
@@ -21,8 +21,7 @@ pub fn read_ids(path: &Path, format: &ExampleFormat, name: &str) -> Result<Optio
         return Ok(None);
     }
     let bytes = source::read(path)?;
-    let delimiter = u8::try_from(format.delimiter).expect("`check` wants an ASCII delimiter");
-    let mut table = Table::new(path, &bytes, delimiter, format.quoting());
+    let mut table = format.table(path, &bytes);
     if !table.advance()? {
         return Ok(None);
     }

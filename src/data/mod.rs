@@ -1,4 +1,4 @@
-//! Pairs of desensitised sentences: reading, truncating, splitting, corrupting, packing.
+//! Examples of desensitised text, one or two texts a row: reading, truncating, splitting, corrupting, packing.
 //!
 //! In: files (on disk or embedded). Out: [`Example`]s of cipher ids, which rows validate or stand in which fold, and
 //! [`PackedBatch`]es. Does not know the vocabulary's rows beyond the [`reserved`] ones, nor tensors.
@@ -9,10 +9,12 @@
 //! 3. Every refusal is an [`Error::Input`](crate::error::Error::Input) with file, line and field; add a test for each.
 
 pub mod batch;
+pub mod classes;
 pub mod corrupt;
 pub mod dictionary;
 pub mod example;
 pub mod folds;
+pub mod format;
 pub mod ids;
 pub mod reader;
 pub mod reserved;
@@ -24,10 +26,12 @@ pub mod task;
 pub mod truncate;
 
 pub use batch::{PackedBatch, PackedRow, visible_prefixes};
+pub use classes::Classes;
 pub use dictionary::{CipherId, Dictionary, TokenKind};
 pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};
-pub use reader::{Column, ExampleFile, ExampleFormat, LabelColumns, Labels, read_examples};
+pub use format::{Column, ExampleFormat, LabelColumns};
+pub use reader::{ExampleFile, Labels, read_examples};
 pub use scores::Scores;
 pub use split::ValidSplit;
 pub use task::{LabelKind, Task, TextKind};

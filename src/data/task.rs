@@ -31,6 +31,24 @@ pub enum LabelKind {
     Ordinal,
 }
 
+impl TextKind {
+    /// As it is written in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Single => "single",
+        }
+    }
+
+    /// Texts of a row.
+    pub fn n_texts(self) -> usize {
+        match self {
+            Self::Pair => 2,
+            Self::Single => 1,
+        }
+    }
+}
+
 impl LabelKind {
     /// As it is written in a config.
     pub fn name(self) -> &'static str {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cipherpet::checkpoint::{FloatType, Heads, Problem, read::read_model, save_labelled};
 use cipherpet::data::{
-    Assign, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
+    Assign, Classes, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
     read_examples,
 };
 use cipherpet::kernels::{self, path::Precision};
@@ -43,11 +43,13 @@ fn folds_of_oppo_are_dealt_by_rows_as_its_test_file_is() {
     };
     let format = ExampleFormat::default();
     let mut dictionary = Dictionary::new(format.tokens);
-    let mut read = |path: &Path, labels| {
+    let mut classes = Classes::new(&format);
+    let mut read = |path: &Path, labels: Labels<'_>| {
         let file = read_examples(path, &format, labels, &mut dictionary);
         file.expect("the competition's file").examples
     };
-    let (train, test) = (read(&train, Labels::Required), read(&test, Labels::Ignored));
+    let train = read(&train, Labels::Required(&mut classes));
+    let test = read(&test, Labels::Ignored);
     let options = FoldOptions {
         k: 5,
         repeats: 1,

@@ -1,34 +1,43 @@
 //! Formats that are read, and a test named after each malformed input.
 
+use super::super::format::Column;
 use super::*;
 
-fn read_as(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Labels) -> Result<ExampleFile> {
+/// What is done with labels, without the classes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    Required,
+    Ignored,
+    Optional,
+}
+
+use Wanted::{Ignored, Optional, Required};
+
+fn read_as(text: impl AsRef<[u8]>, format: &ExampleFormat, wanted: Wanted) -> Result<ExampleFile> {
+    read_with(text, format, wanted, &mut Classes::new(format))
+}
+
+pub(super) fn read_with(
+    text: impl AsRef<[u8]>,
+    format: &ExampleFormat,
+    wanted: Wanted,
+    classes: &mut Classes,
+) -> Result<ExampleFile> {
     format.check()?;
     let mut dictionary = Dictionary::new(format.tokens);
+    let labels = match wanted {
+        Required => Labels::Required(classes),
+        Ignored => Labels::Ignored,
+        Optional => Labels::Optional(classes),
+    };
     let bytes = text.as_ref();
     parse(Path::new("x.tsv"), bytes, format, labels, &mut dictionary)
 }
 
 /// `a a/b b/label` of each row, or the error and its hint.
-fn show(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Labels) -> Vec<String> {
-    let ids = |sentence: &[CipherId]| {
-        let ids: Vec<_> = sentence.iter().map(|id| id.0.to_string()).collect();
-        ids.join(" ")
-    };
+pub(super) fn show(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Wanted) -> Vec<String> {
     match read_as(text, format, labels) {
-        Ok(file) => file
-            .examples
-            .iter()
-            .map(|pair| {
-                let label = match pair.target.is_positive() {
-                    None => "-",
-                    Some(false) => "0",
-                    Some(true) => "1",
-                };
-                let b = pair.b.as_deref().expect("two texts");
-                format!("{}/{}/{label}", ids(&pair.a), ids(b))
-            })
-            .collect(),
+        Ok(file) => show_file(&file),
         Err(error) => {
             let hint = error.hint().map(|hint| format!("hint: {hint}"));
             [Some(error.to_string()), hint]
@@ -39,8 +48,26 @@ fn show(text: impl AsRef<[u8]>, format: &ExampleFormat, labels: Labels) -> Vec<S
     }
 }
 
+pub(super) fn show_file(file: &ExampleFile) -> Vec<String> {
+    let ids = |sentence: &[CipherId]| {
+        let ids: Vec<_> = sentence.iter().map(|id| id.0.to_string()).collect();
+        ids.join(" ")
+    };
+    let show_row = |example: &Example| {
+        let label = match &example.target {
+            Target::Unknown => "-".to_owned(),
+            Target::Class(class) => class.to_string(),
+            Target::Number(number) => format!("{number:?}"),
+            Target::Several(classes) => format!("{classes:?}"),
+        };
+        let texts = example.texts().map(|text| ids(text) + "/");
+        texts.collect::<String>() + &label
+    };
+    file.examples.iter().map(show_row).collect()
+}
+
 fn required(text: impl AsRef<[u8]>) -> Vec<String> {
-    show(text, &ExampleFormat::default(), Labels::Required)
+    show(text, &ExampleFormat::default(), Required)
 }
 
 fn csv_with_header() -> ExampleFormat {
@@ -49,7 +76,7 @@ fn csv_with_header() -> ExampleFormat {
         header: true,
         text_a: Column::Name("left".into()),
         text_b: Column::Name("right".into()),
-        label: Column::Name("same".into()),
+        label: Some(Column::Name("same".into()).into()),
         ..ExampleFormat::default()
     }
 }
@@ -76,9 +103,9 @@ fn byte_order_mark_and_crlf() {
 #[test]
 fn labels_ignored_are_not_parsed() {
     let format = ExampleFormat::default();
-    assert_eq!(show("1\t2\tperhaps\n", &format, Labels::Ignored), ["1/2/-"]);
+    assert_eq!(show("1\t2\tperhaps\n", &format, Ignored), ["1/2/-"]);
     let has_labels = |text| {
-        let file = read_as(text, &format, Labels::Ignored).expect("valid");
+        let file = read_as(text, &format, Ignored).expect("valid");
         file.has_labels
     };
     assert!(has_labels("1\t2\t0\n"));
@@ -88,17 +115,17 @@ fn labels_ignored_are_not_parsed() {
 #[test]
 fn labels_optional_are_read_where_they_are() {
     let format = ExampleFormat::default();
-    assert_eq!(show("1\t2\t1\n", &format, Labels::Optional), ["1/2/1"]);
-    assert_eq!(show("1\t2\n", &format, Labels::Optional), ["1/2/-"]);
+    assert_eq!(show("1\t2\t1\n", &format, Optional), ["1/2/1"]);
+    assert_eq!(show("1\t2\n", &format, Optional), ["1/2/-"]);
     assert_eq!(
-        show("1\t2\n3\t4\t1\n", &format, Labels::Optional),
+        show("1\t2\n3\t4\t1\n", &format, Optional),
         [
             "x.tsv:2: expected 2 tab-separated fields, found 3",
             SAME_HINT
         ]
     );
     assert_eq!(
-        show("3\t4\t1\n1\t2\n", &format, Labels::Optional),
+        show("3\t4\t1\n1\t2\n", &format, Optional),
         [
             "x.tsv:2: expected 3 tab-separated fields, found 2",
             SAME_HINT
@@ -110,23 +137,23 @@ fn labels_optional_are_read_where_they_are() {
 fn csv_with_a_header_and_the_label_in_front() {
     let text = "same,id,right,left\n1,77,\"3 4\",\"1 2\"\n0,78,5,6\n";
     assert_eq!(
-        show(text, &csv_with_header(), Labels::Required),
+        show(text, &csv_with_header(), Required),
         ["1 2/3 4/1", "6/5/0"]
     );
     let test = "id,right,left\n1,2,3\n";
-    assert_eq!(show(test, &csv_with_header(), Labels::Ignored), ["3/2/-"]);
+    assert_eq!(show(test, &csv_with_header(), Ignored), ["3/2/-"]);
 }
 
 #[test]
 fn columns_by_number_move_up_where_the_label_is_absent() {
     let format = ExampleFormat {
-        label: Column::Number(1),
+        label: Some(Column::Number(1).into()),
         text_a: Column::Number(2),
         text_b: Column::Number(3),
         ..ExampleFormat::default()
     };
-    assert_eq!(show("1\t5\t6\n", &format, Labels::Required), ["5/6/1"]);
-    assert_eq!(show("5\t6\n", &format, Labels::Ignored), ["5/6/-"]);
+    assert_eq!(show("1\t5\t6\n", &format, Required), ["5/6/1"]);
+    assert_eq!(show("5\t6\n", &format, Ignored), ["5/6/-"]);
 }
 
 #[test]
@@ -136,11 +163,11 @@ fn columns_by_number_under_a_header() {
         ..ExampleFormat::default()
     };
     assert_eq!(
-        show("a\tb\ty\textra\n1\t2\t1\tz\n", &format, Labels::Required),
+        show("a\tb\ty\textra\n1\t2\t1\tz\n", &format, Required),
         ["1/2/1"]
     );
     assert_eq!(
-        show("a b y\n1 2 1\n", &format, Labels::Required)[0],
+        show("a b y\n1 2 1\n", &format, Required)[0],
         "x.tsv:1:3: expected a column number 3, found the columns `a b y`"
     );
 }
@@ -154,11 +181,11 @@ fn text_tokens_with_another_separator() {
     };
     // Numbered by first appearance: x, [CLS], ", #.
     assert_eq!(
-        show("x|[CLS]\t\"|x\t1\n#\tx\t0\n", &format, Labels::Required),
+        show("x|[CLS]\t\"|x\t1\n#\tx\t0\n", &format, Required),
         ["0 1/2 0/1", "3/0/0"]
     );
     assert_eq!(
-        show("x||y\tz\n", &format, Labels::Ignored),
+        show("x||y\tz\n", &format, Ignored),
         [
             "x.tsv:1:1: expected a token without control characters, found an empty token",
             "hint: set `data.token_separator`"
@@ -210,7 +237,7 @@ fn one_column() {
         ]
     );
     assert_eq!(
-        show("1 2 3\n", &ExampleFormat::default(), Labels::Ignored)[0],
+        show("1 2 3\n", &ExampleFormat::default(), Ignored)[0],
         "x.tsv:1: expected 2 or 3 tab-separated fields, found 1"
     );
 }
@@ -218,7 +245,7 @@ fn one_column() {
 #[test]
 fn four_columns() {
     assert_eq!(
-        show("1\t2\t0\t9\n", &ExampleFormat::default(), Labels::Optional),
+        show("1\t2\t0\t9\n", &ExampleFormat::default(), Optional),
         [
             "x.tsv:1: expected 2 or 3 tab-separated fields, found 4",
             "hint: a header names the columns of a wider table: `data.header`, `data.text_a`, `data.text_b`, `data.label`"
@@ -239,7 +266,7 @@ fn two_columns_where_a_label_is_required() {
         required("1\t2\n"),
         [
             "x.tsv:1: expected 3 tab-separated fields, found 2",
-            LABEL_HINT
+            "hint: rows without a label belong in `data.unlabelled`; one text and its label is `task.kind = \"single\"`"
         ]
     );
     assert_eq!(
@@ -258,7 +285,7 @@ fn empty_sentence() {
     assert_eq!(required(" \t1\t0\n"), [format!("x.tsv:1:1: {expected}")]);
     let text = "left,right,same\n1,,0\n";
     assert_eq!(
-        show(text, &csv_with_header(), Labels::Required),
+        show(text, &csv_with_header(), Required),
         [format!("x.tsv:2:right: {expected}")]
     );
 }
@@ -273,7 +300,7 @@ fn empty_file() {
 #[test]
 fn header_only() {
     assert_eq!(
-        show("left,right,same\n", &csv_with_header(), Labels::Required),
+        show("left,right,same\n", &csv_with_header(), Required),
         ["x.tsv: expected one pair of sentences or more, found a header only"]
     );
 }
@@ -319,7 +346,7 @@ fn missing_file() {
     let outcome = read_examples(
         path,
         &ExampleFormat::default(),
-        Labels::Required,
+        Labels::Ignored,
         &mut dictionary,
     );
     assert_eq!(
@@ -331,18 +358,14 @@ fn missing_file() {
 #[test]
 fn missing_column_name() {
     assert_eq!(
-        show(
-            "a,right,same\n1,2,1\n",
-            &csv_with_header(),
-            Labels::Required
-        ),
+        show("a,right,same\n1,2,1\n", &csv_with_header(), Required),
         [
             "x.tsv:1:left: expected a column `left`, found the columns `a`, `right`, `same`",
             "hint: set `data.text_a`, or `data.delimiter`"
         ]
     );
     assert_eq!(
-        show("left,right\n1,2\n", &csv_with_header(), Labels::Required),
+        show("left,right\n1,2\n", &csv_with_header(), Required),
         [
             "x.tsv:1:same: expected a column `same`, found the columns `left`, `right`",
             "hint: set `data.label`; rows without a label belong in `data.unlabelled`"
@@ -355,7 +378,7 @@ fn formats_that_contradict_themselves() {
     let refused = |change: &dyn Fn(&mut ExampleFormat)| {
         let mut format = ExampleFormat::default();
         change(&mut format);
-        show("1\t2\t1\n", &format, Labels::Required)
+        show("1\t2\t1\n", &format, Required)
     };
     assert_eq!(
         refused(&|format| format.delimiter = '，'),
@@ -370,15 +393,15 @@ fn formats_that_contradict_themselves() {
         ["`data.token_separator` must not hold `data.delimiter`"]
     );
     assert_eq!(
-        refused(&|format| format.label = Column::Number(0)),
+        refused(&|format| format.label = Some(Column::Number(0).into())),
         ["`data.label` is 0, columns count from 1"]
     );
     assert_eq!(
-        refused(&|format| format.label = Column::Number(2)),
+        refused(&|format| format.label = Some(Column::Number(2).into())),
         ["`data.text_a`, `data.text_b` and `data.label` must be different columns"]
     );
     assert_eq!(
-        refused(&|format| format.label = Column::Name("y".into())),
+        refused(&|format| format.label = Some(Column::Name("y".into()).into())),
         [
             "`data.label` is the name `y`, without a header",
             "hint: set `data.header = true`, or give the column's number"

@@ -18,7 +18,7 @@ use super::disk::megabytes;
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::reserved::FIRST_CIPHER;
-use crate::data::{Dictionary, ExampleFile, Labels, ValidSplit, read_examples};
+use crate::data::{Classes, Dictionary, ExampleFile, Labels, ValidSplit, read_examples};
 use crate::error::Result;
 use crate::kernels;
 use crate::progress::Progress;
@@ -50,9 +50,11 @@ pub fn inspect(
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     let format = experiment.format();
     let task = progress.task("read", files.len() as u64, "files");
+    let mut classes = Classes::new(&format);
     let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
     for path in files {
-        let file = read_examples(path, &format, Labels::Optional, &mut dictionary)?;
+        let labels = Labels::Optional(&mut classes);
+        let file = read_examples(path, &format, labels, &mut dictionary)?;
         let group = if file.has_labels {
             &mut train
         } else {

@@ -333,7 +333,9 @@ fn jaccard(pair: &Example) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Dictionary, ExampleFormat, Labels, Target, TokenKind, read_examples};
+    use crate::data::{
+        Classes, Dictionary, ExampleFormat, Labels, Target, TokenKind, read_examples,
+    };
 
     fn file(path: &str, rows: &[(&[u32], &[u32], Option<bool>)]) -> ExampleFile {
         let ids = |sentence: &[u32]| sentence.iter().copied().map(CipherId).collect();
@@ -438,13 +440,10 @@ mod tests {
         let mut dictionary = Dictionary::new(TokenKind::Number);
         let mut read = |name: &str| {
             let path = folder.join(name);
-            read_examples(
-                &path,
-                &ExampleFormat::default(),
-                Labels::Optional,
-                &mut dictionary,
-            )
-            .expect("a valid pair file")
+            let format = ExampleFormat::default();
+            let mut classes = Classes::new(&format);
+            let labels = Labels::Optional(&mut classes);
+            read_examples(&path, &format, labels, &mut dictionary).expect("a valid pair file")
         };
         let (train, test) = (read("train.tsv"), read("test.tsv"));
         let survey = survey(&[train], &[test], &[]);

@@ -14,7 +14,7 @@ use crate::config::{Experiment, Valid};
 use crate::data::folds::shared_rows;
 use crate::data::reserved::UNK;
 use crate::data::table::{Quoting, Table};
-use crate::data::{Dictionary, Example, Labels};
+use crate::data::{Classes, Dictionary, Example, Labels};
 use crate::error::{Error, Place, Result};
 use crate::metrics::auc_interval;
 use crate::progress::Progress;
@@ -237,9 +237,10 @@ impl Run {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
         let vocab = CipherVocab::open(&vocabulary, &mut dictionary)?;
         let mut pairs = Vec::new();
+        let mut classes = Classes::new(&experiment.format());
         for file in files {
             let silent = Progress::silent();
-            let labels = Labels::Required;
+            let labels = Labels::Required(&mut classes);
             pairs.extend(rows::read_truncated(
                 experiment,
                 file,
@@ -248,6 +249,7 @@ impl Run {
                 &silent,
             )?);
         }
+        classes.close(&mut pairs);
         Ok((pairs, vocab))
     }
 }

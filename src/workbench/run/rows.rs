@@ -1,11 +1,14 @@
-//! From pair files to rows of the run's vocabulary: read, truncate, count, split, encode.
+//! From files of examples to rows of the run's vocabulary: read, truncate, count, split, encode.
+//!
+//! In: the files of an experiment. Out: its [`Rows`] and its task. Does not train.
 
 use std::path::Path;
 
 use crate::config::{Experiment, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
 use crate::data::{
-    Dictionary, EncodedExample, Example, Folds, Labels, ValidSplit, read_examples, split,
+    Classes, Dictionary, EncodedExample, Example, Folds, Labels, Task, ValidSplit, read_examples,
+    split,
 };
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
@@ -13,6 +16,8 @@ use crate::vocab::CipherVocab;
 
 /// All rows of a run.
 pub struct Rows {
+    /// Texts of a row, kind of its label, and the names of the classes that the training files hold.
+    pub task: Task,
     /// Names of the cipher ids.
     pub dictionary: Dictionary,
     /// The rows of the model's embedding.
@@ -45,6 +50,7 @@ pub struct FitRows {
 
 /// Rows as they were read, truncated.
 struct RawRows {
+    task: Task,
     train: Vec<Example>,
     held_out: Vec<usize>,
     valid_file: Vec<Example>,
@@ -77,6 +83,7 @@ impl Rows {
             extra: encode(&raw.extra),
             dictionary,
             vocab,
+            task: raw.task,
         })
     }
 
@@ -145,14 +152,19 @@ impl RawRows {
         progress: &Progress,
     ) -> Result<Self> {
         let data = &experiment.data;
-        let mut read =
-            |path: &Path, labels| read_truncated(experiment, path, labels, dictionary, progress);
+        let format = experiment.format();
+        let mut classes = Classes::new(&format);
+        let mut read = |path: &Path, labels: Labels<'_>| {
+            read_truncated(experiment, path, labels, dictionary, progress)
+        };
         let mut train = Vec::new();
         for path in &data.train {
-            train.extend(read(path, Labels::Required)?);
+            train.extend(read(path, Labels::Required(&mut classes))?);
         }
+        classes.close(&mut train);
+        let task = format.task(&classes)?;
         let (held_out, valid_file) = match &data.valid {
-            Valid::File(path) => (Vec::new(), read(path, Labels::Required)?),
+            Valid::File(path) => (Vec::new(), read(path, Labels::Required(&mut classes))?),
             Valid::Split(_) if experiment.folds.k > 0 => (Vec::new(), Vec::new()),
             Valid::Split(split) => {
                 let numbers = split::valid_rows(&train, *split);
@@ -179,6 +191,7 @@ impl RawRows {
             extra.extend(read(path, Labels::Ignored)?);
         }
         Ok(Self {
+            task,
             train,
             held_out,
             valid_file,
@@ -220,12 +233,13 @@ impl RawRows {
 pub fn read_truncated(
     experiment: &Experiment,
     path: &Path,
-    labels: Labels,
+    labels: Labels<'_>,
     dictionary: &mut Dictionary,
     progress: &Progress,
 ) -> Result<Vec<Example>> {
+    let are_ignored = matches!(labels, Labels::Ignored);
     let mut file = read_examples(path, &experiment.format(), labels, dictionary)?;
-    if file.has_labels && labels == Labels::Ignored {
+    if file.has_labels && are_ignored {
         progress.say(&format!(
             "{}: has labels, which are ignored",
             path.display()

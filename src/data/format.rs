@@ -1,0 +1,215 @@
+//! The shape of a task's files: which columns hold texts and labels, and how they are written.
+//!
+//! In: `[data]` and `[task]` of an experiment. Out: an [`ExampleFormat`] whose keys agree with each other. Does not read
+//! files.
+
+use std::path::Path;
+
+use super::dictionary::TokenKind;
+use super::table::{Quoting, Table};
+use super::task::{LabelKind, TextKind};
+use crate::error::{Error, Result};
+
+/// A column by number (from 1) or by its name in the header.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Column {
+    /// Counted from 1.
+    Number(usize),
+    /// As the header writes it.
+    Name(String),
+}
+
+/// Where the label stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum LabelColumns {
+    /// In one column.
+    One(Column),
+    /// One column a class, each 0 or 1 ([`LabelKind::Multilabel`] only).
+    Several(Vec<Column>),
+}
+
+impl From<Column> for LabelColumns {
+    fn from(column: Column) -> Self {
+        Self::One(column)
+    }
+}
+
+/// The shape of a task's files (all files of an experiment share it). The keys sit under `[data]` of the experiment file,
+/// `kind` and `labels` under `[task]`.
+///
+/// A file without a header has no other columns than these. One without its label columns has fewer, and those
+/// behind them move up. With a header, further columns are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExampleFormat {
+    /// Texts of a row; default two.
+    pub kind: TextKind,
+    /// What a label is; default 0 or 1.
+    pub labels: LabelKind,
+    /// One ASCII character; default tab. Any other than tab lets fields stand in double quotes.
+    pub delimiter: char,
+    /// First line holds column names; default false.
+    pub header: bool,
+    /// First text; default column 1.
+    pub text_a: Column,
+    /// Second text; default column 2. Not looked at where a row has one text.
+    pub text_b: Column,
+    /// The label; `None` (default) for the column behind the texts: 3 for pairs, 2 for single texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelColumns>,
+    /// Between several labels in one column; default a comma. An empty field has none of them.
+    pub label_separator: String,
+    /// Between tokens of a sentence; default one space.
+    pub token_separator: String,
+    /// Default numbers.
+    pub tokens: TokenKind,
+}
+
+impl Default for ExampleFormat {
+    fn default() -> Self {
+        Self {
+            kind: TextKind::Pair,
+            labels: LabelKind::Binary,
+            delimiter: '\t',
+            header: false,
+            text_a: Column::Number(1),
+            text_b: Column::Number(2),
+            label: None,
+            label_separator: ",".to_owned(),
+            token_separator: " ".to_owned(),
+            tokens: TokenKind::Number,
+        }
+    }
+}
+
+impl ExampleFormat {
+    /// Whether the keys agree with each other.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, '\n' | '\r' | '"') {
+            let found = self.delimiter.escape_default();
+            return refuse(format!(
+                "`data.delimiter` must be one ASCII character, not `{found}`"
+            ));
+        }
+        self.check_separator("token_separator", &self.token_separator)?;
+        self.check_labels()?;
+        let columns = self.columns();
+        for (key, column) in &columns {
+            match column {
+                Column::Number(0) => {
+                    return refuse(format!("`data.{key}` is 0, columns count from 1"));
+                }
+                Column::Name(name) if !self.header => {
+                    let message = format!("`data.{key}` is the name `{name}`, without a header");
+                    let hint = "set `data.header = true`, or give the column's number";
+                    return Err(Error::refused(message).with_hint(hint));
+                }
+                _ => {}
+            }
+        }
+        for (at, (_, column)) in columns.iter().enumerate() {
+            if columns[..at].iter().any(|(_, other)| other == column) {
+                let texts = match self.kind {
+                    TextKind::Pair => "`data.text_a`, `data.text_b`",
+                    TextKind::Single => "`data.text_a`",
+                };
+                return refuse(format!(
+                    "{texts} and `data.label` must be different columns"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_labels(&self) -> Result<()> {
+        let in_columns = match &self.label {
+            Some(LabelColumns::Several(columns)) if columns.is_empty() => {
+                return refuse("`data.label` is an empty list of columns");
+            }
+            Some(LabelColumns::Several(_)) => true,
+            _ => false,
+        };
+        match self.labels {
+            LabelKind::Multilabel if in_columns => Ok(()),
+            LabelKind::Multilabel => self.check_separator("label_separator", &self.label_separator),
+            other if in_columns => Err(Error::refused(format!(
+                "`data.label` is a list of columns with task.labels = \"{}\"",
+                other.name()
+            ))
+            .with_hint("set `task.labels = \"multilabel\"`, or name one column")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_separator(&self, key: &str, separator: &str) -> Result<()> {
+        if separator.is_empty() {
+            return refuse(format!("`data.{key}` must not be empty"));
+        }
+        if self.quoting() == Quoting::Off && separator.contains(self.delimiter) {
+            return refuse(format!("`data.{key}` must not hold `data.delimiter`"));
+        }
+        Ok(())
+    }
+
+    /// The columns of the texts and of the label, with their keys, in this order.
+    fn columns(&self) -> Vec<(&'static str, Column)> {
+        let texts = self.text_columns().into_iter();
+        let labels = self.label_columns().into_iter();
+        texts
+            .map(|(key, column)| (key, column.clone()))
+            .chain(labels.map(|column| ("label", column)))
+            .collect()
+    }
+
+    /// The one or two columns of the texts, with their keys.
+    pub(super) fn text_columns(&self) -> Vec<(&'static str, &Column)> {
+        let mut columns = vec![("text_a", &self.text_a)];
+        if self.kind == TextKind::Pair {
+            columns.push(("text_b", &self.text_b));
+        }
+        columns
+    }
+
+    /// The column of the label, or those of the classes.
+    pub(super) fn label_columns(&self) -> Vec<Column> {
+        match &self.label {
+            None => vec![Column::Number(self.kind.n_texts() + 1)],
+            Some(LabelColumns::One(column)) => vec![column.clone()],
+            Some(LabelColumns::Several(columns)) => columns.clone(),
+        }
+    }
+
+    /// The rows of a file's bytes; `path` names it in errors.
+    ///
+    /// # Panics
+    /// Where the delimiter is not one that [`ExampleFormat::check`] lets pass.
+    pub fn table<'a>(&self, path: &'a Path, bytes: &'a [u8]) -> Table<'a> {
+        let delimiter = u8::try_from(self.delimiter).expect("`check` wants an ASCII delimiter");
+        Table::new(path, bytes, delimiter, self.quoting())
+    }
+
+    fn quoting(&self) -> Quoting {
+        match self.delimiter {
+            '\t' => Quoting::Off, // TSV has no quoting; a lone `"` is a token
+            _ => Quoting::On,
+        }
+    }
+
+    /// `3 tab-separated fields`.
+    pub(super) fn fields(&self, number: impl std::fmt::Display) -> String {
+        match self.delimiter {
+            '\t' => format!("{number} tab-separated fields"),
+            ',' => format!("{number} comma-separated fields"),
+            other => format!("{number} fields separated by `{other}`"),
+        }
+    }
+}
+
+fn refuse(message: impl ToString) -> Result<()> {
+    Err(Error::refused(message))
+}

@@ -1,0 +1,184 @@
+//! The label of a row, by its kind.
+//!
+//! In: the fields of a row. Out: its [`Target`]; new names go to the [`Classes`] while these are open.
+
+use csv::StringRecord;
+
+use super::super::classes::{Classes, MAX_CLASSES, NoClass};
+use super::super::example::Target;
+use super::super::format::{ExampleFormat, LabelColumns};
+use super::super::table::{Table, quoted};
+use super::super::task::LabelKind;
+use super::UNLABELLED_HINT;
+use super::layout::Layout;
+use crate::error::{Error, Place, Result};
+
+/// Reads the labels of one file, which has the columns for them.
+pub(super) struct LabelReader<'a> {
+    format: &'a ExampleFormat,
+    classes: &'a mut Classes,
+    /// Where each class has a column of its own: the class of each of these columns.
+    class_of_column: Vec<u32>,
+}
+
+impl<'a> LabelReader<'a> {
+    /// `table` stands at its first row.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the columns of the classes are not those of the files before, or two have one name.
+    pub fn new(
+        table: &Table,
+        layout: &Layout,
+        format: &'a ExampleFormat,
+        classes: &'a mut Classes,
+    ) -> Result<Self> {
+        let mut class_of_column = Vec::new();
+        if let Some(LabelColumns::Several(_)) = format.label {
+            for (index, &column) in layout.labels.iter().enumerate() {
+                let name = layout.header_name(column).map(str::to_owned);
+                let name = name.unwrap_or_else(|| format!("label_{}", index + 1));
+                let place = || table.place().field(layout.field_name(column));
+                let class = classes
+                    .number(&name)
+                    .map_err(|reason| no_class(&name, reason, classes, format, place()))?;
+                if class_of_column.contains(&class) {
+                    let found = format!("{} a second time", quoted(&name));
+                    let expected = "a name of its own for each label's column";
+                    return Err(Error::input(place(), expected, found));
+                }
+                class_of_column.push(class);
+            }
+            classes.close_as_they_are();
+        }
+        Ok(Self {
+            format,
+            classes,
+            class_of_column,
+        })
+    }
+
+    /// The target of a row; `place` is where a column of it stands.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a label that is none of its kind, and for a class that is new where the classes are closed.
+    pub fn target(
+        &mut self,
+        fields: &StringRecord,
+        columns: &[usize],
+        place: impl Fn(usize) -> Place,
+    ) -> Result<Target> {
+        let first = columns[0];
+        let field = fields[first].trim();
+        let place_of_first = || place(first);
+        match self.format.labels {
+            LabelKind::Binary => Ok(zero_or_one(field, place_of_first)?.into()),
+            LabelKind::Ordinal => Ok(Target::Number(number(field, place_of_first)?)),
+            LabelKind::Classes => Ok(Target::Class(self.class(field, place_of_first)?)),
+            LabelKind::Multilabel if self.class_of_column.is_empty() => {
+                self.separated(field, place_of_first)
+            }
+            LabelKind::Multilabel => {
+                let mut held = Vec::new();
+                for (&column, &class) in columns.iter().zip(&self.class_of_column) {
+                    if zero_or_one(fields[column].trim(), || place(column))? {
+                        held.push(class);
+                    }
+                }
+                held.sort_unstable();
+                Ok(Target::Several(held))
+            }
+        }
+    }
+
+    fn separated(&mut self, field: &str, place: impl Fn() -> Place) -> Result<Target> {
+        let mut held = Vec::new();
+        if !field.is_empty() {
+            for name in field.split(&self.format.label_separator) {
+                if name.trim().is_empty() {
+                    let error = Error::input(place(), "a label beside each separator", "nothing");
+                    return Err(error.with_hint("set `data.label_separator`"));
+                }
+                held.push(self.class(name.trim(), &place)?);
+            }
+        }
+        held.sort_unstable();
+        held.dedup();
+        Ok(Target::Several(held))
+    }
+
+    fn class(&mut self, name: &str, place: impl Fn() -> Place) -> Result<u32> {
+        if name.is_empty() {
+            return Err(Error::input(place(), "a class", "nothing").with_hint(UNLABELLED_HINT));
+        }
+        if name.contains(char::is_control) {
+            let found = quoted(&name.escape_debug().to_string());
+            return Err(Error::input(
+                place(),
+                "a class without control characters",
+                found,
+            ));
+        }
+        self.classes
+            .number(name)
+            .map_err(|reason| no_class(name, reason, self.classes, self.format, place()))
+    }
+}
+
+fn no_class(
+    name: &str,
+    reason: NoClass,
+    classes: &Classes,
+    format: &ExampleFormat,
+    place: Place,
+) -> Error {
+    match reason {
+        NoClass::Unknown => {
+            let expected = format!("a class of the training rows: {}", classes.describe());
+            Error::input(place, expected, quoted(name)).with_hint(
+                "every class needs rows in `data.train`; rows of another one can stand in `data.unlabelled`",
+            )
+        }
+        NoClass::TooMany => {
+            let expected = format!("at most {MAX_CLASSES} different labels");
+            let found = format!("one more, {}", quoted(name));
+            let hint = match format.labels {
+                LabelKind::Multilabel => {
+                    "set `data.label_separator`; or is this a column of ids? Then set `data.label`"
+                }
+                _ => {
+                    "for numbers whose order counts set `task.labels = \"ordinal\"`; or is this a column of ids? Then \
+                     set `data.label`"
+                }
+            };
+            Error::input(place, expected, found).with_hint(hint)
+        }
+    }
+}
+
+fn number(field: &str, place: impl Fn() -> Place) -> Result<f32> {
+    match field.parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => {
+            let error = Error::input(place(), "a finite number as label", quoted(field));
+            Err(error.with_hint(match field {
+                "" => UNLABELLED_HINT,
+                _ => "labels that are no numbers are `task.labels = \"classes\"`",
+            }))
+        }
+    }
+}
+
+fn zero_or_one(field: &str, place: impl Fn() -> Place) -> Result<bool> {
+    match field {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        other => {
+            let error = Error::input(place(), "label 0 or 1", quoted(other));
+            Err(if other.is_empty() {
+                error.with_hint(UNLABELLED_HINT)
+            } else {
+                error
+            })
+        }
+    }
+}
