@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::dictionary::CipherId;
 use super::example::Example;
-use super::split::{components, label_counts, shared_share};
+use super::split::{components, count_components, shared_share};
+use super::strata::Strata;
+use super::table::quoted;
+use super::task::{LabelKind, Task};
 use crate::error::{Error, Result};
 use crate::random::{Key, Purpose};
 
@@ -26,9 +29,9 @@ pub enum Assign {
     Auto,
     /// Rows in a random order, one after the other.
     Row,
-    /// The same within each label.
+    /// The same within each class (numbers: within each tenth; several labels: by the rarest of a row).
     Stratified,
-    /// Whole components of shared sentences, labels balanced: no sentence stands in two folds.
+    /// Whole components of shared sentences, labels balanced as by `stratified`: no sentence stands in two folds.
     Group,
 }
 
@@ -84,39 +87,48 @@ pub struct Shares {
 }
 
 impl Folds {
-    /// Deals `pairs` (all labelled). `test` is what [`Assign::Auto`] wants to resemble; empty where there is no test file.
+    /// Deals `pairs` (all labelled, as `task` says). `test` is what [`Assign::Auto`] wants to resemble; empty where there is
+    /// no test file.
     ///
     /// # Errors
-    /// [`Error::Refused`] where `k` is larger than the number of components (group), or a fold would hold no row of
-    /// a label.
+    /// [`Error::Refused`] where `k` is larger than the number of components (group) or than the rows of a class, a fold
+    /// would hold no row, for two classes none of a label, or for more all rows of a class.
     pub fn deal<P: Borrow<Example>>(
         pairs: &[P],
         test: &[Example],
         options: FoldOptions,
+        task: &Task,
     ) -> Result<Self> {
         let component_of = components(pairs);
-        let by_row = deal_once(pairs, &component_of, Assign::Stratified, options.k, 0);
+        let strata = Strata::new(pairs);
+        let census = Census {
+            strata: &strata,
+            task,
+            k: options.k,
+        };
+        census.require_rows_of_classes()?;
+        let deal = |assign, repeat| deal_once(&strata, &component_of, assign, options.k, repeat);
+        let by_row = deal(Assign::Stratified, 0);
         let shared_by_row = shared_rows(pairs, &by_row);
         let between_folds_by_row = share(&shared_by_row);
         let train = || pairs.iter().map(Borrow::borrow);
         let test_with_train = (!test.is_empty()).then(|| shared_share(test, train()));
-        let no_even_groups = options.assign == Assign::Auto && {
-            let groups = deal_once(pairs, &component_of, Assign::Group, options.k, 0);
-            !are_even(pairs, &groups, options.k)
-        };
+        let no_even_groups =
+            options.assign == Assign::Auto && !census.are_even(&deal(Assign::Group, 0));
         let assign = match options.assign {
             Assign::Auto if no_even_groups => Assign::Stratified,
             Assign::Auto => nearest(between_folds_by_row, test_with_train),
             assign => assign,
         };
-        let n_components = component_of.iter().max().map_or(0, |last| last + 1);
+        let n_components = count_components(&component_of);
         if assign == Assign::Group && options.k > n_components {
             return Err(too_few_components(options.k, n_components));
         }
-        let deal = |repeat| deal_once(pairs, &component_of, assign, options.k, repeat);
-        let fold_of: Vec<Vec<usize>> = (0..options.repeats).map(deal).collect();
+        let fold_of: Vec<Vec<usize>> = (0..options.repeats)
+            .map(|repeat| deal(assign, repeat))
+            .collect();
         for repeat in &fold_of {
-            require_labels(pairs, repeat, options.k, assign)?;
+            census.require_folds(repeat, assign)?;
         }
         let mut is_shared = vec![false; pairs.len()];
         for repeat in &fold_of {
@@ -199,8 +211,8 @@ impl Folds {
 }
 
 /// The fold of each row in one repeat.
-fn deal_once<P: Borrow<Example>>(
-    pairs: &[P],
+fn deal_once(
+    strata: &Strata,
     component_of: &[usize],
     assign: Assign,
     k: usize,
@@ -208,15 +220,15 @@ fn deal_once<P: Borrow<Example>>(
 ) -> Vec<usize> {
     let key = Key::from_seed(0).with(Purpose::Deal).at(repeat as u64);
     if assign == Assign::Group {
-        return deal_components(pairs, component_of, k, key);
+        return deal_components(strata, component_of, k, key);
     }
-    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    let mut order: Vec<usize> = (0..component_of.len()).collect();
     order.shuffle(&mut key.rng());
     if assign == Assign::Stratified {
-        // Stable, and dealt on from one label to the next: folds differ by one row at most, of each label too.
-        order.sort_by_key(|&row| pairs[row].borrow().target.is_positive());
+        // Stable, and dealt on from one stratum to the next: folds differ by one row at most, of each stratum too.
+        order.sort_by_key(|&row| strata.of[row]);
     }
-    let mut fold_of = vec![0; pairs.len()];
+    let mut fold_of = vec![0; order.len()];
     for (position, row) in order.into_iter().enumerate() {
         fold_of[row] = position % k;
     }
@@ -224,50 +236,48 @@ fn deal_once<P: Borrow<Example>>(
 }
 
 /// Largest components first, in a random order among equals; each goes to the fold that has the least of what the
-/// component brings: negatives, positives, and rows in all, each as a share of its total.
-fn deal_components<P: Borrow<Example>>(
-    pairs: &[P],
-    component_of: &[usize],
-    k: usize,
-    key: Key,
-) -> Vec<usize> {
-    let counts = label_counts(pairs, component_of);
-    let with_total = |[negative, positive, without]: [i64; 3]| {
-        [negative, positive, without, negative + positive + without].map(|n| n as f64)
+/// component brings: rows of each stratum, and rows in all, each as a share of its total.
+fn deal_components(strata: &Strata, component_of: &[usize], k: usize, key: Key) -> Vec<usize> {
+    let counts = strata.counts(component_of, count_components(component_of));
+    let all = strata.n; // rows in all stand behind those of the strata
+    let with_all = |counts: Vec<(usize, i64)>| -> Vec<(usize, f64)> {
+        let rows: i64 = counts.iter().map(|(_, n)| n).sum();
+        let counts = counts.into_iter().chain([(all, rows)]);
+        counts.map(|(stratum, n)| (stratum, n as f64)).collect()
     };
-    let counts: Vec<[f64; 4]> = counts.into_iter().map(with_total).collect();
-    let mut totals = [0.0; 4];
+    let counts: Vec<Vec<(usize, f64)>> = counts.into_iter().map(with_all).collect();
+    let add = |sums: &mut [f64], more: &[(usize, f64)]| {
+        more.iter().for_each(|&(stratum, n)| sums[stratum] += n);
+    };
+    let mut totals = vec![0.0; all + 1];
     for component in &counts {
         add(&mut totals, component);
     }
+    let rows = |component: usize| counts[component].last().map_or(0.0, |&(_, n)| n);
     let mut order: Vec<usize> = (0..counts.len()).collect();
     order.shuffle(&mut key.rng());
-    order.sort_by(|&a, &b| counts[b][3].total_cmp(&counts[a][3])); // stable
+    order.sort_by(|&a, &b| rows(b).total_cmp(&rows(a))); // stable
 
-    let mut dealt = vec![[0.0; 4]; k];
+    let mut dealt = vec![vec![0.0; all + 1]; k];
     let mut fold_of_component = vec![0; counts.len()];
     for component in order {
-        let rows = &counts[component];
         // The sum of squared shares grows by 2 x this, and by the same amount in every fold.
-        let growth = |fold: &[f64; 4]| -> f64 {
-            let terms = fold.iter().zip(rows).zip(&totals);
-            terms
-                .map(|((fold, rows), total)| fold * rows / (total * total).max(1.0))
-                .sum()
+        let growth = |fold: &[f64]| -> f64 {
+            let terms = counts[component].iter().map(|&(stratum, n)| {
+                let total = totals[stratum];
+                fold[stratum] * n / (total * total).max(1.0)
+            });
+            terms.sum()
         };
         let least = (0..k).min_by(|&a, &b| growth(&dealt[a]).total_cmp(&growth(&dealt[b])));
         let fold = least.expect("k is 2 or more");
-        add(&mut dealt[fold], rows);
+        add(&mut dealt[fold], &counts[component]);
         fold_of_component[component] = fold;
     }
     component_of
         .iter()
         .map(|&component| fold_of_component[component])
         .collect()
-}
-
-fn add(sums: &mut [f64; 4], more: &[f64; 4]) {
-    sums.iter_mut().zip(more).for_each(|(sum, x)| *sum += x);
 }
 
 /// Whether a sentence of each row also stands in another fold.
@@ -300,25 +310,6 @@ fn nearest(by_row: f64, test_with_train: Option<f64>) -> Assign {
     }
 }
 
-/// Every fold holds both labels, and none more than twice its share of the rows.
-fn are_even<P: Borrow<Example>>(pairs: &[P], fold_of: &[usize], k: usize) -> bool {
-    let counts = label_counts_of_folds(pairs, fold_of, k);
-    let rows = |fold: &[i64; 3]| fold.iter().sum::<i64>() as usize;
-    counts
-        .iter()
-        .all(|fold| fold[0] > 0 && fold[1] > 0 && rows(fold) * k <= 2 * pairs.len())
-}
-
-fn label_counts_of_folds<P: Borrow<Example>>(
-    pairs: &[P],
-    fold_of: &[usize],
-    k: usize,
-) -> Vec<[i64; 3]> {
-    let mut counts = label_counts(pairs, fold_of);
-    counts.resize(k, [0; 3]); // the last folds may be empty
-    counts
-}
-
 fn too_few_components(k: usize, n_components: usize) -> Error {
     let message = format!(
         "folds.k = {k} with folds.assign = \"group\": the training rows have {n_components} components of shared \
@@ -327,33 +318,129 @@ fn too_few_components(k: usize, n_components: usize) -> Error {
     Error::refused(message).with_hint("lower folds.k, or set folds.assign = \"stratified\"")
 }
 
-/// A fold without one of the labels has no AUC, and its model has learnt from another mixture than the others.
-fn require_labels<P: Borrow<Example>>(
-    pairs: &[P],
-    fold_of: &[usize],
+/// How the labels lie in folds, and whether folds will do for them.
+struct Census<'a> {
+    strata: &'a Strata,
+    task: &'a Task,
     k: usize,
-    assign: Assign,
-) -> Result<()> {
-    let counts = label_counts_of_folds(pairs, fold_of, k);
-    for (fold, rows) in counts.iter().enumerate() {
-        let Some(label) = (0..2).find(|&label| rows[label] == 0) else {
-            continue;
-        };
-        let all: i64 = counts.iter().map(|fold| fold[label]).sum();
-        let message = format!(
-            "folds.k = {k} with folds.assign = \"{}\": fold {} would hold no row of label {label}, of which there are \
-             {all}",
-            assign.name(),
-            fold + 1
-        );
-        let hint = match assign {
-            _ if all < 2 => "more rows of that label are needed",
-            Assign::Stratified | Assign::Auto => "lower folds.k",
-            Assign::Row | Assign::Group => "lower folds.k, or set folds.assign = \"stratified\"",
-        };
-        return Err(Error::refused(message).with_hint(hint));
+}
+
+impl Census<'_> {
+    /// Strata of which a fold wants rows: the classes, where a row has one.
+    fn classes(&self) -> std::ops::Range<usize> {
+        match self.task.labels {
+            LabelKind::Binary => 0..2,
+            LabelKind::Classes => 0..self.task.classes.len(),
+            LabelKind::Multilabel | LabelKind::Ordinal => 0..0,
+        }
     }
-    Ok(())
+
+    fn class_name(&self, class: usize) -> &str {
+        self.task.classes.get(class).map_or("?", String::as_str)
+    }
+
+    /// The last class may have no row.
+    fn n_strata(&self) -> usize {
+        self.strata.n.max(self.classes().end)
+    }
+
+    /// Rows of each stratum, in all.
+    fn totals(&self) -> Vec<usize> {
+        let mut totals = vec![0; self.n_strata()];
+        self.strata
+            .of
+            .iter()
+            .for_each(|&stratum| totals[stratum] += 1);
+        totals
+    }
+
+    /// Rows of each stratum, by fold.
+    fn by_fold(&self, fold_of: &[usize]) -> Vec<Vec<usize>> {
+        let mut counts = vec![vec![0; self.n_strata()]; self.k];
+        for (&fold, &stratum) in fold_of.iter().zip(&self.strata.of) {
+            counts[fold][stratum] += 1;
+        }
+        counts
+    }
+
+    /// Every fold holds rows, of each class, and none more than twice its share of the rows.
+    fn are_even(&self, fold_of: &[usize]) -> bool {
+        self.by_fold(fold_of).iter().all(|fold| {
+            let rows: usize = fold.iter().sum();
+            let has_classes = self.classes().all(|class| fold[class] > 0);
+            rows > 0 && has_classes && rows * self.k <= 2 * fold_of.len()
+        })
+    }
+
+    /// Of more than two classes each needs a row a fold; for two see [`Census::require_folds`].
+    fn require_rows_of_classes(&self) -> Result<()> {
+        if self.task.labels != LabelKind::Classes {
+            return Ok(());
+        }
+        let (k, totals) = (self.k, self.totals());
+        let few = self.classes().filter(|&class| totals[class] < k);
+        let Some(class) = few.min_by_key(|&class| totals[class]) else {
+            return Ok(());
+        };
+        let (name, rows) = (self.class_name(class), totals[class]);
+        let s = if rows == 1 { "" } else { "s" };
+        let message = format!(
+            "folds.k = {k}: the class {} has {rows} row{s}, and every fold needs one of each class",
+            quoted(name)
+        );
+        Err(Error::refused(message).with_hint(match rows {
+            0 | 1 => "the class needs more rows, or leave it out".to_owned(),
+            _ => format!("set folds.k to {rows} or less, or leave the rows of the class out"),
+        }))
+    }
+
+    /// A fold without one of two labels has no AUC, and a fold that holds all rows of a class trains a model that has
+    /// never seen it.
+    fn require_folds(&self, fold_of: &[usize], assign: Assign) -> Result<()> {
+        let (k, totals) = (self.k, self.totals());
+        for (fold, rows) in self.by_fold(fold_of).iter().enumerate() {
+            let wrong = match self.task.labels {
+                LabelKind::Binary => {
+                    let label = self.classes().find(|&label| rows[label] == 0);
+                    label.map(|label| {
+                        let (name, all) = (self.class_name(label), totals[label]);
+                        (
+                            format!("no row of label {name}, of which there are {all}"),
+                            all < 2,
+                        )
+                    })
+                }
+                LabelKind::Classes => {
+                    let class = self.classes().find(|&class| rows[class] == totals[class]);
+                    class.map(|class| {
+                        let (name, all) = (quoted(self.class_name(class)), totals[class]);
+                        (format!("all {all} rows of the class {name}"), false)
+                    })
+                }
+                LabelKind::Multilabel | LabelKind::Ordinal => {
+                    let is_empty = rows.iter().sum::<usize>() == 0;
+                    is_empty.then(|| ("no row".to_owned(), false))
+                }
+            };
+            let Some((wrong, needs_rows)) = wrong else {
+                continue;
+            };
+            let message = format!(
+                "folds.k = {k} with folds.assign = \"{}\": fold {} would hold {wrong}",
+                assign.name(),
+                fold + 1
+            );
+            let hint = match assign {
+                _ if needs_rows => "more rows of that label are needed",
+                Assign::Stratified | Assign::Auto => "lower folds.k",
+                Assign::Row | Assign::Group => {
+                    "lower folds.k, or set folds.assign = \"stratified\""
+                }
+            };
+            return Err(Error::refused(message).with_hint(hint));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

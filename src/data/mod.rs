@@ -21,6 +21,7 @@ pub mod reserved;
 pub mod scores;
 pub mod source;
 pub mod split;
+mod strata;
 pub mod table;
 pub mod task;
 pub mod truncate;

@@ -1,6 +1,6 @@
 //! Which rows validate, and which sentences are shared.
 //!
-//! In: pairs. Out: row numbers and shares. Two rows are connected where they hold the same sentence, token for token; a
+//! In: examples of one text or two. Out: row numbers and shares. Two rows are connected where they hold the same sentence, token for token; a
 //! component of connected rows is the smallest part that can be held out without a sentence standing on both sides.
 //! Nothing here is random. Does not read files.
 
@@ -11,6 +11,7 @@ use petgraph::unionfind::UnionFind;
 
 use super::dictionary::CipherId;
 use super::example::Example;
+use super::strata::Strata;
 
 /// `data.valid` where it is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -77,48 +78,43 @@ pub fn shared_share<'a>(
     }
 }
 
-/// Rows of label 0, of label 1 and without a label in each part; `part_of` numbers the part of each row from 0.
-pub(super) fn label_counts<P: Borrow<Example>>(pairs: &[P], part_of: &[usize]) -> Vec<[i64; 3]> {
-    let n_parts = part_of.iter().max().map_or(0, |last| last + 1);
-    let mut counts = vec![[0; 3]; n_parts];
-    for (pair, &part) in pairs.iter().zip(part_of) {
-        let kind = match pair.borrow().target.is_positive() {
-            Some(false) => 0,
-            Some(true) => 1,
-            None => 2,
-        };
-        counts[part][kind] += 1;
-    }
-    counts
-}
-
 /// Largest components first, each goes to the side that keeps the validation part nearest to a tenth of what was
-/// dealt so far, among the positive, the negative and the unlabelled rows alike. So every size of component and
-/// either label is dealt in about the same share.
+/// dealt so far, in every stratum of labels alike. So every size of component and every kind of label is dealt in about
+/// the same share.
 fn grouped_rows<P: Borrow<Example>>(pairs: &[P]) -> Vec<usize> {
     let component_of = components(pairs);
-    let rows_by_label = label_counts(pairs, &component_of);
-    let n_components = rows_by_label.len();
+    let strata = Strata::new(pairs);
+    let n_components = count_components(&component_of);
+    let counts = strata.counts(&component_of, n_components);
     let mut order: Vec<usize> = (0..n_components).collect();
-    order.sort_by_key(|&c| std::cmp::Reverse(rows_by_label[c].iter().sum::<i64>())); // stable
+    let rows = |component: usize| counts[component].iter().map(|(_, n)| n).sum::<i64>();
+    order.sort_by_key(|&component| std::cmp::Reverse(rows(component))); // stable
 
     let mut validates = vec![false; n_components];
-    let mut missing = [0_i64; 3]; // rows dealt - 10 x rows that validate
-    let norm = |x: [i64; 3]| x.iter().map(|v| v * v).sum::<i64>();
+    let mut missing = vec![0_i64; strata.n]; // rows dealt - 10 x rows that validate
     for component in order {
-        let rows = rows_by_label[component];
-        let left_out: [i64; 3] = std::array::from_fn(|k| missing[k] + rows[k]);
-        let taken: [i64; 3] = std::array::from_fn(|k| left_out[k] - 10 * rows[k]);
-        validates[component] = norm(taken) < norm(left_out);
-        missing = if validates[component] {
-            taken
-        } else {
-            left_out
-        };
+        // The sum of squares changes in the strata of this component only.
+        let mut growth_if_taken = 0;
+        for &(stratum, n) in &counts[component] {
+            missing[stratum] += n;
+            let taken = missing[stratum] - 10 * n;
+            growth_if_taken += taken * taken - missing[stratum] * missing[stratum];
+        }
+        validates[component] = growth_if_taken < 0;
+        if validates[component] {
+            for &(stratum, n) in &counts[component] {
+                missing[stratum] -= 10 * n;
+            }
+        }
     }
     (0..pairs.len())
         .filter(|&row| validates[component_of[row]])
         .collect()
+}
+
+/// How many components [`components`] has numbered.
+pub(super) fn count_components(component_of: &[usize]) -> usize {
+    component_of.iter().max().map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

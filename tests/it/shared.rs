@@ -50,12 +50,13 @@ fn folds_of_oppo_are_dealt_by_rows_as_its_test_file_is() {
     };
     let train = read(&train, Labels::Required(&mut classes));
     let test = read(&test, Labels::Ignored);
+    let task = format.task(&classes).expect("two classes");
     let options = FoldOptions {
         k: 5,
         repeats: 1,
         assign: Assign::Auto,
     };
-    let folds = Folds::deal(&train, &test, options).expect("enough rows of both labels");
+    let folds = Folds::deal(&train, &test, options, &task).expect("enough rows of both labels");
     assert_eq!(folds.options.assign, Assign::Stratified);
     let near = |found: f64, expected: f64| assert!((found - expected).abs() < 0.005, "{found}");
     near(folds.shares.between_folds, 0.309);

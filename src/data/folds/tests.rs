@@ -35,11 +35,13 @@ fn options(k: usize, repeats: usize, assign: Assign) -> FoldOptions {
 }
 
 fn deal(pairs: &[Example], test: &[Example], k: usize, assign: Assign) -> Folds {
-    Folds::deal(pairs, test, options(k, 1, assign)).expect("folds of both labels")
+    Folds::deal(pairs, test, options(k, 1, assign), &Task::binary_pairs())
+        .expect("folds of both labels")
 }
 
 fn refusal(pairs: &[Example], k: usize, assign: Assign) -> (String, String) {
-    let error = Folds::deal(pairs, &[], options(k, 1, assign)).expect_err("no such folds");
+    let error = Folds::deal(pairs, &[], options(k, 1, assign), &Task::binary_pairs())
+        .expect_err("no such folds");
     (
         error.to_string(),
         error.hint().expect("a way out").to_owned(),
@@ -50,7 +52,8 @@ fn refusal(pairs: &[Example], k: usize, assign: Assign) -> (String, String) {
 fn every_row_is_held_out_once_a_repeat_and_repeats_differ() {
     let pairs = random_pairs(500, 2000);
     for assign in [Assign::Row, Assign::Stratified, Assign::Group] {
-        let folds = Folds::deal(&pairs, &[], options(5, 3, assign)).expect("enough rows");
+        let folds = Folds::deal(&pairs, &[], options(5, 3, assign), &Task::binary_pairs())
+            .expect("enough rows");
         assert_eq!(folds.total(), 15);
         let mut firsts = HashSet::new();
         for repeat in 0..3 {
@@ -111,11 +114,18 @@ fn folds_are_even_in_rows_and_labels() {
     let positives = pairs
         .iter()
         .filter(|pair| pair.target == Target::Class(1))
-        .count() as i64;
+        .count();
     let spread = |assign: Assign| {
         let folds = deal(&pairs, &[], 5, assign);
-        let counts = label_counts_of_folds(&pairs, folds.first_repeat(), 5);
-        let range = |of: fn(&[i64; 3]) -> i64| {
+        let strata = Strata::new(&pairs);
+        let task = Task::binary_pairs();
+        let census = Census {
+            strata: &strata,
+            task: &task,
+            k: 5,
+        };
+        let counts = census.by_fold(folds.first_repeat());
+        let range = |of: fn(&Vec<usize>) -> usize| {
             let values = || counts.iter().map(of);
             values().max().expect("five") - values().min().expect("five")
         };
@@ -249,4 +259,154 @@ fn a_fold_without_a_label_is_refused() {
     // More folds than rows.
     let (message, _) = refusal(&lone_pairs(4, 2), 9, Assign::Row);
     assert!(message.contains("would hold no row of label "), "{message}");
+}
+
+/// `rows` texts of one token, drawn from `texts`, with the target of each row's draw.
+fn singles(rows: u64, texts: u64, target: impl Fn(u64) -> Target) -> Vec<Example> {
+    let key = Key::from_seed(3);
+    (0..rows)
+        .map(|row| Example {
+            a: vec![CipherId((key.bits(row) % texts) as u32)],
+            b: None,
+            target: target(key.bits(100_000 + row)),
+        })
+        .collect()
+}
+
+fn task(labels: LabelKind, classes: &[&str]) -> Task {
+    Task {
+        labels,
+        classes: classes.iter().map(|&name| name.to_owned()).collect(),
+        ..Task::default()
+    }
+}
+
+/// The largest difference between two folds in the rows of a stratum.
+fn spread(rows: &[Example], task: &Task, k: usize, assign: Assign) -> usize {
+    let folds = Folds::deal(rows, &[], options(k, 1, assign), task).expect("enough rows");
+    let strata = Strata::new(rows);
+    let census = Census {
+        strata: &strata,
+        task,
+        k,
+    };
+    let counts = census.by_fold(folds.first_repeat());
+    let of_stratum = |stratum: usize| counts.iter().map(move |fold| fold[stratum]);
+    (0..strata.n)
+        .map(|stratum| {
+            of_stratum(stratum).max().unwrap_or(0) - of_stratum(stratum).min().unwrap_or(0)
+        })
+        .max()
+        .expect("strata")
+}
+
+#[test]
+fn folds_are_even_in_every_kind_of_label() {
+    let names = ["a", "b", "c", "d"];
+    // One class has a tenth of the rows of another.
+    let class = |draw: u64| Target::Class([0, 0, 0, 0, 1, 1, 1, 2, 2, 3][(draw % 10) as usize]);
+    let several = |draw: u64| {
+        let held = (0..4).filter(|class| (draw >> (3 * class)) % (class + 2) == 0);
+        Target::Several(held.map(|class| class as u32).collect())
+    };
+    let number = |draw: u64| Target::Number((draw % 50) as f32 / 10.0);
+    for (task, rows) in [
+        (task(LabelKind::Classes, &names), singles(1003, 800, class)),
+        (
+            task(LabelKind::Multilabel, &names),
+            singles(1003, 800, several),
+        ),
+        (task(LabelKind::Ordinal, &[]), singles(1003, 800, number)),
+    ] {
+        assert!(spread(&rows, &task, 5, Assign::Stratified) <= 1, "{task:?}");
+        // Components of equal texts have few rows, of several classes.
+        let spread = spread(&rows, &task, 5, Assign::Group);
+        assert!(spread <= 4, "{task:?} {spread}");
+    }
+}
+
+#[test]
+fn single_texts_hang_together_where_they_are_equal() {
+    let rows = singles(500, 300, |draw| Target::Class((draw % 3) as u32));
+    let task = task(LabelKind::Classes, &["a", "b", "c"]);
+    let folds = Folds::deal(&rows, &[], options(4, 1, Assign::Group), &task).expect("enough rows");
+    let mut home = HashMap::new();
+    for (row, &fold) in rows.iter().zip(folds.first_repeat()) {
+        assert_eq!(*home.entry(&row.a).or_insert(fold), fold);
+    }
+    assert!(home.len() < 300);
+    let by_row = Folds::deal(&rows, &[], options(4, 1, Assign::Row), &task).expect("enough rows");
+    assert!(by_row.shares.between_folds > 0.3);
+}
+
+#[test]
+fn a_class_with_fewer_rows_than_folds() {
+    let task = task(LabelKind::Classes, &["a", "b", "c"]);
+    // Four rows of c, and then one.
+    let few = |n: u32| -> Vec<Example> {
+        let class = |i: u32| if i < n { 2 } else { i % 2 };
+        (0..40)
+            .map(|i| Example {
+                a: vec![CipherId(i)],
+                b: None,
+                target: Target::Class(class(i)),
+            })
+            .collect()
+    };
+    for assign in [Assign::Auto, Assign::Row, Assign::Stratified, Assign::Group] {
+        let error = Folds::deal(&few(4), &[], options(5, 1, assign), &task).expect_err("too few");
+        assert_eq!(
+            error.to_string(),
+            "folds.k = 5: the class `c` has 4 rows, and every fold needs one of each class"
+        );
+        let hint = "set folds.k to 4 or less, or leave the rows of the class out";
+        assert_eq!(error.hint(), Some(hint));
+    }
+    let error = Folds::deal(&few(1), &[], options(2, 1, Assign::Auto), &task).expect_err("too few");
+    assert_eq!(
+        error.to_string(),
+        "folds.k = 2: the class `c` has 1 row, and every fold needs one of each class"
+    );
+    assert_eq!(
+        error.hint(),
+        Some("the class needs more rows, or leave it out")
+    );
+    assert!(Folds::deal(&few(5), &[], options(5, 1, Assign::Auto), &task).is_ok());
+}
+
+#[test]
+fn a_fold_that_holds_all_rows_of_a_class_is_refused() {
+    let task = task(LabelKind::Classes, &["a", "b"]);
+    // The rows of b are one text.
+    let rows: Vec<Example> = (0..40)
+        .map(|i| Example {
+            a: vec![CipherId(i.min(30))],
+            b: None,
+            target: Target::Class(u32::from(i >= 30)),
+        })
+        .collect();
+    let error = Folds::deal(&rows, &[], options(4, 1, Assign::Group), &task).expect_err("one text");
+    let message = error.to_string();
+    assert!(
+        message.ends_with(" would hold all 10 rows of the class `b`"),
+        "{message}"
+    );
+    let folds = Folds::deal(&rows, &[], options(4, 1, Assign::Auto), &task).expect("by rows");
+    assert_eq!(folds.options.assign, Assign::Stratified);
+}
+
+#[test]
+fn more_folds_than_rows() {
+    let rows = singles(3, 100, |draw| Target::Number(draw as f32));
+    let error = Folds::deal(
+        &rows,
+        &[],
+        options(4, 1, Assign::Row),
+        &task(LabelKind::Ordinal, &[]),
+    );
+    let message = error.expect_err("three rows").to_string();
+    assert_eq!(
+        message,
+        "folds.k = 4 with folds.assign = \"row\": fold 4 would hold no row"
+    );
 }

@@ -68,7 +68,7 @@ impl Rows {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
         let raw = RawRows::read(experiment, &mut dictionary, progress)?;
         let vocab = raw.count(experiment, progress)?;
-        let deal = |options| Folds::deal(&raw.train, &raw.test, options);
+        let deal = |options| Folds::deal(&raw.train, &raw.test, options, &raw.task);
         let folds = experiment.fold_options().map(deal).transpose()?;
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
