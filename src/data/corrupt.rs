@@ -13,9 +13,9 @@ use crate::random::Key;
 ///
 /// `mask` is the share of selected positions (.15 in the reference), 0..=1. One uniform r a token decides:
 /// below .8 `mask` it becomes `[MASK]`, below .9 `mask` it stays, below `mask` it becomes a
-/// uniform cipher token, which may be the same again. `[UNK]` can be selected, its target is `[UNK]`. Where the
-/// vocabulary (`vocab_size` rows, reserved ones counted) has no cipher token, the last kind stays as it is.
-pub fn corrupt(tokens: &mut [u32], mask: f64, vocab_size: u32, key: Key) -> Vec<u32> {
+/// uniform cipher token, which may be the same again. `[UNK]` can be selected, its target is `[UNK]`. Cipher tokens are the
+/// rows from [`FIRST_CIPHER`] to `ciphers_end`, which is not one of them; where there are none, the last kind stays as it is.
+pub fn corrupt(tokens: &mut [u32], mask: f64, ciphers_end: u32, key: Key) -> Vec<u32> {
     let mut rng = key.rng();
     let mut targets = vec![0; tokens.len()];
     for (token, target) in tokens.iter_mut().zip(&mut targets) {
@@ -26,8 +26,8 @@ pub fn corrupt(tokens: &mut [u32], mask: f64, vocab_size: u32, key: Key) -> Vec<
         *target = *token;
         if r < 0.8 * mask {
             *token = MASK;
-        } else if r >= 0.9 * mask && vocab_size > FIRST_CIPHER {
-            *token = rng.random_range(FIRST_CIPHER..vocab_size);
+        } else if r >= 0.9 * mask && ciphers_end > FIRST_CIPHER {
+            *token = rng.random_range(FIRST_CIPHER..ciphers_end);
         }
     }
     targets

@@ -1,9 +1,10 @@
-//! The run's vocabulary: reserved rows, then the frequent cipher ids.
+//! The run's vocabulary: reserved rows, then the frequent cipher ids, then the tokens of classes.
 //!
-//! In: truncated pairs, or the `vocab.txt` that a run has left. Out: the row of each cipher id. Rare and unknown
+//! In: truncated examples, or the `vocab.txt` that a run has left. Out: the row of each cipher id. Rare and unknown
 //! ids are `[UNK]`. Does not truncate and does not know plaintext.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::data::reserved::{FIRST_CIPHER, NAMES, UNK};
@@ -24,6 +25,8 @@ pub struct CipherVocab {
     pub rare_types: usize,
     /// Their occurrences.
     pub rare_tokens: u64,
+    /// Tokens `[C0]`, `[C1]`, … of classes, in the rows behind those of the kept ids; 0 where `[NO]` and `[YES]` do.
+    pub n_class_tokens: usize,
     rows: HashMap<CipherId, u32>,
 }
 
@@ -55,12 +58,35 @@ impl CipherVocab {
             kept,
             rare_types: 0,
             rare_tokens: 0,
+            n_class_tokens: 0,
         }
     }
 
-    /// Rows of the vocabulary: 7 + kept.
+    /// The same vocabulary with a token for each of `n` classes.
+    pub fn with_class_tokens(self, n: usize) -> Self {
+        Self {
+            n_class_tokens: n,
+            ..self
+        }
+    }
+
+    /// Rows of the vocabulary: 7 + kept + tokens of classes.
     pub fn size(&self) -> usize {
-        NAMES.len() + self.kept.len()
+        NAMES.len() + self.kept.len() + self.n_class_tokens
+    }
+
+    /// The rows of the kept ids: what a random token is drawn from.
+    pub fn cipher_rows(&self) -> Range<u32> {
+        FIRST_CIPHER..FIRST_CIPHER + self.kept.len() as u32
+    }
+
+    /// The row of the token of `class`.
+    ///
+    /// # Panics
+    /// Where the vocabulary has no such token.
+    pub fn class_row(&self, class: usize) -> u32 {
+        assert!(class < self.n_class_tokens, "a class with a token");
+        self.cipher_rows().end + class as u32
     }
 
     /// The row of a kept id.
@@ -81,20 +107,22 @@ impl CipherVocab {
         }
     }
 
-    /// The names of all rows in order: `[PAD]` …, then the names of the kept ids. This is `vocab.txt`.
+    /// The names of all rows in order: `[PAD]` …, then the names of the kept ids, then `[C0]` …. This is `vocab.txt`.
     ///
-    /// A token of the competition that is itself called `[CLS]` or like another reserved row gets a backslash before
-    /// it, so that no two rows have one name; [`CipherVocab::open`] takes it off again.
+    /// A token of the competition that is itself called `[CLS]` or like another reserved row or a class gets a backslash
+    /// before it, so that no two rows have one name; [`CipherVocab::open`] takes it off again.
     pub fn names(&self, dictionary: &Dictionary) -> Vec<String> {
         let kept = self.kept.iter().map(|&(id, _)| {
             let name = dictionary.name(id);
-            if NAMES.contains(&name.trim_start_matches(ESCAPE)) {
+            if is_taken(name.trim_start_matches(ESCAPE)) {
                 format!("{ESCAPE}{name}")
             } else {
                 name
             }
         });
-        NAMES.into_iter().map(str::to_owned).chain(kept).collect()
+        let classes = (0..self.n_class_tokens).map(class_name);
+        let reserved = NAMES.into_iter().map(str::to_owned);
+        reserved.chain(kept).chain(classes).collect()
     }
 
     /// Reads the `vocab.txt` a run has left, so that new pairs can be encoded (counts are 0). Ids are interned in
@@ -110,7 +138,9 @@ impl CipherVocab {
     }
 
     fn parse(path: &Path, text: &str, dictionary: &mut Dictionary) -> Result<Self> {
-        let mut lines = (1..).zip(text.lines());
+        let n_class_tokens = class_lines(text);
+        let n_lines = text.lines().count() - n_class_tokens;
+        let mut lines = (1..).zip(text.lines().take(n_lines));
         let hint = "name the `vocab.txt` in the `model` folder of a run";
         for (number, name) in (1..).zip(NAMES) {
             let found = lines.next().map_or("", |(_, line)| line);
@@ -122,8 +152,7 @@ impl CipherVocab {
         let mut kept = Vec::new();
         let mut line_of: HashMap<CipherId, u64> = HashMap::new();
         for (number, line) in lines {
-            let is_escaped = NAMES.contains(&line.trim_start_matches(ESCAPE));
-            let token = if is_escaped {
+            let token = if is_taken(line.trim_start_matches(ESCAPE)) {
                 line.strip_prefix(ESCAPE)
             } else {
                 Some(line)
@@ -147,7 +176,35 @@ impl CipherVocab {
             }
             kept.push((id, 0));
         }
-        Ok(Self::from_kept(kept))
+        Ok(Self::from_kept(kept).with_class_tokens(n_class_tokens))
+    }
+}
+
+fn class_name(class: usize) -> String {
+    format!("[C{class}]")
+}
+
+/// The class whose token has this name.
+fn class_of_name(name: &str) -> Option<usize> {
+    let class = name.strip_prefix("[C")?.strip_suffix(']')?.parse().ok()?;
+    (class_name(class) == name).then_some(class)
+}
+
+/// Whether a row of our own has this name, or could have it.
+fn is_taken(name: &str) -> bool {
+    NAMES.contains(&name) || class_of_name(name).is_some()
+}
+
+/// How many lines at the end of a `vocab.txt` are `[C0]`, `[C1]`, ….
+fn class_lines(text: &str) -> usize {
+    let last = text.lines().next_back().and_then(class_of_name);
+    let n = last.map_or(0, |last| last.saturating_add(1));
+    let classes: Vec<_> = text.lines().rev().take(n).map(class_of_name).collect();
+    let expected = (0..n).rev().map(Some);
+    if classes.len() == n && classes.into_iter().eq(expected) {
+        n
+    } else {
+        0
     }
 }
 
@@ -220,6 +277,47 @@ mod tests {
             .expect("a vocabulary that was written");
         let back: Vec<_> = opened.kept.iter().map(|&(id, _)| fresh.name(id)).collect();
         assert_eq!(back, tokens);
+    }
+
+    #[test]
+    fn class_tokens_stand_behind_the_cipher_tokens_and_are_read_back() {
+        let mut dictionary = Dictionary::new(TokenKind::Text);
+        let ids = ["a", "[C0]", "[C01]", "[C7]"].map(|token| dictionary.id(token).expect("text").0);
+        let vocab = CipherVocab::count([&pair(&ids, &ids)], 1).with_class_tokens(3);
+        let names = vocab.names(&dictionary);
+        let expected = ["a", "\\[C0]", "[C01]", "\\[C7]", "[C0]", "[C1]", "[C2]"];
+        assert_eq!(names[7..], expected);
+        assert_eq!((vocab.size(), vocab.cipher_rows()), (14, 7..11));
+        assert_eq!([0, 1, 2].map(|class| vocab.class_row(class)), [11, 12, 13]);
+
+        let mut fresh = Dictionary::new(TokenKind::Text);
+        let opened = CipherVocab::parse(Path::new("vocab.txt"), &names.join("\n"), &mut fresh)
+            .expect("a vocabulary that was written");
+        assert_eq!(opened.names(&fresh), names);
+        assert_eq!((opened.n_class_tokens, opened.size()), (3, 14));
+        assert_eq!(
+            CipherVocab::count([&pair(&ids, &ids)], 1).names(&dictionary)[7..],
+            expected[..4]
+        );
+    }
+
+    #[test]
+    fn vocabulary_whose_class_tokens_are_not_in_a_row() {
+        let text = |rest: &str| NAMES.join("\n") + rest;
+        for (rest, line, found) in [
+            ("\n5\n[C1]\n", 9, "[C1]"),
+            ("\n5\n[C1]\n[C0]\n", 9, "[C1]"),
+            ("\n[C0]\n5\n", 8, "[C0]"),
+            ("\n5\n[C18446744073709551615]", 9, "[C18446744073709551615]"),
+        ] {
+            let error = open(&text(rest), TokenKind::Number).expect_err("not of a run");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "vocab.txt:{line}: expected a token id from 0 to 4294967295, found `{found}`"
+                )
+            );
+        }
     }
 
     #[test]
