@@ -32,14 +32,14 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         .map(|&(cipher_id, count)| {
             let (start, method) = match named.get(&cipher_id) {
                 Some(start) => (start.clone(), AlignMethod::File.name()),
-                None => (Start::Row(input.plain.specials().unk), UNNAMED),
+                None => (NamedStart::Row(input.plain.specials().unk), UNNAMED),
             };
             let known = |id: PlainId| {
                 let counts = counts.as_ref()?;
                 counts.get(input.plain.token(id)).copied()
             };
             match start {
-                Start::Row(plain) => MappingRow {
+                NamedStart::Row(plain) => MappingRow {
                     cipher_id,
                     count,
                     plain: Some(plain),
@@ -47,7 +47,7 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
                     method,
                     found: None,
                 },
-                Start::Found(found, plain_count) => MappingRow {
+                NamedStart::Found(found, plain_count) => MappingRow {
                     cipher_id,
                     count,
                     plain: None,
@@ -91,7 +91,7 @@ pub fn reread(path: &Path, input: &AlignInput) -> Result<Mapping> {
 
 /// What an id starts from.
 #[derive(Clone)]
-enum Start {
+enum NamedStart {
     Row(PlainId),
     /// With the occurrences of the first candidate.
     Found(Found, u64),
@@ -107,7 +107,7 @@ struct Columns {
 }
 
 /// What each cipher id that the file names starts from.
-fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherId, Start>> {
+fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherId, NamedStart>> {
     let mut table = Table::new(path, bytes, b'\t', Quoting::On);
     let pieces = Pieces::new(input.checkpoint, input.plain);
     let mut start_of = HashMap::new();
@@ -142,9 +142,9 @@ fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherI
         let start = match found.transpose()?.flatten() {
             Some(found) => {
                 let plain_count = columns.plain_count.and_then(|column| fields.get(column));
-                Start::Found(found, plain_count.and_then(|n| n.parse().ok()).unwrap_or(0))
+                NamedStart::Found(found, plain_count.and_then(|n| n.parse().ok()).unwrap_or(0))
             }
-            None => Start::Row(plain_row(&table, plain, plain_token, input)?),
+            None => NamedStart::Row(plain_row(&table, plain, plain_token, input)?),
         };
         let Some(cipher_id) = input.dictionary.get(cipher_name) else {
             continue;

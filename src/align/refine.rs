@@ -200,7 +200,7 @@ impl HiddenToken {
 fn model(mapping: &Mapping, tokens: &Tokens, input: &RefineInput) -> Result<Bert> {
     let checkpoint = input.checkpoint;
     let mut starts = mapping
-        .starts(&checkpoint.plain, true, input.key)
+        .starts(&checkpoint.plain, true, input.key, 0)
         .unwrap_or_default();
     starts.extend(tokens.rows.iter().map(|&row| RowStart::Copy(row)));
     let config = BertConfig {

@@ -200,7 +200,10 @@ fn scratch_has_no_plaintext() {
     let world = world(2);
     let mapping = world.align(AlignMethod::Scratch, None).expect("aligned");
     assert_eq!(world.show(&mapping), "10=-:0 11=-:0");
-    assert_eq!(mapping.starts(&world.plain, true, Key::from_seed(1)), None);
+    assert_eq!(
+        mapping.starts(&world.plain, true, Key::from_seed(1), 0),
+        None
+    );
 }
 
 #[test]
@@ -239,7 +242,7 @@ fn a_written_mapping_is_read_back() {
     let read = world
         .align(AlignMethod::File, Some(&path))
         .expect("aligned");
-    let starts = |mapping: &Mapping| mapping.starts(&world.plain, true, Key::from_seed(1));
+    let starts = |mapping: &Mapping| mapping.starts(&world.plain, true, Key::from_seed(1), 0);
     assert_eq!(starts(&read), starts(&random));
     assert!(read.rows.iter().all(|row| row.method == "file"));
 }

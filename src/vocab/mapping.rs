@@ -34,7 +34,7 @@ const FIRST_BAND: usize = 100;
 pub struct MappingRow {
     /// The kept id.
     pub cipher_id: CipherId,
-    /// Its occurrences in the pairs.
+    /// Its occurrences in the rows.
     pub count: u64,
     /// The row, for methods that choose one: `None` where it starts from fresh values (scratch) or from candidates;
     /// `[UNK]` where `align.file` does not name it.
@@ -123,11 +123,17 @@ impl Mapping {
         })
     }
 
-    /// What each row of the run's vocabulary (7 + kept) starts from: PAD, UNK, CLS, SEP, MASK, UNK, UNK, then one a kept
-    /// id. `None` for scratch. The answers NO and YES start as copies of `[UNK]` and part by training only. With `soft` an
-    /// id starts from the mean of its candidates by their weights, else from the first alone; without candidates from its
-    /// frequency band, with noise from `key`.
-    pub fn starts(&self, plain: &PlainVocab, soft: bool, key: Key) -> Option<Vec<RowStart>> {
+    /// What each row of the run's vocabulary (7 + kept + `n_class_tokens`) starts from: PAD, UNK, CLS, SEP, MASK, UNK, UNK,
+    /// then one a kept id, then the tokens that name classes. `None` for scratch. The answers NO and YES and the class
+    /// tokens start as copies of `[UNK]` and part by training only. With `soft` an id starts from the mean of its candidates
+    /// by their weights, else from the first alone; without candidates from its frequency band, with noise from `key`.
+    pub fn starts(
+        &self,
+        plain: &PlainVocab,
+        soft: bool,
+        key: Key,
+        n_class_tokens: usize,
+    ) -> Option<Vec<RowStart>> {
         let of = plain.specials();
         let reserved = [of.pad, of.unk, of.cls, of.sep, of.mask, of.unk, of.unk];
         let key = key.with(Purpose::Noise);
@@ -151,8 +157,10 @@ impl Mapping {
                 _ => RowStart::Mean(pieces),
             })
         });
-        let reserved = reserved.into_iter().map(RowStart::Copy).map(Some);
-        reserved.chain(kept).collect()
+        let copy = |row| Some(RowStart::Copy(row));
+        let classes = std::iter::repeat_n(of.unk, n_class_tokens).map(copy);
+        let reserved = reserved.into_iter().map(copy);
+        reserved.chain(kept).chain(classes).collect()
     }
 }
 
@@ -276,10 +284,10 @@ mod tests {
     #[test]
     fn starts_by_hand() {
         let key = Key::from_seed(1);
-        let rows = mapping(&[Some(6), Some(5)]).starts(&plain(), true, key);
+        let rows = mapping(&[Some(6), Some(5)]).starts(&plain(), true, key, 0);
         let expected = [4, 3, 2, 1, 0, 3, 3, 6, 5].map(|row| RowStart::Copy(PlainId(row)));
         assert_eq!(rows.as_deref(), Some(&expected[..]));
-        assert_eq!(mapping(&[None, None]).starts(&plain(), true, key), None);
+        assert_eq!(mapping(&[None, None]).starts(&plain(), true, key, 3), None);
 
         // A word of two rows at .5, a token at .25; then nothing trusted.
         let mapping = Mapping {
@@ -299,13 +307,15 @@ mod tests {
             )
         };
         let soft = mapping
-            .starts(&plain(), true, key)
+            .starts(&plain(), true, key, 2)
             .expect("not from scratch");
         assert_eq!(soft[7], mean(&[(5, 0.25), (6, 0.25), (7, 0.25)]));
         assert!(matches!(&soft[8], RowStart::Band(band, _) if *band == (7..10)));
         assert_eq!(soft[9], RowStart::Copy(PlainId(7)));
+        // Two classes behind the ids.
+        assert_eq!(soft[10..], [3, 3].map(|row| RowStart::Copy(PlainId(row))));
         let hard = mapping
-            .starts(&plain(), false, key)
+            .starts(&plain(), false, key, 2)
             .expect("not from scratch");
         assert_eq!(hard[7], mean(&[(5, 0.25), (6, 0.25)]));
         assert_eq!(hard[8..], soft[8..]);

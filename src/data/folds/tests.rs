@@ -129,7 +129,7 @@ fn folds_are_even_in_rows_and_labels() {
             let values = || counts.iter().map(of);
             values().max().expect("five") - values().min().expect("five")
         };
-        assert_eq!(counts.iter().map(|fold| fold[1]).sum::<i64>(), positives);
+        assert_eq!(counts.iter().map(|fold| fold[1]).sum::<usize>(), positives);
         (
             range(|fold| fold[0]),
             range(|fold| fold[1]),

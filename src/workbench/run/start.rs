@@ -77,7 +77,7 @@ impl Start {
             }
             None => source.align((progress, stop))?,
         };
-        let starts = mapping.starts(&plain, experiment.align.soft, experiment.key());
+        let starts = mapping.starts(&plain, experiment.align.soft, experiment.key(), 0);
         let (config, heads, base) = match (&checkpoint, dir, starts) {
             (Some(checkpoint), Some(dir), Some(starts)) => {
                 checkpoint.require_mlm(dir)?;
