@@ -15,7 +15,8 @@
 //! ```
 //!
 //! # Code map
-//! A module uses only what stands before it (`tests/it/tidy.rs` fails on an arrow back):
+//! A module uses only what stands before it, and files use each other in no circle (`tests/it/tidy.rs` fails on an arrow back and
+//! on a circle):
 //!
 //! | module | what lives there | what does not |
 //! |---|---|---|
@@ -30,7 +31,7 @@
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < file < `[grid]` < `--set` | work |
-//! | [`workbench`] | run folder and manifest, folds and their merge, batches, submission, ensembles, board, packs, report, Slurm scripts, inspection, alignment and audit apart from runs | clap |
+//! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds
