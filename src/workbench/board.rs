@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::run_folder::manifest::State;
 use super::run_folder::names;
-use super::run_folder::results::{FoldFigures, Results};
+use super::run_folder::record::FoldFigures;
+use super::run_folder::results::Results;
 use super::score;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;

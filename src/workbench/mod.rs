@@ -1,10 +1,19 @@
 //! Whole jobs: what a command does, from files to files.
 //!
-//! [`run`] is the main job, in and out of a run folder ([`run_folder`]), which goes on where it was cut, and whose results
-//! [`ensemble`], [`board`] and [`pack`] read back; [`slurm`] is the same job for a cluster; [`predict`] scores more pairs
-//! with what a run has left; [`submission`] writes and checks submissions; [`score`] notes what a leaderboard said. [`report`](mod@report) shows runs. [`count`] makes token counts, [`mod@align`] mappings ([`alignment`] is its way and that of [`run`]), [`audit`] says how reversible a masking is, [`cipher`] makes ciphers with
-//! a key; [`inspect`] looks at a new
-//! competition. Does not parse arguments and prints nothing: `cli` does.
+//! | folder or file | what it does |
+//! |---|---|
+//! | [`run`] | the main job: a plan of models, each trained into its folder, and the answer of the run; several experiments |
+//! | [`run_folder`] | what stands in the folder of a run, who may write there, and how it is read back |
+//! | [`submission`] | writes and checks submissions |
+//! | [`ensemble`] | blends runs, with its arithmetic |
+//! | [`report`](mod@report) | shows runs as a page |
+//! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
+//! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
+//! | [`slurm`] | the script of a cluster for a run |
+//! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
+//! | [`archive`], [`disk`], [`machine`], [`number`] | zips, room on the disk, the machine's names, scores as text |
+//!
+//! Every long job takes a [`Context`]. Does not parse arguments and prints nothing: `cli` does.
 //!
 //! How to add a command: 1. its work as a file here, taking plain values and a [`Context`] and
 //! returning a serialisable report; 2. a file of the same name in `cli/` with its arguments, an example

@@ -139,7 +139,7 @@ pub fn predict(
             config_sha256: Results::open(run)?.record.config_sha256,
             weight: 1.0,
         };
-        submission::Record::new("predict", vec![source], pairs, submit, &written)
+        submission::SubmissionRecord::new("predict", vec![source], pairs, submit, &written)
             .write(out, &[(&out.to_string_lossy(), out)])?;
     }
     let seconds = times.iter().sum::<Duration>().as_secs_f64();

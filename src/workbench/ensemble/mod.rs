@@ -119,7 +119,7 @@ pub fn ensemble(
             weight,
         })
         .collect();
-    let manifest = record::Manifest::begin(identity, how, &members, &blended.methods);
+    let manifest = record::EnsembleManifest::begin(identity, how, &members, &blended.methods);
     manifest.write(out)?;
     record::write_tables(out, &experiment, &blended.table)?;
     if let Some(scores) = &blended.test {

@@ -16,7 +16,8 @@ use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
 use crate::workbench::run_folder::names;
-use crate::workbench::run_folder::results::{Figures, LabelledScores, Results};
+use crate::workbench::run_folder::record::Figures;
+use crate::workbench::run_folder::results::{LabelledScores, Results};
 use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
 
 /// The config key under which the files of the runs stand in the manifest.
@@ -24,7 +25,7 @@ const RUN_KEY: &str = "ensemble.run";
 
 /// `manifest.json`: what it shares with a run's has the same keys.
 #[derive(Serialize)]
-pub(super) struct Manifest<'a> {
+pub(super) struct EnsembleManifest<'a> {
     tool: &'static str,
     kind: &'static str,
     state: State,
@@ -42,7 +43,7 @@ struct Blend<'a> {
     methods: &'a Methods,
 }
 
-impl<'a> Manifest<'a> {
+impl<'a> EnsembleManifest<'a> {
     pub(super) fn begin(
         identity: Identity,
         how: How,

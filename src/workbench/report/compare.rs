@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::figures::{self, Judged, Trained};
 use super::page::{self, Cell};
-use super::read::Run;
+use super::read::ReportedRun;
 use super::statistics::rank_correlation;
 use super::{duration, spread};
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::train::EpochReport;
 ///
 /// # Errors
 /// Those of the charts.
-pub fn comparison_page(runs: &[Run]) -> Result<String> {
+pub fn comparison_page(runs: &[ReportedRun]) -> Result<String> {
     let names = names(runs);
     let trained: Vec<Trained> = runs
         .iter()
@@ -55,9 +55,9 @@ pub fn comparison_page(runs: &[Run]) -> Result<String> {
 }
 
 /// Folder names; whole paths where two are alike.
-fn names(runs: &[Run]) -> Vec<String> {
+fn names(runs: &[ReportedRun]) -> Vec<String> {
     let is_unique = |name: &str| runs.iter().filter(|run| run.name == name).count() == 1;
-    let name = |run: &Run| match is_unique(&run.name) {
+    let name = |run: &ReportedRun| match is_unique(&run.name) {
         true => run.name.clone(),
         false => run.results.path.display().to_string(),
     };
@@ -65,15 +65,15 @@ fn names(runs: &[Run]) -> Vec<String> {
 }
 
 /// Whether the same rows with the same labels are scored.
-fn same_rows(a: &Run, b: &Run) -> bool {
-    let rows = |run: &Run| -> Vec<(usize, bool)> {
+fn same_rows(a: &ReportedRun, b: &ReportedRun) -> bool {
+    let rows = |run: &ReportedRun| -> Vec<(usize, bool)> {
         run.scored.iter().map(|row| (row.row, row.label)).collect()
     };
     rows(a) == rows(b)
 }
 
 /// One entry an epoch: the mean over the folds that have reached it.
-fn mean_epochs(run: &Run) -> Vec<EpochReport> {
+fn mean_epochs(run: &ReportedRun) -> Vec<EpochReport> {
     let mut by_epoch: BTreeMap<usize, Vec<&EpochReport>> = BTreeMap::new();
     for epoch in run.folds.iter().flat_map(|fold| &fold.epochs) {
         by_epoch.entry(epoch.epoch).or_default().push(epoch);
@@ -103,17 +103,17 @@ fn mean_losses(epochs: &[&EpochReport]) -> BTreeMap<String, f64> {
     losses
 }
 
-fn overview(runs: &[Run], names: &[String]) -> Markup {
+fn overview(runs: &[ReportedRun], names: &[String]) -> Markup {
     let best = runs
         .iter()
-        .filter_map(Run::auc)
+        .filter_map(ReportedRun::auc)
         .fold(f64::NEG_INFINITY, f64::max);
-    let row = |(run, name): (&Run, &String)| {
+    let row = |(run, name): (&ReportedRun, &String)| {
         let auc = match run.auc() {
             Some(auc) if auc == best => Cell::Best(format!("{auc:.4} (best)")),
             auc => Cell::number(auc.map(|auc| format!("{auc:.4}"))),
         };
-        let interval = run.auc_interval();
+        let (interval, figures) = (run.auc_interval(), run.figures());
         let aucs: Vec<f64> = run.folds.iter().filter_map(|fold| fold.auc).collect();
         let folds = run.has_folds().then(|| spread(&aucs));
         let count = |figure: f64| HumanCount(figure as u64).to_string();
@@ -124,8 +124,8 @@ fn overview(runs: &[Run], names: &[String]) -> Markup {
             Cell::number(interval.map(|(low, high)| format!("{low:.4} to {high:.4}"))),
             Cell::number(folds),
             Cell::number(Some(count(run.scored.len() as f64))),
-            Cell::number(run.figure("seconds").map(duration)),
-            Cell::number(run.figure("tokens_per_second").map(count)),
+            Cell::number(figures.seconds.map(duration)),
+            Cell::number(figures.tokens_per_second.map(count)),
             Cell::number(run.results.parameters().map(|n| count(n as f64))),
         ]
     };
@@ -144,7 +144,7 @@ fn overview(runs: &[Run], names: &[String]) -> Markup {
 }
 
 /// The settings that are not the same everywhere.
-fn differences(runs: &[Run], names: &[String]) -> Markup {
+fn differences(runs: &[ReportedRun], names: &[String]) -> Markup {
     let settings: Vec<BTreeMap<String, String>> = runs.iter().map(settings_and_machine).collect();
     let mut keys: Vec<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
     keys.sort();
@@ -175,14 +175,15 @@ fn differences(runs: &[Run], names: &[String]) -> Markup {
 }
 
 /// The settings, and what else may move a figure.
-fn settings_and_machine(run: &Run) -> BTreeMap<String, String> {
+fn settings_and_machine(run: &ReportedRun) -> BTreeMap<String, String> {
     let mut all = settings(&run.config);
-    for (key, name) in [
-        ("tool", "(tool)"),
-        ("kernel_path", "(kernels)"),
-        ("cpu", "(processor)"),
+    let record = &run.results.record;
+    for (name, value) in [
+        ("(tool)", Some(&record.tool)),
+        ("(kernels)", record.kernel_path.as_ref()),
+        ("(processor)", record.cpu.as_ref()),
     ] {
-        let value = run.manifest[key].as_str().unwrap_or("not known");
+        let value = value.map_or("not known", String::as_str);
         all.insert(name.to_owned(), value.to_owned());
     }
     all
@@ -206,7 +207,7 @@ fn settings(config: &str) -> BTreeMap<String, String> {
 }
 
 /// How alike the scores are: runs that agree less gain more from a blend.
-fn correlations(runs: &[Run], names: &[String]) -> Markup {
+fn correlations(runs: &[ReportedRun], names: &[String]) -> Markup {
     let scores: Vec<Vec<f32>> = runs
         .iter()
         .map(|run| run.scored.iter().map(|row| row.score).collect())

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::plots::{Axis, Series, Shape, Style, draw, extent};
-use super::read::{Mapped, Run};
+use super::read::{Mapped, ReportedRun};
 use super::statistics::{self, Reliability, Scored, Slice};
 use crate::error::Result;
 use crate::train::EpochReport;
@@ -213,7 +213,7 @@ pub fn reliability(judged: &[Judged<'_>]) -> Result<Panel> {
 }
 
 /// How far the scores of both classes stand apart.
-pub fn histogram(run: &Run) -> Result<Panel> {
+pub fn histogram(run: &ReportedRun) -> Result<Panel> {
     let title = "Scores by label";
     let bins = (run.scored.len() / ROWS_A_BIN).clamp(10, HISTOGRAM_BINS);
     let Some(found) = statistics::histogram(&run.scored, bins) else {
@@ -247,7 +247,7 @@ pub fn histogram(run: &Run) -> Result<Panel> {
 }
 
 /// AUC by number of tokens and by share of unknown ones.
-pub fn by_traits(run: &Run) -> Result<Vec<Panel>> {
+pub fn by_traits(run: &ReportedRun) -> Result<Vec<Panel>> {
     let (length, unknown) = ("AUC by sentence length", "AUC by unknown tokens");
     let traits = match &run.traits {
         Ok(traits) => traits,
@@ -334,7 +334,7 @@ fn range_name((low, high): (f64, f64)) -> String {
 }
 
 /// Rank and frequency of cipher tokens and of the plaintext tokens they start from.
-pub fn rank_frequency(run: &Run) -> Result<Panel> {
+pub fn rank_frequency(run: &ReportedRun) -> Result<Panel> {
     let title = "Rank and frequency";
     let mut rows = run.mapping.clone();
     rows.sort_by_key(|row| std::cmp::Reverse(row.count)); // stable

@@ -20,9 +20,11 @@ use serde::Serialize;
 
 use self::figures::{Judged, Trained};
 use self::page::{Card, Cell};
-use self::read::Run;
+use self::read::ReportedRun;
 use super::disk;
+use super::run_folder::manifest::FileRecord;
 use super::run_folder::names;
+use super::run_folder::record::{CoverageBand, FoldFigures};
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::metrics::mean_and_deviation;
@@ -36,7 +38,7 @@ const WORST: usize = 20;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Written {
+pub struct WrittenReport {
     /// The page.
     pub report: PathBuf,
     /// The runs on it, as they were named.
@@ -48,7 +50,7 @@ pub struct Written {
 /// # Errors
 /// [`Error::Refused`] where a folder is no run, or where several have no `out`; [`Error::Input`]
 /// where a file of a run is not as the tool writes it; [`Error::Io`].
-pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<Written> {
+pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<WrittenReport> {
     let report = match (paths, out) {
         (_, Some(out)) => out.to_owned(),
         ([run], None) => run.join(FILE),
@@ -58,14 +60,14 @@ pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<Written> {
             return Err(error.with_hint("name a file with --out"));
         }
     };
-    let runs = paths.iter().map(|path| Run::read(path));
-    let runs: Vec<Run> = runs.collect::<Result<_>>()?;
+    let runs = paths.iter().map(|path| ReportedRun::read(path));
+    let runs: Vec<ReportedRun> = runs.collect::<Result<_>>()?;
     let html = match &runs[..] {
         [run] => run_page(run)?,
         runs => compare::comparison_page(runs)?,
     };
     atomic::write(&report, html.as_bytes())?;
-    Ok(Written {
+    Ok(WrittenReport {
         report,
         runs: paths.to_vec(),
     })
@@ -84,7 +86,7 @@ pub fn write(run: &Path, progress: &Progress) {
     }
 }
 
-fn run_page(run: &Run) -> Result<String> {
+fn run_page(run: &ReportedRun) -> Result<String> {
     let trained: Vec<Trained> = run
         .folds
         .iter()
@@ -122,18 +124,14 @@ fn run_page(run: &Run) -> Result<String> {
 }
 
 /// `cipherpet 0.1.0 · seed 0 · AVX-512 · AMD EPYC`
-fn about(run: &Run) -> String {
-    let text = |key: &str| run.manifest[key].as_str().map(str::to_owned);
+fn about(run: &ReportedRun) -> String {
+    let record = &run.results.record;
     let parts = [
-        text("tool"),
-        run.manifest["seed"]
-            .as_u64()
-            .map(|seed| format!("seed {seed}")),
-        text("kernel_path"),
-        run.manifest["threads"]
-            .as_u64()
-            .map(|n| format!("{n} threads")),
-        text("cpu"),
+        Some(record.tool.clone()),
+        record.seed.map(|seed| format!("seed {seed}")),
+        record.kernel_path.clone(),
+        record.threads.map(|n| format!("{n} threads")),
+        record.cpu.clone(),
         run.results
             .parameters()
             .map(|n| format!("{} parameters", HumanCount(n))),
@@ -141,7 +139,7 @@ fn about(run: &Run) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-fn summary(run: &Run) -> Vec<Card> {
+fn summary(run: &ReportedRun) -> Vec<Card> {
     let mut cards = vec![Card {
         label: if run.has_folds() {
             "Out-of-fold AUC"
@@ -163,19 +161,19 @@ fn summary(run: &Run) -> Vec<Card> {
             more: format!("mean ± sd of {}", aucs.len()),
         });
     }
-    if let Some(seconds) = run.figure("seconds") {
+    let figures = run.figures();
+    if let Some(seconds) = figures.seconds {
         cards.push(Card {
             label: "Time",
             value: duration(seconds),
-            more: run.figure("steps").map_or(String::new(), |steps| {
-                format!("{} steps", HumanCount(steps as u64))
+            more: figures.steps.map_or(String::new(), |steps| {
+                format!("{} steps", HumanCount(steps))
             }),
         });
     }
-    if let Some(speed) = run.figure("tokens_per_second") {
-        let memory = run.figure("peak_rss_bytes");
-        let memory =
-            memory.map(|bytes| format!("{} at most in memory", disk::megabytes(bytes as u64)));
+    if let Some(speed) = figures.tokens_per_second {
+        let memory = figures.peak_rss_bytes;
+        let memory = memory.map(|bytes| format!("{} at most in memory", disk::megabytes(bytes)));
         cards.push(Card {
             label: "Tokens a second",
             value: HumanCount(speed as u64).to_string(),
@@ -188,40 +186,39 @@ fn summary(run: &Run) -> Vec<Card> {
 }
 
 /// Where the run knows how good its alignment is.
-fn alignment(run: &Run) -> Option<Card> {
-    let known = &run.manifest["alignment"];
-    let count = |key: &str| known[key].as_u64().map(|n| HumanCount(n).to_string());
-    let likelihood = |key: &str| known[key].as_f64().map(|found| format!("{found:.2}"));
+fn alignment(run: &ReportedRun) -> Option<Card> {
+    let known = run.results.record.alignment.as_ref()?;
+    let count = |figure: Option<u64>| figure.map(|n| HumanCount(n).to_string());
+    let likelihood = |figure: Option<f64>| figure.map(|found| format!("{found:.2}"));
     Some(Card {
         label: "Aligned ids",
-        value: format!("{} of {}", count("matched")?, count("cipher_types")?),
+        value: format!(
+            "{} of {}",
+            count(known.matched)?,
+            count(known.cipher_types)?
+        ),
         more: format!(
             "by {}, {} mutually best; likelihood {} a token, by rank {}, shuffled {}",
-            known["unit"].as_str()?,
-            count("mutual_best")?,
-            likelihood("likelihood")?,
-            likelihood("likelihood_rank")?,
-            likelihood("likelihood_shuffled")?
+            known.unit.as_ref()?,
+            count(known.mutual_best)?,
+            likelihood(known.likelihood)?,
+            likelihood(known.likelihood_rank)?,
+            likelihood(known.likelihood_shuffled)?
         ),
     })
 }
 
 /// Which share of the tokens stands for ids with a confidence above a half, from the most frequent ids to the rarest.
-fn coverage(run: &Run) -> Markup {
-    let bands = run.manifest["alignment"]["coverage"].as_array();
-    let bands = bands.map_or(&[][..], Vec::as_slice);
-    let row = |band: &serde_json::Value| {
-        let share = |key: &str| {
-            band[key]
-                .as_f64()
-                .map(|share| format!("{:.1} %", 100.0 * share))
-        };
-        let count = |key: &str| band[key].as_u64().map(|n| HumanCount(n).to_string());
+fn coverage(run: &ReportedRun) -> Markup {
+    let known = run.results.record.alignment.as_ref();
+    let bands = known.map_or(&[][..], |known| &known.coverage);
+    let row = |band: &CoverageBand| {
+        let share = |share: Option<f64>| share.map(|share| format!("{:.1} %", 100.0 * share));
         vec![
-            Cell::text(format!("{} to {}", band["first"], band["last"])),
-            Cell::number(count("types")),
-            Cell::number(share("tokens")),
-            Cell::number(share("trusted")),
+            Cell::text(format!("{} to {}", band.first, band.last)),
+            Cell::number(band.types.map(|n| HumanCount(n).to_string())),
+            Cell::number(share(band.tokens)),
+            Cell::number(share(band.trusted)),
         ]
     };
     html! {
@@ -238,20 +235,20 @@ fn coverage(run: &Run) -> Markup {
 }
 
 /// `95 %: 0.9012 to 0.9187, ` where both labels are there.
-fn interval(run: &Run) -> String {
+fn interval(run: &ReportedRun) -> String {
     match run.auc_interval() {
         Some((low, high)) => format!("95 %: {low:.4} to {high:.4}, "),
         None => String::new(),
     }
 }
 
-fn submission(run: &Run) -> Card {
+fn submission(run: &ReportedRun) -> Card {
     let name = names::SUBMISSION;
     let path = run.results.path.join(name);
     let scores = std::fs::read_to_string(&path).map(|text| text.lines().count());
-    let outputs = run.manifest["outputs"].as_array();
-    let record = outputs.and_then(|all| all.iter().find(|record| record["path"] == name));
-    let hash = record.and_then(|record| record["sha256"].as_str());
+    let mut outputs = run.results.record.outputs.iter();
+    let record = outputs.find(|record| record.path == Path::new(name));
+    let hash = record.map(|record| record.sha256.as_str());
     Card {
         label: "Submission",
         value: match &scores {
@@ -291,7 +288,7 @@ fn duration(seconds: f64) -> String {
 }
 
 /// Row-wise against grouped AUC.
-fn leakage(run: &Run) -> Markup {
+fn leakage(run: &ReportedRun) -> Markup {
     let row = |name: &str, auc: Option<f64>, rows: u64| {
         vec![
             Cell::wide(name),
@@ -323,16 +320,14 @@ fn leakage(run: &Run) -> Markup {
 }
 
 /// How the rows were dealt to the folds, and what they share; nothing where it is not recorded.
-fn dealt(run: &Run) -> String {
-    let recorded = &run.manifest["result"]["leakage"];
-    let share = |key: &str| {
-        let share = recorded["shares"][key].as_f64();
-        share.map(|share| format!("{:.0} %", 100.0 * share))
-    };
-    let (Some(assign), Some(folds)) = (recorded["assign"].as_str(), share("between_folds")) else {
+fn dealt(run: &ReportedRun) -> String {
+    let recorded = run.figures().leakage.unwrap_or_default();
+    let share = |share: Option<f64>| share.map(|share| format!("{:.0} %", 100.0 * share));
+    let (Some(assign), Some(folds)) = (recorded.assign, share(recorded.shares.between_folds))
+    else {
         return String::new();
     };
-    let test = share("test_with_train")
+    let test = share(recorded.shares.test_with_train)
         .map(|test| format!("; {test} of the test rows share one with the training rows"));
     format!(
         " With folds.assign = \"{assign}\" {folds} of the rows share a sentence with another fold{}.",
@@ -340,19 +335,20 @@ fn dealt(run: &Run) -> String {
     )
 }
 
-fn folds(run: &Run) -> Markup {
-    let row = |name: String, auc: Option<f64>, done: Option<&serde_json::Value>| {
-        let figure = |key: &str| done.and_then(|done| done[key].as_f64());
-        let count = |key: &str| figure(key).map(|count| HumanCount(count as u64).to_string());
-        let memory = figure("peak_rss_bytes").map(|bytes| disk::megabytes(bytes as u64));
+fn folds(run: &ReportedRun) -> Markup {
+    let row = |name: String, auc: Option<f64>, done: Option<&FoldFigures>| {
+        let figures = done.cloned().unwrap_or_default();
+        let count = |figure: Option<u64>| figure.map(|count| HumanCount(count).to_string());
+        let speed = figures.tokens_per_second.map(|speed| speed as u64);
+        let memory = figures.peak_rss_bytes.map(disk::megabytes);
         vec![
             Cell::text(name),
             Cell::text(if done.is_some() { "done" } else { "not done" }),
             Cell::number(auc.map(|auc| format!("{auc:.4}"))),
-            Cell::number(count("best_epoch")),
-            Cell::number(count("steps")),
-            Cell::number(figure("seconds").map(duration)),
-            Cell::number(count("tokens_per_second")),
+            Cell::number(count(figures.best_epoch)),
+            Cell::number(count(figures.steps)),
+            Cell::number(figures.seconds.map(duration)),
+            Cell::number(count(speed)),
             Cell::number(memory),
         ]
     };
@@ -378,7 +374,7 @@ fn folds(run: &Run) -> Markup {
 }
 
 /// The surest errors, as row numbers.
-fn worst(run: &Run) -> Markup {
+fn worst(run: &ReportedRun) -> Markup {
     let errors = statistics::worst_errors(&run.scored, WORST);
     let row = |error: &statistics::Scored| {
         let at = run.scored.iter().position(|scored| scored.row == error.row);
@@ -426,29 +422,21 @@ fn worst(run: &Run) -> Markup {
 }
 
 /// What went in, on what, and what came out.
-fn origin(run: &Run) -> Markup {
-    let records = |list: &str| -> Vec<Vec<Cell>> {
-        let records = run.manifest[list].as_array().map_or(&[][..], Vec::as_slice);
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let row = |record: &serde_json::Value| {
-            let bytes = record["bytes"]
-                .as_u64()
-                .map(|bytes| HumanCount(bytes).to_string());
-            vec![
-                Cell::text(text(&record["key"])),
-                Cell::wide(text(&record["path"])),
-                Cell::number(bytes),
-                Cell::text(first(&text(&record["sha256"]), 16)),
-            ]
-        };
-        records.iter().map(row).collect()
+fn origin(run: &ReportedRun) -> Markup {
+    let row = |record: &FileRecord| {
+        vec![
+            Cell::text(record.key.clone()),
+            Cell::wide(record.path.display().to_string()),
+            Cell::number(Some(HumanCount(record.bytes).to_string())),
+            Cell::text(first(&record.sha256, 16)),
+        ]
     };
-    let manifest = serde_json::to_string_pretty(&run.manifest).unwrap_or_default();
+    let inputs: Vec<Vec<Cell>> = run.results.record.inputs.iter().map(row).collect();
     html! {
         h2 { "What went in" }
-        (page::table(&["key", "file", "bytes", "SHA-256 (first 16)"], &records("inputs")))
+        (page::table(&["key", "file", "bytes", "SHA-256 (first 16)"], &inputs))
         (page::folded("config.toml: every setting", &run.config))
-        (page::folded("manifest.json: every hash, the machine, the corpora, what came out", &manifest))
+        (page::folded("manifest.json: every hash, the machine, the corpora, what came out", &run.manifest))
     }
 }
 

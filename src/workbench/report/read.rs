@@ -1,13 +1,11 @@
 //! What a run folder holds, as far as a report shows it.
 //!
-//! In: the folder of a run, with or without folds, done or cut. Out: a [`Run`]. A file that is not there (yet) is an
+//! In: the folder of a run, with or without folds, done or cut. Out: a [`ReportedRun`]. A file that is not there (yet) is an
 //! empty list; one that is there and does not hold what it should is an error. The inputs of the run are read again for
-//! [`Run::traits`] where they are as they were. Nothing of a sentence is kept but its number of tokens.
+//! [`ReportedRun::traits`] where they are as they were. Nothing of a sentence is kept but its number of tokens.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
 
 use super::statistics::{Scored, auc_of};
 use crate::config::{Experiment, Valid};
@@ -22,8 +20,9 @@ use crate::random::Key;
 use crate::train::EpochReport;
 use crate::vocab::CipherVocab;
 use crate::workbench::run::rows;
-use crate::workbench::run_folder::manifest::FileRecord;
+use crate::workbench::run_folder::manifest::{FileRecord, State};
 use crate::workbench::run_folder::names::{self, ModelName};
+use crate::workbench::run_folder::record::{Figures, FoldFigures};
 use crate::workbench::run_folder::results::Results;
 use crate::workbench::run_folder::scores;
 
@@ -40,19 +39,19 @@ pub struct Mapped {
 
 /// A run, read from its folder.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub struct ReportedRun {
     /// The folder, as other commands see it.
     pub results: Results,
     /// The last part of its path.
     pub name: String,
-    /// `manifest.json`, of whatever version of the tool.
-    pub manifest: Value,
+    /// `manifest.json`, set out to be read.
+    pub manifest: String,
     /// `config.toml` as it stands there.
     pub config: String,
     /// One entry without a number where there are no folds.
     pub folds: Vec<Fold>,
     /// The figures of the fit on all rows, where there is one.
-    pub full: Option<Value>,
+    pub full: Option<FoldFigures>,
     /// Validation rows, or all rows out of fold, by row.
     pub scored: Vec<Scored>,
     /// One a kept cipher token.
@@ -71,7 +70,7 @@ pub struct Fold {
     /// Of the rows it was not trained on.
     pub auc: Option<f64>,
     /// Its figures once it is done.
-    pub done: Option<Value>,
+    pub done: Option<FoldFigures>,
 }
 
 /// What can be said of a row without saying what stands in it.
@@ -85,7 +84,7 @@ pub struct Traits {
     pub shared: bool,
 }
 
-impl Run {
+impl ReportedRun {
     /// Reads the folder of a run.
     ///
     /// # Errors
@@ -93,9 +92,12 @@ impl Run {
     /// [`Error::Io`].
     pub fn read(path: &Path) -> Result<Self> {
         let results = Results::open(path)?;
-        let manifest = read_json(&path.join(names::MANIFEST))?.unwrap_or_default();
+        let manifest = set_out(&path.join(names::MANIFEST))?;
         let config = read_text(&path.join(names::CONFIG))?.unwrap_or_default();
-        let folds = read_folds(path)?;
+        let mut folds = ModelName::folds_in(path);
+        if folds.is_empty() {
+            folds.push(ModelName::Single);
+        }
         let scored = read_scored(&results, &folds)?;
         let mut run = Self {
             name: name_of(path),
@@ -106,10 +108,11 @@ impl Run {
             mapping: read_mapping(&path.join(names::MAPPING))?,
             traits: Ok(Vec::new()),
             folds: Vec::new(),
-            full: read_json(&ModelName::Full.folder(path).join(names::DONE))?,
+            full: FoldFigures::read(&ModelName::Full.folder(path))?,
         };
-        for (number, dir) in folds {
-            run.folds.push(run.read_fold(number, &dir)?);
+        for fold in folds {
+            run.folds
+                .push(run.read_fold(fold.fold(), &fold.folder(path))?);
         }
         run.traits = run.read_traits();
         Ok(run)
@@ -117,12 +120,12 @@ impl Run {
 
     /// Whether the run has ended.
     pub fn is_done(&self) -> bool {
-        self.manifest["state"] == "done"
+        self.results.record.state == State::Done
     }
 
-    /// A figure of the result.
-    pub fn figure(&self, key: &str) -> Option<f64> {
-        self.manifest["result"][key].as_f64()
+    /// The figures of the result; all of them none before the run is done.
+    pub fn figures(&self) -> Figures {
+        self.results.record.result.clone().unwrap_or_default()
     }
 
     /// The AUC over all scored rows.
@@ -132,9 +135,10 @@ impl Run {
 
     /// The 95 % interval of the AUC, as the run has recorded it, or computed now.
     pub fn auc_interval(&self) -> Option<(f64, f64)> {
-        let recorded = self.figure("oof_auc_low").zip(self.figure("oof_auc_high"));
+        let figures = self.figures();
+        let recorded = figures.oof_auc_low.zip(figures.oof_auc_high);
         recorded.or_else(|| {
-            let seed = self.manifest["seed"].as_u64().unwrap_or(0);
+            let seed = self.results.record.seed.unwrap_or(0);
             let rows = self.scored.iter();
             let (labels, scores): (Vec<bool>, Vec<f32>) =
                 rows.map(|row| (row.label, row.score)).unzip();
@@ -156,15 +160,15 @@ impl Run {
             number,
             epochs: read_epochs(&dir.join(names::METRICS))?,
             auc,
-            done: read_json(&dir.join(names::DONE))?,
+            done: FoldFigures::read(dir)?,
         })
     }
 
     /// AUC and number of the rows none of whose sentences their model was trained on: as recorded, or computed now.
     pub fn grouped(&self) -> Option<(Option<f64>, u64)> {
-        let recorded = &self.manifest["result"]["leakage"];
-        if let Some(rows) = recorded["grouped_rows"].as_u64() {
-            return Some((recorded["grouped_auc"].as_f64(), rows));
+        let recorded = self.figures().leakage.unwrap_or_default();
+        if let Some(rows) = recorded.grouped_rows {
+            return Some((recorded.grouped_auc, rows));
         }
         let traits = self.traits.as_ref().ok()?;
         let rows = self.scored.iter().zip(traits);
@@ -215,9 +219,8 @@ impl Run {
     fn require_unchanged(&self, file: &Path) -> std::result::Result<(), String> {
         let now = FileRecord::of("", file, file)
             .map_err(|_| format!("{} cannot be read now", file.display()))?;
-        let inputs = self.manifest["inputs"].as_array();
-        let is_same = |input: &Value| input["sha256"] == now.sha256.as_str();
-        match inputs.is_some_and(|inputs| inputs.iter().any(is_same)) {
+        let mut inputs = self.results.record.inputs.iter();
+        match inputs.any(|input| input.sha256 == now.sha256) {
             true => Ok(()),
             false => Err(format!("{} has changed since the run", file.display())),
         }
@@ -272,35 +275,16 @@ fn read_text(path: &Path) -> Result<Option<String>> {
     }
 }
 
-fn read_json(path: &Path) -> Result<Option<Value>> {
-    let Some(text) = read_text(path)? else {
-        return Ok(None);
-    };
-    let parsed = serde_json::from_str(&text)
+/// The JSON of a file with one value a line; empty where there is no such file.
+fn set_out(path: &Path) -> Result<String> {
+    let text = read_text(path)?.unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| Error::input(Place::line(path, error.line() as u64), "JSON", error))?;
-    Ok(Some(parsed))
-}
-
-/// Number and folder of each model, in order.
-fn read_folds(run: &Path) -> Result<Vec<(Option<usize>, PathBuf)>> {
-    let mut folds = Vec::new();
-    for entry in std::fs::read_dir(run).map_err(Error::io("read", run))? {
-        let path = entry.map_err(Error::io("read", run))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix("fold-")?.parse().ok());
-        if let (Some(number), true) = (number, path.is_dir()) {
-            folds.push((Some(number), path));
-        }
-    }
-    folds.sort();
-    if folds.is_empty() {
-        folds.push((None, run.to_owned()));
-    }
-    Ok(folds)
+    Ok(serde_json::to_string_pretty(&value).unwrap_or_default())
 }
 
 /// `oof.csv`, or before it is merged the tables of the folds so far, or `valid.csv`.
-fn read_scored(run: &Results, folds: &[(Option<usize>, PathBuf)]) -> Result<Vec<Scored>> {
+fn read_scored(run: &Results, folds: &[ModelName]) -> Result<Vec<Scored>> {
     let mut scored = Vec::new();
     if run.labelled_file().is_ok() {
         let table = run.labelled_scores()?;
@@ -315,8 +299,9 @@ fn read_scored(run: &Results, folds: &[(Option<usize>, PathBuf)]) -> Result<Vec<
                 }),
         );
     } else {
-        for (number, dir) in folds {
-            scored.extend(read_valid(&dir.join(names::VALID), number.unwrap_or(0))?);
+        for fold in folds {
+            let table = fold.folder(&run.path).join(names::VALID);
+            scored.extend(read_valid(&table, fold.fold().unwrap_or(0))?);
         }
     }
     scored.sort_by_key(|row| (row.row, row.fold));
@@ -396,7 +381,7 @@ mod tests {
     const BEGUN: &str = "{\"tool\":\"t\",\"state\":\"begun\",\"config_sha256\":\"\",\"inputs\":[]}";
 
     fn refusal(folder: &tempfile::TempDir) -> String {
-        let error = Run::read(folder.path()).expect_err("something is wrong with it");
+        let error = ReportedRun::read(folder.path()).expect_err("something is wrong with it");
         let here = folder.path().display().to_string();
         error.to_string().replace(&here, "RUN")
     }
@@ -413,7 +398,7 @@ mod tests {
             ("fold-2/metrics.jsonl", &format!("{EPOCH}{{\"epoch\":2,")),
             ("fold-2/DONE", "{\"seconds\":7}"),
         ]);
-        let run = Run::read(folder.path()).expect("a run");
+        let run = ReportedRun::read(folder.path()).expect("a run");
         let numbers: Vec<_> = run.folds.iter().map(|fold| fold.number).collect();
         assert_eq!(numbers, [Some(2), Some(10)]);
         assert_eq!(
@@ -440,7 +425,7 @@ mod tests {
                 "cipher_id\tcount\tplain_token\tplain_count\tmethod\n7\t9\t\"\"\"\"\t4\trank\n",
             ),
         ]);
-        let run = Run::read(folder.path()).expect("a run");
+        let run = ReportedRun::read(folder.path()).expect("a run");
         assert_eq!((run.scored[0].fold, run.scored[1].score), (2, 2.5));
         let mapped = Mapped {
             count: 9,
@@ -448,7 +433,7 @@ mod tests {
             plain_token: "\"".to_owned(),
         };
         assert_eq!(run.mapping, [mapped]);
-        assert_eq!(run.figure("oof_auc"), Some(1.0));
+        assert_eq!(run.figures().oof_auc, Some(1.0));
     }
 
     #[test]

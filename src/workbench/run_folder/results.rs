@@ -8,68 +8,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::manifest::{FileRecord, State};
-use super::names;
+use super::names::{self, ModelName};
+use super::record::{FoldFigures, RunRecord};
 use super::scores;
 use crate::config::{self, Experiment, SubmitConfig, SubmitFormat};
 use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
-
-/// The part of `manifest.json` that others read.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Record {
-    /// `cipherpet` and its version.
-    pub tool: String,
-    /// How far the run has come.
-    pub state: State,
-    /// What tells it from other runs.
-    pub config_sha256: String,
-    /// Every file it has read.
-    pub inputs: Vec<FileRecord>,
-    /// Every file it has written.
-    #[serde(default)]
-    pub outputs: Vec<FileRecord>,
-    /// Begins with the precision: `f32 avx512`; none for an ensemble.
-    pub kernel_path: Option<String>,
-    /// Present once the run is done.
-    pub result: Option<Figures>,
-}
-
-/// The part of a manifest's `result` that others read.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Figures {
-    /// AUC of a single split.
-    pub valid_auc: Option<f64>,
-    /// AUC of all out-of-fold scores.
-    pub oof_auc: Option<f64>,
-    /// Lower end of its 95 % interval.
-    pub oof_auc_low: Option<f64>,
-    /// Upper end.
-    pub oof_auc_high: Option<f64>,
-    /// Mean of the folds' AUC.
-    pub fold_auc_mean: Option<f64>,
-    /// Their standard deviation.
-    pub fold_auc_sd: Option<f64>,
-    /// Wall time.
-    pub seconds: Option<f64>,
-    /// Training only.
-    pub tokens_per_second: Option<f64>,
-}
-
-/// A finished fold, as its `DONE` says.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(default)]
-pub struct FoldFigures {
-    /// AUC of the rows held out.
-    pub valid_auc: Option<f64>,
-    /// Wall time.
-    pub seconds: Option<f64>,
-    /// Training only.
-    pub tokens_per_second: Option<f64>,
-}
 
 /// Rows with a label and a score of a model that has not seen the label.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,7 +35,7 @@ pub struct Results {
     /// As the user named it.
     pub path: PathBuf,
     /// From its manifest.
-    pub record: Record,
+    pub record: RunRecord,
 }
 
 impl Results {
@@ -99,19 +44,9 @@ impl Results {
     /// # Errors
     /// [`Error::Refused`] where the folder has none, [`Error::Input`] where it is none of ours, [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join(names::MANIFEST);
-        if !file.exists() {
-            let message = format!(
-                "{} is no run: it has no {}",
-                path.display(),
-                names::MANIFEST
-            );
-            return Err(Error::refused(message)
-                .with_hint("name a folder that `cipherpet run` or `cipherpet ensemble` has made"));
-        }
         Ok(Self {
             path: path.to_owned(),
-            record: read_json(&file, "the manifest of a run")?,
+            record: RunRecord::read(path)?,
         })
     }
 
@@ -150,9 +85,9 @@ impl Results {
 
     /// What the folds that are done say, in their order. A `DONE` that is none counts as not there.
     pub fn folds_done(&self) -> Vec<FoldFigures> {
-        let folds = self.fold_folders().into_iter();
+        let folds = ModelName::folds_in(&self.path).into_iter();
         folds
-            .filter_map(|fold| read_json(&fold.join(names::DONE), "the figures of a fold").ok())
+            .filter_map(|fold| FoldFigures::read(&fold.folder(&self.path)).ok()?)
             .collect()
     }
 
@@ -160,9 +95,9 @@ impl Results {
     pub fn models(&self) -> Vec<PathBuf> {
         let one = self.path.join(names::MODEL);
         let of_folds = || {
-            self.fold_folders()
+            ModelName::folds_in(&self.path)
                 .into_iter()
-                .map(|fold| fold.join(names::MODEL))
+                .map(|fold| fold.folder(&self.path).join(names::MODEL))
         };
         let all: Vec<PathBuf> = if has_weights(&one) {
             vec![one]
@@ -249,27 +184,6 @@ impl Results {
             .iter()
             .filter(move |input| input.key == key)
     }
-
-    /// `fold-1`, `fold-2`, … in the order of their numbers.
-    fn fold_folders(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(&self.path) else {
-            return Vec::new();
-        };
-        let mut numbers: Vec<usize> = entries
-            .flatten()
-            .filter_map(|entry| {
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_prefix("fold-")?
-                    .parse()
-                    .ok()
-            })
-            .collect();
-        numbers.sort_unstable();
-        let folder = |number| self.path.join(format!("fold-{number}"));
-        numbers.into_iter().map(folder).collect()
-    }
 }
 
 /// Whether a submission of this form is the scores as they are, one a line.
@@ -300,12 +214,6 @@ fn parameters(path: &Path) -> Option<u64> {
             .map(|shape| shape.iter().filter_map(|n| n.as_u64()).product::<u64>())
             .sum(),
     )
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path, expected: &str) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Error::input(Place::line(path, error.line() as u64), expected, error))
 }
 
 /// Reads `oof.csv`, or `valid.csv`.

@@ -3,7 +3,7 @@
 //!
 //! Scores are logit(YES) - logit(NO), any real number, with 9 significant digits, so that no two different
 //! f32 print the same and AUC loses nothing. As probabilities they have as many digits as an f64 needs; where even
-//! those do not tell two scores apart, [`Written::remarks`] say so. Equal scores give equal bytes, in the zip too.
+//! those do not tell two scores apart, [`WrittenSubmission::remarks`] say so. Equal scores give equal bytes, in the zip too.
 
 mod check;
 mod record;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use check::{Checked, check};
-pub use record::{Record, Source};
+pub use record::{Source, SubmissionRecord};
 
 use super::archive::{self, Content};
 use super::number::{of_probability, of_score, probability, require_finite};
@@ -27,7 +27,7 @@ use crate::progress::Progress;
 
 /// What has been written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct WrittenSubmission {
     /// Different scores.
     pub distinct: usize,
     /// Different values in the file.
@@ -69,7 +69,7 @@ pub fn leave(
         .remarks
         .iter()
         .for_each(|remark| progress.say(remark));
-    Record::new(how, sources, test, &experiment.submit, &written).write(
+    SubmissionRecord::new(how, sources, test, &experiment.submit, &written).write(
         &csv,
         &[(names::SUBMISSION, &csv), (names::SUBMISSION_ZIP, &zip)],
     )
@@ -102,7 +102,7 @@ pub fn write(
     (test, format): (&Path, &ExampleFormat),
     submit: &SubmitConfig,
     submission: &Path,
-) -> Result<Written> {
+) -> Result<WrittenSubmission> {
     let mut remarks = Vec::new();
     let text = match submit.format {
         SubmitFormat::Plain => lines(scores, submit)?,
@@ -129,7 +129,7 @@ pub fn write(
              near 1 run out of digits; AUC sees ties there, and none with submit.probability = false"
         ));
     }
-    Ok(Written {
+    Ok(WrittenSubmission {
         distinct,
         distinct_written,
         remarks,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Written;
+use super::WrittenSubmission;
 use crate::atomic;
 use crate::config::SubmitConfig;
 use crate::data::source;
@@ -25,7 +25,7 @@ pub struct Source {
 
 /// The whole record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Record {
+pub struct SubmissionRecord {
     tool: &'static str,
     command: Vec<String>,
     how: String,
@@ -39,14 +39,14 @@ pub struct Record {
     files: Vec<FileRecord>,
 }
 
-impl Record {
+impl SubmissionRecord {
     /// `how` the scores of the runs became one: `run`, `predict`, or the way of an ensemble.
     pub fn new(
         how: &str,
         runs: Vec<Source>,
         test: &Path,
         submit: &SubmitConfig,
-        written: &Written,
+        written: &WrittenSubmission,
     ) -> Self {
         Self {
             tool: TOOL,

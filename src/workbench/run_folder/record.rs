@@ -1,0 +1,239 @@
+//! What a run folder says of its run, read back: `manifest.json`, and the `DONE` of each fold.
+//!
+//! In: a folder that `cipherpet run` or `cipherpet ensemble` has left. Out: a [`RunRecord`], and [`FoldFigures`]. This is the
+//! one shape in which others read what [`Manifest`] and [`FoldOutcome`] write. It reads leniently: what is not there, as in
+//! folders of other versions of the tool, is none. Writes nothing.
+//!
+//! [`Manifest`]: super::manifest::Manifest
+//! [`FoldOutcome`]: super::done::FoldOutcome
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::manifest::{FileRecord, State};
+use super::names::{DONE, MANIFEST};
+use crate::error::{Error, Place, Result};
+
+/// The manifest of a run or an ensemble.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RunRecord {
+    /// `cipherpet` and its version.
+    pub tool: String,
+    /// How far the run has come.
+    pub state: State,
+    /// What tells it from other runs.
+    pub config_sha256: String,
+    /// Every file it has read.
+    pub inputs: Vec<FileRecord>,
+    /// Every file it has written.
+    #[serde(default)]
+    pub outputs: Vec<FileRecord>,
+    /// Root of all random streams; none for an ensemble, as what follows.
+    pub seed: Option<u64>,
+    /// Threads it ran on.
+    pub threads: Option<u64>,
+    /// Begins with the precision: `f32 avx512`.
+    pub kernel_path: Option<String>,
+    /// The processor's name.
+    pub cpu: Option<String>,
+    /// What is known of the alignment, for methods that know.
+    #[serde(default, deserialize_with = "if_as_expected")]
+    pub alignment: Option<AlignmentFigures>,
+    /// Present once the run is done.
+    pub result: Option<Figures>,
+}
+
+/// What came out of a run. An ensemble writes this shape; a run writes more.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// AUC of a single split.
+    pub valid_auc: Option<f64>,
+    /// AUC of all out-of-fold scores.
+    pub oof_auc: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub oof_auc_low: Option<f64>,
+    /// Upper end.
+    pub oof_auc_high: Option<f64>,
+    /// Mean of the folds' AUC.
+    pub fold_auc_mean: Option<f64>,
+    /// Their standard deviation.
+    pub fold_auc_sd: Option<f64>,
+    /// Wall time.
+    pub seconds: Option<f64>,
+    /// Training only.
+    pub tokens_per_second: Option<f64>,
+    /// Optimiser steps; an ensemble has none, nor what follows.
+    #[serde(skip_serializing)]
+    pub steps: Option<u64>,
+    /// Most memory held.
+    #[serde(skip_serializing)]
+    pub peak_rss_bytes: Option<u64>,
+    /// What shared sentences do to the estimate, with folds.
+    #[serde(skip_serializing, deserialize_with = "if_as_expected")]
+    pub leakage: Option<LeakageFigures>,
+}
+
+/// Row-wise against grouped.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct LeakageFigures {
+    /// How the rows were dealt.
+    pub assign: Option<String>,
+    /// AUC over the rows none of whose sentences was trained on.
+    pub grouped_auc: Option<f64>,
+    /// Their number.
+    pub grouped_rows: Option<u64>,
+    /// Which rows share sentences.
+    pub shares: ShareFigures,
+}
+
+/// Shares of rows that have a sentence in common with others.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct ShareFigures {
+    /// With rows of another fold.
+    pub between_folds: Option<f64>,
+    /// Of the test rows, with the training rows.
+    pub test_with_train: Option<f64>,
+}
+
+/// How good an alignment is, by its own estimate.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct AlignmentFigures {
+    /// Of the text that was compared.
+    pub unit: Option<String>,
+    /// Different cipher tokens.
+    pub cipher_types: Option<u64>,
+    /// Those that have a plaintext token.
+    pub matched: Option<u64>,
+    /// Those that are their token's best match too.
+    pub mutual_best: Option<u64>,
+    /// Log likelihood a token.
+    pub likelihood: Option<f64>,
+    /// The same of an alignment by frequency rank.
+    pub likelihood_rank: Option<f64>,
+    /// The same of a shuffled one.
+    pub likelihood_shuffled: Option<f64>,
+    /// From the most frequent tokens to the rarest.
+    pub coverage: Vec<CoverageBand>,
+}
+
+/// Cipher tokens of neighbouring frequency ranks.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct CoverageBand {
+    /// Its first rank, from 1.
+    pub first: u64,
+    /// Its last.
+    pub last: u64,
+    /// Different tokens.
+    pub types: Option<u64>,
+    /// Share of all tokens of the rows.
+    pub tokens: Option<f64>,
+    /// Share of them whose plaintext token is more likely right than wrong.
+    pub trusted: Option<f64>,
+}
+
+/// A fold, or the fit on all rows, that is done.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct FoldFigures {
+    /// AUC of the rows held out.
+    pub valid_auc: Option<f64>,
+    /// From 1.
+    pub best_epoch: Option<u64>,
+    /// Optimiser steps.
+    pub steps: Option<u64>,
+    /// Wall time.
+    pub seconds: Option<f64>,
+    /// Training only.
+    pub tokens_per_second: Option<f64>,
+    /// Most memory held.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+impl RunRecord {
+    /// Reads the manifest of a folder.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is none, [`Error::Input`] where it is none of ours, [`Error::Io`].
+    pub fn read(run: &Path) -> Result<Self> {
+        let record = read_json(&run.join(MANIFEST), "the manifest of a run")?;
+        record.ok_or_else(|| {
+            let message = format!("{} is no run: it has no {MANIFEST}", run.display());
+            Error::refused(message)
+                .with_hint("name a folder that `cipherpet run` or `cipherpet ensemble` has made")
+        })
+    }
+}
+
+impl FoldFigures {
+    /// Reads the `DONE` of a fold's folder; none where the fold is not done.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is no such file, [`Error::Io`].
+    pub fn read(fold: &Path) -> Result<Option<Self>> {
+        read_json(&fold.join(DONE), "JSON")
+    }
+}
+
+/// None where there is no such file.
+fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<Option<T>> {
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(Error::io("read", path))?,
+    };
+    let parsed = serde_json::from_slice(&bytes);
+    parsed
+        .map(Some)
+        .map_err(|error| Error::input(Place::line(path, error.line() as u64), expected, error))
+}
+
+/// Takes what other versions of the tool write in another shape for none.
+fn if_as_expected<'de, D, T>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(more: &str) -> std::result::Result<RunRecord, serde_json::Error> {
+        let head = r#""tool":"t","state":"begun","config_sha256":"","inputs":[]"#;
+        serde_json::from_str(&format!("{{{head}{more}}}"))
+    }
+
+    #[test]
+    fn what_is_not_there_or_has_another_shape_is_none() {
+        let bare = record("").expect("of another version");
+        assert_eq!(
+            (bare.seed, &bare.alignment, &bare.result),
+            (None, &None, &None)
+        );
+        let other = record(r#","alignment":{"matched":"all"},"result":{"leakage":7,"steps":3}"#);
+        let other = other.expect("of another version");
+        assert_eq!(other.alignment, None);
+        let result = other.result.expect("it is there");
+        assert_eq!(
+            (result.steps, result.leakage, result.oof_auc),
+            (Some(3), None, None)
+        );
+        assert!(record(r#","outputs":7"#).is_err());
+    }
+
+    #[test]
+    fn an_ensemble_writes_what_it_has_figures_for() {
+        let text = serde_json::to_string(&Figures::default()).expect("JSON");
+        assert!(text.ends_with(r#""tokens_per_second":null}"#), "{text}");
+    }
+}
