@@ -41,6 +41,8 @@ pub enum Purpose {
     Spell = 19,
     /// Places that are hidden to refine an alignment.
     Refine = 20,
+    /// The root of one stage of a fit after the first.
+    Stage = 21,
 }
 
 /// A point in the tree of random streams.

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
+use crate::metrics::MetricName;
 use crate::workbench::run as job;
 use crate::workbench::run::batch::{self, BatchReport};
 use crate::workbench::run::part::{FoldReport, PartReport, RunPart, RunReport};
@@ -154,10 +155,11 @@ fn text(report: &PartReport) -> String {
 
 fn run_text(report: &RunReport) -> String {
     let quality = match &report.cross_validation {
-        Some(figures) => folds_text(figures),
+        Some(figures) => folds_text(report.metric, figures),
         None => format!(
-            "valid AUC    {}",
-            auc_text(report.valid_auc, report.best_epoch, report.epochs)
+            "{}{}",
+            heading(&format!("valid {}", report.metric.metric().title)),
+            score_text(report.valid_score, report.best_epoch, report.epochs)
         ),
     };
     format!(
@@ -174,9 +176,14 @@ fn run_text(report: &RunReport) -> String {
 fn fold_text(report: &FoldReport) -> String {
     let outcome = &report.outcome;
     format!(
-        "fold         {}\nvalid AUC    {}\n{}",
+        "fold         {}\n{}{}\n{}",
         fold_title(report),
-        auc_text(outcome.valid_auc, Some(outcome.best_epoch), outcome.epochs),
+        heading(&format!("valid {}", outcome.metric.metric().title)),
+        score_text(
+            outcome.valid_score,
+            Some(outcome.best_epoch),
+            outcome.epochs
+        ),
         cost_text(
             (outcome.steps, outcome.tokens_per_second),
             outcome.seconds,
@@ -191,41 +198,47 @@ fn fold_title(report: &FoldReport) -> String {
 }
 
 /// The lines of a run with folds: out of fold, each fold, and row-wise against grouped.
-fn folds_text(figures: &CrossValidation) -> String {
-    let show = |auc: Option<f64>| auc.map_or("none".to_owned(), |auc| format!("{auc:.4}"));
+fn folds_text(metric: MetricName, figures: &CrossValidation) -> String {
+    let show = |score: Option<f64>| score.map_or("none".to_owned(), |score| format!("{score:.4}"));
     let each: Vec<String> = figures
         .folds
         .iter()
-        .map(|fold| show(fold.valid_auc))
+        .map(|fold| show(fold.valid_score))
         .collect();
     let leakage = &figures.leakage;
     let assign = leakage.assign.name();
-    let row_wise = match leakage.row_auc {
-        Some(auc) => format!(
-            "{auc:.4} over {} rows, dealt by \"{assign}\"",
+    let row_wise = match leakage.row_score {
+        Some(score) => format!(
+            "{score:.4} over {} rows, dealt by \"{assign}\"",
             leakage.row_rows
         ),
         None => format!("unknown, as rows are dealt by \"{assign}\""),
     };
     format!(
-        "OOF AUC      {} (95 %: {} to {})\nfolds        {}: mean {}, sd {}\nrow-wise     {}\ngrouped      {} over {} rows without a sentence that was trained on",
-        show(figures.oof_auc),
-        show(figures.oof_auc_low),
-        show(figures.oof_auc_high),
+        "{}{} (95 %: {} to {})\nfolds        {}: mean {}, sd {}\nrow-wise     {}\ngrouped      {} over {} rows without a sentence that was trained on",
+        heading(&format!("OOF {}", metric.metric().title)),
+        show(figures.oof_score),
+        show(figures.oof_score_low),
+        show(figures.oof_score_high),
         each.join(" "),
-        show(figures.fold_auc_mean),
-        show(figures.fold_auc_sd),
+        show(figures.fold_score_mean),
+        show(figures.fold_score_sd),
         row_wise,
-        show(leakage.grouped_auc),
+        show(leakage.grouped_score),
         leakage.grouped_rows,
     )
 }
 
-fn auc_text(auc: Option<f64>, best_epoch: Option<usize>, epochs: usize) -> String {
-    match (auc, best_epoch) {
-        (Some(auc), Some(best)) => format!("{auc:.4} at epoch {best} of {epochs}"),
-        (Some(auc), None) => format!("{auc:.4}"),
-        (None, _) => "none, as no rows of both labels validate".to_owned(),
+/// What stands before a value: as wide as the others where it can be.
+fn heading(text: &str) -> String {
+    format!("{text:<12} ")
+}
+
+fn score_text(score: Option<f64>, best_epoch: Option<usize>, epochs: usize) -> String {
+    match (score, best_epoch) {
+        (Some(score), Some(best)) => format!("{score:.4} at epoch {best} of {epochs}"),
+        (Some(score), None) => format!("{score:.4}"),
+        (None, _) => "none, as no rows validate that have one".to_owned(),
     }
 }
 
@@ -243,16 +256,16 @@ fn cost_text(
     )
 }
 
-/// One line an experiment: its AUC, its title and its folder, or `failed`.
+/// One line an experiment: its score, its title and its folder, or `failed`.
 fn batch_text(report: &BatchReport) -> String {
     let line = |cell: &batch::CellReport| {
-        let (auc, run) = match &cell.report {
-            Some(PartReport::Run(report)) => (report.valid_auc, report.run.display().to_string()),
-            Some(PartReport::Fold(report)) => (report.outcome.valid_auc, fold_title(report)),
+        let (score, run) = match &cell.report {
+            Some(PartReport::Run(report)) => (report.valid_score, report.run.display().to_string()),
+            Some(PartReport::Fold(report)) => (report.outcome.valid_score, fold_title(report)),
             None => return format!("failed  {}", cell.title()),
         };
-        let auc = auc.map_or("none  ".to_owned(), |auc| format!("{auc:.4}"));
-        format!("{auc}  {}  {run}", cell.title())
+        let score = score.map_or("none  ".to_owned(), |score| format!("{score:.4}"));
+        format!("{score}  {}  {run}", cell.title())
     };
     let lines: Vec<String> = report.runs.iter().map(line).collect();
     lines.join("\n")

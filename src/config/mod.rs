@@ -24,7 +24,6 @@ use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::metrics::MetricName;
 use crate::random::Key;
-use crate::train::TrainOptions;
 
 use keys::Keys;
 pub use load::{Loaded, load, load_cells, require_read};
@@ -198,27 +197,11 @@ impl Experiment {
         (k > 0).then_some(FoldOptions { k, repeats, assign })
     }
 
-    /// What the training loop needs.
-    pub fn train_options(&self) -> TrainOptions {
-        let train = &self.train;
-        TrainOptions {
-            epochs: train.epochs,
-            max_steps: train.max_steps,
-            batch: train.batch,
-            learning_rate: train.learning_rate,
-            warmup_steps: train.warmup_steps,
-            schedule: train.schedule,
-            weight_decay: train.weight_decay,
-            dropout: train.dropout,
-            clip: train.clip,
-            mask: self.objective.mask,
-            layer_decay: 1.0,
-        }
-    }
-
-    /// Whether rows of this source join the MLM.
+    /// Whether a stage learns from rows of this source.
     pub fn learns_from(&self, rows: UnlabelledRows) -> bool {
-        self.train.unlabelled.contains(&rows)
+        let rows = StageRows::from(rows);
+        let mut stages = self.stages().into_iter();
+        stages.any(|stage| stage.rows.contains(&rows))
     }
 
     /// Every file a run reads, with the key that names it, in the order of the keys. Of the checkpoint,

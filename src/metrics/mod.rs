@@ -12,6 +12,7 @@
 
 pub mod auc;
 mod classes;
+mod interval;
 mod ordinal;
 mod several;
 mod spread;
@@ -19,10 +20,14 @@ mod spread;
 use serde::{Deserialize, Serialize};
 
 pub use auc::{auc, auc_interval};
+pub use classes::likeliest;
 pub use ordinal::mid_ranks;
 pub use spread::mean_and_deviation;
 
 use crate::data::{LabelKind, Scores, Target};
+
+/// Figures by their metrics.
+pub type Figures = std::collections::BTreeMap<MetricName, f64>;
 
 /// A metric by its name, as `task.metric` writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -194,6 +199,13 @@ impl MetricName {
             return None;
         }
         (self.metric().compute)(targets, scores).filter(|figure| !figure.is_nan())
+    }
+
+    /// The figures of all metrics for a kind of label that the rows have.
+    pub fn figures(labels: LabelKind, targets: &[Target], scores: &Scores) -> Figures {
+        Self::all_for(labels)
+            .filter_map(|name| Some((name, name.of(targets, scores)?)))
+            .collect()
     }
 
     /// Whether figure `a` is better than `b`; any figure is better than none.

@@ -2,7 +2,7 @@
 //! <https://arxiv.org/abs/1810.04805>, 4.1).
 //!
 //! Loss: mean over the labelled rows of `-log softmax(logits)[class]`, plus `mlm_weight` times the MLM loss. Logits, one a class.
-//! Scores: of two classes `logit(1) - logit(0)`, of n their logits. Nearest relative: [`super::pet`], which asks the MLM head.
+//! Scores: of 0 and 1 `logit(1) - logit(0)`, of named classes their logits. Nearest relative: [`super::pet`], which asks the MLM head.
 
 use dfdx::losses::cross_entropy_with_logits_loss;
 use dfdx::prelude::Cpu;
@@ -10,7 +10,7 @@ use dfdx::prelude::Cpu;
 use super::joint::{LabelLoss, beside_mlm, heads, outputs};
 use super::{Answers, Batch, HeadChoice, Loss, Objective, StepTape};
 use crate::checkpoint::Heads;
-use crate::data::{Scores, Target};
+use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
 use crate::model::tensor::{Matrix, matrix};
 
@@ -19,6 +19,7 @@ use crate::model::tensor::{Matrix, matrix};
 pub struct Ce {
     mlm_weight: f64,
     head: HeadChoice,
+    labels: LabelKind,
     n_classes: usize,
 }
 
@@ -28,6 +29,7 @@ impl Ce {
         Self {
             mlm_weight,
             head,
+            labels: answers.labels,
             n_classes: answers.n_classes,
         }
     }
@@ -63,15 +65,15 @@ impl Objective for Ce {
 
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
         let logits = outputs(model, first_states, self.head).as_vec();
-        Some(match self.n_classes {
-            2 => Scores::single(
+        Some(match self.labels {
+            LabelKind::Binary => Scores::single(
                 logits
                     .chunks_exact(2)
                     .map(|both| both[1] - both[0])
                     .collect(),
             ),
-            width => Scores {
-                width,
+            _ => Scores {
+                width: self.n_classes,
                 values: logits,
             },
         })

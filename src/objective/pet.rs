@@ -12,7 +12,7 @@ use dfdx::prelude::{Cpu, MeanTo, PutTape, SplitTape, SumTo, TensorFromVec};
 
 use super::{Answers, Batch, Loss, LossPart, Objective, StepTape};
 use crate::checkpoint::Heads;
-use crate::data::{Scores, Target};
+use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
 use crate::model::tensor::{Matrix, Vector};
 
@@ -20,6 +20,7 @@ use crate::model::tensor::{Matrix, Vector};
 #[derive(Debug, Clone)]
 pub struct Pet {
     mlm_weight: f64,
+    labels: LabelKind,
     /// The token of each class.
     tokens: Vec<u32>,
 }
@@ -29,6 +30,7 @@ impl Pet {
     pub fn new(mlm_weight: f64, answers: &Answers) -> Self {
         Self {
             mlm_weight,
+            labels: answers.labels,
             tokens: answers.tokens.clone(),
         }
     }
@@ -95,17 +97,16 @@ impl Objective for Pet {
     }
 
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
-        let width = self.tokens.len();
         let logits = model.token_logits(first_states, &self.tokens).as_vec();
-        Some(match width {
-            2 => Scores::single(
+        Some(match self.labels {
+            LabelKind::Binary => Scores::single(
                 logits
                     .chunks_exact(2)
                     .map(|both| both[1] - both[0])
                     .collect(),
             ),
             _ => Scores {
-                width,
+                width: self.tokens.len(),
                 values: logits,
             },
         })

@@ -1,6 +1,5 @@
 //! The loop: stages, epochs, steps, validation, the best epoch of each stage kept.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
@@ -8,7 +7,7 @@ use rand::seq::SliceRandom;
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
     EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage, StepReport, Watch,
-    learning_rate_at, predict, total_steps,
+    learning_rate_at, predict,
 };
 use crate::data::{LabelKind, Scores, Target};
 use crate::error::{Error, Result};
@@ -76,10 +75,7 @@ impl<'a> Run<'a> {
         state: Option<FitState>,
         watch: &'a mut dyn Watch,
     ) -> Result<Self> {
-        let stages = plan.stages.iter();
-        let totals: Vec<usize> = stages
-            .map(|stage| total_steps(stage.rows.len(), &stage.options))
-            .collect();
+        let totals = plan.totals();
         let (progress, moments, best) = match state {
             Some(state) => {
                 model.restore(&state.weights)?;
@@ -243,10 +239,7 @@ impl<'a> Run<'a> {
             .iter()
             .map(|row| row.target.clone())
             .collect();
-        let figures = MetricName::all_for(self.plan.labels);
-        let figures: BTreeMap<MetricName, f64> = figures
-            .filter_map(|name| Some((name, name.of(&targets, scores)?)))
-            .collect();
+        let figures = MetricName::figures(self.plan.labels, &targets, scores);
         let (sums, step) = (&self.progress.sums, self.progress.step);
         let total = self.totals[self.progress.stage];
         EpochReport {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{EncodedExample, LabelKind, Scores};
 use crate::error::Result;
-use crate::metrics::MetricName;
+use crate::metrics::{Figures, MetricName};
 use crate::model::Bert;
 use crate::objective::{LossPart, LossReport, Objective, ObjectiveName};
 use crate::random::Key;
@@ -24,7 +24,7 @@ use crate::random::Key;
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
-use resume::Snapshot;
+use resume::{FitProgress, Snapshot};
 pub use schedule::{Schedule, learning_rate_at, total_steps};
 
 /// How one stage learns.
@@ -96,6 +96,20 @@ pub struct FitPlan<'a> {
     pub predict_swap: bool,
     /// Rows of the vocabulary that a hidden token may be replaced by.
     pub cipher_rows: Range<u32>,
+}
+
+impl FitPlan<'_> {
+    /// Steps of each stage.
+    pub fn totals(&self) -> Vec<usize> {
+        let steps = |stage: &Stage| total_steps(stage.rows.len(), &stage.options);
+        self.stages.iter().map(steps).collect()
+    }
+
+    /// Steps that are done where a fit has come so far, over all stages.
+    pub fn steps_done(&self, progress: &FitProgress) -> usize {
+        let before = &self.totals()[..progress.stage.min(self.stages.len())];
+        before.iter().sum::<usize>() + progress.step
+    }
 }
 
 /// One step, as the watcher sees it.
@@ -177,7 +191,7 @@ pub struct EpochReport {
     pub valid_auc: Option<f64>,
     /// Every metric that the validation rows have.
     #[serde(default)]
-    pub scores: BTreeMap<MetricName, f64>,
+    pub scores: Figures,
     /// Of the last step.
     pub learning_rate: f64,
     /// Training and validation of this epoch.
@@ -204,7 +218,7 @@ pub struct FitReport {
     /// What its metric says of the validation rows.
     pub best_score: Option<f64>,
     /// What all metrics say of them.
-    pub best_scores: BTreeMap<MetricName, f64>,
+    pub best_scores: Figures,
     /// Steps done.
     pub steps: usize,
     /// Training only; the first ten steps (or the first third of a shorter run) are not timed.
@@ -213,6 +227,14 @@ pub struct FitReport {
     pub earlier_seconds: f64,
     /// Scores of the validation rows at the best epoch; empty where the last stage gives none.
     pub valid_scores: Scores,
+}
+
+impl FitReport {
+    /// Area under the ROC curve at the best epoch, for binary labels.
+    pub fn valid_auc(&self, labels: LabelKind) -> Option<f64> {
+        let auc = self.best_scores.get(&MetricName::Auc).copied();
+        auc.filter(|_| labels == LabelKind::Binary)
+    }
 }
 
 /// Looks on, and may end the fit by returning an error. Where that is [`crate::error::Error::Interrupted`], the

@@ -15,7 +15,7 @@ use super::run_folder::scores::MeanScores;
 use super::{Context, submission};
 use crate::checkpoint::read::read_model;
 use crate::config::{self, Experiment};
-use crate::data::{Dictionary, EncodedExample, Labels, Task};
+use crate::data::{Dictionary, EncodedExample, Labels};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::model::Bert;
@@ -91,6 +91,8 @@ pub fn predict(
     require_file(run, &config_file)?;
     let experiment = config::load(Some(&config_file), &[])?.experiment;
     let models = models(run, &experiment, progress)?;
+    let record = Results::open(run)?.record;
+    let task = &record.task;
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     // The folds of a run have one vocabulary.
     let vocab = CipherVocab::open(&models[0].join("vocab.txt"), &mut dictionary)?;
@@ -105,30 +107,30 @@ pub fn predict(
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
     let swap = options.swap.unwrap_or(experiment.predict.swap);
-    let mut mean = MeanScores::new(rows.len());
+    let mut mean = MeanScores::new(rows.len(), task.n_scores());
     let at_once = if options.one_by_one {
         1
     } else {
         train::PREDICT_ROWS
     };
-    let objective = stages::scoring_objective(&Task::binary_pairs());
+    let objective = stages::scoring_objective(&experiment, task, &vocab);
     let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
         let (config, weights, heads) = read_model(dir)?;
         let model = Bert::new(config, heads, path, weights)?;
-        let task = progress.task("score", rows.len() as u64, "rows");
+        let bar = progress.task("score", rows.len() as u64, "rows");
         let mut times = times.iter_mut();
         let mut begun = Instant::now();
         let scores = train::predict(&*objective, &model, &rows, swap, at_once, &mut |n| {
             *times.next().expect("one entry a batch") += begun.elapsed();
-            task.advance(n as u64);
+            bar.advance(n as u64);
             begun = Instant::now();
             stop.check()
         })?;
-        mean.add(&scores.values);
+        mean.add(&scores);
     }
     let (scores, submit) = (mean.finish(), &experiment.submit);
-    let written = submission::write(&scores, (pairs, &experiment.format()), submit, out)?;
+    let written = submission::write((&scores, task), (pairs, &experiment.format()), submit, out)?;
     written
         .remarks
         .iter()
@@ -136,7 +138,7 @@ pub fn predict(
     if out.is_file() {
         let source = submission::Source {
             run: run.to_owned(),
-            config_sha256: Results::open(run)?.record.config_sha256,
+            config_sha256: record.config_sha256.clone(),
             weight: 1.0,
         };
         submission::SubmissionRecord::new("predict", vec![source], pairs, submit, &written)

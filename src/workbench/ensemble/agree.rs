@@ -5,11 +5,45 @@
 use std::path::PathBuf;
 
 use crate::config::{self, Experiment, SubmitFormat};
-use crate::data::source;
+use crate::data::{Target, source};
 use crate::error::{Error, Place, Result};
 use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names;
-use crate::workbench::run_folder::results::{LabelledScores, Results};
+use crate::workbench::run_folder::results::Results;
+
+/// Rows with a label 0 or 1 and a score of a model that has not seen the label.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct LabelledScores {
+    /// Number of each row, from 0, over all training files or in the validation file.
+    pub rows: Vec<usize>,
+    /// One a row.
+    pub labels: Vec<bool>,
+    /// One a row.
+    pub scores: Vec<f32>,
+    /// The fold that held each row out, from 1; none for a single split.
+    pub folds: Option<Vec<usize>>,
+}
+
+impl LabelledScores {
+    /// # Errors
+    /// [`Error::Refused`] for other labels.
+    fn of(run: &Results) -> Result<Self> {
+        let scored = run.labelled_scores()?;
+        let labels: Option<Vec<bool>> = scored.targets.iter().map(Target::is_positive).collect();
+        match labels.filter(|_| scored.scores.width == 1) {
+            Some(labels) => Ok(Self {
+                rows: scored.rows,
+                labels,
+                scores: scored.scores.values,
+                folds: scored.folds,
+            }),
+            None => Err(Error::refused(format!(
+                "{} has labels other than 0 and 1, of which no ensemble is made yet",
+                run.path.display()
+            ))),
+        }
+    }
+}
 
 /// Opens the runs, and refuses those that cannot be blended with the first.
 pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Results>> {
@@ -79,10 +113,7 @@ fn require_same_files(first: &Results, other: &Results) -> Result<()> {
 
 /// The validation scores of every run, of the same rows with the same labels.
 pub(super) fn read_tables(runs: &[Results]) -> Result<Vec<LabelledScores>> {
-    let tables: Vec<LabelledScores> = runs
-        .iter()
-        .map(Results::labelled_scores)
-        .collect::<Result<_>>()?;
+    let tables: Vec<LabelledScores> = runs.iter().map(LabelledScores::of).collect::<Result<_>>()?;
     for (run, table) in runs.iter().zip(&tables).skip(1) {
         let both = (runs[0].path.display(), run.path.display());
         require_same_rows(&tables[0], table, both)?;
@@ -130,10 +161,8 @@ fn require_same_rows(
 
 /// The test scores of every run; none where the runs have no test file.
 pub(super) fn read_test_scores(runs: &[Results]) -> Result<Option<Vec<Vec<f32>>>> {
-    let scores: Option<Vec<Vec<f32>>> = runs
-        .iter()
-        .map(Results::test_scores)
-        .collect::<Result<_>>()?;
+    let of_run = |run: &Results| Ok(run.test_scores()?.map(|scores| scores.values));
+    let scores: Option<Vec<Vec<f32>>> = runs.iter().map(of_run).collect::<Result<_>>()?;
     if let Some([first, others @ ..]) = scores.as_deref() {
         for (run, other) in runs[1..].iter().zip(others) {
             if first.len() != other.len() {

@@ -19,11 +19,12 @@ use serde::Serialize;
 
 use super::Context;
 use super::run_folder::names;
-use super::run_folder::results::LabelledScores;
 use super::submission::{self, Source};
+use crate::data::{Scores, Task};
 use crate::error::{Error, Result};
 use crate::metrics::auc;
 use crate::random::{Key, Purpose};
+use agree::LabelledScores;
 
 /// How scores become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -129,7 +130,8 @@ pub fn ensemble(
             weight: member.weight,
         };
         let origin = (how.name(), members.iter().map(source).collect());
-        submission::leave(scores, &experiment, origin, out, progress)?;
+        let answers = (&Scores::single(scores.clone()), &Task::binary_pairs());
+        submission::leave(answers, &experiment, origin, out, progress)?;
     }
     manifest.finish(out, &blended.table, begun.elapsed().as_secs_f64())?;
     Ok(EnsembleReport {

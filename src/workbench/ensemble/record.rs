@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::agree::LabelledScores;
 use super::{How, Member, Methods};
 use crate::atomic;
 use crate::config::{DataConfig, Experiment, SubmitConfig};
+use crate::data::{Scores, Target, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::metrics::{auc, auc_interval, mean_and_deviation};
@@ -16,9 +18,9 @@ use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
 use crate::workbench::run_folder::names;
-use crate::workbench::run_folder::record::Figures;
-use crate::workbench::run_folder::results::{LabelledScores, Results};
-use crate::workbench::run_folder::scores::{self, OofScore, ValidScore};
+use crate::workbench::run_folder::record::RunFigures;
+use crate::workbench::run_folder::results::Results;
+use crate::workbench::run_folder::scores::Scored;
 
 /// The config key under which the files of the runs stand in the manifest.
 const RUN_KEY: &str = "ensemble.run";
@@ -33,7 +35,7 @@ pub(super) struct EnsembleManifest<'a> {
     identity: Identity,
     outputs: Vec<FileRecord>,
     ensemble: Blend<'a>,
-    result: Option<Figures>,
+    result: Option<RunFigures>,
 }
 
 #[derive(Serialize)]
@@ -88,13 +90,13 @@ impl<'a> EnsembleManifest<'a> {
     }
 }
 
-fn figures(table: &LabelledScores, seconds: f64) -> Figures {
+fn figures(table: &LabelledScores, seconds: f64) -> RunFigures {
     let all = auc(&table.labels, &table.scores);
     let Some(folds) = &table.folds else {
-        return Figures {
+        return RunFigures {
             valid_auc: all,
             seconds: Some(seconds),
-            ..Figures::default()
+            ..RunFigures::default()
         };
     };
     let last = folds.iter().copied().max().unwrap_or(0);
@@ -109,14 +111,14 @@ fn figures(table: &LabelledScores, seconds: f64) -> Figures {
     let (mean, deviation) = mean_and_deviation(&by_fold).unzip();
     let interval = auc_interval(&table.labels, &table.scores, Key::from_seed(0));
     let (low, high) = interval.unzip();
-    Figures {
+    RunFigures {
         oof_auc: all,
         oof_auc_low: low,
         oof_auc_high: high,
         fold_auc_mean: mean,
         fold_auc_sd: deviation.flatten(),
         seconds: Some(seconds),
-        ..Figures::default()
+        ..RunFigures::default()
     }
 }
 
@@ -182,18 +184,15 @@ pub(super) fn write_tables(
     let config = toml::to_string(&config)
         .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))?;
     atomic::write(&out.join(names::CONFIG), config.as_bytes())?;
-    let rows = table.rows.iter().zip(&table.labels).zip(&table.scores);
-    let rows = rows.map(|((&row, &label), &score)| ValidScore { row, label, score });
-    match &table.folds {
-        Some(folds) => {
-            let rows = rows.zip(folds).map(|(line, &fold)| OofScore {
-                row: line.row,
-                label: line.label,
-                score: line.score,
-                fold,
-            });
-            scores::write_oof(&rows.collect::<Vec<_>>(), &out.join(names::OOF))
-        }
-        None => scores::write_valid(&rows.collect::<Vec<_>>(), &out.join(names::VALID)),
-    }
+    let scored = Scored {
+        rows: table.rows.clone(),
+        targets: table.labels.iter().copied().map(Target::from).collect(),
+        scores: Scores::single(table.scores.clone()),
+        folds: table.folds.clone(),
+    };
+    let name = match table.folds {
+        Some(_) => names::OOF,
+        None => names::VALID,
+    };
+    scored.write(&Task::binary_pairs(), &out.join(name))
 }

@@ -12,7 +12,7 @@ use crate::config::{Experiment, Valid};
 use crate::data::folds::shared_rows;
 use crate::data::reserved::UNK;
 use crate::data::table::{Quoting, Table};
-use crate::data::{Classes, Dictionary, Example, Labels};
+use crate::data::{Classes, Dictionary, Example, Labels, Target, Task};
 use crate::error::{Error, Place, Result};
 use crate::metrics::auc_interval;
 use crate::progress::Progress;
@@ -22,7 +22,7 @@ use crate::vocab::CipherVocab;
 use crate::workbench::run::rows;
 use crate::workbench::run_folder::manifest::{FileRecord, State};
 use crate::workbench::run_folder::names::{self, ModelName};
-use crate::workbench::run_folder::record::{Figures, FoldFigures};
+use crate::workbench::run_folder::record::{FoldFigures, RunFigures};
 use crate::workbench::run_folder::results::Results;
 use crate::workbench::run_folder::scores;
 
@@ -124,7 +124,7 @@ impl ReportedRun {
     }
 
     /// The figures of the result; all of them none before the run is done.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> RunFigures {
         self.results.record.result.clone().unwrap_or_default()
     }
 
@@ -154,7 +154,10 @@ impl ReportedRun {
     fn read_fold(&self, number: Option<usize>, dir: &Path) -> Result<Fold> {
         let auc = match number {
             None => self.auc(),
-            Some(number) => auc_of(&read_valid(&dir.join(names::VALID), number)?),
+            Some(number) => {
+                let task = &self.results.record.task;
+                auc_of(&read_valid(&dir.join(names::VALID), task, number)?)
+            }
         };
         Ok(Fold {
             number,
@@ -287,21 +290,12 @@ fn set_out(path: &Path) -> Result<String> {
 fn read_scored(run: &Results, folds: &[ModelName]) -> Result<Vec<Scored>> {
     let mut scored = Vec::new();
     if run.labelled_file().is_ok() {
-        let table = run.labelled_scores()?;
-        let rows = table.rows.iter().zip(&table.labels).zip(&table.scores);
-        scored.extend(
-            rows.enumerate()
-                .map(|(at, ((&row, &label), &score))| Scored {
-                    row,
-                    label,
-                    score,
-                    fold: table.folds.as_ref().map_or(0, |folds| folds[at]),
-                }),
-        );
+        scored.extend(binary(&run.labelled_scores()?, 0));
     } else {
         for fold in folds {
             let table = fold.folder(&run.path).join(names::VALID);
-            scored.extend(read_valid(&table, fold.fold().unwrap_or(0))?);
+            let task = &run.record.task;
+            scored.extend(read_valid(&table, task, fold.fold().unwrap_or(0))?);
         }
     }
     scored.sort_by_key(|row| (row.row, row.fold));
@@ -310,18 +304,25 @@ fn read_scored(run: &Results, folds: &[ModelName]) -> Result<Vec<Scored>> {
 }
 
 /// The rows of a fold's `valid.csv`, none where it is not there.
-fn read_valid(path: &Path, fold: usize) -> Result<Vec<Scored>> {
+fn read_valid(path: &Path, task: &Task, fold: usize) -> Result<Vec<Scored>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let lines = scores::read_valid(path)?.into_iter();
-    let scored = lines.map(|line| Scored {
-        row: line.row,
-        label: line.label,
-        score: line.score,
-        fold,
-    });
-    Ok(scored.collect())
+    Ok(binary(&scores::Scored::read(path, task, false)?, fold))
+}
+
+/// Rows with labels 0 and 1; those of other labels are left out. `fold` is that of a table which names none.
+fn binary(table: &scores::Scored, fold: usize) -> Vec<Scored> {
+    let row = |(at, (&row, target)): (usize, (&usize, &Target))| {
+        Some(Scored {
+            row,
+            label: target.is_positive().filter(|_| table.scores.width == 1)?,
+            score: table.scores.row(at)[0],
+            fold: table.folds.as_ref().map_or(fold, |folds| folds[at]),
+        })
+    };
+    let rows = table.rows.iter().zip(&table.targets).enumerate();
+    rows.filter_map(row).collect()
 }
 
 /// One report an epoch. A last line that a cut run did not finish is passed over.

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use super::plan;
 use super::rows::Rows;
 use crate::config::Experiment;
-use crate::data::{Assign, Folds};
+use crate::data::{Assign, Folds, LabelKind, Scores};
 use crate::error::{Error, Result};
-use crate::metrics::{auc, auc_interval, mean_and_deviation};
+use crate::metrics::{Figures, MetricName, mean_and_deviation};
 use crate::progress::Progress;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
 use crate::workbench::run_folder::names::{ModelName, OOF, TEST, VALID};
-use crate::workbench::run_folder::scores::{self, MeanScores, OofScore};
+use crate::workbench::run_folder::scores::{self, MeanScores, Scored};
 use crate::workbench::submission;
 
 /// What is merged.
@@ -61,17 +61,21 @@ impl<'a> Merge<'a> {
     /// [`Error::Refused`] where a fold holds scores of other rows; [`Error::Input`], [`Error::Io`].
     pub fn write(self, progress: &Progress) -> Result<Outcome> {
         let oof = self.oof()?;
-        scores::write_oof(&oof, &self.run.join(OOF))?;
+        oof.write(&self.rows.task, &self.run.join(OOF))?;
         let has_submission = self.write_submission(progress)?;
-        let cross_validation = self.figures(&oof);
-        progress.say(&oof_line(&cross_validation));
+        let figures = MetricName::figures(self.rows.task.labels, &oof.targets, &oof.scores);
+        let cross_validation = self.figures(&oof, &figures);
+        progress.say(&oof_line(self.metric(), &cross_validation));
         if let Some(line) = kernels_line(&cross_validation.folds) {
             progress.say(&line);
         }
         let all = || cross_validation.folds.iter().chain(&cross_validation.full);
         let n = all().count() as f64;
         Ok(Outcome {
+            metric: self.metric(),
+            valid_score: cross_validation.oof_score,
             valid_auc: cross_validation.oof_auc,
+            scores: figures,
             best_epoch: None,
             epochs: all().map(|fold| fold.epochs).max().unwrap_or(0),
             steps: all().map(|fold| fold.steps).sum(),
@@ -83,38 +87,48 @@ impl<'a> Merge<'a> {
         })
     }
 
+    fn metric(&self) -> MetricName {
+        self.experiment.metric()
+    }
+
     /// One line a labelled row: the mean of its scores over the repeats.
-    fn oof(&self) -> Result<Vec<OofScore>> {
-        let mut sums = vec![0.0_f64; self.rows.labelled.len()];
+    fn oof(&self) -> Result<Scored> {
+        let (labelled, task) = (&self.rows.labelled, &self.rows.task);
+        let width = task.n_scores();
+        let mut sums = vec![0.0_f64; labelled.len() * width];
         for fold in 0..self.folds.total() {
             let path = self.fold_folder(fold).join(VALID);
-            let lines = scores::read_valid(&path)?;
+            let scored = Scored::read(&path, task, false)?;
             let held_out = self.folds.held_out(fold);
-            let rows = lines.iter().map(|line| (line.row, Some(line.label)));
-            let expected = held_out.iter().map(|&row| (row, self.label(row)));
-            if !rows.eq(expected) {
+            let expected = held_out.iter().map(|&row| &labelled[row].target);
+            if scored.rows != held_out || !scored.targets.iter().eq(expected) {
                 let message = format!("{} holds other rows than this run deals", path.display());
                 return Err(Error::refused(message)
                     .with_hint("was it made by another version? train the fold again"));
             }
-            for line in lines {
-                sums[line.row] += f64::from(line.score);
+            for (&row, scores) in scored.rows.iter().zip(scored.scores.rows()) {
+                let sums = &mut sums[row * width..(row + 1) * width];
+                let pairs = sums.iter_mut().zip(scores);
+                pairs.for_each(|(sum, &score)| *sum += f64::from(score));
             }
         }
         let repeats = self.folds.options.repeats as f64;
-        let lines = sums.iter().zip(self.folds.first_repeat()).enumerate();
-        Ok(lines
-            .map(|(row, (sum, fold))| OofScore {
-                row,
-                label: self.label(row) == Some(true),
-                score: (sum / repeats) as f32,
-                fold: fold + 1,
-            })
-            .collect())
-    }
-
-    fn label(&self, row: usize) -> Option<bool> {
-        self.rows.labelled[row].target.is_positive()
+        let means = sums.into_iter().map(|sum| (sum / repeats) as f32);
+        Ok(Scored {
+            rows: (0..labelled.len()).collect(),
+            targets: labelled.iter().map(|row| row.target.clone()).collect(),
+            scores: Scores {
+                width,
+                values: means.collect(),
+            },
+            folds: Some(
+                self.folds
+                    .first_repeat()
+                    .iter()
+                    .map(|fold| fold + 1)
+                    .collect(),
+            ),
+        })
     }
 
     fn fold_folder(&self, fold: usize) -> PathBuf {
@@ -126,11 +140,11 @@ impl<'a> Merge<'a> {
         let Some(test) = &self.experiment.data.test else {
             return Ok(false);
         };
-        let rows = self.rows.test.len();
-        let mut mean = MeanScores::new(rows);
+        let (rows, task) = (self.rows.test.len(), &self.rows.task);
+        let mut mean = MeanScores::new(rows, task.n_scores());
         for fold in 0..self.folds.total() {
             let path = self.fold_folder(fold).join(TEST);
-            let scores = scores::read_test(&path)?;
+            let scores = scores::read_test(&path, task)?;
             if scores.len() != rows {
                 let (file, found) = (path.display(), scores.len());
                 let message = format!(
@@ -141,35 +155,61 @@ impl<'a> Merge<'a> {
             }
             mean.add(&scores);
         }
-        submission::leave_run(&mean.finish(), self.experiment, self.run, progress)?;
+        let scores = mean.finish();
+        submission::leave_run((&scores, task), self.experiment, self.run, progress)?;
         Ok(true)
     }
 
-    fn figures(&self, oof: &[OofScore]) -> CrossValidation {
-        let (labels, scores): (Vec<bool>, Vec<f32>) =
-            oof.iter().map(|line| (line.label, line.score)).unzip();
-        let unshared = oof.iter().filter(|line| !self.folds.is_shared[line.row]);
-        let (grouped_labels, grouped_scores): (Vec<bool>, Vec<f32>) =
-            unshared.map(|line| (line.label, line.score)).unzip();
-        let interval = auc_interval(&labels, &scores, self.experiment.key());
-        let of_folds: Vec<f64> = self.done.iter().filter_map(|fold| fold.valid_auc).collect();
-        let spread = mean_and_deviation(&of_folds);
-        let oof_auc = auc(&labels, &scores);
+    fn figures(&self, oof: &Scored, figures: &Figures) -> CrossValidation {
+        let (metric, labels) = (self.metric(), self.rows.task.labels);
+        let is_unshared = |&row: &usize| !self.folds.is_shared[row];
+        let unshared: Vec<usize> = (0..oof.rows.len()).filter(is_unshared).collect();
+        let unshared = oof.select(&unshared);
+        let grouped = MetricName::figures(labels, &unshared.targets, &unshared.scores);
+        let interval = |metric: MetricName| {
+            let key = self.experiment.key();
+            metric.interval(&oof.targets, &oof.scores, key).unzip()
+        };
+        let (oof_score_low, oof_score_high) = interval(metric);
+        let (oof_auc_low, oof_auc_high) = match labels {
+            LabelKind::Binary if metric == MetricName::Auc => (oof_score_low, oof_score_high),
+            LabelKind::Binary => interval(MetricName::Auc),
+            _ => (None, None),
+        };
+        let spread = |of: fn(&FoldOutcome) -> Option<f64>| {
+            let folds: Vec<f64> = self.done.iter().filter_map(of).collect();
+            mean_and_deviation(&folds).unzip()
+        };
+        let (fold_score_mean, fold_score_sd) = spread(|fold| fold.valid_score);
+        let (fold_auc_mean, fold_auc_sd) = spread(|fold| fold.valid_auc);
+        let (oof_score, oof_auc) = (
+            figures.get(&metric).copied(),
+            figures.get(&MetricName::Auc).copied(),
+        );
+        // Dealt by groups, no row has been trained on its sentences: what rows dealt one by one give is unknown.
+        let by_row =
+            |score: Option<f64>| score.filter(|_| self.folds.options.assign != Assign::Group);
         CrossValidation {
             folds: self.done.clone(),
             full: self.full.clone(),
+            oof_score,
+            oof_score_low,
+            oof_score_high,
+            fold_score_mean,
+            fold_score_sd: fold_score_sd.flatten(),
             oof_auc,
-            oof_auc_low: interval.map(|(low, _)| low),
-            oof_auc_high: interval.map(|(_, high)| high),
-            fold_auc_mean: spread.map(|(mean, _)| mean),
-            fold_auc_sd: spread.and_then(|(_, deviation)| deviation),
+            oof_auc_low,
+            oof_auc_high,
+            fold_auc_mean,
+            fold_auc_sd: fold_auc_sd.flatten(),
             leakage: Leakage {
                 assign: self.folds.options.assign,
-                // Dealt by groups, no row has been trained on its sentences: what rows dealt one by one give is unknown.
-                row_auc: oof_auc.filter(|_| self.folds.options.assign != Assign::Group),
-                row_rows: oof.len(),
-                grouped_auc: auc(&grouped_labels, &grouped_scores),
-                grouped_rows: grouped_labels.len(),
+                row_auc: by_row(oof_auc),
+                row_score: by_row(oof_score),
+                row_rows: oof.rows.len(),
+                grouped_auc: grouped.get(&MetricName::Auc).copied(),
+                grouped_score: grouped.get(&metric).copied(),
+                grouped_rows: unshared.rows.len(),
                 shares: self.folds.shares,
             },
         }
@@ -189,16 +229,16 @@ fn kernels_line(folds: &[FoldOutcome]) -> Option<String> {
 }
 
 /// `out of fold: AUC 0.8123 (0.8011 to 0.8230); 3012 of 5000 rows share no sentence with their training part: AUC 0.7911`
-fn oof_line(figures: &CrossValidation) -> String {
-    let show = |auc: Option<f64>| auc.map_or("none".to_owned(), |auc| format!("{auc:.4}"));
-    let leakage = &figures.leakage;
+fn oof_line(metric: MetricName, figures: &CrossValidation) -> String {
+    let show = |score: Option<f64>| score.map_or("none".to_owned(), |score| format!("{score:.4}"));
+    let (title, leakage) = (metric.metric().title, &figures.leakage);
     format!(
-        "out of fold: AUC {} ({} to {}); {} of {} rows share no sentence with their training part: AUC {}",
-        show(figures.oof_auc),
-        show(figures.oof_auc_low),
-        show(figures.oof_auc_high),
+        "out of fold: {title} {} ({} to {}); {} of {} rows share no sentence with their training part: {title} {}",
+        show(figures.oof_score),
+        show(figures.oof_score_low),
+        show(figures.oof_score_high),
         leakage.grouped_rows,
         leakage.row_rows,
-        show(leakage.grouped_auc),
+        show(leakage.grouped_score),
     )
 }

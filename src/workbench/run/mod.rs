@@ -13,11 +13,13 @@
 //! [`run_folder`]: crate::workbench::run_folder
 
 pub mod batch;
+mod fitting;
 pub mod merge;
 pub mod model;
 pub mod part;
 pub mod plan;
 pub mod rows;
+mod shared_stage;
 pub mod stages;
 pub mod start;
 mod watch;
@@ -139,7 +141,12 @@ fn fill(
         let start = Start::build(loaded, &rows, folder.path(), so_far.parts())?;
         check_disk(experiment, &rows, &start, folder.path())?;
         context.stop.check()?;
-        folder.begin(experiment, start.mapping.wrapped, start.quality.as_deref())?;
+        folder.begin(
+            experiment,
+            &rows.task,
+            start.mapping.wrapped,
+            start.quality.as_deref(),
+        )?;
         let mapping = folder.join(MAPPING);
         start
             .mapping
@@ -193,10 +200,13 @@ fn finish(
             test_scores,
         }) => {
             if let Some(scores) = &test_scores {
-                submission::leave_run(scores, experiment, &path, progress)?;
+                submission::leave_run((scores, &rows.task), experiment, &path, progress)?;
             }
             Outcome {
-                valid_auc: report.best_score,
+                metric: experiment.metric(),
+                valid_score: report.best_score,
+                valid_auc: report.valid_auc(rows.task.labels),
+                scores: report.best_scores,
                 best_epoch: Some(report.best_epoch),
                 epochs: report.epochs.len(),
                 steps: report.steps,

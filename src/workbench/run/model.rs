@@ -7,23 +7,22 @@
 use std::path::Path;
 use std::time::Instant;
 
+use super::fitting::Fitting;
 use super::plan;
 use super::rows::{FitRows, Rows};
+use super::shared_stage::shared;
 use super::stages;
 use super::start::Start;
-use super::watch::{FitSize, ModelWriter, RunWatch};
 use crate::config::Experiment;
-use crate::data::{Task, reserved};
+use crate::data::{Scores, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256_of_file;
-use crate::metrics::MetricName;
 use crate::progress::Progress;
-use crate::train::{self, FitPlan, FitReport, Stage};
+use crate::train::{self, FitPlan, FitReport};
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::names::{self, ModelName};
-use crate::workbench::run_folder::resume::Saves;
-use crate::workbench::run_folder::scores::{self, ValidScore};
+use crate::workbench::run_folder::scores::{self, Scored};
 use crate::workbench::run_folder::{folder, resume};
 use crate::workbench::{Context, disk, machine};
 
@@ -44,7 +43,7 @@ pub struct Trained {
     /// How it came about.
     pub report: FitReport,
     /// Of each test row, at the best epoch; none where there is no test file.
-    pub test_scores: Option<Vec<f32>>,
+    pub test_scores: Option<Scores>,
 }
 
 impl Training<'_> {
@@ -61,52 +60,44 @@ impl Training<'_> {
         context: Context<'_>,
     ) -> Result<Trained> {
         let dir = name.folder(self.run);
-        let task = Task::binary_pairs();
+        let task = &self.rows.task;
         let key = plan::key(self.experiment, name);
-        let stages = stages::stages(self.experiment, &task, &fit_rows.train, key);
-        let fit_plan = FitPlan {
-            stages: &stages,
-            valid: &fit_rows.valid,
+        let stages = stages::stages(self.experiment, self.rows, fit_rows, key);
+        let plan = |stages, valid| FitPlan {
+            stages,
+            valid,
             labels: task.labels,
-            metric: MetricName::default_for(task.labels),
+            metric: self.experiment.metric(),
             predict_swap: self.experiment.predict.swap,
-            cipher_rows: reserved::FIRST_CIPHER..self.rows.vocab.size() as u32,
+            cipher_rows: self.rows.vocab.cipher_rows(),
         };
-        let mut model = self.start.model(key)?;
-        let tokens = self.rows.vocab.names(&self.rows.dictionary);
-        let writer = ModelWriter::new(&dir, tokens, &self.experiment.data.token_separator);
-        let steps = |stage: &Stage| train::total_steps(stage.rows.len(), &stage.options);
-        let size = FitSize {
-            steps: stages.iter().map(steps).sum(),
-            epochs: stages.iter().map(|stage| stage.options.epochs).sum(),
-            valid_rows: fit_plan.valid.len(),
+        let fitting = Fitting {
+            experiment: self.experiment,
+            task,
+            tokens: self.rows.vocab.names(&self.rows.dictionary),
         };
-        let (saves, state) = Saves::open(
-            &dir,
-            &self.experiment.train,
-            (self.start.path, size.steps),
-            context.progress,
-        )?;
-        let begin = state.as_ref().map(|state| state.progress.clone());
-        let begin = (saves, &begin.unwrap_or_default());
-        let mut watch = RunWatch::new(&dir, &writer, size, begin, context)?;
-        let report = train::fit(&mut model, &fit_plan, state, &mut watch)?;
-        if watch.saved_epoch != Some(report.best_epoch) {
-            writer.write(&model)?;
-        }
-        drop(watch);
-        write_valid(fit_rows, &report.valid_scores.values, &dir)?;
+        let (first, own) = stages.split_at(stages::n_shared(&stages));
+        let mut model = match first.first() {
+            None => self.start.model(key)?,
+            Some(stage) => {
+                let model = self.start.model(stage.key)?;
+                shared(&fitting, self.run, model, &plan(first, &[]), context)?
+            }
+        };
+        let report = fitting.fit(&dir, &mut model, &plan(own, &fit_rows.valid), context)?;
+        write_valid(fit_rows, &report.valid_scores, task, &dir)?;
         let mut test_scores = None;
         if self.experiment.data.test.is_some() {
             let (rows, swap) = (&self.rows.test, self.experiment.predict.swap);
-            let task = context.progress.task("score", rows.len() as u64, "rows");
-            let objective = stages::scoring_objective(&Task::binary_pairs());
+            let bar = context.progress.task("score", rows.len() as u64, "rows");
+            let objective =
+                stages::scoring_objective(self.experiment, &self.rows.task, &self.rows.vocab);
             let at_once = train::PREDICT_ROWS;
             let scores = train::predict(&*objective, &model, rows, swap, at_once, &mut |n| {
-                task.advance(n as u64);
+                bar.advance(n as u64);
                 context.stop.check()
             })?;
-            test_scores = Some(scores.values);
+            test_scores = Some(scores);
         }
         Ok(Trained {
             report,
@@ -187,12 +178,15 @@ impl Training<'_> {
         let mut test_sha256 = None;
         if let Some(test_scores) = &test_scores {
             let test = dir.join(names::TEST);
-            scores::write_test(test_scores, &test)?;
+            scores::write_test(test_scores, &self.rows.task, &test)?;
             test_sha256 = Some(sha256_of_file(&test)?.1);
         }
         let outcome = FoldOutcome {
             fold: name.fold(),
-            valid_auc: report.best_score,
+            metric: self.experiment.metric(),
+            valid_score: report.best_score,
+            valid_auc: report.valid_auc(self.rows.task.labels),
+            scores: report.best_scores.clone(),
             best_epoch: report.best_epoch,
             epochs: report.epochs.len(),
             steps: report.steps,
@@ -210,16 +204,18 @@ impl Training<'_> {
     }
 }
 
-fn write_valid(rows: &FitRows, scores: &[f32], dir: &Path) -> Result<()> {
-    let labels = rows
-        .valid
-        .iter()
-        .map(|row| row.target.is_positive() == Some(true));
-    let scored = rows.valid_numbers.iter().zip(labels).zip(scores);
-    let table: Vec<_> = scored
-        .map(|((&row, label), &score)| ValidScore { row, label, score })
-        .collect();
-    scores::write_valid(&table, &dir.join(names::VALID))
+fn write_valid(rows: &FitRows, scores: &Scores, task: &Task, dir: &Path) -> Result<()> {
+    let targets = rows.valid.iter().map(|row| row.target.clone());
+    let mut scored = Scored {
+        rows: rows.valid_numbers.clone(),
+        targets: targets.collect(),
+        scores: scores.clone(),
+        folds: None,
+    };
+    if scores.is_empty() {
+        scored = Scored::default(); // nothing is scored where the last stage looks at no label
+    }
+    scored.write(task, &dir.join(names::VALID))
 }
 
 fn log_failure(error: &Error, progress: &Progress) {
@@ -246,16 +242,17 @@ fn failed(failures: &[(ModelName, Error)], n_models: usize) -> Error {
 
 /// `ended: valid AUC 0.8123 at epoch 2 of 3, 61.2 s, at most 312.0 MB of memory`
 fn ended_line(outcome: &FoldOutcome) -> String {
-    let auc = match outcome.valid_auc {
-        Some(auc) => format!("valid AUC {auc:.4}"),
-        None => "no valid AUC".to_owned(),
+    let title = outcome.metric.metric().title;
+    let score = match outcome.valid_score {
+        Some(score) => format!("valid {title} {score:.4}"),
+        None => format!("no valid {title}"),
     };
     let memory = match outcome.peak_rss_bytes {
         Some(bytes) => disk::megabytes(bytes),
         None => "an unknown amount".to_owned(),
     };
     format!(
-        "ended: {auc} at epoch {} of {}, {:.1} s, at most {memory} of memory",
+        "ended: {score} at epoch {} of {}, {:.1} s, at most {memory} of memory",
         outcome.best_epoch, outcome.epochs, outcome.seconds
     )
 }

@@ -2,15 +2,17 @@
 //!
 //! In: the files of an experiment. Out: its [`Rows`] and its task. Does not train.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::{Experiment, UnlabelledRows, Valid};
+use crate::config::{Experiment, Stage, StageRows, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
 use crate::data::{
-    Classes, Dictionary, EncodedExample, Example, Folds, Labels, Task, ValidSplit, read_examples,
-    split,
+    Classes, Dictionary, EncodedExample, Example, Folds, LabelKind, Labels, Task, ValidSplit,
+    read_examples, split,
 };
 use crate::error::{Error, Place, Result};
+use crate::objective::ObjectiveName;
 use crate::progress::Progress;
 use crate::vocab::CipherVocab;
 
@@ -34,14 +36,14 @@ pub struct Rows {
     pub test: Vec<EncodedExample>,
     /// Further rows for the MLM.
     pub extra: Vec<EncodedExample>,
+    /// Rows of the files that a stage has for itself, by the name of the stage.
+    pub of_stages: BTreeMap<String, Vec<EncodedExample>>,
 }
 
 /// The rows of one fit.
 pub struct FitRows {
-    /// Labelled rows, then those that only join the MLM.
+    /// Labelled rows to train on.
     pub train: Vec<EncodedExample>,
-    /// How many of `train` have a label.
-    pub labelled: usize,
     /// Labelled rows that are not trained on.
     pub valid: Vec<EncodedExample>,
     /// Number of each validation row, from 0: over all training files, or in the validation file.
@@ -56,6 +58,7 @@ struct RawRows {
     valid_file: Vec<Example>,
     test: Vec<Example>,
     extra: Vec<Example>,
+    of_stages: BTreeMap<String, Vec<Example>>,
 }
 
 impl Rows {
@@ -68,13 +71,18 @@ impl Rows {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
         let raw = RawRows::read(experiment, &mut dictionary, progress)?;
         let vocab = raw.count(experiment, progress)?;
+        let vocab = vocab.with_class_tokens(n_class_tokens(experiment, &raw.task));
         let deal = |options| Folds::deal(&raw.train, &raw.test, options, &raw.task);
         let folds = experiment.fold_options().map(deal).transpose()?;
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
         }
-        let encode = |pairs: &[Example]| pairs.iter().map(|pair| vocab.encode(pair)).collect();
+        let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
+        let of_stages = raw.of_stages.iter();
         Ok(Self {
+            of_stages: of_stages
+                .map(|(stage, rows)| (stage.clone(), encode(rows)))
+                .collect(),
             labelled: encode(&raw.train),
             held_out: raw.held_out,
             folds,
@@ -94,11 +102,57 @@ impl Rows {
             false => &[],
         };
         let groups = [&self.labelled, &self.valid_file, &self.test];
-        groups.into_iter().flatten().chain(extra)
+        let of_stages = self.of_stages.values().flatten();
+        groups.into_iter().flatten().chain(extra).chain(of_stages)
     }
 
-    /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones
-    /// train, and what `train.unlabelled` names joins their MLM.
+    /// The rows that a stage of a fit has at its disposal: labelled ones first, then those that can only join the MLM. A stage
+    /// that looks at no label has the rows in an order of their own, whichever are held out: the same for every fold.
+    pub fn of_stage(&self, stage: &Stage, fit: &FitRows) -> Vec<EncodedExample> {
+        let wants = |source| stage.rows.contains(&source);
+        let mut rows: Vec<EncodedExample> = Vec::new();
+        let looks_at_labels = !stage.objective.labels().is_empty();
+        if !looks_at_labels && wants(StageRows::Labelled) && wants(StageRows::Valid) {
+            rows.extend_from_slice(&self.labelled);
+            rows.extend_from_slice(&self.valid_file);
+        } else {
+            if wants(StageRows::Labelled) {
+                rows.extend_from_slice(&fit.train);
+            }
+            if wants(StageRows::Valid) {
+                rows.extend(
+                    fit.valid
+                        .iter()
+                        .cloned()
+                        .map(EncodedExample::without_target),
+                );
+            }
+        }
+        for (source, more) in [
+            (StageRows::Test, &self.test),
+            (StageRows::Extra, &self.extra),
+        ] {
+            if wants(source) {
+                rows.extend_from_slice(more);
+            }
+        }
+        rows.extend(
+            self.of_stages
+                .get(&stage.name)
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+        match looks_at_labels {
+            true => rows,
+            false => rows
+                .into_iter()
+                .map(EncodedExample::without_target)
+                .collect(),
+        }
+    }
+
+    /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones train.
     pub fn fit(&self, held_out: &[usize], experiment: &Experiment, progress: &Progress) -> FitRows {
         let (mut valid, mut train) = (Vec::new(), Vec::new());
         for (number, row) in self.labelled.iter().enumerate() {
@@ -112,28 +166,39 @@ impl Rows {
         let mut valid_numbers = held_out.to_vec();
         valid_numbers.extend(0..self.valid_file.len());
         valid.extend_from_slice(&self.valid_file);
-        let labelled = train.len();
-        for (source, rows) in [
-            (UnlabelledRows::Valid, &valid),
-            (UnlabelledRows::Test, &self.test),
-            (UnlabelledRows::Extra, &self.extra),
-        ] {
-            if experiment.learns_from(source) {
-                train.extend(rows.iter().cloned().map(EncodedExample::without_target));
-            }
-        }
-        progress.say(&format!(
-            "rows: {labelled} labelled and {} unlabelled to train, {} to validate, {} to score",
-            train.len() - labelled,
-            valid.len(),
-            self.test.len()
-        ));
-        FitRows {
+        let fit = FitRows {
             train,
-            labelled,
             valid,
             valid_numbers,
+        };
+        let stages = experiment.stages();
+        for stage in &stages {
+            let rows = self.of_stage(stage, &fit);
+            let labelled = rows.iter().filter(|row| row.target.is_known()).count();
+            let name = match stages.len() {
+                1 => String::new(),
+                _ => format!("stage {}: ", stage.name),
+            };
+            progress.say(&format!(
+                "{name}rows: {labelled} labelled and {} unlabelled to train, {} to validate, {} to score",
+                rows.len() - labelled,
+                fit.valid.len(),
+                self.test.len()
+            ));
         }
+        fit
+    }
+}
+
+/// Tokens of classes that the vocabulary needs behind the cipher tokens: one a class, where an objective asks the MLM head
+/// for more than yes or no.
+fn n_class_tokens(experiment: &Experiment, task: &Task) -> usize {
+    let mut stages = experiment.stages().into_iter();
+    match task.labels {
+        LabelKind::Classes if stages.any(|stage| stage.objective == ObjectiveName::Pet) => {
+            task.classes.len()
+        }
+        _ => 0,
     }
 }
 
@@ -190,6 +255,16 @@ impl RawRows {
         for path in &data.unlabelled {
             extra.extend(read(path, Labels::Ignored)?);
         }
+        let mut of_stages = BTreeMap::new();
+        for stage in experiment.stages() {
+            let mut rows = Vec::new();
+            for path in &stage.files {
+                rows.extend(read(path, Labels::Ignored)?);
+            }
+            if !rows.is_empty() {
+                of_stages.insert(stage.name, rows);
+            }
+        }
         Ok(Self {
             task,
             train,
@@ -197,6 +272,7 @@ impl RawRows {
             valid_file,
             test,
             extra,
+            of_stages,
         })
     }
 
@@ -209,8 +285,9 @@ impl RawRows {
             &[]
         };
         let groups = [&self.train, &self.valid_file, &self.test];
-        let pairs = groups.into_iter().flatten().chain(extra);
-        let vocab = CipherVocab::count(pairs, min_count);
+        let of_stages = self.of_stages.values().flatten();
+        let rows = groups.into_iter().flatten().chain(extra).chain(of_stages);
+        let vocab = CipherVocab::count(rows, min_count);
         if vocab.kept.is_empty() {
             let place = Place::file("vocab.min_count");
             let expected = format!("a token that stands in the rows {min_count} times or more");

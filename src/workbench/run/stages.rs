@@ -1,49 +1,142 @@
-//! From the stages of an experiment to those of a fit: objectives, rows, random streams.
+//! From the stages of an experiment to those of a fit: objectives, heads, rows, random streams.
 //!
-//! In: the settings, the task, the rows of one fit. Out: [`Stage`]s for the loop, and the objective that scores.
+//! In: the settings, the task and its vocabulary, the rows of one fit. Out: the [`Stage`]s of the loop, the heads that they
+//! need, and the objective that scores. Does not train.
 
-use crate::config::Experiment;
+use super::rows::{FitRows, Rows};
+use crate::checkpoint::Heads;
+use crate::config::{self, Experiment};
 use crate::data::{EncodedExample, Task, reserved};
-use crate::objective::{Answers, HeadChoice, Objective, ObjectiveName, ObjectiveOptions};
-use crate::random::Key;
-use crate::train::Stage;
+use crate::error::{Error, Result};
+use crate::objective::{Answers, Objective, ObjectiveOptions};
+use crate::random::{Key, Purpose};
+use crate::train::{Stage, TrainOptions};
+use crate::vocab::CipherVocab;
+
+/// The objective of a stage.
+pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box<dyn Objective> {
+    let options = ObjectiveOptions {
+        name: stage.objective,
+        mlm_weight: stage
+            .mlm_weight
+            .unwrap_or_else(|| stage.objective.mlm_weight()),
+        head: stage.head,
+    };
+    options.objective(&answers(task, vocab))
+}
 
 /// What the labels of a run are, as objectives need it.
-pub fn answers(task: &Task) -> Answers {
+fn answers(task: &Task, vocab: &CipherVocab) -> Answers {
+    let classes = 0..vocab.n_class_tokens;
     Answers {
         labels: task.labels,
         n_classes: task.classes.len(),
-        tokens: vec![reserved::NO, reserved::YES],
+        tokens: match classes.is_empty() {
+            true => vec![reserved::NO, reserved::YES],
+            false => classes.map(|class| vocab.class_row(class)).collect(),
+        },
     }
 }
 
 /// The objective of the last stage, which scores rows.
-pub fn scoring_objective(task: &Task) -> Box<dyn Objective> {
-    options().objective(&answers(task))
-}
-
-/// The stages of one fit, which learn from `rows`; `key` is the root of its random streams.
-pub fn stages(
+pub fn scoring_objective(
     experiment: &Experiment,
     task: &Task,
-    rows: &[EncodedExample],
-    key: Key,
-) -> Vec<Stage> {
-    let name = ObjectiveName::Pet;
-    vec![Stage {
-        name: name.name().to_owned(),
-        objective: scoring_objective(task),
-        objective_name: name,
-        rows: rows.to_vec(),
-        options: experiment.train_options(),
-        key,
-    }]
+    vocab: &CipherVocab,
+) -> Box<dyn Objective> {
+    let stages = experiment.stages();
+    let last = stages.last().expect("an experiment has a stage");
+    objective(last, task, vocab)
 }
 
-fn options() -> ObjectiveOptions {
-    ObjectiveOptions {
-        name: ObjectiveName::Pet,
-        mlm_weight: 1.0,
-        head: HeadChoice::Pooler,
+/// The heads that the stages need together.
+///
+/// # Errors
+/// [`Error::Refused`] where two stages need linear heads of different numbers of outputs.
+pub fn heads(experiment: &Experiment, task: &Task, vocab: &CipherVocab) -> Result<Heads> {
+    let mut all = Heads::default();
+    let mut first: Option<(String, usize)> = None;
+    for stage in experiment.stages() {
+        let heads = objective(&stage, task, vocab).heads();
+        if let Some(outputs) = heads.classifier {
+            match &first {
+                Some((name, others)) if *others != outputs => {
+                    return Err(two_classifiers((name, *others), (&stage.name, outputs)));
+                }
+                Some(_) => {}
+                None => first = Some((stage.name, outputs)),
+            }
+        }
+        all = all.and(heads);
+    }
+    Ok(all)
+}
+
+fn two_classifiers((first, outputs): (&str, usize), (second, others): (&str, usize)) -> Error {
+    let message = format!(
+        "stage `{first}` needs a linear head of {outputs} outputs and stage `{second}` one of {others}: a model has one"
+    );
+    Error::refused(message).with_hint(
+        "set `head = \"mlm\"` in the stage of `cosent`, or choose objectives whose heads are alike (`bce`, `cosent` and \
+         `mse` have one output for 0 and 1, `ce` has two)",
+    )
+}
+
+/// How many of the first stages look at no label, the last stage left out: the same for every fold and seed.
+pub fn n_shared(stages: &[Stage]) -> usize {
+    let before_last = &stages[..stages.len() - 1];
+    let looks_at_labels = |stage: &Stage| !stage.objective_name.labels().is_empty();
+    let first = before_last.iter().position(looks_at_labels);
+    first.unwrap_or(before_last.len())
+}
+
+/// The stages of one fit; `key` is the root of its random streams. Those of [`n_shared`] have streams that no seed and no
+/// fold changes.
+pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> Vec<Stage> {
+    let numbered = experiment.stages().into_iter().enumerate();
+    let mut stages: Vec<Stage> = numbered
+        .map(|(number, stage)| {
+            let objective = objective(&stage, &rows.task, &rows.vocab);
+            let rows = rows.of_stage(&stage, fit);
+            let learns =
+                |row: &EncodedExample| objective.mlm_weight() > 0.0 || objective.uses(&row.target);
+            Stage {
+                rows: rows.into_iter().filter(learns).collect(),
+                key: stage_key(key, number),
+                options: options(&stage),
+                objective_name: stage.objective,
+                name: stage.name,
+                objective,
+            }
+        })
+        .collect();
+    let n_shared = n_shared(&stages);
+    for (number, stage) in stages[..n_shared].iter_mut().enumerate() {
+        stage.key = Key::from_seed(0).with(Purpose::Stage).at(number as u64);
+    }
+    stages
+}
+
+/// The first stage has the streams of the fit itself.
+fn stage_key(fit: Key, number: usize) -> Key {
+    match number {
+        0 => fit,
+        number => fit.with(Purpose::Stage).at(number as u64),
+    }
+}
+
+fn options(stage: &config::Stage) -> TrainOptions {
+    TrainOptions {
+        epochs: stage.epochs,
+        max_steps: stage.max_steps,
+        batch: stage.batch,
+        learning_rate: stage.learning_rate,
+        warmup_steps: stage.warmup_steps,
+        schedule: stage.schedule,
+        weight_decay: stage.weight_decay,
+        dropout: stage.dropout,
+        clip: stage.clip,
+        mask: stage.mask,
+        layer_decay: stage.layer_decay,
     }
 }

@@ -16,6 +16,7 @@ use crate::vocab::mapping::RowStart;
 use crate::vocab::{Mapping, PlainVocab};
 
 use super::rows::Rows;
+use super::stages;
 use crate::workbench::Stop;
 use crate::workbench::alignment::AlignmentSource;
 use crate::workbench::run_folder::manifest::Manifest;
@@ -77,26 +78,33 @@ impl Start {
             }
             None => source.align((progress, stop))?,
         };
-        let starts = mapping.starts(&plain, experiment.align.soft, experiment.key(), 0);
+        let starts = mapping.starts(
+            &plain,
+            experiment.align.soft,
+            experiment.key(),
+            rows.vocab.n_class_tokens,
+        );
+        let needed = stages::heads(experiment, &rows.task, &rows.vocab)?;
         let (config, heads, base) = match (&checkpoint, dir, starts) {
             (Some(checkpoint), Some(dir), Some(starts)) => {
-                checkpoint.require_mlm(dir)?;
+                if needed.mlm {
+                    checkpoint.require_mlm(dir)?;
+                }
                 let config = BertConfig {
                     vocab_size: starts.len(),
                     ..checkpoint.config.clone()
                 };
                 (
                     config,
-                    checkpoint.heads.without_classifier(),
+                    checkpoint.heads.without_classifier().and(needed),
                     Some((dir.to_owned(), starts)),
                 )
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
-                let heads = Heads::MLM;
                 (
                     experiment.scratch_size(base, rows.vocab.size()),
-                    heads,
+                    needed,
                     None,
                 )
             }
@@ -112,6 +120,11 @@ impl Start {
             base,
         };
         start.say(experiment.align.method, progress);
+        if let Some(checkpoint) = &checkpoint
+            && start.base.is_some()
+        {
+            say_fresh_heads(checkpoint.heads, needed, progress);
+        }
         start.say_path(experiment.train.precision, progress);
         Ok(start)
     }
@@ -206,6 +219,21 @@ impl SavedAlignment {
             mapping: source.reread(&self.mapping)?,
             quality: Some(self.quality),
         })
+    }
+}
+
+/// Says which heads the checkpoint lacks. A linear head is of the task, and no checkpoint has it.
+fn say_fresh_heads(there: Heads, needed: Heads, progress: &Progress) {
+    let fresh = [
+        (needed.pooler && !there.pooler, "pooler"),
+        (needed.nsp && !there.nsp, "next-sentence head"),
+    ];
+    for (is_fresh, name) in fresh {
+        if is_fresh {
+            progress.say(&format!(
+                "the checkpoint has no {name}: it begins with fresh values"
+            ));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
-use crate::checkpoint::{FloatType, save};
+use crate::checkpoint::{FloatType, Labels, save, save_labelled};
 use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Task;
@@ -21,41 +21,60 @@ pub struct ModelWriter {
     dir: PathBuf,
     names: Vec<String>,
     token_separator: String,
+    labels: Option<Labels>,
 }
 
 impl ModelWriter {
-    /// `names`: the tokens in row order.
-    pub fn new(folder: &Path, names: Vec<String>, token_separator: &str) -> Self {
+    /// `names`: the tokens in row order; `labels`: those of the linear head, where there is one.
+    pub fn new(
+        folder: &Path,
+        names: Vec<String>,
+        token_separator: &str,
+        labels: Option<Labels>,
+    ) -> Self {
         Self {
             dir: folder.join(names::MODEL),
             names,
             token_separator: token_separator.to_owned(),
+            labels,
         }
     }
 
     /// Replaces what was written before, file by file.
     pub fn write(&self, model: &Bert) -> Result<()> {
         let weights = model.weights();
-        save(
-            &self.dir,
-            &model.config,
-            &weights,
-            model.heads,
-            FloatType::F32,
-        )?;
+        let (config, heads) = (&model.config, model.heads);
+        match &self.labels {
+            Some(labels) => {
+                save_labelled(&self.dir, config, &weights, (heads, labels), FloatType::F32)
+            }
+            None => save(&self.dir, config, &weights, heads, FloatType::F32),
+        }?;
         write_tokenizer(&self.dir, &self.names, &self.token_separator)
     }
 }
 
 /// How much a fit has to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FitSize {
     /// Optimiser steps of all epochs.
     pub steps: usize,
-    /// Epochs.
+    /// Names of the stages, in order.
+    pub stages: Vec<String>,
+    /// Epochs of all stages.
     pub epochs: usize,
     /// Rows that are scored after each.
     pub valid_rows: usize,
+}
+
+impl FitSize {
+    /// `mlm: `, where there are several stages.
+    fn stage_title(&self, stage: &str) -> String {
+        match self.stages.len() {
+            1 => String::new(),
+            _ => format!("{stage}: "),
+        }
+    }
 }
 
 /// Looks on at one fit.
@@ -75,12 +94,12 @@ pub struct RunWatch<'a> {
 
 impl<'a> RunWatch<'a> {
     /// Begins `metrics.jsonl` with the epochs that were over at `begin`, which cuts off what came after the
-    /// checkpoint. `size` is for the progress bar.
+    /// checkpoint. `done` is the number of steps over all stages that need not be done again; `size` is for the progress bar.
     pub fn new(
         folder: &Path,
         writer: &'a ModelWriter,
         size: FitSize,
-        (saves, begin): (Saves, &FitProgress),
+        (saves, begin, done): (Saves, &FitProgress, usize),
         Context { progress, stop }: Context<'a>,
     ) -> Result<Self> {
         let metrics_path = folder.join(names::METRICS);
@@ -89,13 +108,13 @@ impl<'a> RunWatch<'a> {
         let open = OpenOptions::new().append(true).open(&metrics_path);
         let metrics = open.map_err(Error::io("write", &metrics_path))?;
         let task = progress.task("train", size.steps as u64, "steps");
-        task.skip(begin.step as u64);
+        task.skip(done as u64);
         Ok(Self {
             task,
             stop,
             writer,
             saves,
-            step: begin.step,
+            step: done,
             metrics,
             metrics_path,
             size,
@@ -117,8 +136,12 @@ impl<'a> RunWatch<'a> {
 impl Watch for RunWatch<'_> {
     fn step(&mut self, report: &StepReport) -> Result<()> {
         self.task.note(format!(
-            "epoch {}/{} loss {:.3} lr {:.1e}",
-            report.epoch, self.size.epochs, report.loss, report.learning_rate
+            "{}epoch {}/{} loss {:.3} lr {:.1e}",
+            self.size.stage_title(&self.size.stages[report.stage]),
+            report.epoch,
+            self.size.epochs,
+            report.loss,
+            report.learning_rate
         ));
         self.task.advance(1);
         self.step = report.step;
@@ -130,7 +153,7 @@ impl Watch for RunWatch<'_> {
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()> {
         // The metrics first: a model that no longer fits on the disk must not take them along.
         self.append(report)?;
-        self.task.say(&epoch_line(report, self.size.epochs, best));
+        self.task.say(&epoch_line(report, &self.size, best));
         if best {
             self.writer.write(model)?;
             self.saved_epoch = Some(report.epoch);
@@ -181,10 +204,15 @@ fn line(report: &EpochReport) -> Result<String> {
 }
 
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
-fn epoch_line(report: &EpochReport, epochs: usize, best: bool) -> String {
-    let auc = match report.valid_auc {
-        Some(auc) => format!("valid AUC {auc:.4}{}", if best { " (best)" } else { "" }),
-        None => "no valid AUC".to_owned(),
+fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
+    let (stage, epochs) = (size.stage_title(&report.stage), size.epochs);
+    let title = report.metric.metric().title;
+    let score = match report.valid_score {
+        Some(score) => format!(
+            "valid {title} {score:.4}{}",
+            if best { " (best)" } else { "" }
+        ),
+        None => format!("no valid {title}"),
     };
     let part = |(name, loss): (&String, &f64)| match name.trim_end_matches("_loss") {
         "mlm" => format!("MLM {loss:.4}"),
@@ -194,7 +222,7 @@ fn epoch_line(report: &EpochReport, epochs: usize, best: bool) -> String {
     let parts: Vec<String> = report.losses.iter().rev().map(part).collect();
     let parts = parts.join(", ");
     format!(
-        "epoch {}/{epochs}: loss {:.4} ({parts}), {auc}, {:.0} tokens/s, {:.1} s",
+        "{stage}epoch {}/{epochs}: loss {:.4} ({parts}), {score}, {:.0} tokens/s, {:.1} s",
         report.epoch, report.loss, report.tokens_per_second, report.seconds
     )
 }
@@ -204,6 +232,15 @@ mod tests {
     use super::*;
     use crate::metrics::MetricName;
     use crate::objective::ObjectiveName;
+
+    fn size(stages: &[&str]) -> FitSize {
+        FitSize {
+            steps: 30,
+            stages: stages.iter().map(|&name| name.to_owned()).collect(),
+            epochs: 3,
+            valid_rows: 4,
+        }
+    }
 
     #[test]
     fn an_epoch_is_told_in_one_line() {
@@ -225,10 +262,14 @@ mod tests {
             tokens_per_second: 5120.4,
         };
         assert_eq!(
-            epoch_line(&report, 3, true),
+            epoch_line(&report, &size(&["pet"]), true),
             "epoch 2/3: loss 3.4124 (MLM 3.9000, label 0.6000), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s"
         );
-        report.valid_auc = None;
-        assert!(epoch_line(&report, 3, true).contains("no valid AUC, "));
+        report.valid_score = None;
+        assert!(epoch_line(&report, &size(&["pet"]), true).contains("no valid AUC, "));
+        report.metric = MetricName::MacroF1;
+        let line = epoch_line(&report, &size(&["mlm", "pet"]), true);
+        assert!(line.starts_with("pet: epoch 2/3: "), "{line}");
+        assert!(line.contains("no valid macro F1, "), "{line}");
     }
 }

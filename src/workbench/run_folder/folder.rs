@@ -17,6 +17,7 @@ use super::resume;
 use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::{self, Experiment};
+use crate::data::Task;
 use crate::error::{Error, Result};
 
 /// What was found at the place of the run.
@@ -111,10 +112,12 @@ impl RunFolder {
     pub fn begin(
         &mut self,
         experiment: &Experiment,
+        task: &Task,
         wrapped_ids: usize,
         quality: Option<&GraphReport>,
     ) -> Result<()> {
         self.kept = true;
+        self.manifest.task = task.clone();
         self.manifest.wrapped_ids = wrapped_ids;
         self.manifest.alignment = quality.cloned().map(Box::new);
         if self.is_own() {

@@ -13,10 +13,11 @@ use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::Experiment;
 use crate::data::folds::{Assign, Shares};
-use crate::data::source;
+use crate::data::{Task, source};
 use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
+use crate::metrics::{Figures, MetricName};
 use crate::workbench::{count, machine};
 
 /// The tool and its version, as every record names it.
@@ -57,9 +58,19 @@ pub enum State {
 /// The figures of a run that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Area under the ROC curve of the validation rows at the best epoch; none without validation rows. With folds that
-    /// of the out-of-fold scores.
+    /// What decides which epoch is the best.
+    #[serde(default = "area_under_curve")]
+    pub metric: MetricName,
+    /// Its figure for the validation rows at the best epoch; none without validation rows. With folds that of the
+    /// out-of-fold scores.
+    #[serde(default)]
+    pub valid_score: Option<f64>,
+    /// Area under the ROC curve of the same rows, for binary labels.
+    #[serde(default)]
     pub valid_auc: Option<f64>,
+    /// All metrics of the same rows.
+    #[serde(default)]
+    pub scores: Figures,
     /// Counted from 1; none with folds, each of which has its own.
     pub best_epoch: Option<usize>,
     /// Epochs trained, with folds the most of one.
@@ -86,7 +97,22 @@ pub struct CrossValidation {
     pub folds: Vec<FoldOutcome>,
     /// The fit on all rows, if there is one.
     pub full: Option<FoldOutcome>,
-    /// AUC of the out-of-fold scores.
+    /// The metric of the run for the out-of-fold scores.
+    #[serde(default)]
+    pub oof_score: Option<f64>,
+    /// Lower end of its interval (bootstrap over rows, 95 %).
+    #[serde(default)]
+    pub oof_score_low: Option<f64>,
+    /// Upper end.
+    #[serde(default)]
+    pub oof_score_high: Option<f64>,
+    /// Mean of the folds' scores.
+    #[serde(default)]
+    pub fold_score_mean: Option<f64>,
+    /// Their sample standard deviation; none for one fold.
+    #[serde(default)]
+    pub fold_score_sd: Option<f64>,
+    /// AUC of the out-of-fold scores, for binary labels; so are the following.
     pub oof_auc: Option<f64>,
     /// Lower end of its interval (bootstrap over rows, 95 %).
     pub oof_auc_low: Option<f64>,
@@ -107,14 +133,25 @@ pub struct Leakage {
     pub assign: Assign,
     /// Out-of-fold AUC over all rows where they were dealt one by one; unknown by `group`.
     pub row_auc: Option<f64>,
+    /// The metric of the run for the same rows.
+    #[serde(default)]
+    pub row_score: Option<f64>,
     /// All labelled rows.
     pub row_rows: usize,
     /// Out-of-fold AUC over the rows none of whose sentences was in the training part of their fold.
     pub grouped_auc: Option<f64>,
+    /// The metric of the run for the same rows.
+    #[serde(default)]
+    pub grouped_score: Option<f64>,
     /// Their number; all rows by `group`.
     pub grouped_rows: usize,
     /// Which shares of rows have a sentence in common with others.
     pub shares: Shares,
+}
+
+/// Runs of earlier versions knew no other.
+fn area_under_curve() -> MetricName {
+    MetricName::Auc
 }
 
 /// The whole manifest.
@@ -127,6 +164,9 @@ pub struct Manifest {
     /// What makes it this run.
     #[serde(flatten)]
     pub identity: Identity,
+    /// Texts of a row, kind of its label, and the classes in the order of their scores.
+    #[serde(default = "Task::binary_pairs")]
+    pub task: Task,
     /// Root of all random streams.
     pub seed: u64,
     /// Threads it ran on; they change no byte of a result.
@@ -218,6 +258,7 @@ impl Manifest {
             tool: TOOL.to_owned(),
             state: State::Begun,
             identity,
+            task: Task::binary_pairs(),
             seed: experiment.seed,
             threads: rayon::current_num_threads(),
             kernel_path: kernels::path::Path::resolve(experiment.train.precision)

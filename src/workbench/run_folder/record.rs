@@ -15,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::manifest::{FileRecord, State};
 use super::names::{DONE, MANIFEST};
+use crate::data::Task;
 use crate::error::{Error, Place, Result};
+use crate::metrics::{Figures, MetricName};
 
 /// The manifest of a run or an ensemble.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +33,9 @@ pub struct RunRecord {
     /// Every file it has written.
     #[serde(default)]
     pub outputs: Vec<FileRecord>,
+    /// Texts of a row, kind of its label, and the classes.
+    #[serde(default = "Task::binary_pairs")]
+    pub task: Task,
     /// Root of all random streams; none for an ensemble, as what follows.
     pub seed: Option<u64>,
     /// Threads it ran on.
@@ -43,13 +48,34 @@ pub struct RunRecord {
     #[serde(default, deserialize_with = "if_as_expected")]
     pub alignment: Option<AlignmentFigures>,
     /// Present once the run is done.
-    pub result: Option<Figures>,
+    pub result: Option<RunFigures>,
 }
 
 /// What came out of a run. An ensemble writes this shape; a run writes more.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Figures {
+pub struct RunFigures {
+    /// What decides which epoch is the best; none in runs of earlier versions, which knew AUC alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricName>,
+    /// Its figure for a single split, or of all out-of-fold scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_score: Option<f64>,
+    /// All metrics of the same rows.
+    #[serde(skip_serializing_if = "Figures::is_empty")]
+    pub scores: Figures,
+    /// Lower end of the 95 % interval of all out-of-fold scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oof_score_low: Option<f64>,
+    /// Upper end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oof_score_high: Option<f64>,
+    /// Mean of the folds' scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold_score_mean: Option<f64>,
+    /// Their standard deviation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold_score_sd: Option<f64>,
     /// AUC of a single split.
     pub valid_auc: Option<f64>,
     /// AUC of all out-of-fold scores.

@@ -11,23 +11,11 @@ use std::path::{Path, PathBuf};
 use super::manifest::{FileRecord, State};
 use super::names::{self, ModelName};
 use super::record::{FoldFigures, RunRecord};
-use super::scores;
+use super::scores::{self, Scored};
 use crate::config::{self, Experiment, SubmitConfig, SubmitFormat};
+use crate::data::Scores;
 use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
-
-/// Rows with a label and a score of a model that has not seen the label.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LabelledScores {
-    /// Number of each row, from 0, over all training files or in the validation file.
-    pub rows: Vec<usize>,
-    /// One a row.
-    pub labels: Vec<bool>,
-    /// One a row.
-    pub scores: Vec<f32>,
-    /// The fold that held each row out, from 1; none for a single split.
-    pub folds: Option<Vec<usize>>,
-}
 
 /// A run folder.
 #[derive(Debug, Clone)]
@@ -129,8 +117,10 @@ impl Results {
     ///
     /// # Errors
     /// As [`Results::labelled_file`]; [`Error::Input`] with the line where it is damaged.
-    pub fn labelled_scores(&self) -> Result<LabelledScores> {
-        read_labelled(&self.labelled_file()?)
+    pub fn labelled_scores(&self) -> Result<Scored> {
+        let path = self.labelled_file()?;
+        let has_folds = path.file_name().is_some_and(|name| name == names::OOF);
+        Scored::read(&path, &self.record.task, has_folds)
     }
 
     /// The file with the score of each test row, as it came from the model: `test.csv`, or a submission that is
@@ -164,15 +154,15 @@ impl Results {
     ///
     /// # Errors
     /// As [`Results::test_file`]; [`Error::Input`] with the line where it is damaged.
-    pub fn test_scores(&self) -> Result<Option<Vec<f32>>> {
+    pub fn test_scores(&self) -> Result<Option<Scores>> {
         let Some(path) = self.test_file()? else {
             return Ok(None);
         };
         let is_table = path.file_name().is_some_and(|name| name == names::TEST);
         if is_table {
-            scores::read_test(&path)
+            scores::read_test(&path, &self.record.task)
         } else {
-            read_plain(&path)
+            read_plain(&path).map(Scores::single)
         }
         .map(Some)
     }
@@ -216,40 +206,6 @@ fn parameters(path: &Path) -> Option<u64> {
     )
 }
 
-/// Reads `oof.csv`, or `valid.csv`.
-fn read_labelled(path: &Path) -> Result<LabelledScores> {
-    let mut read = LabelledScores::default();
-    if path.file_name().is_some_and(|name| name == names::OOF) {
-        let lines = scores::read_oof(path)?;
-        read.folds = Some(lines.iter().map(|line| line.fold).collect());
-        let lines = lines.into_iter();
-        lines.for_each(|line| read.push(line.row, line.label, line.score));
-    } else {
-        let lines = scores::read_valid(path)?.into_iter();
-        lines.for_each(|line| read.push(line.row, line.label, line.score));
-    }
-    match read
-        .rows
-        .array_windows()
-        .position(|[row, next]| row >= next)
-    {
-        None => Ok(read),
-        Some(before) => {
-            let expected = format!("a row above {}", read.rows[before]);
-            let place = Place::line(path, before as u64 + 3).field("row"); // the header is line 1
-            Err(Error::input(place, expected, read.rows[before + 1]))
-        }
-    }
-}
-
-impl LabelledScores {
-    fn push(&mut self, row: usize, label: bool, score: f32) {
-        self.rows.push(row);
-        self.labels.push(label);
-        self.scores.push(score);
-    }
-}
-
 /// Reads one score a line.
 fn read_plain(path: &Path) -> Result<Vec<f32>> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
@@ -267,43 +223,14 @@ fn read_plain(path: &Path) -> Result<Vec<f32>> {
 mod tests {
     use super::*;
 
-    fn written(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+    #[test]
+    fn a_plain_submission_reads_back_and_a_damaged_one_is_refused_with_the_line() {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).expect("a small file");
-        (folder, path)
-    }
-
-    #[test]
-    fn tables_of_both_layouts_read_back() {
-        let (_folder, path) = written("valid.csv", "row,label,score\n0,1,0.5\n10,0,-1.25\n");
-        let expected = LabelledScores {
-            rows: vec![0, 10],
-            labels: vec![true, false],
-            scores: vec![0.5, -1.25],
-            folds: None,
-        };
-        assert_eq!(read_labelled(&path).expect("good"), expected);
-        let (_folder, path) = written("oof.csv", "row,label,score,fold\n0,1,0.5,2\n10,0,-1.25,1\n");
-        let with_folds = LabelledScores {
-            folds: Some(vec![2, 1]),
-            ..expected
-        };
-        assert_eq!(read_labelled(&path).expect("good"), with_folds);
-        let (_folder, path) = written("submission.csv", "0.5\n-2\n");
+        let path = folder.path().join("submission.csv");
+        std::fs::write(&path, "0.5\n-2\n").expect("a small file");
         assert_eq!(read_plain(&path).expect("good"), [0.5, -2.0]);
-    }
-
-    #[test]
-    fn damaged_tables_are_refused_with_the_line() {
-        let (_folder, path) = written("valid.csv", "row,label,score\n3,1,1\n4,1,0\n4,1,0\n");
-        let message = read_labelled(&path).expect_err("twice").to_string();
-        assert!(
-            message.ends_with("valid.csv:4:row: expected a row above 4, found 4"),
-            "{message}"
-        );
         for text in ["1\nnan\n", "1\n\n"] {
-            let (_folder, path) = written("submission.csv", text);
+            std::fs::write(&path, text).expect("a small file");
             let message = read_plain(&path).expect_err(text).to_string();
             assert!(
                 message.contains("submission.csv:2: expected a finite score, found "),

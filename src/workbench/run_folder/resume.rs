@@ -13,6 +13,7 @@ use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::progress::Progress;
+use crate::train::FitPlan;
 use crate::train::resume::{Checkpoints, FitState, Origin, Snapshot};
 
 /// The checkpoints of a fit, in the folder that it fills.
@@ -34,7 +35,7 @@ impl Saves {
     pub fn open(
         folder: &Path,
         settings: &TrainConfig,
-        (kernel_path, total_steps): (kernels::path::Path, usize),
+        (kernel_path, plan): (kernels::path::Path, &FitPlan<'_>),
         progress: &Progress,
     ) -> Result<(Self, Option<FitState>)> {
         let origin = Origin {
@@ -47,7 +48,7 @@ impl Saves {
             progress.say(&format!("{fault}; falling back to the checkpoint before"));
         }
         match &state {
-            Some(state) => progress.say(&resumed_line(state, total_steps)),
+            Some(state) => progress.say(&resumed_line(state, plan)),
             None if !faults.is_empty() => progress.say("no checkpoint is left: training anew"),
             None => {}
         }
@@ -84,14 +85,15 @@ pub fn minutes_to_duration(minutes: f64) -> Duration {
     Duration::try_from_secs_f64(60.0 * minutes).unwrap_or(Duration::MAX)
 }
 
-fn resumed_line(state: &FitState, total_steps: usize) -> String {
+fn resumed_line(state: &FitState, plan: &FitPlan<'_>) -> String {
     let progress = &state.progress;
-    if progress.step == total_steps && progress.epoch_step == 0 {
+    let (done, total_steps): (usize, usize) =
+        (plan.steps_done(progress), plan.totals().iter().sum());
+    if done == total_steps && progress.epoch_step == 0 {
         return format!("resuming after the last of {total_steps} steps");
     }
     format!(
-        "resuming at step {} of {total_steps}, in epoch {}",
-        progress.step,
+        "resuming at step {done} of {total_steps}, in epoch {}",
         progress.epochs.len() + 1
     )
 }

@@ -21,8 +21,9 @@ use super::run_folder::{names, scores};
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
-use crate::data::{ExampleFormat, source};
+use crate::data::{ExampleFormat, LabelKind, Scores, Task, source};
 use crate::error::{Error, Place, Result};
+use crate::metrics::likeliest;
 use crate::progress::Progress;
 
 /// What has been written.
@@ -43,7 +44,7 @@ pub struct WrittenSubmission {
 /// # Errors
 /// [`Error::Refused`] where a score is not finite or there is no `data.test`, [`Error::Io`], those of [`check`].
 pub fn leave(
-    scores: &[f32],
+    (scores, task): (&Scores, &Task),
     experiment: &Experiment,
     (how, sources): (&str, Vec<Source>),
     folder: &Path,
@@ -55,14 +56,14 @@ pub fn leave(
     let csv = folder.join(names::SUBMISSION);
     let zip = folder.join(names::SUBMISSION_ZIP);
     let rows = (test.as_path(), &experiment.format());
-    let written = write(scores, rows, &experiment.submit, &csv)?;
+    let written = write((scores, task), rows, &experiment.submit, &csv)?;
     let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
     archive::write(&zip, &[(names::SUBMISSION.to_owned(), Content::Text(text))])?;
-    if !holds_scores(&experiment.submit) {
-        scores::write_test(scores, &folder.join(names::TEST))?;
+    if scores.width > 1 || !holds_scores(&experiment.submit) {
+        scores::write_test(scores, task, &folder.join(names::TEST))?;
     }
     // The test file of an ensemble may be gone; the scores were counted when they were read.
-    if source::exists(test) {
+    if scores.width == 1 && source::exists(test) {
         check(&csv, test, rows.1, &experiment.submit, None)?;
     }
     written
@@ -80,7 +81,7 @@ pub fn leave(
 /// # Errors
 /// As [`leave`].
 pub fn leave_run(
-    scores: &[f32],
+    scores: (&Scores, &Task),
     experiment: &Experiment,
     folder: &Path,
     progress: &Progress,
@@ -98,14 +99,15 @@ pub fn leave_run(
 /// # Errors
 /// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`].
 pub fn write(
-    scores: &[f32],
+    (scores, task): (&Scores, &Task),
     (test, format): (&Path, &ExampleFormat),
     submit: &SubmitConfig,
     submission: &Path,
 ) -> Result<WrittenSubmission> {
     let mut remarks = Vec::new();
+    let answers = Answers::new(scores, task, submit)?;
     let text = match submit.format {
-        SubmitFormat::Plain => lines(scores, submit)?,
+        SubmitFormat::Plain => lines(&answers)?,
         SubmitFormat::Csv => {
             let ids = match read_ids(test, format, &submit.id_column)? {
                 Some(ids) => ids,
@@ -118,11 +120,11 @@ pub fn write(
                     row_numbers(scores.len())
                 }
             };
-            table(scores, &ids, submit, test)?
+            table(&answers, &ids, submit, test)?
         }
     };
     atomic::write(submission, text.as_bytes())?;
-    let (distinct, distinct_written) = count_distinct(scores, submit);
+    let (distinct, distinct_written) = count_distinct(&scores.values, submit);
     if distinct_written < distinct {
         remarks.push(format!(
             "submission: {distinct} different scores are {distinct_written} different probabilities, as those \
@@ -140,16 +142,45 @@ fn row_numbers(rows: usize) -> Vec<String> {
     (0..rows).map(|row| row.to_string()).collect()
 }
 
-fn lines(scores: &[f32], submit: &SubmitConfig) -> Result<String> {
-    let mut text = String::new();
-    for (row, &score) in scores.iter().enumerate() {
-        text.push_str(&value(score, row, submit)?);
-        text.push('\n');
-    }
-    Ok(text)
+/// What is said of each row: the score of two classes and of ordinals, the name of the likeliest class, or one value a label.
+struct Answers {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
-fn table(scores: &[f32], ids: &[String], submit: &SubmitConfig, test: &Path) -> Result<String> {
+impl Answers {
+    fn new(scores: &Scores, task: &Task, submit: &SubmitConfig) -> Result<Self> {
+        let columns = match task.labels {
+            LabelKind::Multilabel => task.classes.clone(),
+            _ => vec![submit.score_column.clone()],
+        };
+        let answer = |(row, scores): (usize, &[f32])| match task.labels {
+            LabelKind::Classes => {
+                scores
+                    .iter()
+                    .try_for_each(|&score| require_finite(score, row))?;
+                Ok(vec![task.classes[likeliest(scores) as usize].clone()])
+            }
+            _ => scores
+                .iter()
+                .map(|&score| value(score, row, submit))
+                .collect(),
+        };
+        let rows = scores.rows().enumerate().map(answer);
+        Ok(Self {
+            columns,
+            rows: rows.collect::<Result<_>>()?,
+        })
+    }
+}
+
+fn lines(answers: &Answers) -> Result<String> {
+    let lines = answers.rows.iter().map(|row| row.join(" ") + "\n");
+    Ok(lines.collect())
+}
+
+fn table(answers: &Answers, ids: &[String], submit: &SubmitConfig, test: &Path) -> Result<String> {
+    let scores = &answers.rows;
     if ids.len() != scores.len() {
         let place = Place::file(test).field(&submit.id_column);
         let expected = format!("{} ids, one a score", scores.len());
@@ -157,10 +188,10 @@ fn table(scores: &[f32], ids: &[String], submit: &SubmitConfig, test: &Path) -> 
     }
     let failed = |error: csv::Error| Error::Unexpected(format!("submission as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = [&submit.id_column, &submit.score_column];
+    let header = std::iter::once(&submit.id_column).chain(&answers.columns);
     writer.write_record(header).map_err(failed)?;
-    for (row, (id, &score)) in ids.iter().zip(scores).enumerate() {
-        let record = [id, &value(score, row, submit)?];
+    for (id, values) in ids.iter().zip(scores) {
+        let record = std::iter::once(id).chain(values);
         writer.write_record(record).map_err(failed)?;
     }
     let bytes = writer

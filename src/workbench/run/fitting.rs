@@ -1,0 +1,70 @@
+//! A fit in a folder: checkpoints to go on from, `metrics.jsonl`, and the best epoch in `model/`.
+//!
+//! In: a model, the plan of its stages and the folder that it fills. Out: the model at the best epoch of its last stage. Does
+//! not choose rows, and does not record the fit as done.
+
+use std::path::Path;
+
+use super::watch::{FitSize, ModelWriter, RunWatch};
+use crate::checkpoint::Labels;
+use crate::config::Experiment;
+use crate::data::Task;
+use crate::error::Result;
+use crate::model::Bert;
+use crate::train::{self, FitPlan, FitReport};
+use crate::workbench::Context;
+use crate::workbench::run_folder::resume::Saves;
+
+/// What all fits of a run write in the same way.
+pub struct Fitting<'a> {
+    /// The settings of the run.
+    pub experiment: &'a Experiment,
+    /// The names of its labels.
+    pub task: &'a Task,
+    /// Names of the tokens, in row order.
+    pub tokens: Vec<String>,
+}
+
+impl Fitting<'_> {
+    /// Trains `model` in `dir`, from the newest checkpoint there on.
+    ///
+    /// # Errors
+    /// Those of training; what was finished stays.
+    pub fn fit(
+        &self,
+        dir: &Path,
+        model: &mut Bert,
+        plan: &FitPlan<'_>,
+        context: Context<'_>,
+    ) -> Result<FitReport> {
+        let data = &self.experiment.data;
+        let labels = model.heads.classifier.map(|n| labels(self.task, n));
+        let writer = ModelWriter::new(dir, self.tokens.clone(), &data.token_separator, labels);
+        let size = FitSize {
+            steps: plan.totals().iter().sum(),
+            stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
+            epochs: plan.stages.iter().map(|stage| stage.options.epochs).sum(),
+            valid_rows: plan.valid.len(),
+        };
+        let settings = &self.experiment.train;
+        let (saves, state) = Saves::open(dir, settings, (model.path(), plan), context.progress)?;
+        let begin = state.as_ref().map(|state| state.progress.clone());
+        let begin = begin.unwrap_or_default();
+        let done = plan.steps_done(&begin);
+        let mut watch = RunWatch::new(dir, &writer, size, (saves, &begin, done), context)?;
+        let report = train::fit(model, plan, state, &mut watch)?;
+        if watch.saved_epoch != Some(report.best_epoch) {
+            writer.write(model)?;
+        }
+        Ok(report)
+    }
+}
+
+/// What transformers calls the outputs of the linear head.
+fn labels(task: &Task, outputs: usize) -> Labels {
+    let mut labels = Labels::unnamed(outputs);
+    if task.classes.len() == outputs {
+        labels.names = task.classes.clone();
+    }
+    labels
+}

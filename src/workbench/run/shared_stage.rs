@@ -1,0 +1,225 @@
+//! Stages that look at no label, trained once for all folds and seeds, and by other runs found again.
+//!
+//! In: the first stages of a fit and the model they begin with. Out: the model that they end with. They are kept in
+//! `stages/HASH` beside the run folder: `model/`, `metrics.jsonl`, and last `stage.json` with everything that the weights
+//! depend on and their hash. Random streams of such stages depend on neither seed nor fold, so that all runs with the same rows,
+//! vocabulary, start and settings want the same weights. Whoever comes first trains; others wait for it. What is there is
+//! used only where it is what was recorded.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::fitting::Fitting;
+use crate::atomic;
+use crate::checkpoint::Weights;
+use crate::checkpoint::read::read_model;
+use crate::data::EncodedExample;
+use crate::error::{Error, Place, Result};
+use crate::hash::{Hasher, sha256, sha256_of_file};
+use crate::model::Bert;
+use crate::train::{FitPlan, Stage};
+use crate::workbench::Context;
+use crate::workbench::run_folder::lock::Lock;
+use crate::workbench::run_folder::manifest::TOOL;
+use crate::workbench::run_folder::names::{LOG, MODEL, WEIGHTS};
+use crate::workbench::run_folder::{folder, resume};
+
+/// The folder of all such stages, beside the run folders.
+const FOLDER: &str = "stages";
+/// What the weights depend on, written last.
+const RECORD: &str = "stage.json";
+/// Between two looks at whether another process is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Everything that the weights depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Identity {
+    tool: String,
+    kernel_path: String,
+    /// Of the weights before the first step.
+    start_sha256: String,
+    /// Rows of the vocabulary that hidden tokens are drawn from.
+    cipher_rows: (u32, u32),
+    /// One entry a stage: objective, settings, rows.
+    stages: Vec<StageIdentity>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct StageIdentity {
+    objective: String,
+    options: serde_json::Value,
+    rows: usize,
+    rows_sha256: String,
+}
+
+/// `stage.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Record {
+    identity: Identity,
+    /// Of `model/model.safetensors`.
+    weights_sha256: String,
+}
+
+/// The model after the stages of `plan`, which look at no label: `model`, trained in `run`'s neighbour, or what stands there.
+///
+/// # Errors
+/// [`Error::Refused`] where the folder holds another stage, or weights that are not those recorded; those of training;
+/// [`Error::Interrupted`] while waiting.
+pub fn shared(
+    fitting: &Fitting<'_>,
+    run: &Path,
+    mut model: Bert,
+    plan: &FitPlan<'_>,
+    context: Context<'_>,
+) -> Result<Bert> {
+    let identity = Identity::of(&model, plan)?;
+    let dir = place(run, &identity)?;
+    let title: Vec<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
+    let title = format!("stage {} in {}", title.join(", "), dir.display());
+    std::fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+    let mut has_waited = false;
+    loop {
+        if let Some(weights) = read(&dir, &identity)? {
+            context.progress.say(&format!("{title}: done already"));
+            model.restore(&weights)?;
+            return Ok(model);
+        }
+        match Lock::take(&dir) {
+            Ok(lock) => {
+                if dir.join(RECORD).exists() {
+                    continue; // its owner has just finished
+                }
+                resume::say_owner_before(lock.left_by(), context.progress);
+                let trained = train(fitting, &dir, &mut model, (plan, identity), context);
+                trained.map_err(|error| resume::stopped(error, &dir))?;
+                return Ok(model);
+            }
+            Err(error @ Error::Refused { .. }) => {
+                if !has_waited {
+                    context.progress.say(&format!("{title}: waiting; {error}"));
+                    has_waited = true;
+                }
+                context.stop.check()?;
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn train(
+    fitting: &Fitting<'_>,
+    dir: &Path,
+    model: &mut Bert,
+    (plan, identity): (&FitPlan<'_>, Identity),
+    context: Context<'_>,
+) -> Result<()> {
+    folder::clear(dir)?;
+    let progress = &context.progress.logging_to(&dir.join(LOG))?;
+    progress.say(&format!(
+        "trained once for all folds and seeds, in {}",
+        dir.display()
+    ));
+    fitting.fit(dir, model, plan, context.with_progress(progress))?;
+    let record = Record {
+        identity,
+        weights_sha256: sha256_of_file(&dir.join(MODEL).join(WEIGHTS))?.1,
+    };
+    let text = serde_json::to_string_pretty(&record).map_err(not_json)?;
+    atomic::write(&dir.join(RECORD), (text + "\n").as_bytes())?;
+    resume::forget(dir)
+}
+
+/// The weights in a folder; none where nobody has finished there.
+fn read(dir: &Path, identity: &Identity) -> Result<Option<Weights>> {
+    let path = dir.join(RECORD);
+    let text = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(Error::io("read", &path))?,
+    };
+    let way_out = || format!("remove {} to train it again", dir.display());
+    let record: Record = serde_json::from_slice(&text).map_err(|error| {
+        let place = Place::line(&path, error.line() as u64);
+        Error::input(place, "the record of a stage", error).with_hint(way_out())
+    })?;
+    if record.identity != *identity {
+        let message = format!(
+            "{} is of another stage than its folder is named for",
+            path.display()
+        );
+        return Err(Error::refused(message).with_hint(way_out()));
+    }
+    let model = dir.join(MODEL);
+    let weights = model.join(WEIGHTS);
+    if !weights.exists() || sha256_of_file(&weights)?.1 != record.weights_sha256 {
+        let message = format!(
+            "{} is not the file that {RECORD} was written for",
+            weights.display()
+        );
+        return Err(Error::refused(message).with_hint(way_out()));
+    }
+    Ok(Some(read_model(&model)?.1))
+}
+
+/// `stages/HASH` beside the run folder.
+fn place(run: &Path, identity: &Identity) -> Result<PathBuf> {
+    let text = serde_json::to_string(identity).map_err(not_json)?;
+    let hash = sha256(text);
+    let parent = run.parent().unwrap_or(Path::new(""));
+    Ok(parent.join(FOLDER).join(&hash[..16]))
+}
+
+impl Identity {
+    fn of(model: &Bert, plan: &FitPlan<'_>) -> Result<Self> {
+        let mut hasher = Hasher::default();
+        for (name, weights) in &model.weights() {
+            hasher.update(name.as_bytes());
+            for &value in weights {
+                hasher.update(&value.to_le_bytes());
+            }
+        }
+        let stages = plan.stages.iter().map(StageIdentity::of);
+        Ok(Self {
+            tool: TOOL.to_owned(),
+            kernel_path: model.path().name().to_owned(),
+            start_sha256: hasher.finish(),
+            cipher_rows: (plan.cipher_rows.start, plan.cipher_rows.end),
+            stages: stages.collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl StageIdentity {
+    fn of(stage: &Stage) -> Result<Self> {
+        let mut hasher = Hasher::default();
+        for row in &stage.rows {
+            hash_row(&mut hasher, row);
+        }
+        Ok(Self {
+            objective: format!("{:?}", stage.objective),
+            options: serde_json::to_value(&stage.options).map_err(not_json)?,
+            rows: stage.rows.len(),
+            rows_sha256: hasher.finish(),
+        })
+    }
+}
+
+/// The texts with their lengths: no two rows look alike.
+fn hash_row(hasher: &mut Hasher, row: &EncodedExample) {
+    for text in row.texts() {
+        hasher.update(&(text.len() as u32).to_le_bytes());
+        text.iter()
+            .for_each(|token| hasher.update(&token.to_le_bytes()));
+    }
+    hasher.update(&[u8::from(row.b.is_some())]);
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    Error::Unexpected(format!("a stage as JSON: {error}"))
+}
