@@ -336,6 +336,7 @@ fn differing_input(here: &[FileRecord], there: &[FileRecord]) -> Option<String> 
 mod tests {
     use super::super::names::METRICS;
     use super::*;
+    use crate::metrics::{Figures, MetricName};
 
     fn identity(experiment: &Experiment, input_sha256: &str) -> Identity {
         Identity {
@@ -351,6 +352,9 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
+            metric: MetricName::Auc,
+            valid_score: Some(0.75),
+            scores: Figures::new(),
             valid_auc: Some(0.75),
             best_epoch: Some(1),
             epochs: 1,
@@ -375,7 +379,12 @@ mod tests {
     }
 
     fn begin(folder: &mut RunFolder, wrapped_ids: usize) {
-        let begun = folder.begin(&Experiment::default(), wrapped_ids, None);
+        let begun = folder.begin(
+            &Experiment::default(),
+            &Task::binary_pairs(),
+            wrapped_ids,
+            None,
+        );
         begun.expect("room for a manifest");
     }
 
