@@ -191,6 +191,29 @@ mod tests {
     }
 
     #[test]
+    fn group_holds_out_a_tenth_of_every_class_of_single_texts() {
+        let key = Key::from_seed(12);
+        let rows: Vec<Example> = (0..4000)
+            .map(|row| Example {
+                a: vec![CipherId((key.bits(row) % 3000) as u32)],
+                b: None,
+                target: Target::Class((key.bits(10_000 + row) % 7) as u32),
+            })
+            .collect();
+        let held = valid_rows(&rows, ValidSplit::Group);
+        for class in 0..7 {
+            let of_class = |row: &Example| row.target == Target::Class(class);
+            let all = rows.iter().filter(|row| of_class(row)).count();
+            let n = held.iter().filter(|&&row| of_class(&rows[row])).count();
+            let share = n as f64 / all as f64;
+            assert!((0.08..0.12).contains(&share), "class {class}: {share}");
+        }
+        let texts: HashSet<_> = held.iter().map(|&row| &rows[row].a).collect();
+        let rest = (0..rows.len()).filter(|row| held.binary_search(row).is_err());
+        assert!(rest.into_iter().all(|row| !texts.contains(&rows[row].a)));
+    }
+
+    #[test]
     fn group_goes_around_a_giant_component() {
         // 600 rows in one component, 400 alone: a tenth of all rows comes from the 400.
         let mut pairs: Vec<_> = (0..600).map(|i| pair(1, 1000 + i, Some(true))).collect();

@@ -37,10 +37,6 @@ impl Layout {
             };
             position.ok_or_else(|| missing(table, key, column))
         };
-        let mut texts = Vec::new();
-        for (key, column) in format.text_columns() {
-            texts.push(find(key, column)?);
-        }
         let labels = format.label_columns();
         let labels = labels.iter().map(|column| find("label", column));
         let labels: Result<Vec<usize>> = labels.collect();
@@ -52,6 +48,10 @@ impl Layout {
             }
             Err(_) => Vec::new(),
         };
+        let mut texts = Vec::new();
+        for (key, column) in format.text_columns() {
+            texts.push(find(key, column)?);
+        }
         Ok(Self {
             text_a: texts[0],
             text_b: texts.get(1).copied(),
