@@ -15,9 +15,10 @@ Examples:
   cipherpet inspect train.tsv test.tsv --starter experiment.toml
   cipherpet inspect train.csv --set data.delimiter=, --set data.header=true --set data.label=label
 
-Files with labels are for training; the first without is the test file, further ones join the MLM.")]
+Files with labels are for training; the first without is the test file, further ones join the MLM.
+What a row holds, one text or two and which kind of label, is recognised from the columns.")]
 pub struct InspectArguments {
-    /// Pair files, in any number
+    /// Files of texts or pairs of texts, in any number
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
     #[command(flatten)]

@@ -1,12 +1,14 @@
 //! The first minute with a new competition.
 //!
-//! In: pair files. Out: an [`Inspection`]: what is in them, which validation split resembles the test file, what a
-//! run would cost; as text for people and as JSON. Files with labels are for training, the first without is
+//! In: files of examples. Out: an [`Inspection`]: which task they hold, what is in them, which validation split resembles
+//! the test file, what a run would cost; as text for people and as JSON. Files with labels are for training, the first without is
 //! the test file, further ones join the MLM.
 
 pub mod estimate;
+pub mod label_survey;
 pub mod starter;
 pub mod survey;
+pub mod task_guess;
 
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
@@ -18,16 +20,24 @@ use super::disk::megabytes;
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::reserved::FIRST_CIPHER;
-use crate::data::{Classes, Dictionary, ExampleFile, Labels, ValidSplit, read_examples};
+use crate::data::{
+    Classes, Dictionary, ExampleFile, Labels, Task, TextKind, ValidSplit, read_examples,
+};
 use crate::error::Result;
 use crate::kernels;
 use crate::progress::Progress;
 use estimate::{Estimate, Work, estimate};
+use label_survey::LabelSurvey;
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
+use task_guess::Guess;
 
 /// All that [`inspect`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
+    /// Texts of a row, kind of its label, and the classes.
+    pub task: Task,
+    /// How that was recognised.
+    pub task_why: String,
     /// What is in the files.
     pub survey: Survey,
     /// What a run of the default settings costs, for a small BERT and for a BERT-base.
@@ -36,11 +46,11 @@ pub struct Inspection {
     pub starter: Option<PathBuf>,
 }
 
-/// Looks at the files of a competition. `experiment` says how they are read and how a run would be done;
-/// `starter` is where to write a first experiment file.
+/// Looks at the files of a competition. `experiment` says how they are read and how a run would be done; the task is
+/// guessed where it says nothing of it. `starter` is where to write a first experiment file.
 ///
 /// # Errors
-/// Those of the reader and of [`starter::write`]; an interruption.
+/// Those of [`task_guess::guess`], of the reader and of [`starter::write`]; an interruption.
 pub fn inspect(
     files: &[PathBuf],
     experiment: &Experiment,
@@ -48,7 +58,7 @@ pub fn inspect(
     (progress, stop): (&Progress, &Stop),
 ) -> Result<Inspection> {
     let mut dictionary = Dictionary::new(experiment.data.tokens);
-    let format = experiment.format();
+    let Guess { format, why } = task_guess::guess(files, &experiment.format())?;
     let task = progress.task("read", files.len() as u64, "files");
     let mut classes = Classes::new(&format);
     let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
@@ -65,8 +75,19 @@ pub fn inspect(
         stop.check()?;
     }
     drop(task);
+    // One order for the rows of all files.
+    classes.close(
+        train
+            .iter_mut()
+            .flat_map(|file: &mut ExampleFile| &mut file.examples),
+    );
+    let task = Task {
+        kind: format.kind,
+        labels: format.labels,
+        classes: classes.names().to_vec(),
+    };
     let rest = unlabelled.split_off(unlabelled.len().min(1));
-    let mut inspection = examine(&train, &unlabelled, &rest, experiment);
+    let mut inspection = examine((&train, &unlabelled, &rest), (task, why), experiment);
     if let Some(file) = starter {
         starter::write(&inspection, &format, file)?;
         inspection.starter = Some(file.to_owned());
@@ -74,13 +95,13 @@ pub fn inspect(
     Ok(inspection)
 }
 
+/// The files are those for training, for scoring, and without labels; the task comes with the reason for it.
 fn examine(
-    train: &[ExampleFile],
-    test: &[ExampleFile],
-    unlabelled: &[ExampleFile],
+    (train, test, unlabelled): (&[ExampleFile], &[ExampleFile], &[ExampleFile]),
+    (task, task_why): (Task, String),
     experiment: &Experiment,
 ) -> Inspection {
-    let survey = survey(train, test, unlabelled);
+    let survey = survey(train, test, unlabelled, &task);
     let min_count = experiment.vocab.min_count;
     let band = survey
         .vocabulary
@@ -103,6 +124,8 @@ fn examine(
             estimate(&small, work, threads, path),
             estimate(&base, work, threads, path),
         ],
+        task,
+        task_why,
         survey,
         starter: None,
     }
@@ -129,8 +152,9 @@ fn work(survey: &Survey, experiment: &Experiment) -> Work {
 impl Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let survey = &self.survey;
+        writeln!(f, "task: {}", self.task_why)?;
         for file in &survey.files {
-            write_file(f, file)?;
+            write_file(f, file, self.task.kind)?;
         }
         writeln!(f, "vocabulary: ids up to {}", survey.max_id)?;
         for band in &survey.vocabulary {
@@ -208,37 +232,54 @@ impl Inspection {
     }
 }
 
-fn write_file(f: &mut fmt::Formatter<'_>, file: &FileSurvey) -> fmt::Result {
+fn write_file(f: &mut fmt::Formatter<'_>, file: &FileSurvey, kind: TextKind) -> fmt::Result {
     let role = match file.role {
         Role::Train => "train",
         Role::Test => "test",
         Role::Unlabelled => "unlabelled",
     };
-    let labels = match file.positive_share {
-        Some(share) => format!("{} positive", percent(share)),
-        None => "no labels".to_owned(),
-    };
+    let labels = file.labels.as_ref();
+    let labels = labels.map_or_else(|| "no labels".to_owned(), LabelSurvey::to_string);
     writeln!(
         f,
         "{} ({role}): {} rows, {labels}",
         file.path.display(),
         file.rows
     )?;
-    for (what, lengths) in [
-        ("sentence", &file.sentence_tokens),
-        ("pair", &file.pair_tokens),
-    ] {
+    if let Some(LabelSurvey::Classes { largest, .. } | LabelSurvey::Multilabel { largest, .. }) =
+        &file.labels
+    {
+        let largest = largest
+            .iter()
+            .map(|class| format!("{} {}", class.name, class.rows));
+        writeln!(f, "  most rows: {}", largest.collect::<Vec<_>>().join(", "))?;
+    }
+    let lengths: &[_] = match kind {
+        TextKind::Pair => &[
+            ("sentence", &file.sentence_tokens),
+            ("pair", &file.pair_tokens),
+        ],
+        TextKind::Single => &[("text", &file.sentence_tokens)],
+    };
+    for (what, lengths) in lengths {
         writeln!(
             f,
             "  tokens a {what}: mean {:.1}, median {}, 95 % within {}, longest {}",
             lengths.mean, lengths.median, lengths.percentile_95, lengths.max
         )?;
     }
-    writeln!(
-        f,
-        "  {} distinct sentences, {} repeated rows, {} repeated with sentences exchanged",
-        file.distinct_sentences, file.duplicate_rows, file.swapped_rows
-    )?;
+    match kind {
+        TextKind::Pair => writeln!(
+            f,
+            "  {} distinct sentences, {} repeated rows, {} repeated with sentences exchanged",
+            file.distinct_sentences, file.duplicate_rows, file.swapped_rows
+        )?,
+        TextKind::Single => writeln!(
+            f,
+            "  {} distinct texts, {} repeated rows",
+            file.distinct_sentences, file.duplicate_rows
+        )?,
+    }
     if let (Some(unseen), Some(shared)) = (file.unseen_tokens, file.shared_with_train) {
         writeln!(
             f,
@@ -351,10 +392,65 @@ mod tests {
         assert_eq!(written.format(), experiment.format());
     }
 
+    /// The text of the starter for one file, and the inspection.
+    fn starter_for(text: &str) -> (String, Inspection) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let files = [write(folder.path(), "a.tsv", text)];
+        let starter = folder.path().join("experiment.toml");
+        let context = (&Progress::silent(), &Stop::default());
+        let inspection = inspect(&files, &Experiment::default(), Some(&starter), context);
+        let written = std::fs::read_to_string(&starter).expect("the starter");
+        (written, inspection.expect("a good file"))
+    }
+
+    #[test]
+    fn a_starter_says_the_task_that_was_recognised() {
+        let (starter, inspection) = starter_for("1 2\tbad\n3 4\tgood\n5 6\tbad\n");
+        assert!(
+            starter.contains(
+                "\n[task] # single texts with 2 classes: one text column, and column 2 holds 2 different strings\n\
+                 kind = \"single\"\nlabels = \"classes\"\n\n[data]\ntrain = [\"a.tsv\"]\n"
+            ),
+            "{starter}"
+        );
+        assert!(!starter.contains("label ="), "{starter}");
+        assert_eq!(inspection.task.classes, ["bad", "good"]);
+        let shown = inspection.to_string();
+        assert!(
+            shown.contains(
+                "a.tsv (train): 3 rows, 2 classes\n  most rows: bad 2, good 1\n  tokens a text:"
+            ),
+            "{shown}"
+        );
+        assert_eq!(inspection.survey.jaccard_auc, None);
+
+        let (starter, inspection) = starter_for("1 2\t3\t0\t1\n3 4\t5\t1\t1\n");
+        assert!(
+            starter.contains("[task] # pairs of texts with any of 2 labels: "),
+            "{starter}"
+        );
+        assert!(starter.contains("\nlabels = \"multilabel\"\n"), "{starter}");
+        assert!(starter.contains("\nlabel = [3, 4]\n"), "{starter}");
+        assert_eq!(inspection.task.classes, ["label_1", "label_2"]);
+        let shown = inspection.to_string();
+        assert!(
+            shown.contains("2 rows, 1.50 of 2 labels a row, 0.0 % of the rows have none"),
+            "{shown}"
+        );
+
+        let (starter, inspection) = starter_for("1 2\t3\t0.5\n3 4\t5\t4\n");
+        assert!(starter.contains("\nlabels = \"ordinal\"\n"), "{starter}");
+        assert!(
+            inspection
+                .to_string()
+                .contains("2 rows, labels from 0.5 to 4, mean 2.25")
+        );
+    }
+
     #[test]
     fn a_starter_needs_labels() {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let files = [write(folder.path(), "a.tsv", "1\t2\n")];
+        let files = [write(folder.path(), "a.tsv", "1 2\t3 4\n")];
         let starter = folder.path().join("experiment.toml");
         let context = (&Progress::silent(), &Stop::default());
         let error = inspect(&files, &Experiment::default(), Some(&starter), context)

@@ -7,8 +7,23 @@ use super::Inspection;
 use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
-use crate::data::{ExampleFormat, ValidSplit};
+use crate::data::{ExampleFormat, TextKind, ValidSplit};
 use crate::error::{Error, Result};
+
+/// The keys of `[data]` that say how files are read.
+const READING_KEYS: [&str; 8] = [
+    "delimiter",
+    "header",
+    "text_a",
+    "text_b",
+    "label",
+    "label_separator",
+    "token_separator",
+    "tokens",
+];
+
+/// Tokens of a text that a BERT of 512 positions has room for, beside `[CLS]` and `[SEP]`.
+const LONGEST: usize = 510;
 
 /// Writes the starter to `file`, with paths relative to its folder where they lie in it.
 ///
@@ -36,8 +51,16 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
         return Err(error.with_hint("name the labelled files too"));
     }
     let mut text = String::from(
-        "# Paths are relative to this file. `cipherpet run FILE` does the whole job.\n\n[data]\n",
+        "# Paths are relative to this file. `cipherpet run FILE` does the whole job.\n",
     );
+    let task = lines_off_default(format, &["kind", "labels"]);
+    if !task.is_empty() {
+        writeln!(text, "\n[task] # {}", inspection.task_why).expect("a String takes every write");
+    }
+    for (key, value) in task {
+        writeln!(text, "{key} = {value}").expect("a String takes every write");
+    }
+    text.push_str("\n[data]\n");
     let mut line = |key: &str, value: &str| {
         writeln!(text, "{key} = {value}").expect("a String takes every write");
     };
@@ -58,8 +81,8 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
         ),
     };
     line("valid", &format!("\"{split}\" # {why}"));
-    line("max_tokens", "32 # of the two sentences of a row together");
-    for (key, value) in format_lines(format) {
+    line("max_tokens", &max_tokens(inspection));
+    for (key, value) in lines_off_default(format, &READING_KEYS) {
         line(key, &value);
     }
     writeln!(
@@ -74,26 +97,32 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     Ok(text)
 }
 
-/// The reading keys that are not at their default.
-fn format_lines(format: &ExampleFormat) -> Vec<(&'static str, String)> {
+/// Enough for 95 % of the texts of single texts; the tool's default for pairs, whose sentences are short.
+fn max_tokens(inspection: &Inspection) -> String {
+    let longest = inspection
+        .survey
+        .files
+        .iter()
+        .map(|file| file.sentence_tokens.percentile_95);
+    match (inspection.task.kind, longest.max()) {
+        (TextKind::Single, Some(n)) => {
+            format!("{} # 95 % of the texts are no longer", n.clamp(32, LONGEST))
+        }
+        _ => "32 # of the two sentences of a row together".to_owned(),
+    }
+}
+
+/// The keys that are not at their default.
+fn lines_off_default(format: &ExampleFormat, keys: &[&'static str]) -> Vec<(&'static str, String)> {
     let (Ok(ours), Ok(default)) = (
         toml::Table::try_from(format),
         toml::Table::try_from(ExampleFormat::default()),
     ) else {
-        return Vec::new(); // both are flat tables of strings and numbers, which TOML can hold
+        return Vec::new(); // both are tables of strings, numbers and lists, which TOML can hold
     };
-    let keys = [
-        "delimiter",
-        "header",
-        "text_a",
-        "text_b",
-        "label",
-        "token_separator",
-        "tokens",
-    ];
-    keys.into_iter()
-        .filter(|key| ours.get(*key) != default.get(*key))
-        .filter_map(|key| Some((key, ours.get(key)?.to_string())))
+    keys.iter()
+        .filter(|key| ours.get(**key) != default.get(**key))
+        .filter_map(|key| Some((*key, ours.get(*key)?.to_string())))
         .collect()
 }
 

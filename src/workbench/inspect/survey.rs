@@ -1,4 +1,4 @@
-//! The first minute with a new competition: what its pair files hold.
+//! The first minute with a new competition: what its files hold.
 //!
 //! In: files as read. Out: a [`Survey`] of rows, labels, lengths, vocabulary, duplicates, shared sentences, and which
 //! validation split resembles the test file. Pure: does not read, print or decide.
@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::label_survey::LabelSurvey;
 use crate::data::split::{ValidSplit, components, shared_share, valid_rows};
-use crate::data::{CipherId, Example, ExampleFile};
+use crate::data::{CipherId, Example, ExampleFile, LabelKind, Task};
 use crate::metrics::auc;
 
 /// Thresholds of [`Survey::vocabulary`]: 5 is the reference's `min_count`.
@@ -60,15 +61,17 @@ pub struct FileSurvey {
     pub path: PathBuf,
     /// What it is for.
     pub role: Role,
-    /// Pairs.
+    /// Examples.
     pub rows: usize,
     /// Whether it has a label column.
     pub has_labels: bool,
-    /// Share of label 1 among the labels read, 0..=1.
+    /// Of labels 0 and 1: share of label 1, 0..=1.
     pub positive_share: Option<f64>,
+    /// Figures of its labels; `None` without labels.
+    pub labels: Option<LabelSurvey>,
     /// Tokens a sentence.
     pub sentence_tokens: Lengths,
-    /// Tokens of both sentences together, which `data.max_tokens` bounds.
+    /// Tokens of all texts of a row together, which `data.max_tokens` bounds.
     pub pair_tokens: Lengths,
     /// Rows whose pair stands in an earlier row, in the same order.
     pub duplicate_rows: usize,
@@ -120,7 +123,12 @@ pub struct SplitSurvey {
 }
 
 /// Surveys the files of a competition; any of the lists may be empty.
-pub fn survey(train: &[ExampleFile], test: &[ExampleFile], unlabelled: &[ExampleFile]) -> Survey {
+pub fn survey(
+    train: &[ExampleFile],
+    test: &[ExampleFile],
+    unlabelled: &[ExampleFile],
+    task: &Task,
+) -> Survey {
     let train_rows = rows_of(train);
     let known: HashSet<CipherId> = train_rows
         .iter()
@@ -135,12 +143,12 @@ pub fn survey(train: &[ExampleFile], test: &[ExampleFile], unlabelled: &[Example
     let files = roles
         .into_iter()
         .flat_map(|(files, role)| files.iter().map(move |file| (file, role)))
-        .map(|(file, role)| survey_file(file, role, &train_rows, &known))
+        .map(|(file, role)| survey_file(file, role, (&train_rows, &known), task))
         .collect();
     let all_rows = [train, test, unlabelled].into_iter().flat_map(rows_of);
     let (vocabulary, max_id) = survey_vocabulary(all_rows);
     let splits =
-        [ValidSplit::Row10, ValidSplit::Group].map(|split| survey_split(&train_rows, split));
+        [ValidSplit::Row10, ValidSplit::Group].map(|split| survey_split(&train_rows, split, task));
     let test_share =
         (!test.is_empty()).then(|| shared_share(rows_of(test), train_rows.iter().copied()));
     let component_rows = component_rows(&train_rows);
@@ -151,7 +159,7 @@ pub fn survey(train: &[ExampleFile], test: &[ExampleFile], unlabelled: &[Example
         shared_within_train: shared_within(&train_rows),
         components: component_rows.len(),
         largest_component: component_rows.into_iter().max().unwrap_or(0),
-        jaccard_auc: jaccard_auc(&train_rows),
+        jaccard_auc: jaccard_auc(&train_rows, task),
         test_shared_with_train: test_share,
         resembles_test: test_share.and_then(|share| nearest(&splits, share)),
         splits: splits.into(),
@@ -161,8 +169,8 @@ pub fn survey(train: &[ExampleFile], test: &[ExampleFile], unlabelled: &[Example
 fn survey_file(
     file: &ExampleFile,
     role: Role,
-    train_rows: &[&Example],
-    known: &HashSet<CipherId>,
+    (train_rows, known): (&[&Example], &HashSet<CipherId>),
+    task: &Task,
 ) -> FileSurvey {
     let pairs: Vec<&Example> = file.examples.iter().collect();
     let sentence_lengths = pairs
@@ -177,7 +185,8 @@ fn survey_file(
         role,
         rows: pairs.len(),
         has_labels: file.has_labels,
-        positive_share: positive_share(&pairs),
+        positive_share: positive_share(&pairs, task),
+        labels: LabelSurvey::of(&pairs, task),
         sentence_tokens: lengths(sentence_lengths.collect()),
         pair_tokens: lengths(pair_lengths.collect()),
         duplicate_rows,
@@ -189,7 +198,7 @@ fn survey_file(
     }
 }
 
-fn survey_split(train_rows: &[&Example], split: ValidSplit) -> SplitSurvey {
+fn survey_split(train_rows: &[&Example], split: ValidSplit, task: &Task) -> SplitSurvey {
     let mut is_valid = vec![false; train_rows.len()];
     for row in valid_rows(train_rows, split) {
         is_valid[row] = true;
@@ -204,7 +213,7 @@ fn survey_split(train_rows: &[&Example], split: ValidSplit) -> SplitSurvey {
     SplitSurvey {
         split,
         rows: valid.len(),
-        positive_share: positive_share(&valid),
+        positive_share: positive_share(&valid, task),
         shared_with_train: shared_share(valid, rest),
     }
 }
@@ -242,9 +251,11 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn positive_share(rows: &[&Example]) -> Option<f64> {
-    let labels = || rows.iter().filter_map(|pair| pair.target.is_positive());
-    ratio(labels().filter(|&label| label).count(), labels().count())
+fn positive_share(rows: &[&Example], task: &Task) -> Option<f64> {
+    match LabelSurvey::of(rows, task)? {
+        LabelSurvey::Binary { positive_share } => Some(positive_share),
+        _ => None,
+    }
 }
 
 fn unseen_share(rows: &[&Example], known: &HashSet<CipherId>) -> f64 {
@@ -314,7 +325,10 @@ fn component_rows(rows: &[&Example]) -> Vec<usize> {
     sizes
 }
 
-fn jaccard_auc(rows: &[&Example]) -> Option<f64> {
+fn jaccard_auc(rows: &[&Example], task: &Task) -> Option<f64> {
+    if task.labels != LabelKind::Binary {
+        return None;
+    }
     let (labels, scores): (Vec<bool>, Vec<f32>) = rows
         .iter()
         .filter_map(|pair| Some((pair.target.is_positive()?, jaccard(pair)?)))
@@ -363,7 +377,7 @@ mod tests {
             ],
         );
         let test = file("test", &[(&[1, 2], &[9], None), (&[4, 5], &[9], None)]);
-        let survey = survey(&[train], &[test], &[]);
+        let survey = survey(&[train], &[test], &[], &Task::binary_pairs());
         let [train, test] = &survey.files[..] else {
             panic!("two files")
         };
@@ -417,14 +431,14 @@ mod tests {
     #[test]
     fn a_sentence_paired_with_itself_is_not_shared() {
         let train = file("train", &[(&[1], &[1], None), (&[2], &[3], None)]);
-        let survey = survey(&[train], &[], &[]);
+        let survey = survey(&[train], &[], &[], &Task::binary_pairs());
         assert_eq!(survey.shared_within_train, 0.0);
         assert_eq!((survey.jaccard_auc, survey.resembles_test), (None, None));
     }
 
     #[test]
     fn no_files_at_all() {
-        let survey = survey(&[], &[], &[]);
+        let survey = survey(&[], &[], &[], &Task::binary_pairs());
         assert_eq!((survey.files.len(), survey.components), (0, 0));
     }
 
@@ -446,7 +460,7 @@ mod tests {
             read_examples(&path, &format, labels, &mut dictionary).expect("a valid pair file")
         };
         let (train, test) = (read("train.tsv"), read("test.tsv"));
-        let survey = survey(&[train], &[test], &[]);
+        let survey = survey(&[train], &[test], &[], &Task::binary_pairs());
         let near = |found: f64, expected: f64, within: f64| {
             assert!((found - expected).abs() < within, "{found}, not {expected}");
         };

@@ -1,0 +1,354 @@
+//! Which task the files of a competition hold, guessed from their columns.
+//!
+//! In: the files, and how the settings say they are read. Out: the [`ExampleFormat`] to read them with, and why in a line;
+//! or a refusal that names the key that decides. Looks at columns only; the reader checks the rows.
+//!
+//! The rules, in order:
+//! 1. `task.kind`, `task.labels` and the columns of the settings stand, where they are not at their defaults.
+//! 2. The file with the most columns is the one with labels.
+//! 3. All columns behind the first, or behind the second, hold 0 and 1, and there are two or more: several labels.
+//! 4. Three columns: two texts and a label. Two columns: the second is a label where half of it or more cannot be tokens, or
+//!    where it holds few different values of one token each; it is a text where it has several tokens a row.
+//! 5. A label of 0 and 1 is binary; one with fractions, or one that the header calls a score, is ordinal; fields with
+//!    [`ExampleFormat::label_separator`] whose parts come again hold several labels; few different values are classes.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::data::classes::MAX_CLASSES;
+use crate::data::{
+    Column, Dictionary, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind, source,
+};
+use crate::error::{Error, Place, Result};
+
+/// Different values that are few, however few rows there are.
+const FEW: usize = 20;
+
+/// Names in headers of numbers whose order counts.
+const ORDINAL_NAMES: [&str; 6] = ["score", "similarity", "rating", "grade", "stars", "level"];
+
+/// What the files seem to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guess {
+    /// How to read them.
+    pub format: ExampleFormat,
+    /// `pairs of texts with 3 classes: …`
+    pub why: String,
+}
+
+/// Guesses the task of `files`, which are read as `format` says where it says more than the defaults.
+///
+/// # Errors
+/// [`Error::Input`] where the task cannot be told, with the key that decides; [`Error::Io`], and those of the table.
+pub fn guess(files: &[PathBuf], format: &ExampleFormat) -> Result<Guess> {
+    format.check()?;
+    let mut guess = Guess {
+        format: format.clone(),
+        why: "as the settings say".to_owned(),
+    };
+    let file = widest(files, format)?;
+    let Some(file) = file.filter(|_| !matches!(format.label, Some(LabelColumns::Several(_))))
+    else {
+        return Ok(guess);
+    };
+    let (kind, labels) = file.columns_of_labels(format)?;
+    let (rows_are, texts) = match kind {
+        TextKind::Pair => ("pairs of texts", "two text columns"),
+        TextKind::Single => ("single texts", "one text column"),
+    };
+    guess.format.kind = kind;
+    let (with, because) = match labels[..] {
+        [] => {
+            guess.why = format!("{rows_are} without labels: {texts} and no other");
+            return Ok(guess);
+        }
+        [_] if format.labels != LabelKind::Binary => {
+            let with = format!("labels = \"{}\"", format.labels.name());
+            (with, "the settings name the kind of label".to_owned())
+        }
+        [column] => {
+            let (labels, with, holds) = file.label_kind(column, format)?;
+            guess.format.labels = labels;
+            (with, format!("{} holds {holds}", file.column_name(column)))
+        }
+        [first, .., last] => {
+            let columns = labels.iter().map(|&column| file.column(column)).collect();
+            guess.format.labels = LabelKind::Multilabel;
+            guess.format.label = Some(LabelColumns::Several(columns));
+            let with = format!("any of {} labels", labels.len());
+            let because = format!("columns {} to {} hold 0 and 1", first + 1, last + 1);
+            (with, because)
+        }
+    };
+    guess.why = format!("{rows_are} with {with}: {texts}, and {because}");
+    Ok(guess)
+}
+
+/// The file with the most columns, the first of several; `None` where no file has rows.
+fn widest(files: &[PathBuf], format: &ExampleFormat) -> Result<Option<FileProfile>> {
+    let mut widest: Option<FileProfile> = None;
+    for path in files {
+        let file = FileProfile::of(path, format)?;
+        let before = widest.as_ref().map_or(0, |widest| widest.columns.len());
+        if file.columns.len() > before {
+            widest = Some(file);
+        }
+    }
+    Ok(widest)
+}
+
+/// The columns of one file.
+struct FileProfile {
+    path: PathBuf,
+    header: Option<Vec<String>>,
+    rows: usize,
+    columns: Vec<ColumnProfile>,
+}
+
+/// What the fields of a column have in common.
+#[derive(Clone)]
+struct ColumnProfile {
+    /// Hashes of the different fields.
+    distinct: HashSet<u64>,
+    /// Each is 0 or 1.
+    zero_one: bool,
+    /// Each is a number.
+    numbers: bool,
+    /// Each is a whole number.
+    integers: bool,
+    /// Each has one token at most.
+    one_token: bool,
+    /// How many hold what no token can be.
+    not_tokens: usize,
+    /// Parts between label separators, in all, and the different ones.
+    parts: usize,
+    distinct_parts: HashSet<u64>,
+}
+
+impl FileProfile {
+    fn of(path: &Path, format: &ExampleFormat) -> Result<Self> {
+        let bytes = source::read(path)?;
+        let mut table = format.table(path, &bytes);
+        let mut profile = Self {
+            path: path.to_owned(),
+            header: None,
+            rows: 0,
+            columns: Vec::new(),
+        };
+        if format.header && table.advance()? {
+            profile.header = Some(table.fields().iter().map(str::to_owned).collect());
+        }
+        let dictionary = Dictionary::new(TokenKind::Number);
+        while table.advance()? {
+            if profile.rows == 0 {
+                profile.columns = vec![ColumnProfile::default(); table.fields().len()];
+            }
+            profile.rows += 1;
+            for (column, field) in profile.columns.iter_mut().zip(table.fields()) {
+                column.add(field, format, &dictionary);
+            }
+        }
+        Ok(profile)
+    }
+
+    /// Where a column of the settings stands, from 0.
+    fn position(&self, column: &Column) -> Option<usize> {
+        let position = match column {
+            Column::Number(number) => Some(number - 1),
+            Column::Name(name) => self.header.as_ref()?.iter().position(|field| field == name),
+        };
+        position.filter(|&column| column < self.columns.len())
+    }
+
+    fn column(&self, column: usize) -> Column {
+        let name = self.header.as_ref().and_then(|header| header.get(column));
+        name.map_or(Column::Number(column + 1), |name| {
+            Column::Name(name.clone())
+        })
+    }
+
+    /// `column 3`, or its name in the header.
+    fn column_name(&self, column: usize) -> String {
+        match self.column(column) {
+            Column::Number(number) => format!("column {number}"),
+            Column::Name(name) => format!("column `{name}`"),
+        }
+    }
+
+    fn refusal(&self, column: usize, expected: &str, found: String, hint: &str) -> Error {
+        let field = match self.column(column) {
+            Column::Number(number) => number.to_string(),
+            Column::Name(name) => name,
+        };
+        Error::input(Place::file(&self.path).field(field), expected, found).with_hint(hint)
+    }
+
+    /// Texts of a row, and the columns of its labels, from 0: rules 3 and 4.
+    fn columns_of_labels(&self, format: &ExampleFormat) -> Result<(TextKind, Vec<usize>)> {
+        let default = ExampleFormat::default();
+        let width = self.columns.len();
+        let texts_are_set = (&format.text_a, &format.text_b) != (&default.text_a, &default.text_b);
+        if format.kind == TextKind::Single || format.label.is_some() || texts_are_set {
+            let label = match &format.label {
+                Some(LabelColumns::One(column)) => self.position(column),
+                _ => self.position(&Column::Number(format.kind.n_texts() + 1)),
+            };
+            return Ok((format.kind, label.into_iter().collect()));
+        }
+        for (kind, n_texts) in [(TextKind::Single, 1), (TextKind::Pair, 2)] {
+            let behind = self.columns.get(n_texts..).unwrap_or_default();
+            if behind.len() > 1 && behind.iter().all(|column| column.zero_one) {
+                return Ok((kind, (n_texts..width).collect()));
+            }
+        }
+        match self.columns[..] {
+            [] | [_] => Ok((TextKind::Pair, vec![])),
+            [ref text, ref other] => match other.is_label(text, self.rows) {
+                Some(true) => Ok((TextKind::Single, vec![1])),
+                Some(false) => Ok((TextKind::Pair, vec![])),
+                None => {
+                    let n = other.distinct.len();
+                    let found = format!("{n} different values of one token in {} rows", self.rows);
+                    let hint = "set `task.kind = \"single\"` if it is a label, or `data.label = 3` if it is a text";
+                    Err(self.refusal(
+                        1,
+                        "a second text, or a label of few different values",
+                        found,
+                        hint,
+                    ))
+                }
+            },
+            _ => Ok((TextKind::Pair, vec![2])),
+        }
+    }
+
+    /// The kind of the label in `column`; `3 classes`, and what the column holds: rule 5.
+    fn label_kind(
+        &self,
+        column: usize,
+        format: &ExampleFormat,
+    ) -> Result<(LabelKind, String, String)> {
+        let profile = &self.columns[column];
+        let n = profile.distinct.len();
+        let is_few = |n: usize, of: usize| n <= MAX_CLASSES && (n <= FEW || 2 * n <= of);
+        if profile.zero_one {
+            let holds = "0 and 1".to_owned();
+            return Ok((LabelKind::Binary, "labels 0 and 1".to_owned(), holds));
+        }
+        if profile.numbers {
+            let numbers = "a number each".to_owned();
+            if !profile.integers {
+                let holds = "numbers with fractions".to_owned();
+                return Ok((LabelKind::Ordinal, numbers, holds));
+            }
+            let is_score = |name: &String| ORDINAL_NAMES.contains(&name.to_lowercase().as_str());
+            let name = self.header.as_ref().and_then(|header| header.get(column));
+            if name.is_some_and(is_score) {
+                return Ok((LabelKind::Ordinal, numbers, "whole numbers".to_owned()));
+            }
+            if is_few(n, self.rows) {
+                let holds = format!(
+                    "{n} different whole numbers (set `task.labels = \"ordinal\"` if their order counts)"
+                );
+                return Ok((LabelKind::Classes, classes(n), holds));
+            }
+        }
+        let n_parts = profile.distinct_parts.len();
+        if profile.parts > self.rows && is_few(n_parts, profile.parts) {
+            let holds = format!(
+                "{n_parts} different names with `{}` between",
+                format.label_separator
+            );
+            return Ok((
+                LabelKind::Multilabel,
+                format!("any of {n_parts} labels"),
+                holds,
+            ));
+        }
+        if !profile.numbers && is_few(n, self.rows) {
+            let holds = format!("{n} different string{}", if n == 1 { "" } else { "s" });
+            return Ok((LabelKind::Classes, classes(n), holds));
+        }
+        let what = if profile.numbers {
+            "whole numbers"
+        } else {
+            "strings"
+        };
+        let found = format!("{n} different {what} in {} rows", self.rows);
+        let hint = "set `task.labels`, or `data.label` if this is a column of ids or texts";
+        Err(self.refusal(column, "a label: 0 and 1, classes, or numbers", found, hint))
+    }
+}
+
+fn classes(n: usize) -> String {
+    format!("{n} class{}", if n == 1 { "" } else { "es" })
+}
+
+impl Default for ColumnProfile {
+    fn default() -> Self {
+        Self {
+            distinct: HashSet::new(),
+            zero_one: true,
+            numbers: true,
+            integers: true,
+            one_token: true,
+            not_tokens: 0,
+            parts: 0,
+            distinct_parts: HashSet::new(),
+        }
+    }
+}
+
+impl ColumnProfile {
+    fn add(&mut self, field: &str, format: &ExampleFormat, numbers: &Dictionary) {
+        let field = field.trim();
+        self.distinct.insert(hash(field));
+        let number = field
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite());
+        self.zero_one &= matches!(field, "0" | "1");
+        self.numbers &= number.is_some();
+        self.integers &= number.is_some_and(|number| number.fract() == 0.0);
+        let tokens = || {
+            field
+                .split(&format.token_separator)
+                .filter(|token| !token.is_empty())
+        };
+        self.one_token &= tokens().count() <= 1;
+        let can_be_text = match format.tokens {
+            TokenKind::Number => {
+                !field.is_empty() && tokens().all(|token| numbers.get(token).is_some())
+            }
+            TokenKind::Text => !field.is_empty(),
+        };
+        self.not_tokens += usize::from(!can_be_text);
+        for part in field.split(&format.label_separator) {
+            self.parts += 1;
+            if !part.trim().is_empty() && self.distinct_parts.len() <= MAX_CLASSES {
+                self.distinct_parts.insert(hash(part.trim()));
+            }
+        }
+    }
+
+    /// Whether this second column of two holds labels; `None` where it cannot be told.
+    fn is_label(&self, text: &Self, rows: usize) -> Option<bool> {
+        if 2 * self.not_tokens >= rows {
+            return Some(true); // fewer of them are mistakes in texts, which the reader names
+        }
+        if !self.one_token {
+            return Some(false);
+        }
+        let n = self.distinct.len();
+        let is_few = self.zero_one || (n <= MAX_CLASSES && 5 * n <= rows);
+        (is_few && !text.one_token).then_some(true)
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Tests of [`super`].
+
+use super::*;
+
+fn guess_as(texts: &[&str], format: &ExampleFormat) -> Result<Guess> {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let files: Vec<PathBuf> = (0..texts.len())
+        .map(|i| folder.path().join(format!("{i}.tsv")))
+        .collect();
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, text).expect("a small file");
+    }
+    guess(&files, format)
+}
+
+fn guessed(texts: &[&str]) -> Guess {
+    guess_as(texts, &ExampleFormat::default()).expect("a task")
+}
+
+/// Kind, labels and reason.
+fn show(texts: &[&str]) -> (TextKind, LabelKind, String) {
+    let Guess { format, why } = guessed(texts);
+    (format.kind, format.labels, why)
+}
+
+/// The message after the file's name, and the hint.
+fn refused(text: &str) -> (String, String) {
+    let error = guess_as(&[text], &ExampleFormat::default()).expect_err("not to be told");
+    let message = error.to_string();
+    let (_, message) = message.split_once("0.tsv:").expect("the file");
+    (
+        message.to_owned(),
+        error.hint().expect("a way out").to_owned(),
+    )
+}
+
+/// Rows `i i+1 <TAB> label`.
+fn single(labels: &[&str]) -> String {
+    let rows = labels.iter().enumerate();
+    rows.map(|(i, label)| format!("{i} {}\t{label}\n", i + 1))
+        .collect()
+}
+
+fn pairs(labels: &[&str]) -> String {
+    let rows = labels.iter().enumerate();
+    rows.map(|(i, label)| format!("{i} 1\t{i} 2\t{label}\n"))
+        .collect()
+}
+
+#[test]
+fn pairs_of_texts() {
+    let (pair, single) = (TextKind::Pair, "1 2\t3\n4\t5\n");
+    let why = "pairs of texts with labels 0 and 1: two text columns, and column 3 holds 0 and 1";
+    let expected = (pair, LabelKind::Binary, why.to_owned());
+    assert_eq!(show(&[single, &pairs(&["0", "1", "0"])]), expected);
+    let guess = guessed(&[&pairs(&["0", "1"])]);
+    assert_eq!(guess.format, ExampleFormat::default());
+    let why = "pairs of texts without labels: two text columns and no other";
+    assert_eq!(
+        show(&["1 2\t3 4\n5\t6\n"]),
+        (pair, LabelKind::Binary, why.to_owned())
+    );
+    let why = "pairs of texts with a number each: two text columns, and column 3 holds numbers with fractions";
+    let expected = (pair, LabelKind::Ordinal, why.to_owned());
+    assert_eq!(show(&[&pairs(&["0.5", "3", "4.75"])]), expected);
+}
+
+#[test]
+fn single_texts_are_recognised_by_a_second_column_that_is_no_text() {
+    let why = |with: &str| format!("single texts with {with}");
+    for (labels, kind, with) in [
+        (
+            &["1", "0", "1"][..],
+            LabelKind::Binary,
+            "labels 0 and 1: one text column, and column 2 holds 0 and 1",
+        ),
+        (
+            &["体育", "x", "x"],
+            LabelKind::Classes,
+            "2 classes: one text column, and column 2 holds 2 different strings",
+        ),
+        (
+            &["x,y", "", "y", "x,y"],
+            LabelKind::Multilabel,
+            "any of 2 labels: one text column, and column 2 holds 2 different names with `,` between",
+        ),
+        (
+            &["0.5", "1.0", "4.2"],
+            LabelKind::Ordinal,
+            "a number each: one text column, and column 2 holds numbers with fractions",
+        ),
+        (
+            &[
+                "3", "1", "2", "1", "3", "2", "2", "1", "3", "1", "3", "2", "1", "1", "1",
+            ],
+            LabelKind::Classes,
+            "3 classes: one text column, and column 2 holds 3 different whole numbers (set `task.labels = \"ordinal\"` \
+             if their order counts)",
+        ),
+    ] {
+        let expected = (TextKind::Single, kind, why(with));
+        assert_eq!(show(&[&single(labels), "7 8\n"]), expected);
+    }
+}
+
+#[test]
+fn columns_of_zero_and_one_are_several_labels() {
+    let guess = guessed(&["1 2\t0\t1\t1\n3\t1\t0\t0\n"]);
+    assert_eq!(guess.format, three_labels());
+    assert_eq!(
+        guess.why,
+        "single texts with any of 3 labels: one text column, and columns 2 to 4 hold 0 and 1"
+    );
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let guess = guess_as(&["p\tq\tx\ty\n1 2\t3 4\t0\t1\n"], &format).expect("a task");
+    assert_eq!(guess.format.kind, TextKind::Pair);
+    let columns = ["x", "y"].map(|name| Column::Name(name.into())).to_vec();
+    assert_eq!(guess.format.label, Some(LabelColumns::Several(columns)));
+}
+
+#[test]
+fn a_header_that_calls_the_label_a_score() {
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let guess = guess_as(&["a\tb\tSimilarity\n1 2\t3\t5\n1\t2\t0\n"], &format).expect("a task");
+    assert_eq!(guess.format.labels, LabelKind::Ordinal);
+    assert!(
+        guess
+            .why
+            .ends_with("and column `Similarity` holds whole numbers"),
+        "{}",
+        guess.why
+    );
+}
+
+fn three_labels() -> ExampleFormat {
+    let columns = [2, 3, 4].map(Column::Number).to_vec();
+    ExampleFormat {
+        kind: TextKind::Single,
+        labels: LabelKind::Multilabel,
+        label: Some(LabelColumns::Several(columns)),
+        ..ExampleFormat::default()
+    }
+}
+
+#[test]
+fn what_the_settings_say_stands() {
+    let format = ExampleFormat {
+        labels: LabelKind::Ordinal,
+        ..ExampleFormat::default()
+    };
+    let guess = guess_as(&[&pairs(&["0", "1"])], &format).expect("a task");
+    assert_eq!(guess.format, format);
+    let why = "pairs of texts with labels = \"ordinal\": two text columns, and the settings name the kind of label";
+    assert_eq!(guess.why, why);
+    let format = ExampleFormat {
+        kind: TextKind::Single,
+        ..ExampleFormat::default()
+    };
+    let guess = guess_as(&["5\t7\n6\t8\n"], &format).expect("a task");
+    assert_eq!(
+        (guess.format.kind, guess.format.labels),
+        (TextKind::Single, LabelKind::Classes)
+    );
+    let several = three_labels();
+    assert_eq!(
+        guess_as(&["1\t0\t1\t0\n"], &several)
+            .expect("as set")
+            .format,
+        several
+    );
+    let format = ExampleFormat {
+        header: true,
+        label: Some(Column::Name("y".into()).into()),
+        ..ExampleFormat::default()
+    };
+    let guess = guess_as(&["a\tb\tid\ty\n1\t2\t77\tno\n1\t2\t78\tyes\n"], &format).expect("a task");
+    assert_eq!(
+        guess.format,
+        ExampleFormat {
+            labels: LabelKind::Classes,
+            ..format
+        }
+    );
+    assert_eq!(
+        guess.why,
+        "pairs of texts with 2 classes: two text columns, and column `y` holds 2 different strings"
+    );
+}
+
+#[test]
+fn a_second_column_that_may_be_a_text_or_a_label() {
+    let values: Vec<String> = (0..30).map(|i| (i % 20).to_string()).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let (message, hint) = refused(&single(&values));
+    assert_eq!(
+        message,
+        "2: expected a second text, or a label of few different values, found 20 different values of one token in 30 \
+         rows"
+    );
+    assert_eq!(
+        hint,
+        "set `task.kind = \"single\"` if it is a label, or `data.label = 3` if it is a text"
+    );
+    // One token in both columns.
+    let (message, _) = refused("5\t1\n6\t0\n7\t1\n");
+    assert!(
+        message.ends_with("found 2 different values of one token in 3 rows"),
+        "{message}"
+    );
+    let pairs = ExampleFormat {
+        label: Some(Column::Number(3).into()),
+        ..ExampleFormat::default()
+    };
+    assert_eq!(
+        guess_as(&["5\t1\n6\t0\n"], &pairs).expect("as set").format,
+        pairs
+    );
+}
+
+#[test]
+fn a_label_column_of_ids() {
+    let ids: Vec<String> = (0..3000).map(|i| format!("user{i}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (message, hint) = refused(&pairs(&ids));
+    assert_eq!(
+        message,
+        "3: expected a label: 0 and 1, classes, or numbers, found 3000 different strings in 3000 rows"
+    );
+    assert_eq!(
+        hint,
+        "set `task.labels`, or `data.label` if this is a column of ids or texts"
+    );
+}
+
+#[test]
+fn a_bad_token_in_a_text_does_not_make_it_a_label() {
+    let guess = guessed(&["1 2\t3 4\n5\tx9 7\n6 1\t8 8\n"]);
+    assert_eq!(guess.format.kind, TextKind::Pair);
+}
