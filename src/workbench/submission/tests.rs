@@ -17,6 +17,30 @@ fn folder(rows: usize) -> tempfile::TempDir {
     folder
 }
 
+/// As [`write`], of one score a row.
+fn write_single(
+    scores: &[f32],
+    rows: (&Path, &ExampleFormat),
+    submit: &SubmitConfig,
+    out: &Path,
+) -> Result<WrittenSubmission> {
+    let scores = Scores::single(scores.to_vec());
+    write((&scores, &Task::binary_pairs()), rows, submit, out)
+}
+
+/// As [`leave`], of one score a row.
+fn leave_single(
+    scores: &[f32],
+    experiment: &Experiment,
+    origin: (&str, Vec<Source>),
+    folder: &Path,
+    progress: &Progress,
+) -> Result<()> {
+    let scores = Scores::single(scores.to_vec());
+    let answers = (&scores, &Task::binary_pairs());
+    leave(answers, experiment, origin, folder, progress)
+}
+
 fn with_header() -> ExampleFormat {
     ExampleFormat {
         delimiter: ',',
@@ -45,7 +69,7 @@ fn a_score_that_is_not_finite_is_never_written() {
     let folder = folder(2);
     let out = folder.path().join("submission.csv");
     let rows = (Path::new("test.tsv"), &ExampleFormat::default());
-    let error = write(&[0.5, f32::NAN], rows, &SubmitConfig::default(), &out).expect_err("NaN");
+    let error = write_single(&[0.5, f32::NAN], rows, &SubmitConfig::default(), &out).expect_err("NaN");
     let message = "the score of row 1 (from 0) is NaN: the training has diverged";
     assert_eq!(error.to_string(), message);
     assert!(!out.exists());
@@ -91,7 +115,7 @@ fn every_form_is_written_as_it_says_and_passes_its_check() {
         ),
     ];
     for ((test, format), submit, expected) in cases {
-        let written = write(&[0.0, -1.0, 0.5], (test, format), &submit, &out).expect("finite");
+        let written = write_single(&[0.0, -1.0, 0.5], (test, format), &submit, &out).expect("finite");
         assert_eq!(std::fs::read_to_string(&out).expect("the file"), expected);
         let has_remark = submit.format == SubmitFormat::Csv && !format.header;
         assert_eq!(
@@ -109,7 +133,7 @@ fn ids_that_are_row_numbers_are_remarked() {
     let folder = folder(1);
     let test = folder.path().join("test.tsv");
     let rows = (test.as_path(), &ExampleFormat::default());
-    let written = write(&[1.0], rows, &csv(), &folder.path().join("s.csv")).expect("finite");
+    let written = write_single(&[1.0], rows, &csv(), &folder.path().join("s.csv")).expect("finite");
     let expected = format!(
         "submission: {} has no column `row`, so the ids are row numbers from 0",
         test.display()
@@ -123,7 +147,7 @@ fn probabilities_that_tie_where_scores_do_not_are_remarked() {
     let rows = (Path::new("test.tsv"), &ExampleFormat::default());
     let out = folder.path().join("s.csv");
     let scores = [40.0, 41.0, -40.0, -41.0]; // 1 - 4e-18 is 1 in f64, 4e-18 is itself
-    let written = write(&scores, rows, &probabilities(), &out).expect("finite");
+    let written = write_single(&scores, rows, &probabilities(), &out).expect("finite");
     assert_eq!((written.distinct, written.distinct_written), (4, 3));
     assert_eq!(
         written.remarks,
@@ -132,7 +156,7 @@ fn probabilities_that_tie_where_scores_do_not_are_remarked() {
           AUC sees ties there, and none with submit.probability = false"
         ]
     );
-    let written = write(&scores, rows, &SubmitConfig::default(), &out).expect("finite");
+    let written = write_single(&scores, rows, &SubmitConfig::default(), &out).expect("finite");
     assert!(written.remarks.is_empty());
 }
 
@@ -150,7 +174,7 @@ fn what_is_left_is_a_checked_submission_with_its_record() {
     };
     let scores = [0.5, -1.0, 0.5];
     let silent = Progress::silent();
-    leave(
+    leave_single(
         &scores,
         &experiment,
         ("run", source()),
@@ -171,7 +195,7 @@ fn what_is_left_is_a_checked_submission_with_its_record() {
     assert_eq!(record["test_sha256"].as_str().map(str::len), Some(64));
     assert!(record["command"][0].is_string());
 
-    let error = leave(
+    let error = leave_single(
         &scores[..2],
         &experiment,
         ("run", source()),
@@ -185,7 +209,7 @@ fn what_is_left_is_a_checked_submission_with_its_record() {
             .contains("submission.csv: expected 3 scores, one a row of ")
     );
     experiment.submit = csv();
-    let error = leave(
+    let error = leave_single(
         &scores[..2],
         &experiment,
         ("run", source()),
@@ -199,7 +223,7 @@ fn what_is_left_is_a_checked_submission_with_its_record() {
             .contains("submission.csv: expected 3 scores, one a row of ")
     );
     experiment.data.test = None;
-    let error = leave(
+    let error = leave_single(
         &scores,
         &experiment,
         ("run", source()),
@@ -217,7 +241,7 @@ fn scores_that_are_not_one_a_named_row_are_never_written() {
     let folder = folder(3);
     let test = folder.path().join("test.csv");
     let out = folder.path().join("s.csv");
-    let error = write(&[1.0, 2.0], (&test, &with_header()), &csv(), &out).expect_err("3 ids");
+    let error = write_single(&[1.0, 2.0], (&test, &with_header()), &csv(), &out).expect_err("3 ids");
     let message = error
         .to_string()
         .replace(&format!("{}/", folder.path().display()), "");
