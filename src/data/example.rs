@@ -41,6 +41,15 @@ impl Target {
         }
     }
 
+    /// As a number whose order counts: a number, or of two classes 0 or 1.
+    pub fn as_number(&self) -> Option<f32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Class(class @ (0 | 1)) => Some(*class as f32),
+            _ => None,
+        }
+    }
+
     /// Of two classes: whether it is the second.
     pub fn is_positive(&self) -> Option<bool> {
         self.class().map(|class| class == 1)

@@ -65,12 +65,7 @@ pub fn mid_ranks(values: &[f32]) -> Vec<f64> {
 }
 
 fn columns(targets: &[Target], scores: &Scores) -> Option<(Vec<f32>, Vec<f32>)> {
-    let number = |target: &Target| match target {
-        Target::Number(number) => Some(*number),
-        Target::Class(class) => Some(*class as f32),
-        Target::Unknown | Target::Several(_) => None,
-    };
-    let truth: Option<Vec<f32>> = targets.iter().map(number).collect();
+    let truth: Option<Vec<f32>> = targets.iter().map(Target::as_number).collect();
     let said = scores.column(0);
     let is_number = said.iter().all(|score| !score.is_nan());
     Some((truth?, said)).filter(|_| is_number)

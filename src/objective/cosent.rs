@@ -46,12 +46,12 @@ impl Objective for Cosent {
     }
 
     fn uses(&self, target: &Target) -> bool {
-        order(target).is_some()
+        target.as_number().is_some()
     }
 
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
         beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
-            let labels: Option<Vec<f32>> = targets.iter().map(order).collect();
+            let labels: Option<Vec<f32>> = targets.iter().map(Target::as_number).collect();
             let labels = labels.expect("the batch has ordered labels only");
             let scores = output(model, first, self.head, &self.tokens);
             LabelLoss {
@@ -65,13 +65,6 @@ impl Objective for Cosent {
         let scores = output(model, first_states, self.head, &self.tokens);
         Some(Scores::single(scores.as_vec()))
     }
-}
-
-/// What a label is ordered by.
-fn order(target: &Target) -> Option<f32> {
-    target
-        .number()
-        .or_else(|| target.is_positive().map(f32::from))
 }
 
 /// The loss of scores (B) with labels (B), and its gradient by each score.

@@ -69,7 +69,8 @@ fn a_score_that_is_not_finite_is_never_written() {
     let folder = folder(2);
     let out = folder.path().join("submission.csv");
     let rows = (Path::new("test.tsv"), &ExampleFormat::default());
-    let error = write_single(&[0.5, f32::NAN], rows, &SubmitConfig::default(), &out).expect_err("NaN");
+    let error =
+        write_single(&[0.5, f32::NAN], rows, &SubmitConfig::default(), &out).expect_err("NaN");
     let message = "the score of row 1 (from 0) is NaN: the training has diverged";
     assert_eq!(error.to_string(), message);
     assert!(!out.exists());
@@ -115,7 +116,8 @@ fn every_form_is_written_as_it_says_and_passes_its_check() {
         ),
     ];
     for ((test, format), submit, expected) in cases {
-        let written = write_single(&[0.0, -1.0, 0.5], (test, format), &submit, &out).expect("finite");
+        let written =
+            write_single(&[0.0, -1.0, 0.5], (test, format), &submit, &out).expect("finite");
         assert_eq!(std::fs::read_to_string(&out).expect("the file"), expected);
         let has_remark = submit.format == SubmitFormat::Csv && !format.header;
         assert_eq!(
@@ -241,7 +243,8 @@ fn scores_that_are_not_one_a_named_row_are_never_written() {
     let folder = folder(3);
     let test = folder.path().join("test.csv");
     let out = folder.path().join("s.csv");
-    let error = write_single(&[1.0, 2.0], (&test, &with_header()), &csv(), &out).expect_err("3 ids");
+    let error =
+        write_single(&[1.0, 2.0], (&test, &with_header()), &csv(), &out).expect_err("3 ids");
     let message = error
         .to_string()
         .replace(&format!("{}/", folder.path().display()), "");
