@@ -8,11 +8,19 @@ use dfdx::losses::cross_entropy_with_logits_loss;
 use dfdx::prelude::Cpu;
 
 use super::joint::{LabelLoss, beside_mlm, heads, outputs};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, StepTape};
+use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, Recipe, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
 use crate::model::tensor::{Matrix, matrix};
+
+/// The entry of the table.
+pub const RECIPE: Recipe = Recipe {
+    name: "ce",
+    labels: &[LabelKind::Binary, LabelKind::Classes],
+    mlm_weight: 0.0,
+    make: |options, answers| Box::new(Ce::new(options, answers)),
+};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +33,10 @@ pub struct Ce {
 
 impl Ce {
     /// For two classes or more.
-    pub fn new(mlm_weight: f64, head: HeadChoice, answers: &Answers) -> Self {
+    pub fn new(options: &ObjectiveOptions, answers: &Answers) -> Self {
         Self {
-            mlm_weight,
-            head,
+            mlm_weight: options.mlm_weight,
+            head: options.head,
             labels: answers.labels,
             n_classes: answers.n_classes,
         }

@@ -11,11 +11,19 @@
 //! for the value and one down for the gradient, O(B log B), in logarithms so that no exponential overflows.
 
 use super::joint::{LabelLoss, beside_mlm, heads, output};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, StepTape};
+use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, Recipe, StepTape};
 use crate::checkpoint::Heads;
-use crate::data::{Scores, Target};
+use crate::data::{LabelKind, Scores, Target};
 use crate::model::tensor::Matrix;
 use crate::model::{Bert, ops};
+
+/// The entry of the table.
+pub const RECIPE: Recipe = Recipe {
+    name: "cosent",
+    labels: &[LabelKind::Binary, LabelKind::Ordinal],
+    mlm_weight: 0.0,
+    make: |options, answers| Box::new(Cosent::new(options, answers)),
+};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -27,10 +35,10 @@ pub struct Cosent {
 
 impl Cosent {
     /// For 0 and 1, or for ordinals.
-    pub fn new(mlm_weight: f64, head: HeadChoice, answers: &Answers) -> Self {
+    pub fn new(options: &ObjectiveOptions, answers: &Answers) -> Self {
         Self {
-            mlm_weight,
-            head,
+            mlm_weight: options.mlm_weight,
+            head: options.head,
             tokens: answers.tokens.clone(),
         }
     }

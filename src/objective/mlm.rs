@@ -5,11 +5,19 @@
 
 use dfdx::prelude::{AsArray, MeanTo};
 
-use super::{Batch, Loss, LossPart, Objective, StepTape};
+use super::{Batch, Loss, LossPart, Objective, Recipe, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::{Scores, Target};
 use crate::model::Bert;
 use crate::model::tensor::Matrix;
+
+/// The entry of the table.
+pub const RECIPE: Recipe = Recipe {
+    name: "mlm",
+    labels: &[],
+    mlm_weight: 1.0,
+    make: |_, _| Box::new(Mlm),
+};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]

@@ -11,11 +11,11 @@
 //! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`.
 //!
 //! # How to add an objective
-//! 1. A file here with a type that implements [`Objective`]: which labels it is for, which heads it needs, its loss in dfdx
+//! 1. A file here with its [`Recipe`] and a type that implements [`Objective`]: which heads it needs, its loss in dfdx
 //!    operations over states and heads of [`crate::model`], and how states become scores. `//!` states the formula, logits or
 //!    probabilities, the range of the labels, the paper and the nearest relative. What dfdx cannot write in good time enters
 //!    through [`crate::model::ops::closed_form`].
-//! 2. A variant of [`ObjectiveName`] and a line in [`ObjectiveOptions::objective`].
+//! 2. A variant of [`ObjectiveName`] and its line in [`ObjectiveName::recipe`].
 //! 3. A row in the table above, and in that of `tests/it/objective.rs`, which checks the gradient through the whole network.
 //!
 //! Does not know about folds, files, steps or optimisers.
@@ -61,39 +61,43 @@ pub enum ObjectiveName {
     Cosent,
 }
 
+/// What is known of an objective before there is a task: an entry of the table.
+pub struct Recipe {
+    /// As it is written in a config.
+    pub name: &'static str,
+    /// Kinds of label it learns; none for the MLM, which needs no label.
+    pub labels: &'static [LabelKind],
+    /// The weight of the MLM term where none is set.
+    pub mlm_weight: f64,
+    /// The objective with these settings, for labels like these.
+    pub make: fn(&ObjectiveOptions, &Answers) -> Box<dyn Objective>,
+}
+
 impl ObjectiveName {
+    /// The table.
+    pub fn recipe(self) -> &'static Recipe {
+        match self {
+            Self::Mlm => &mlm::RECIPE,
+            Self::Pet => &pet::RECIPE,
+            Self::Ce => &ce::RECIPE,
+            Self::Bce => &bce::RECIPE,
+            Self::Cosent => &cosent::RECIPE,
+        }
+    }
+
     /// As it is written in a config.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Mlm => "mlm",
-            Self::Pet => "pet",
-            Self::Ce => "ce",
-            Self::Bce => "bce",
-            Self::Cosent => "cosent",
-        }
+        self.recipe().name
     }
 
     /// Kinds of label it learns; none for the MLM, which needs no label.
     pub fn labels(self) -> &'static [LabelKind] {
-        match self {
-            Self::Mlm => &[],
-            Self::Pet | Self::Ce => &[LabelKind::Binary, LabelKind::Classes],
-            Self::Bce => &[LabelKind::Binary, LabelKind::Multilabel],
-            Self::Cosent => &[LabelKind::Binary, LabelKind::Ordinal],
-        }
+        self.recipe().labels
     }
 
     /// Whether rows get scores from it.
     pub fn gives_scores(self) -> bool {
-        self != Self::Mlm
-    }
-
-    /// The weight of the MLM term where none is set: `mlm` and `pet` live by it, the others do without.
-    pub fn mlm_weight(self) -> f64 {
-        match self {
-            Self::Mlm | Self::Pet => 1.0,
-            Self::Ce | Self::Bce | Self::Cosent => 0.0,
-        }
+        !self.labels().is_empty()
     }
 }
 
@@ -135,16 +139,7 @@ pub struct Answers {
 impl ObjectiveOptions {
     /// The objective with these settings, for labels like these.
     pub fn objective(&self, answers: &Answers) -> Box<dyn Objective> {
-        let Self {
-            mlm_weight, head, ..
-        } = *self;
-        match self.name {
-            ObjectiveName::Mlm => Box::new(mlm::Mlm),
-            ObjectiveName::Pet => Box::new(pet::Pet::new(mlm_weight, answers)),
-            ObjectiveName::Ce => Box::new(ce::Ce::new(mlm_weight, head, answers)),
-            ObjectiveName::Bce => Box::new(bce::Bce::new(mlm_weight, head, answers)),
-            ObjectiveName::Cosent => Box::new(cosent::Cosent::new(mlm_weight, head, answers)),
-        }
+        (self.name.recipe().make)(self, answers)
     }
 }
 

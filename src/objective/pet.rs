@@ -10,11 +10,19 @@
 
 use dfdx::prelude::{Cpu, MeanTo, PutTape, SplitTape, SumTo, TensorFromVec};
 
-use super::{Answers, Batch, Loss, LossPart, Objective, StepTape};
+use super::{Answers, Batch, Loss, LossPart, Objective, Recipe, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
 use crate::model::tensor::{Matrix, Vector};
+
+/// The entry of the table.
+pub const RECIPE: Recipe = Recipe {
+    name: "pet",
+    labels: &[LabelKind::Binary, LabelKind::Classes],
+    mlm_weight: 1.0,
+    make: |options, answers| Box::new(Pet::new(options.mlm_weight, answers)),
+};
 
 /// See the module.
 #[derive(Debug, Clone)]

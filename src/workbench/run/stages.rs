@@ -19,7 +19,7 @@ pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box
         name: stage.objective,
         mlm_weight: stage
             .mlm_weight
-            .unwrap_or_else(|| stage.objective.mlm_weight()),
+            .unwrap_or(stage.objective.recipe().mlm_weight),
         head: stage.head,
     };
     options.objective(&answers(task, vocab))
