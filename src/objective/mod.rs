@@ -7,6 +7,7 @@
 //! | [`ce`] | binary, classes | linear | softmax cross-entropy |
 //! | [`bce`] | binary, several | linear | binary cross-entropy, mean over the labels |
 //! | [`cosent`] | binary, ordinal | linear, or MLM | CoSENT: every row above those of lower labels |
+//! | [`mse`] | binary, ordinal | linear, or MLM | squared error |
 //!
 //! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`.
 //!
@@ -26,6 +27,7 @@ pub mod ce;
 pub mod cosent;
 mod joint;
 pub mod mlm;
+pub mod mse;
 pub mod pet;
 mod score;
 
@@ -59,6 +61,8 @@ pub enum ObjectiveName {
     Bce,
     /// A ranking loss.
     Cosent,
+    /// Squared error.
+    Mse,
 }
 
 /// What is known of an objective before there is a task: an entry of the table.
@@ -82,6 +86,7 @@ impl ObjectiveName {
             Self::Ce => &ce::RECIPE,
             Self::Bce => &bce::RECIPE,
             Self::Cosent => &cosent::RECIPE,
+            Self::Mse => &mse::RECIPE,
         }
     }
 

@@ -31,6 +31,8 @@ fn objectives() -> Vec<(LabelKind, ObjectiveOptions)> {
         (Binary, ObjectiveName::Bce, 0.0, Cls),
         (Ordinal, ObjectiveName::Cosent, 0.0, Pooler),
         (Binary, ObjectiveName::Cosent, 0.5, Mlm),
+        (Ordinal, ObjectiveName::Mse, 0.0, Cls),
+        (Ordinal, ObjectiveName::Mse, 0.5, Mlm),
     ]
     .map(|(labels, name, mlm_weight, head)| {
         let options = ObjectiveOptions {
