@@ -18,7 +18,7 @@ Examples:
 
 The runs must have held out the same rows and scored the same test file. What they make is a run
 to `board`, `check` and `ensemble`. [submit] is that of the first run, under --set. Weights are
-chosen on the rows that the AUC is told of, so theirs is told twice: as fitted, and nested, on rows
+chosen on the rows that the metric is told of, so theirs is told twice: as fitted, and nested, on rows
 that took no part in the choice. The nested one counts.")]
 pub struct EnsembleArguments {
     /// Run folders; ensembles are runs too
@@ -70,19 +70,21 @@ pub fn ensemble(arguments: &EnsembleArguments, session: &Session) -> Result<()> 
 }
 
 fn text(report: &EnsembleReport) -> String {
-    let auc = |auc: Option<f64>| auc.map_or("none".to_owned(), |auc| format!("{auc:.5}"));
-    let mut text = String::from("AUC      weight  run\n");
+    let title = report.metric.metric().title;
+    let width = title.len().max(7);
+    let figure = |figure: Option<f64>| figure.map_or("none".to_owned(), |x| format!("{x:.5}"));
+    let mut text = format!("{title:<width$}  weight  run\n");
     for run in &report.runs {
         let line = format!(
-            "{:<7}  {:<6.3}  {}\n",
-            auc(run.auc),
+            "{:<width$}  {:<6.3}  {}\n",
+            figure(run.score),
             run.weight,
             run.run.display()
         );
         text += &line;
     }
     let methods = &report.methods;
-    text += "\nAUC      way\n";
+    text += &format!("\n{title:<width$}  way\n");
     for (way, value, remark) in [
         (How::Mean, methods.mean, ""),
         (How::Rank, methods.rank, ""),
@@ -92,8 +94,13 @@ fn text(report: &EnsembleReport) -> String {
     ] {
         let counts = way == report.how && remark != " as fitted";
         let mark = if counts { "  <- the ensemble" } else { "" };
-        writeln!(text, "{:<7}  {}{remark}{mark}", auc(value), way.name())
-            .expect("a String takes every write");
+        writeln!(
+            text,
+            "{:<width$}  {}{remark}{mark}",
+            figure(value),
+            way.name()
+        )
+        .expect("a String takes every write");
     }
     text
 }

@@ -444,6 +444,153 @@ fn weights_without_both_labels() {
     workspace.succeed(&ensemble(&["--how", "logit"]));
 }
 
+/// Makes a hand-made run one of other labels, with `test.csv` in the place of plain scores.
+fn relabel(workspace: &Workspace, run: &str, task: &str, metric: &str, test: &str) {
+    let task: serde_json::Value = serde_json::from_str(task).expect("JSON");
+    let config = workspace.text(&format!("{run}/config.toml"));
+    let labels = task["labels"].as_str().expect("a word");
+    workspace.write(
+        &format!("{run}/config.toml"),
+        format!("{config}[task]\nlabels = \"{labels}\"\nmetric = \"{metric}\"\n"),
+    );
+    edit_manifest(workspace, run, |manifest| {
+        manifest["task"] = task;
+        manifest["result"]["metric"] = metric.into();
+    });
+    workspace.write(&format!("{run}/test.csv"), test);
+}
+
+const CLASSES: &str = r#"{"kind":"pair","labels":"classes","classes":["x","y, z","w"]}"#;
+
+/// Two runs of three classes, which read the rows the other way round from each other.
+fn two_runs_of_classes() -> Workspace {
+    let workspace = workspace();
+    let table = |scores: [&str; 3]| {
+        let [x, y, w] = scores;
+        format!(
+            "row,label,score:x,\"score:y, z\",score:w\n0,x,{x}\n4,\"y, z\",{y}\n7,w,{w}\n9,w,{w}\n"
+        )
+    };
+    let test = "row,score:x,\"score:y, z\",score:w\n0,1,2,3\n1,3,0,0\n2,0,0,0\n";
+    for (run, scores) in [
+        ("a", ["2,0,0", "0,2,0", "0,0,2"]),
+        ("b", ["0,0,1", "1,0,0", "0,1,0"]),
+    ] {
+        write_run(&workspace, run, &table(scores), "x\nx\nx\n");
+        relabel(&workspace, run, CLASSES, "log_loss", test);
+    }
+    workspace
+}
+
+#[test]
+fn runs_of_classes_are_blended_by_their_own_metric() {
+    let workspace = two_runs_of_classes();
+    let weigh = ensemble(&["--how", "weights", "--json"]);
+    let report: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&weigh)).expect("one object");
+    // Less is better: all weight is on the run that is right.
+    assert_eq!(
+        (&report["runs"][0]["weight"], &report["runs"][1]["weight"]),
+        (&1.0.into(), &0.0.into())
+    );
+    assert_eq!(
+        (&report["metric"], &report["auc"]),
+        (&"log_loss".into(), &().into())
+    );
+    assert_eq!(report["score"], report["runs"][0]["score"]);
+    let manifest = workspace.json("out/manifest.json");
+    assert_eq!(manifest["task"]["classes"][1], "y, z");
+    assert_eq!(
+        (
+            &manifest["result"]["metric"],
+            &manifest["result"]["valid_score"]
+        ),
+        (&"log_loss".into(), &report["score"])
+    );
+    assert!(
+        manifest["result"]["scores"]["accuracy"] == 1.0,
+        "{manifest}"
+    );
+    assert_eq!(workspace.text("out/submission.csv"), "w\nx\nx\n");
+    assert_eq!(
+        workspace.text("out/valid.csv").lines().nth(2),
+        Some("4,\"y, z\",0.00000000,2.00000000,0.00000000")
+    );
+    for how in ["mean", "rank", "logit"] {
+        let shown = workspace.succeed(&["ensemble", "a", "out", "--how", how, "--out", how]);
+        assert!(shown.starts_with("log loss  weight  run\n"), "{shown}");
+    }
+}
+
+#[test]
+fn several_labels_and_ordinals_make_ensembles() {
+    let workspace = workspace();
+    let task = r#"{"kind":"pair","labels":"multilabel","classes":["p","q"]}"#;
+    for (run, q) in [("a", "1"), ("b", "-3")] {
+        let table = format!(
+            "row,label:p,label:q,score:p,score:q\n0,1,0,2,{q}\n4,0,1,-2,1\n5,1,1,1,{q}\n9,0,0,0,0\n"
+        );
+        write_run(&workspace, run, &table, "");
+        let test = "row,score:p,score:q\n0,1,2\n1,-1,0\n2,0,0\n";
+        relabel(&workspace, run, task, "mean_auc", test);
+    }
+    let shown = workspace.succeed(&ensemble(&["--how", "mean"]));
+    assert!(shown.starts_with("mean AUC  weight  run\n"), "{shown}");
+    let submission = workspace.text("out/submission.csv");
+    assert_eq!(submission.lines().next(), Some("1.00000000 2.00000000"));
+
+    let workspace = self::workspace();
+    let task = r#"{"kind":"pair","labels":"ordinal","classes":[]}"#;
+    for (run, first) in [("a", "4"), ("b", "1")] {
+        let table = format!("row,label,score\n0,5,{first}\n4,2.5,1\n5,0,0\n9,1,0.5\n");
+        write_run(&workspace, run, &table, &format!("{first}\n2\n0\n"));
+        relabel(
+            &workspace,
+            run,
+            task,
+            "spearman",
+            &format!("row,score\n0,{first}\n1,2\n2,0\n"),
+        );
+    }
+    let shown = workspace.succeed(&ensemble(&["--how", "mean"]));
+    assert!(shown.starts_with("Spearman  weight  run\n"), "{shown}");
+    assert_eq!(
+        workspace.text("out/submission.csv"),
+        "2.50000000\n2.00000000\n0.00000000\n"
+    );
+}
+
+#[test]
+fn runs_of_different_tasks_or_metrics() {
+    let hint = "hint: runs of one [task] make an ensemble; leave one of these out";
+    let cases = [
+        (
+            "task/labels",
+            "binary",
+            "task.labels of a, `classes`, found `binary` in b",
+        ),
+        (
+            "task/classes/2",
+            "v",
+            "classes of a, `x, y, z, w`, found `x, y, z, v` in b",
+        ),
+        (
+            "result/metric",
+            "accuracy",
+            "task.metric of a, `log_loss`, found `accuracy` in b",
+        ),
+    ];
+    for (place, value, reason) in cases {
+        let workspace = two_runs_of_classes();
+        edit_manifest(&workspace, "b", |manifest| {
+            let there = manifest.pointer_mut(&format!("/{place}"));
+            *there.expect("it is there") = value.into();
+        });
+        let expected = format!("error: a and b make no ensemble: expected the {reason}\n{hint}");
+        refused(&workspace, &[], &expected);
+    }
+}
+
 #[test]
 fn a_setting_that_is_not_of_the_submission() {
     refused(

@@ -1,49 +1,19 @@
-//! Which runs make an ensemble: done, over the same rows with the same labels, and for the same test file.
+//! Which runs make an ensemble: done, of one task and one metric, over the same rows with the same labels, and for the same
+//! test file.
 //!
 //! In: run folders. Out: what they hold, or a refusal that names both runs.
 
 use std::path::PathBuf;
 
-use crate::config::{self, Experiment, SubmitFormat};
-use crate::data::{Target, source};
+use crate::config::{self, Experiment, SubmitConfig, SubmitFormat};
+use crate::data::table::quoted;
+use crate::data::{LabelKind, Scores, Target, Task, source};
 use crate::error::{Error, Place, Result};
+use crate::metrics::MetricName;
 use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::results::Results;
-
-/// Rows with a label 0 or 1 and a score of a model that has not seen the label.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct LabelledScores {
-    /// Number of each row, from 0, over all training files or in the validation file.
-    pub rows: Vec<usize>,
-    /// One a row.
-    pub labels: Vec<bool>,
-    /// One a row.
-    pub scores: Vec<f32>,
-    /// The fold that held each row out, from 1; none for a single split.
-    pub folds: Option<Vec<usize>>,
-}
-
-impl LabelledScores {
-    /// # Errors
-    /// [`Error::Refused`] for other labels.
-    fn of(run: &Results) -> Result<Self> {
-        let scored = run.labelled_scores()?;
-        let labels: Option<Vec<bool>> = scored.targets.iter().map(Target::is_positive).collect();
-        match labels.filter(|_| scored.scores.width == 1) {
-            Some(labels) => Ok(Self {
-                rows: scored.rows,
-                labels,
-                scores: scored.scores.values,
-                folds: scored.folds,
-            }),
-            None => Err(Error::refused(format!(
-                "{} has labels other than 0 and 1, of which no ensemble is made yet",
-                run.path.display()
-            ))),
-        }
-    }
-}
+use crate::workbench::run_folder::scores::Scored;
 
 /// Opens the runs, and refuses those that cannot be blended with the first.
 pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Results>> {
@@ -65,9 +35,59 @@ pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Results>> {
     if let Some((first, others)) = runs.split_first() {
         for other in others {
             require_same_files(first, other)?;
+            require_same_task(first, other)?;
         }
     }
     Ok(runs)
+}
+
+/// What decides which of a run's epochs is the best; of runs that do not say it, that of their labels.
+pub(super) fn metric(run: &Results) -> MetricName {
+    let recorded = run.record.result.as_ref().and_then(|result| result.metric);
+    recorded.unwrap_or_else(|| MetricName::default_for(run.record.task.labels))
+}
+
+/// Scores mean the same only where the rows have the same texts, labels and classes.
+fn require_same_task(first: &Results, other: &Results) -> Result<()> {
+    let (a, b) = (&first.record.task, &other.record.task);
+    let classes = |task: &Task| match task.classes.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let cases = [
+        (
+            "task.kind",
+            a.kind.name().to_owned(),
+            b.kind.name().to_owned(),
+        ),
+        (
+            "task.labels",
+            a.labels.name().to_owned(),
+            b.labels.name().to_owned(),
+        ),
+        ("classes", classes(a), classes(b)),
+        (
+            "task.metric",
+            metric(first).to_string(),
+            metric(other).to_string(),
+        ),
+    ];
+    match cases
+        .into_iter()
+        .find(|(_, expected, found)| expected != found)
+    {
+        Some((what, expected, found)) => {
+            let (a, b) = (first.path.display(), other.path.display());
+            let message = format!(
+                "{a} and {b} make no ensemble: expected the {what} of {a}, {}, found {} in {b}",
+                quoted(&expected),
+                quoted(&found)
+            );
+            Err(Error::refused(message)
+                .with_hint("runs of one [task] make an ensemble; leave one of these out"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Row numbers mean the same rows only where they count over the same files.
@@ -112,19 +132,36 @@ fn require_same_files(first: &Results, other: &Results) -> Result<()> {
 }
 
 /// The validation scores of every run, of the same rows with the same labels.
-pub(super) fn read_tables(runs: &[Results]) -> Result<Vec<LabelledScores>> {
-    let tables: Vec<LabelledScores> = runs.iter().map(LabelledScores::of).collect::<Result<_>>()?;
+pub(super) fn read_tables(runs: &[Results]) -> Result<Vec<Scored>> {
+    let tables = runs.iter().map(Results::labelled_scores);
+    let tables: Vec<Scored> = tables.collect::<Result<_>>()?;
     for (run, table) in runs.iter().zip(&tables).skip(1) {
         let both = (runs[0].path.display(), run.path.display());
-        require_same_rows(&tables[0], table, both)?;
+        require_same_rows((&tables[0], table), both, &runs[0].record.task)?;
     }
     Ok(tables)
 }
 
+/// A label as an error shows it.
+fn shown(target: &Target, task: &Task) -> String {
+    let name = |class: u32| task.classes[class as usize].clone();
+    match target {
+        Target::Unknown => "none".to_owned(),
+        Target::Class(class) if task.labels == LabelKind::Binary => class.to_string(),
+        Target::Class(class) => name(*class),
+        Target::Number(number) => number.to_string(),
+        Target::Several(classes) if classes.is_empty() => "none".to_owned(),
+        Target::Several(classes) => {
+            let names: Vec<String> = classes.iter().map(|&class| name(class)).collect();
+            names.join(", ")
+        }
+    }
+}
+
 fn require_same_rows(
-    a: &LabelledScores,
-    b: &LabelledScores,
+    (a, b): (&Scored, &Scored),
     (name_a, name_b): (impl std::fmt::Display, impl std::fmt::Display),
+    task: &Task,
 ) -> Result<()> {
     let refuse = |what: String| {
         let message = format!("{name_a} and {name_b} make no ensemble: {what}");
@@ -147,10 +184,10 @@ fn require_same_rows(
     if let Some(row) = b.rows.get(n) {
         return refuse(format!("row {row} is held out in {name_b} only"));
     }
-    match (0..n).find(|&i| a.labels[i] != b.labels[i]) {
+    match (0..n).find(|&i| a.targets[i] != b.targets[i]) {
         Some(i) => {
-            let (row, label) = (a.rows[i], u8::from(a.labels[i]));
-            let other = u8::from(b.labels[i]);
+            let (row, label) = (a.rows[i], shown(&a.targets[i], task));
+            let other = shown(&b.targets[i], task);
             refuse(format!(
                 "row {row} has label {label} in {name_a} and {other} in {name_b}"
             ))
@@ -160,9 +197,9 @@ fn require_same_rows(
 }
 
 /// The test scores of every run; none where the runs have no test file.
-pub(super) fn read_test_scores(runs: &[Results]) -> Result<Option<Vec<Vec<f32>>>> {
-    let of_run = |run: &Results| Ok(run.test_scores()?.map(|scores| scores.values));
-    let scores: Option<Vec<Vec<f32>>> = runs.iter().map(of_run).collect::<Result<_>>()?;
+pub(super) fn read_test_scores(runs: &[Results]) -> Result<Option<Vec<Scores>>> {
+    let scores: Option<Vec<Scores>> =
+        (runs.iter().map(Results::test_scores)).collect::<Result<_>>()?;
     if let Some([first, others @ ..]) = scores.as_deref() {
         for (run, other) in runs[1..].iter().zip(others) {
             if first.len() != other.len() {
@@ -208,12 +245,21 @@ pub(super) fn experiment(runs: &[Results], assignments: &[String]) -> Result<Exp
             );
             return Err(Error::refused(message).with_hint(hint));
         }
-    } else if experiment.submit.format == SubmitFormat::Csv {
+    } else if let Some(setting) = needs_ids(&experiment.submit) {
         let message = format!(
-            "submit.format = \"csv\" needs the ids of the test file, and {} is not there",
+            "{setting} needs the ids of the test file, and {} is not there",
             test.display()
         );
         return Err(Error::refused(message).with_hint(hint));
     }
     Ok(experiment)
+}
+
+/// The setting under which a submission repeats the ids of the test file.
+fn needs_ids(submit: &SubmitConfig) -> Option<&'static str> {
+    match (&submit.like, submit.format) {
+        (Some(_), _) => Some("submit.like"),
+        (None, SubmitFormat::Csv) => Some("submit.format = \"csv\""),
+        (None, SubmitFormat::Plain) => None,
+    }
 }

@@ -1,110 +1,157 @@
 //! Scores of several runs made one.
 //!
-//! In: one list of logits a run, rows in the same order. Out: one logit a row, so that what was blended can be
-//! blended again: means of probabilities and of ranks are written as the logit of the mean, which has the same
-//! order. Does not know files.
+//! In: the scores of each run, rows in the same order. Out: scores of the same shape, so that what was blended can be
+//! blended again: means of probabilities and of ranks are written as logits of the mean, which have the same order.
+//! Does not know files.
 
 use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
+use crate::data::{LabelKind, Scores, Target};
 use crate::error::Result;
-use crate::metrics::{auc, mid_ranks};
+use crate::metrics::{MetricName, mid_ranks};
 
 /// Rounds of the greedy selection; the best of them counts.
 pub const ROUNDS: usize = 40;
 
-/// The logit of the mean probability.
-pub fn mean_of_probabilities(runs: &[&[f32]]) -> Vec<f32> {
-    by_row(runs, |logits| {
-        let log_mean = |sign: f64| {
-            let logs = logits.iter().map(|&x| log_probability(sign * f64::from(x)));
-            log_sum(logs) // of n terms each side: the n cancels
-        };
-        log_mean(1.0) - log_mean(-1.0)
-    })
+/// The mean probability as a logit: for named classes its logarithm, else of each score for itself. Ordinals have no
+/// probabilities; theirs is the mean score.
+pub fn mean_of_probabilities(runs: &[&Scores], labels: LabelKind) -> Scores {
+    match labels {
+        LabelKind::Binary | LabelKind::Multilabel => by_value(runs, |logits| {
+            let log_mean = |sign: f64| {
+                let logs = logits.iter().map(|&x| log_probability(sign * f64::from(x)));
+                log_sum(logs) // of n terms each side: the n cancels
+            };
+            log_mean(1.0) - log_mean(-1.0)
+        }),
+        LabelKind::Classes => mean_of_class_probabilities(runs),
+        LabelKind::Ordinal => mean_of_logits(runs, &vec![1.0 / runs.len() as f64; runs.len()]),
+    }
+}
+
+/// ln(mean over the runs of softmax(logits)), row by row.
+fn mean_of_class_probabilities(runs: &[&Scores]) -> Scores {
+    let shape = shape(runs);
+    let ln_n = (runs.len() as f64).ln();
+    let mut values = Vec::with_capacity(shape.values.len());
+    for row in 0..shape.len() {
+        let rows: Vec<&[f32]> = runs.iter().map(|run| run.row(row)).collect();
+        let log_sums = rows
+            .iter()
+            .map(|row| log_sum(row.iter().map(|&x| x.into())));
+        let log_sums: Vec<f64> = log_sums.collect();
+        values.extend((0..shape.width).map(|class| {
+            let pairs = rows.iter().zip(&log_sums);
+            let logs = pairs.map(|(row, log_sum)| f64::from(row[class]) - log_sum);
+            (log_sum(logs) - ln_n) as f32
+        }));
+    }
+    Scores {
+        width: shape.width,
+        values,
+    }
 }
 
 /// The mean logit, each run with its weight; the weights add up to 1.
-pub fn mean_of_logits(runs: &[&[f32]], weights: &[f64]) -> Vec<f32> {
-    by_row(runs, |logits| {
+pub fn mean_of_logits(runs: &[&Scores], weights: &[f64]) -> Scores {
+    by_value(runs, |logits| {
         let weighted = logits.iter().zip(weights);
         weighted.map(|(&x, weight)| f64::from(x) * weight).sum()
     })
 }
 
-/// The logit of the mean rank: mid-ranks less one half, over the number of rows, so between 0 and 1.
-pub fn mean_of_ranks(runs: &[&[f32]]) -> Vec<f32> {
-    let ranks: Vec<Vec<f64>> = runs.iter().map(|scores| ranks(scores)).collect();
-    let n_rows = ranks.first().map_or(0, Vec::len);
-    let mean = |row: usize| ranks.iter().map(|ranks| ranks[row]).sum::<f64>() / ranks.len() as f64;
+/// The logit of the mean rank, column by column: mid-ranks less one half, over the number of rows, so between 0 and 1.
+pub fn mean_of_ranks(runs: &[&Scores]) -> Scores {
+    let shape = shape(runs);
     let logit = |p: f64| p.ln() - (-p).ln_1p();
-    (0..n_rows).map(|row| logit(mean(row)) as f32).collect()
+    let mut values = vec![0.0; shape.values.len()];
+    for column in 0..shape.width {
+        let ranks: Vec<Vec<f64>> = runs.iter().map(|run| ranks(&run.column(column))).collect();
+        let mean =
+            |row: usize| ranks.iter().map(|ranks| ranks[row]).sum::<f64>() / ranks.len() as f64;
+        for row in 0..shape.len() {
+            values[row * shape.width + column] = logit(mean(row)) as f32;
+        }
+    }
+    Scores {
+        width: shape.width,
+        values,
+    }
 }
 
-/// Weights by greedy selection with replacement (Caruana et al., ICML 2004): round by round the run that lifts
-/// the AUC of the mean logit most, the first of equals; then the best round. `None` where there is no AUC.
+/// Weights by greedy selection with replacement (Caruana et al., ICML 2004): round by round the run that makes the
+/// metric of the mean logit best, the first of equals; then the best round. `None` where there is no such figure.
 ///
 /// # Errors
 /// Those of `watch`, which is called before each of [`ROUNDS`].
 pub fn greedy_weights(
-    labels: &[bool],
-    runs: &[&[f32]],
+    (metric, targets): (MetricName, &[Target]),
+    runs: &[&Scores],
     watch: &dyn Fn() -> Result<()>,
 ) -> Result<Option<Vec<f64>>> {
-    let mut sums = vec![0.0_f64; labels.len()];
+    let mut sums = vec![0.0_f64; shape(runs).values.len()];
     let mut chosen = vec![0_usize; runs.len()];
     let mut best: Option<(f64, Vec<f64>)> = None;
     for round in 1..=ROUNDS {
         watch()?;
         let candidates: Option<Vec<f64>> = runs
             .par_iter()
-            .map(|run| auc(labels, &mean_with(&sums, run, round)))
+            .map(|run| metric.of(targets, &mean_with(&sums, run, round)))
             .collect();
-        let Some((pick, pick_auc)) = candidates.and_then(|aucs| first_of_the_highest(&aucs)) else {
+        let pick = candidates.and_then(|figures| first_of_the_best(metric, &figures));
+        let Some((pick, figure)) = pick else {
             return Ok(None);
         };
         chosen[pick] += 1;
-        for (sum, &score) in sums.iter_mut().zip(runs[pick]) {
+        for (sum, &score) in sums.iter_mut().zip(&runs[pick].values) {
             *sum += f64::from(score);
         }
-        if best.as_ref().is_none_or(|(auc, _)| pick_auc > *auc) {
+        if metric.is_better(Some(figure), best.as_ref().map(|(best, _)| *best)) {
             let weights = chosen.iter().map(|&n| n as f64 / round as f64);
-            best = Some((pick_auc, weights.collect()));
+            best = Some((figure, weights.collect()));
         }
     }
     Ok(best.map(|(_, weights)| weights))
 }
 
-fn first_of_the_highest(aucs: &[f64]) -> Option<(usize, f64)> {
-    let numbered = aucs.iter().copied().enumerate();
-    numbered.reduce(|best, next| if next.1 > best.1 { next } else { best })
+fn first_of_the_best(metric: MetricName, figures: &[f64]) -> Option<(usize, f64)> {
+    let numbered = figures.iter().copied().enumerate();
+    numbered.reduce(
+        |best, next| match metric.is_better(Some(next.1), Some(best.1)) {
+            true => next,
+            false => best,
+        },
+    )
 }
 
 /// Scores of rows by weights that were chosen without them: part by part, greedy weights of all other parts.
-/// Their AUC is what the choice of weights is worth on rows that it has not seen. `None` where a choice has
-/// no AUC to go by.
+/// Their figure is what the choice of weights is worth on rows that it has not seen. `None` where a choice has
+/// no figure to go by.
 ///
 /// # Errors
 /// As [`greedy_weights`].
 pub fn nested_scores(
-    labels: &[bool],
-    runs: &[&[f32]],
+    (metric, targets): (MetricName, &[Target]),
+    runs: &[&Scores],
     parts: &[usize],
     watch: &dyn Fn() -> Result<()>,
-) -> Result<Option<Vec<f32>>> {
-    let mut scores = vec![0.0; labels.len()];
+) -> Result<Option<Scores>> {
+    let mut scores = shape(runs).clone();
+    let width = scores.width;
     for part in distinct(parts) {
         let (held, others): (Vec<usize>, Vec<usize>) =
-            (0..labels.len()).partition(|&row| parts[row] == part);
-        let labels: Vec<bool> = others.iter().map(|&row| labels[row]).collect();
-        let Some(weights) = greedy_weights(&labels, &as_slices(&take(runs, &others)), watch)?
-        else {
+            (0..targets.len()).partition(|&row| parts[row] == part);
+        let targets: Vec<Target> = others.iter().map(|&row| targets[row].clone()).collect();
+        let seen = take(runs, &others);
+        let weights = greedy_weights((metric, &targets), &borrowed(&seen), watch)?;
+        let Some(weights) = weights else {
             return Ok(None);
         };
-        let blended = mean_of_logits(&as_slices(&take(runs, &held)), &weights);
-        for (row, score) in held.into_iter().zip(blended) {
-            scores[row] = score;
+        let blended = mean_of_logits(&borrowed(&take(runs, &held)), &weights);
+        for (row, blended) in held.into_iter().zip(blended.rows()) {
+            scores.values[row * width..][..width].copy_from_slice(blended);
         }
     }
     Ok(Some(scores))
@@ -115,35 +162,45 @@ pub fn distinct(parts: &[usize]) -> BTreeSet<usize> {
     parts.iter().copied().collect()
 }
 
-fn take(runs: &[&[f32]], rows: &[usize]) -> Vec<Vec<f32>> {
-    let of_run = |run: &&[f32]| rows.iter().map(|&row| run[row]).collect();
-    runs.iter().map(of_run).collect()
+fn take(runs: &[&Scores], rows: &[usize]) -> Vec<Scores> {
+    runs.iter().map(|run| run.select(rows)).collect()
 }
 
-fn as_slices(runs: &[Vec<f32>]) -> Vec<&[f32]> {
-    runs.iter().map(Vec::as_slice).collect()
+fn borrowed(runs: &[Scores]) -> Vec<&Scores> {
+    runs.iter().collect()
+}
+
+/// The shape that the scores of all runs have: those of the first.
+fn shape<'a>(runs: &[&'a Scores]) -> &'a Scores {
+    runs.first().expect("an ensemble has one run or more")
 }
 
 /// The mean of `n` runs, `n - 1` of which are in `sums` and one is `run`.
-fn mean_with(sums: &[f64], run: &[f32], n: usize) -> Vec<f32> {
-    let pairs = sums.iter().zip(run);
-    pairs
-        .map(|(sum, &score)| ((sum + f64::from(score)) / n as f64) as f32)
-        .collect()
+fn mean_with(sums: &[f64], run: &Scores, n: usize) -> Scores {
+    let pairs = sums.iter().zip(&run.values);
+    let means = pairs.map(|(sum, &score)| ((sum + f64::from(score)) / n as f64) as f32);
+    Scores {
+        width: run.width,
+        values: means.collect(),
+    }
 }
 
-fn by_row(runs: &[&[f32]], blend: impl Fn(&[f32]) -> f64) -> Vec<f32> {
-    let n_rows = runs.first().map_or(0, |run| run.len());
-    let mut row_scores = vec![0.0; runs.len()];
-    let row = |row: usize| {
-        let scores = runs.iter().map(|run| run[row]);
-        row_scores
+/// Shows what the runs say of one row and column after the other.
+fn by_value(runs: &[&Scores], blend: impl Fn(&[f32]) -> f64) -> Scores {
+    let shape = shape(runs);
+    let mut of_runs = vec![0.0; runs.len()];
+    let value = |at: usize| {
+        let values = runs.iter().map(|run| run.values[at]);
+        of_runs
             .iter_mut()
-            .zip(scores)
-            .for_each(|(to, score)| *to = score);
-        blend(&row_scores) as f32
+            .zip(values)
+            .for_each(|(to, value)| *to = value);
+        blend(&of_runs) as f32
     };
-    (0..n_rows).map(row).collect()
+    Scores {
+        width: shape.width,
+        values: (0..shape.values.len()).map(value).collect(),
+    }
 }
 
 /// ln(1 / (1 + e^-x)) without overflow.
@@ -174,43 +231,66 @@ mod tests {
     use crate::random::Key;
     use crate::workbench::number::probability;
 
-    fn probabilities(logits: &[f32]) -> Vec<f64> {
-        logits.iter().map(|&x| probability(x.into())).collect()
+    fn probabilities(logits: &Scores) -> Vec<f64> {
+        let logits = logits.values.iter();
+        logits.map(|&x| probability(x.into())).collect()
+    }
+
+    fn single(scores: &[f32]) -> Scores {
+        Scores::single(scores.to_vec())
+    }
+
+    fn of_probabilities(runs: &[&Scores]) -> Scores {
+        mean_of_probabilities(runs, LabelKind::Binary)
+    }
+
+    fn auc(targets: &[Target], scores: &Scores) -> Option<f64> {
+        MetricName::Auc.of(targets, scores)
     }
 
     /// A logit from -4 to 4 that says something of the label, with noise of its own.
-    fn noisy(labels: &[bool], signal: f32, seed: u64) -> Vec<f32> {
+    fn noisy(labels: &[Target], signal: f32, seed: u64) -> Scores {
         let key = Key::from_seed(seed);
         let draw = |i: usize| (key.bits(i as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0;
-        let score =
-            |(i, &label): (usize, &bool)| 3.0 * draw(i) + if label { signal } else { -signal };
-        labels.iter().enumerate().map(score).collect()
+        let score = |(i, label): (usize, &Target)| {
+            let signal = if label.is_positive() == Some(true) {
+                signal
+            } else {
+                -signal
+            };
+            3.0 * draw(i) + signal
+        };
+        Scores::single(labels.iter().enumerate().map(score).collect())
     }
 
-    fn labels(n: u64) -> Vec<bool> {
+    fn labels(n: u64) -> Vec<Target> {
         let key = Key::from_seed(77);
-        (0..n).map(|i| key.bits(i).is_multiple_of(3)).collect()
+        let is_positive = |i| key.bits(i).is_multiple_of(3);
+        (0..n).map(|i| is_positive(i).into()).collect()
     }
 
-    fn weigh(labels: &[bool], runs: &[&[f32]]) -> Option<Vec<f64>> {
-        greedy_weights(labels, runs, &|| Ok(())).expect("nothing stops it")
+    fn weigh(labels: &[Target], runs: &[&Scores]) -> Option<Vec<f64>> {
+        greedy_weights((MetricName::Auc, labels), runs, &|| Ok(())).expect("nothing stops it")
     }
 
-    fn nest(labels: &[bool], runs: &[&[f32]], parts: &[usize]) -> Option<Vec<f32>> {
-        nested_scores(labels, runs, parts, &|| Ok(())).expect("nothing stops it")
+    fn nest(labels: &[Target], runs: &[&Scores], parts: &[usize]) -> Option<Scores> {
+        let fit = (MetricName::Auc, labels);
+        nested_scores(fit, runs, parts, &|| Ok(())).expect("nothing stops it")
     }
 
     #[test]
     fn means_by_hand() {
         let ln3 = 3.0_f32.ln(); // the logit of 3/4
-        let runs: [&[f32]; 2] = [&[ln3, 0.0, -ln3], &[0.0, 0.0, ln3]];
+        let runs = [single(&[ln3, 0.0, -ln3]), single(&[0.0, 0.0, ln3])];
+        let runs = borrowed(&runs);
         // (3/4 + 1/2) / 2 = 5/8, 1/2, (1/4 + 3/4) / 2 = 1/2
-        let means = probabilities(&mean_of_probabilities(&runs));
+        let means = probabilities(&of_probabilities(&runs));
         for (mean, expected) in means.into_iter().zip([0.625, 0.5, 0.5]) {
             assert!((mean - expected).abs() < 1e-7, "{mean} {expected}");
         }
-        assert_eq!(mean_of_logits(&runs, &[0.5, 0.5]), [ln3 / 2.0, 0.0, 0.0]);
-        assert_eq!(mean_of_logits(&runs, &[1.0, 0.0]), runs[0]);
+        let mean = mean_of_logits(&runs, &[0.5, 0.5]);
+        assert_eq!(mean.values, [ln3 / 2.0, 0.0, 0.0]);
+        assert_eq!(&mean_of_logits(&runs, &[1.0, 0.0]), runs[0]);
         // mid-ranks 3 2 1 and 1.5 1.5 3; less 1/2, over 3, the means are 7/12, 5/12 and 1/2
         let means = probabilities(&mean_of_ranks(&runs));
         for (mean, expected) in means.into_iter().zip([7.0 / 12.0, 5.0 / 12.0, 0.5]) {
@@ -220,11 +300,13 @@ mod tests {
 
     #[test]
     fn a_mean_of_extremes_is_finite_and_keeps_their_order() {
-        let runs: [&[f32]; 2] = [&[1e6, -1e6, 60.0, 61.0], &[1e6, -1e6, 60.0, 61.0]];
-        let means = mean_of_probabilities(&runs);
-        assert!(means.iter().all(|mean| mean.is_finite()));
-        assert_eq!(means, runs[0]); // of one and the same probability it is itself
-        assert!(mean_of_ranks(&runs).iter().all(|mean| mean.is_finite()));
+        let run = single(&[1e6, -1e6, 60.0, 61.0]);
+        let runs = [&run, &run];
+        let means = of_probabilities(&runs);
+        assert!(means.values.iter().all(|mean| mean.is_finite()));
+        assert_eq!(means, run); // of one and the same probability it is itself
+        let ranks = mean_of_ranks(&runs);
+        assert!(ranks.values.iter().all(|mean| mean.is_finite()));
     }
 
     #[test]
@@ -233,7 +315,7 @@ mod tests {
         let run = noisy(&labels, 0.4, 1);
         let alone = auc(&labels, &run);
         assert_eq!(auc(&labels, &mean_of_ranks(&[&run])), alone);
-        assert_eq!(auc(&labels, &mean_of_probabilities(&[&run])), alone);
+        assert_eq!(auc(&labels, &of_probabilities(&[&run])), alone);
         assert_eq!(auc(&labels, &mean_of_logits(&[&run], &[1.0])), alone);
     }
 
@@ -242,7 +324,7 @@ mod tests {
         let labels = labels(3000);
         let (a, b) = (noisy(&labels, 0.8, 1), noisy(&labels, 0.8, 2));
         let noise = noisy(&labels, 0.0, 3);
-        let runs: [&[f32]; 3] = [&a, &noise, &b];
+        let runs = [&a, &noise, &b];
         let weights = weigh(&labels, &runs).expect("both classes");
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!(
@@ -253,7 +335,10 @@ mod tests {
         for run in runs {
             assert!(fitted > auc(&labels, run).expect("both classes"));
         }
-        assert_eq!(weigh(&[true, true], &[&[0.1, 0.2]]), None);
+        assert_eq!(
+            weigh(&[true, true].map(Target::from), &[&single(&[0.1, 0.2])]),
+            None
+        );
         assert_eq!(weigh(&labels, &[&a]), Some(vec![1.0]));
     }
 
@@ -261,10 +346,10 @@ mod tests {
     #[test]
     fn nested_scores_do_not_flatter() {
         let labels = labels(300);
-        let noise: Vec<Vec<f32>> = (0..20)
+        let noise: Vec<Scores> = (0..20)
             .map(|seed| noisy(&labels, 0.0, 100 + seed))
             .collect();
-        let runs = as_slices(&noise);
+        let runs = borrowed(&noise);
         let weights = weigh(&labels, &runs).expect("both classes");
         let fitted = auc(&labels, &mean_of_logits(&runs, &weights)).expect("both classes");
         let parts: Vec<usize> = (0..labels.len()).map(|row| row % 5).collect();
@@ -283,9 +368,15 @@ mod tests {
         let before = nest(&labels, &[&a, &b], &parts).expect("both classes");
         // Another label of row 0 may change the scores of the other part only.
         let mut other = labels.clone();
-        (0..40).step_by(2).for_each(|row| other[row] = !other[row]);
+        let flipped = |label: &Target| Target::from(label.is_positive() == Some(false));
+        (0..40)
+            .step_by(2)
+            .for_each(|row| other[row] = flipped(&other[row]));
         let after = nest(&other, &[&a, &b], &parts).expect("both classes");
-        let differs = |part: usize| (part..200).step_by(2).any(|row| before[row] != after[row]);
+        let differs = |part: usize| {
+            let mut rows = (part..200).step_by(2);
+            rows.any(|row| before.values[row] != after.values[row])
+        };
         assert!(!differs(0) && differs(1));
     }
 
@@ -294,7 +385,63 @@ mod tests {
         let labels = labels(50);
         let run = noisy(&labels, 0.5, 1);
         let stopped = || Err(crate::error::Error::Interrupted);
-        assert!(greedy_weights(&labels, &[&run], &stopped).is_err());
-        assert!(nested_scores(&labels, &[&run], &vec![0; 50], &stopped).is_err());
+        let fit = (MetricName::Auc, &labels[..]);
+        assert!(greedy_weights(fit, &[&run], &stopped).is_err());
+        assert!(nested_scores(fit, &[&run], &vec![0; 50], &stopped).is_err());
+    }
+
+    fn wide(width: usize, values: &[f32]) -> Scores {
+        Scores {
+            width,
+            values: values.to_vec(),
+        }
+    }
+
+    /// Softmax of (ln 2, 0, 0) is 1/2 1/4 1/4, of (0, 0, ln 6) 1/8 1/8 6/8; their means are 5/16 3/16 8/16.
+    #[test]
+    fn classes_have_the_logarithm_of_their_mean_probability() {
+        let a = wide(3, &[2.0_f32.ln() + 7.0, 7.0, 7.0, 900.0, -900.0, 0.0]);
+        let b = wide(3, &[0.0, 0.0, 6.0_f32.ln(), 900.0, -900.0, 0.0]);
+        let mean = mean_of_probabilities(&[&a, &b], LabelKind::Classes);
+        for (log, expected) in mean.row(0).iter().zip([5.0, 3.0, 8.0]) {
+            assert!((log.exp() - expected / 16.0).abs() < 1e-6, "{mean:?}");
+        }
+        assert_eq!(mean.row(1), [0.0, -1800.0, -900.0]);
+    }
+
+    #[test]
+    fn several_labels_are_blended_each_for_itself_and_ordinals_by_score() {
+        let (a, b) = (
+            wide(2, &[1.0, -2.0, 3.0, 0.0]),
+            wide(2, &[0.0, 2.0, -3.0, 5.0]),
+        );
+        let means = mean_of_probabilities(&[&a, &b], LabelKind::Multilabel);
+        let ranks = mean_of_ranks(&[&a, &b]);
+        for column in 0..2 {
+            let (a, b) = (single(&a.column(column)), single(&b.column(column)));
+            assert_eq!(means.column(column), of_probabilities(&[&a, &b]).values);
+            assert_eq!(ranks.column(column), mean_of_ranks(&[&a, &b]).values);
+        }
+        let numbers =
+            mean_of_probabilities(&[&single(&[4.0]), &single(&[1.0])], LabelKind::Ordinal);
+        assert_eq!(numbers.values, [2.5]);
+    }
+
+    #[test]
+    fn weights_go_the_way_of_the_metric() {
+        let targets: Vec<Target> = (0..60).map(|row| Target::Class(row % 3)).collect();
+        let sure = |row: u32, class: u32| if row % 3 == class { 1.0 } else { 0.0 };
+        let values =
+            |sign: f32| (0..60).flat_map(move |row| (0..3).map(move |c| sign * sure(row, c)));
+        let right = wide(3, &values(2.0).collect::<Vec<_>>());
+        let wrong = wide(3, &values(-2.0).collect::<Vec<_>>());
+        for metric in [MetricName::LogLoss, MetricName::Accuracy] {
+            let fit = (metric, &targets[..]);
+            let weights = greedy_weights(fit, &[&wrong, &right], &|| Ok(()));
+            assert_eq!(weights.expect("nothing stops it"), Some(vec![0.0, 1.0]));
+            let parts: Vec<usize> = (0..60).map(|row| row % 2).collect();
+            let nested = nested_scores(fit, &[&wrong, &right], &parts, &|| Ok(()));
+            assert_eq!(nested.expect("nothing stops it"), Some(right.clone()));
+        }
     }
 }

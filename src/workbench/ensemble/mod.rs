@@ -4,7 +4,9 @@
 //! to everything that reads runs: `manifest.json`, `config.toml` (the runs' `[data]` and the `[submit]` of the
 //! submission), `oof.csv` or `valid.csv`, the submission. Trains nothing.
 //!
-//! Weights are chosen on the very rows whose AUC is told. Therefore the table of an ensemble by weights holds
+//! The runs have one task and one metric, whose direction decides which weights are better.
+//!
+//! Weights are chosen on the very rows whose figure is told. Therefore the table of an ensemble by weights holds
 //! nested scores: each row's by weights chosen without its fold (without its half, where there are no folds in
 //! common). The test rows have the weights of all rows.
 
@@ -19,12 +21,12 @@ use serde::Serialize;
 
 use super::Context;
 use super::run_folder::names;
+use super::run_folder::scores::Scored;
 use super::submission::{self, Source};
-use crate::data::{Scores, Task};
+use crate::data::{LabelKind, Scores, Task};
 use crate::error::{Error, Result};
-use crate::metrics::auc;
+use crate::metrics::MetricName;
 use crate::random::{Key, Purpose};
-use agree::LabelledScores;
 
 /// How scores become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,7 +38,7 @@ pub enum How {
     Rank,
     /// The mean logit.
     Logit,
-    /// The weighted mean logit, weights chosen by AUC.
+    /// The weighted mean logit, weights chosen by the metric of the runs.
     Weights,
 }
 
@@ -47,13 +49,15 @@ pub struct Member {
     pub run: PathBuf,
     /// What tells it from other runs.
     pub config_sha256: String,
-    /// AUC of its scores alone; none where there are no rows of both labels.
+    /// The metric of its scores alone; none where the rows have no such figure.
+    pub score: Option<f64>,
+    /// AUC of the same for binary labels.
     pub auc: Option<f64>,
     /// Its part of the scores.
     pub weight: f64,
 }
 
-/// AUC of each way on the same rows; none where there are no rows of both labels.
+/// The metric of each way on the same rows; none where the rows have no such figure.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Methods {
     /// [`How::Mean`].
@@ -79,7 +83,11 @@ pub struct EnsembleReport {
     pub runs: Vec<Member>,
     /// Every way, for comparison.
     pub methods: Methods,
-    /// AUC of the ensemble, for weights the nested one.
+    /// What the figures are.
+    pub metric: MetricName,
+    /// That of the ensemble, for weights the nested one.
+    pub score: Option<f64>,
+    /// AUC of the same for binary labels.
     pub auc: Option<f64>,
     /// `submission.csv`; none where the runs have no test file.
     pub submission: Option<PathBuf>,
@@ -88,8 +96,8 @@ pub struct EnsembleReport {
 /// Blends `runs` into the folder `out`; `assignments` are `--set` values of `submit.…` and `data.test`.
 ///
 /// # Errors
-/// [`Error::Refused`] where a run is not done, is named twice, or differs from the first in rows, labels or
-/// test file; where `out` holds something else; where weights have no AUC to go by. [`Error::Input`] where a
+/// [`Error::Refused`] where a run is not done, is named twice, or differs from the first in task, metric, rows,
+/// labels or test file; where `out` holds something else; where weights have no figure to go by. [`Error::Input`] where a
 /// table is damaged, [`Error::Io`]; [`Error::Interrupted`] before anything is written.
 pub fn ensemble(
     runs: &[PathBuf],
@@ -101,11 +109,12 @@ pub fn ensemble(
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
-    let tables: Vec<LabelledScores> = agree::read_tables(&runs)?;
+    let (task, metric) = (&runs[0].record.task, agree::metric(&runs[0]));
+    let tables: Vec<Scored> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;
     let blended = Blended::new(
-        &tables,
-        test_scores.as_deref(),
+        (task, metric),
+        (&tables, test_scores.as_deref()),
         how,
         Context { progress, stop },
     )?;
@@ -113,16 +122,21 @@ pub fn ensemble(
     record::prepare(out, &identity)?;
 
     let members: Vec<Member> = (runs.iter().zip(&tables).zip(&blended.weights))
-        .map(|((run, table), &weight)| Member {
-            run: run.path.clone(),
-            config_sha256: run.record.config_sha256.clone(),
-            auc: auc(&table.labels, &table.scores),
-            weight,
+        .map(|((run, table), &weight)| {
+            let (score, auc) = figures(table, task, metric);
+            Member {
+                run: run.path.clone(),
+                config_sha256: run.record.config_sha256.clone(),
+                score,
+                auc,
+                weight,
+            }
         })
         .collect();
-    let manifest = record::EnsembleManifest::begin(identity, how, &members, &blended.methods);
+    let ways = (how, &blended.methods);
+    let manifest = record::EnsembleManifest::begin(identity, (task, metric), ways, &members);
     manifest.write(out)?;
-    record::write_tables(out, &experiment, &blended.table)?;
+    record::write_tables(out, &experiment, &blended.table, task)?;
     if let Some(scores) = &blended.test {
         let source = |member: &Member| Source {
             run: member.run.clone(),
@@ -130,18 +144,27 @@ pub fn ensemble(
             weight: member.weight,
         };
         let origin = (how.name(), members.iter().map(source).collect());
-        let answers = (&Scores::single(scores.clone()), &Task::binary_pairs());
-        submission::leave(answers, &experiment, origin, out, progress)?;
+        submission::leave((scores, task), &experiment, origin, out, progress)?;
     }
     manifest.finish(out, &blended.table, begun.elapsed().as_secs_f64())?;
+    let (score, auc) = figures(&blended.table, task, metric);
     Ok(EnsembleReport {
         ensemble: out.to_owned(),
         how,
-        auc: auc(&blended.table.labels, &blended.table.scores),
+        metric,
+        score,
+        auc,
         submission: blended.test.map(|_| out.join(names::SUBMISSION)),
         methods: blended.methods,
         runs: members,
     })
+}
+
+/// The metric of a table, and its AUC where the labels are binary.
+fn figures(table: &Scored, task: &Task, metric: MetricName) -> (Option<f64>, Option<f64>) {
+    let of = |metric: MetricName| metric.of(&table.targets, &table.scores);
+    let is_binary = task.labels == LabelKind::Binary;
+    (of(metric), is_binary.then(|| of(MetricName::Auc)).flatten())
 }
 
 impl How {
@@ -158,71 +181,70 @@ impl How {
 
 /// All that is computed.
 struct Blended {
-    table: LabelledScores,
-    test: Option<Vec<f32>>,
+    table: Scored,
+    test: Option<Scores>,
     weights: Vec<f64>,
     methods: Methods,
 }
 
 impl Blended {
     fn new(
-        tables: &[LabelledScores],
-        test: Option<&[Vec<f32>]>,
+        (task, metric): (&Task, MetricName),
+        (tables, test): (&[Scored], Option<&[Scores]>),
         how: How,
         Context { progress, stop }: Context<'_>,
     ) -> Result<Self> {
-        let runs: Vec<&[f32]> = tables.iter().map(|table| table.scores.as_slice()).collect();
-        let labels = &tables[0].labels;
+        let runs: Vec<&Scores> = tables.iter().map(|table| &table.scores).collect();
+        let targets = &tables[0].targets;
         let folds = common_folds(tables);
         let equal = vec![1.0 / runs.len() as f64; runs.len()];
         let means = [
-            blend::mean_of_probabilities(&runs),
+            blend::mean_of_probabilities(&runs, task.labels),
             blend::mean_of_ranks(&runs),
             blend::mean_of_logits(&runs, &equal),
         ];
         let parts = folds.clone().unwrap_or_else(|| halves(&tables[0].rows));
         let rounds = blend::ROUNDS * (1 + blend::distinct(&parts).len());
-        let task = progress.task("weigh", rounds as u64, "rounds");
+        let bar = progress.task("weigh", rounds as u64, "rounds");
         let watch = || {
-            task.advance(1);
+            bar.advance(1);
             stop.check()
         };
-        let fitted = blend::greedy_weights(labels, &runs, &watch)?;
-        let nested = blend::nested_scores(labels, &runs, &parts, &watch)?;
-        drop(task);
+        let fit = (metric, targets.as_slice());
+        let fitted = blend::greedy_weights(fit, &runs, &watch)?;
+        let nested = blend::nested_scores(fit, &runs, &parts, &watch)?;
+        drop(bar);
+        let figure = |scores: &Scores| metric.of(targets, scores);
         let methods = Methods {
-            mean: auc(labels, &means[0]),
-            rank: auc(labels, &means[1]),
-            logit: auc(labels, &means[2]),
+            mean: figure(&means[0]),
+            rank: figure(&means[1]),
+            logit: figure(&means[2]),
             weights: (fitted.as_ref())
-                .and_then(|weights| auc(labels, &blend::mean_of_logits(&runs, weights))),
-            weights_nested: (nested.as_ref()).and_then(|scores| auc(labels, scores)),
+                .and_then(|weights| figure(&blend::mean_of_logits(&runs, weights))),
+            weights_nested: nested.as_ref().and_then(figure),
         };
         let [mean, rank, logit] = means;
         let (scores, weights) = match how {
             How::Mean => (mean, equal),
             How::Rank => (rank, equal),
             How::Logit => (logit, equal),
-            How::Weights => nested.zip(fitted).ok_or_else(|| {
-                Error::refused(
-                    "there are too few validation rows of both labels to choose weights by",
-                )
-                .with_hint("use --how logit")
-            })?,
+            How::Weights => nested
+                .zip(fitted)
+                .ok_or_else(|| no_weights(task.labels, metric))?,
         };
-        let blend_test = |runs: &[Vec<f32>]| {
-            let runs: Vec<&[f32]> = runs.iter().map(Vec::as_slice).collect();
+        let blend_test = |runs: &[Scores]| {
+            let runs: Vec<&Scores> = runs.iter().collect();
             match how {
-                How::Mean => blend::mean_of_probabilities(&runs),
+                How::Mean => blend::mean_of_probabilities(&runs, task.labels),
                 How::Rank => blend::mean_of_ranks(&runs),
                 How::Logit | How::Weights => blend::mean_of_logits(&runs, &weights),
             }
         };
         Ok(Self {
             test: test.map(blend_test),
-            table: LabelledScores {
+            table: Scored {
                 rows: tables[0].rows.clone(),
-                labels: labels.clone(),
+                targets: targets.clone(),
                 scores,
                 folds,
             },
@@ -232,8 +254,21 @@ impl Blended {
     }
 }
 
+fn no_weights(labels: LabelKind, metric: MetricName) -> Error {
+    let message = match labels {
+        LabelKind::Binary => {
+            "there are too few validation rows of both labels to choose weights by".to_owned()
+        }
+        _ => format!(
+            "there are too few validation rows with different labels to choose weights by: they have no {}",
+            metric.metric().title
+        ),
+    };
+    Error::refused(message).with_hint("use --how logit")
+}
+
 /// The folds, where all runs have held out the same rows in each.
-fn common_folds(tables: &[LabelledScores]) -> Option<Vec<usize>> {
+fn common_folds(tables: &[Scored]) -> Option<Vec<usize>> {
     let folds = tables[0].folds.as_ref()?;
     let same = tables
         .iter()

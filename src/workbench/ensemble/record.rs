@@ -6,14 +6,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::agree::LabelledScores;
 use super::{How, Member, Methods};
 use crate::atomic;
-use crate::config::{DataConfig, Experiment, SubmitConfig};
-use crate::data::{Scores, Target, Task};
+use crate::config::{DataConfig, Experiment, SubmitConfig, TaskConfig};
+use crate::data::{LabelKind, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::metrics::{auc, auc_interval, mean_and_deviation};
+use crate::metrics::{MetricName, mean_and_deviation};
 use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
@@ -33,6 +32,7 @@ pub(super) struct EnsembleManifest<'a> {
     state: State,
     #[serde(flatten)]
     identity: Identity,
+    task: &'a Task,
     outputs: Vec<FileRecord>,
     ensemble: Blend<'a>,
     result: Option<RunFigures>,
@@ -41,6 +41,7 @@ pub(super) struct EnsembleManifest<'a> {
 #[derive(Serialize)]
 struct Blend<'a> {
     how: How,
+    metric: MetricName,
     runs: &'a [Member],
     methods: &'a Methods,
 }
@@ -48,23 +49,29 @@ struct Blend<'a> {
 impl<'a> EnsembleManifest<'a> {
     pub(super) fn begin(
         identity: Identity,
-        how: How,
+        (task, metric): (&'a Task, MetricName),
+        (how, methods): (How, &'a Methods),
         runs: &'a [Member],
-        methods: &'a Methods,
     ) -> Self {
         Self {
             tool: TOOL,
             kind: "ensemble",
             state: State::Begun,
             identity,
+            task,
             outputs: Vec::new(),
-            ensemble: Blend { how, runs, methods },
+            ensemble: Blend {
+                how,
+                metric,
+                runs,
+                methods,
+            },
             result: None,
         }
     }
 
     /// Records every file and the figures of the table; the ensemble is done when this returns.
-    pub(super) fn finish(mut self, out: &Path, table: &LabelledScores, seconds: f64) -> Result<()> {
+    pub(super) fn finish(mut self, out: &Path, table: &Scored, seconds: f64) -> Result<()> {
         let names = [
             names::CONFIG,
             names::OOF,
@@ -78,7 +85,11 @@ impl<'a> EnsembleManifest<'a> {
             .map(|name| FileRecord::of("output", &out.join(name), Path::new(name)))
             .collect::<Result<_>>()?;
         self.state = State::Done;
-        self.result = Some(figures(table, seconds));
+        let (labels, metric) = (self.task.labels, self.ensemble.metric);
+        self.result = Some(RunFigures {
+            seconds: Some(seconds),
+            ..figures(table, labels, metric)
+        });
         self.write(out)
     }
 
@@ -90,34 +101,68 @@ impl<'a> EnsembleManifest<'a> {
     }
 }
 
-fn figures(table: &LabelledScores, seconds: f64) -> RunFigures {
-    let all = auc(&table.labels, &table.scores);
-    let Some(folds) = &table.folds else {
-        return RunFigures {
-            valid_auc: all,
-            seconds: Some(seconds),
-            ..RunFigures::default()
+/// What one metric says of a table.
+#[derive(Clone, Copy, Default)]
+struct Estimate {
+    all: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    fold_mean: Option<f64>,
+    fold_deviation: Option<f64>,
+}
+
+impl Estimate {
+    fn of(table: &Scored, metric: MetricName) -> Self {
+        let all = metric.of(&table.targets, &table.scores);
+        let Some(folds) = &table.folds else {
+            return Self {
+                all,
+                ..Self::default()
+            };
         };
+        let last = folds.iter().copied().max().unwrap_or(0);
+        let of_fold = |fold: usize| {
+            let rows: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] == fold).collect();
+            let table = table.select(&rows);
+            metric.of(&table.targets, &table.scores)
+        };
+        let by_fold: Vec<f64> = (1..=last).filter_map(of_fold).collect();
+        let (fold_mean, fold_deviation) = mean_and_deviation(&by_fold).unzip();
+        let interval = metric.interval(&table.targets, &table.scores, Key::from_seed(0));
+        let (low, high) = interval.unzip();
+        Self {
+            all,
+            low,
+            high,
+            fold_mean,
+            fold_deviation: fold_deviation.flatten(),
+        }
+    }
+}
+
+/// What the metric says of the table; beside it AUC under its own keys for binary labels, as in a run.
+fn figures(table: &Scored, labels: LabelKind, metric: MetricName) -> RunFigures {
+    let score = Estimate::of(table, metric);
+    let auc = match labels {
+        LabelKind::Binary if metric == MetricName::Auc => score,
+        LabelKind::Binary => Estimate::of(table, MetricName::Auc),
+        _ => Estimate::default(),
     };
-    let last = folds.iter().copied().max().unwrap_or(0);
-    let of_fold = |fold: usize| {
-        let rows = (0..folds.len()).filter(|&row| folds[row] == fold);
-        let (labels, scores): (Vec<bool>, Vec<f32>) = rows
-            .map(|row| (table.labels[row], table.scores[row]))
-            .unzip();
-        auc(&labels, &scores)
-    };
-    let by_fold: Vec<f64> = (1..=last).filter_map(of_fold).collect();
-    let (mean, deviation) = mean_and_deviation(&by_fold).unzip();
-    let interval = auc_interval(&table.labels, &table.scores, Key::from_seed(0));
-    let (low, high) = interval.unzip();
+    let has_folds = table.folds.is_some();
     RunFigures {
-        oof_auc: all,
-        oof_auc_low: low,
-        oof_auc_high: high,
-        fold_auc_mean: mean,
-        fold_auc_sd: deviation.flatten(),
-        seconds: Some(seconds),
+        metric: Some(metric),
+        valid_score: score.all,
+        scores: MetricName::figures(labels, &table.targets, &table.scores),
+        oof_score_low: score.low,
+        oof_score_high: score.high,
+        fold_score_mean: score.fold_mean,
+        fold_score_sd: score.fold_deviation,
+        valid_auc: auc.all.filter(|_| !has_folds),
+        oof_auc: auc.all.filter(|_| has_folds),
+        oof_auc_low: auc.low,
+        oof_auc_high: auc.high,
+        fold_auc_mean: auc.fold_mean,
+        fold_auc_sd: auc.fold_deviation,
         ..RunFigures::default()
     }
 }
@@ -137,7 +182,11 @@ pub(super) fn identity(runs: &[Results], how: How, experiment: &Experiment) -> R
             inputs.push(FileRecord::of(RUN_KEY, &file, &file)?);
         }
     }
-    let submit = serde_json::to_string(&experiment.submit)
+    let mut submit = experiment.submit.clone();
+    if let Some(like) = submit.like.take() {
+        inputs.push(FileRecord::of("submit.like", &like, &like)?); // counts by its content
+    }
+    let submit = serde_json::to_string(&submit)
         .map_err(|error| Error::Unexpected(format!("[submit] as JSON: {error}")))?;
     let mut text = format!("ensemble {} {submit}", how.name());
     for run in runs {
@@ -170,29 +219,27 @@ pub(super) fn prepare(out: &Path, identity: &Identity) -> Result<()> {
 pub(super) fn write_tables(
     out: &Path,
     experiment: &Experiment,
-    table: &LabelledScores,
+    table: &Scored,
+    task: &Task,
 ) -> Result<()> {
     #[derive(Serialize)]
     struct Config<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<&'a TaskConfig>,
         data: &'a DataConfig,
         submit: &'a SubmitConfig,
     }
     let config = Config {
+        task: Some(&experiment.task).filter(|task| **task != TaskConfig::default()),
         data: &experiment.data,
         submit: &experiment.submit,
     };
     let config = toml::to_string(&config)
         .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))?;
     atomic::write(&out.join(names::CONFIG), config.as_bytes())?;
-    let scored = Scored {
-        rows: table.rows.clone(),
-        targets: table.labels.iter().copied().map(Target::from).collect(),
-        scores: Scores::single(table.scores.clone()),
-        folds: table.folds.clone(),
-    };
     let name = match table.folds {
         Some(_) => names::OOF,
         None => names::VALID,
     };
-    scored.write(&Task::binary_pairs(), &out.join(name))
+    table.write(task, &out.join(name))
 }
