@@ -18,9 +18,9 @@ Examples:
   cipherpet board
   cipherpet board experiments/runs --csv > runs.csv
 
-Best AUC first. AUC is that of all out-of-fold scores, ± the standard deviation over the folds;
-in parentheses, of a run that is not done, the mean of its folds so far. Unlike the table, --json
-and --csv round nothing.")]
+Runs of one metric stand together, best first. The score is that of all out-of-fold scores, ± the
+standard deviation over the folds; in parentheses, of a run that is not done, the mean of its folds
+so far. Unlike the table, --json and --csv round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
     #[arg(default_value = "runs")]
@@ -40,10 +40,12 @@ pub struct BoardArguments {
 const RULED: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 12] = [
     "run",
     "config",
-    "AUC",
+    "objective",
+    "metric",
+    "score",
     "folds",
     "minutes",
     "tokens/s",
@@ -101,20 +103,20 @@ fn table(
     for row in &board.runs {
         table.add_row(cells(row).iter().map(|cell| escape(cell)));
     }
-    for column in table.column_iter_mut().skip(3).take(4) {
+    for column in table.column_iter_mut().skip(5).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let lines = table.lines().map(|line| line.trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn cells(row: &Row) -> [String; 10] {
+fn cells(row: &Row) -> [String; 12] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let spread = row
-        .fold_auc_sd
+        .fold_score_sd
         .map_or(String::new(), |sd| format!(" ± {sd:.5}"));
-    let auc = match (row.auc, row.fold_auc_mean) {
-        (Some(auc), _) => format!("{auc:.5}{spread}"),
+    let score = match (row.score, row.fold_score_mean) {
+        (Some(score), _) => format!("{score:.5}{spread}"),
         (None, Some(mean)) => format!("({mean:.5}{spread})"),
         (None, None) => "-".to_owned(),
     };
@@ -130,7 +132,9 @@ fn cells(row: &Row) -> [String; 10] {
     [
         row.run.display().to_string(),
         row.config.clone(),
-        auc,
+        or_dash(row.stages.clone().or(row.objective.clone())),
+        row.metric.metric().title.to_owned(),
+        score,
         folds,
         or_dash(row.minutes.map(|minutes| format!("{minutes:.1}"))),
         or_dash(row.tokens_per_second.map(|speed| format!("{speed:.0}"))),
@@ -160,12 +164,19 @@ fn terminal_width() -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MetricName;
 
     fn row(run: &str) -> Row {
         Row {
             run: run.into(),
             state: State::Done,
             config: "5eed5eed".to_owned(),
+            metric: MetricName::Auc,
+            score: Some(0.875),
+            fold_score_mean: Some(0.87),
+            fold_score_sd: Some(0.01),
+            objective: None,
+            stages: Some("mlm → pet".to_owned()),
             auc: Some(0.875),
             fold_auc_mean: Some(0.87),
             fold_auc_sd: Some(0.01),
@@ -193,9 +204,9 @@ mod tests {
                 .any(|line| line.contains(" 13.25 M ") && line.contains("0.87500 ± 0.01000"))
         );
         assert_eq!(wide.lines().count(), 4);
-        let narrow = table(&board, RULED, &str::to_owned, Some(100));
+        let narrow = table(&board, RULED, &str::to_owned, Some(120));
         for line in narrow.lines() {
-            assert!(console::measure_text_width(line) <= 100, "{line}");
+            assert!(console::measure_text_width(line) <= 120, "{line}");
         }
         let letters = |text: &str| {
             let mut letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();

@@ -1,4 +1,4 @@
-//! All runs at a glance: the run folders under a folder, best first.
+//! All runs at a glance: the run folders under a folder, those of one metric together, best first.
 //!
 //! In: a folder. Out: a [`Board`] with one row a run or ensemble, finished or not. A folder that cannot be read is
 //! told and left out. Computes no score: what the runs have recorded is shown.
@@ -12,8 +12,9 @@ use super::run_folder::names;
 use super::run_folder::record::FoldFigures;
 use super::run_folder::results::Results;
 use super::score;
+use crate::data::LabelKind;
 use crate::error::{Error, Result};
-use crate::metrics::mean_and_deviation;
+use crate::metrics::{MetricName, mean_and_deviation};
 
 /// Folders in folders are looked into this deep.
 const DEPTH: usize = 4;
@@ -21,7 +22,7 @@ const DEPTH: usize = 4;
 /// All runs under a folder.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Board {
-    /// Best first.
+    /// By metric, in the order of their table; those of one metric best first, in its direction.
     pub runs: Vec<Row>,
     /// Folders that look like runs and cannot be read.
     pub skipped: Vec<Skipped>,
@@ -45,7 +46,19 @@ pub struct Row {
     pub state: State,
     /// First 8 digits of the hash that tells it from other runs.
     pub config: String,
-    /// Of all out-of-fold scores, or of a single split; none before the run is done.
+    /// What decides which epoch is the best.
+    pub metric: MetricName,
+    /// Its figure of all out-of-fold scores, or of a single split; none before the run is done.
+    pub score: Option<f64>,
+    /// Mean score of the folds that are done.
+    pub fold_score_mean: Option<f64>,
+    /// Their standard deviation.
+    pub fold_score_sd: Option<f64>,
+    /// What is learnt, where there is one stage without a name; none for an ensemble.
+    pub objective: Option<String>,
+    /// The names of the stages, with an arrow between them.
+    pub stages: Option<String>,
+    /// AUC for binary labels, of the same rows as the score.
     pub auc: Option<f64>,
     /// Mean AUC of the folds that are done.
     pub fold_auc_mean: Option<f64>,
@@ -97,8 +110,11 @@ pub fn board(dir: &Path) -> Result<Board> {
     }
     // Stable: equals stay in the order of their names. Runs without a figure go last.
     board.runs.sort_by(|a, b| {
-        let key = |row: &Row| row.auc.or(row.fold_auc_mean).unwrap_or(f64::NEG_INFINITY);
-        key(b).total_cmp(&key(a))
+        let of_one_metric = || match a.metric.metric().higher_is_better {
+            true => b.rank_key().total_cmp(&a.rank_key()),
+            false => a.rank_key().total_cmp(&b.rank_key()),
+        };
+        a.metric.cmp(&b.metric).then_with(of_one_metric)
     });
     Ok(board)
 }
@@ -137,24 +153,43 @@ impl Row {
         let done = results.folds_done();
         let record = &results.record;
         let figures = record.result.clone().unwrap_or_default();
-        let all =
-            |of: fn(&FoldFigures) -> Option<f64>| done.iter().filter_map(of).collect::<Vec<_>>();
-        let (fold_mean, fold_sd) = mean_and_deviation(&all(|fold| fold.valid_auc)).unzip();
-        let seconds = all(|fold| fold.seconds);
+        let (metric, objective, stages) = plan(&results);
+        let is_auc = metric == MetricName::Auc;
+        let all = |of: &dyn Fn(&FoldFigures) -> Option<f64>| {
+            done.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let aucs = mean_and_deviation(&all(&|fold| fold.valid_auc)).unzip();
+        let scores = all(&|fold| fold.valid_score.or(fold.valid_auc.filter(|_| is_auc)));
+        let scores = mean_and_deviation(&scores).unzip();
+        let seconds = all(&|fold| fold.seconds);
         let fold_seconds = (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>());
         let fold_speed =
-            mean_and_deviation(&all(|fold| fold.tokens_per_second)).map(|(mean, _)| mean);
+            mean_and_deviation(&all(&|fold| fold.tokens_per_second)).map(|(mean, _)| mean);
         let precision = record
             .kernel_path
             .as_ref()
             .and_then(|path| path.split(' ').next());
+        let auc = figures.oof_auc.or(figures.valid_auc);
+        let of_auc = |figure: Option<f64>| figure.filter(|_| is_auc); // runs of earlier versions
         Ok(Self {
             run: folder.to_owned(),
             state: record.state,
             config: record.config_sha256.chars().take(8).collect(),
-            auc: figures.oof_auc.or(figures.valid_auc),
-            fold_auc_mean: figures.fold_auc_mean.or(fold_mean),
-            fold_auc_sd: figures.fold_auc_sd.or(fold_sd.flatten()),
+            metric,
+            score: figures.valid_score.or(of_auc(auc)),
+            fold_score_mean: figures
+                .fold_score_mean
+                .or(of_auc(figures.fold_auc_mean))
+                .or(scores.0),
+            fold_score_sd: figures
+                .fold_score_sd
+                .or(of_auc(figures.fold_auc_sd))
+                .or(scores.1.flatten()),
+            objective,
+            stages,
+            auc,
+            fold_auc_mean: figures.fold_auc_mean.or(aucs.0),
+            fold_auc_sd: figures.fold_auc_sd.or(aucs.1.flatten()),
             folds_done: done.len(),
             folds: results.folds(),
             minutes: figures
@@ -168,5 +203,37 @@ impl Row {
             public_score: public.as_ref().map(|public| public.score),
             public_note: public.and_then(|public| public.note),
         })
+    }
+
+    /// What it is sorted by: its score, or that of the folds so far; without one behind all others.
+    fn rank_key(&self) -> f64 {
+        let last = match self.metric.metric().higher_is_better {
+            true => f64::NEG_INFINITY,
+            false => f64::INFINITY,
+        };
+        self.score.or(self.fold_score_mean).unwrap_or(last)
+    }
+}
+
+/// The metric of a run, its objective where it has no stages, and the names of these. What its figures say comes before its
+/// config, which is read leniently: that of another version may not load.
+fn plan(results: &Results) -> (MetricName, Option<String>, Option<String>) {
+    let record = &results.record;
+    let text = std::fs::read_to_string(results.path.join(names::CONFIG)).unwrap_or_default();
+    let config = text.parse::<toml::Table>().unwrap_or_default();
+    let task = |key: &str| config.get("task")?.get(key).cloned();
+    let recorded = record.result.as_ref().and_then(|result| result.metric);
+    let set = || task("metric")?.try_into().ok();
+    let labels = || -> Option<LabelKind> { task("labels")?.try_into().ok() };
+    let by_labels = || MetricName::default_for(labels().unwrap_or(record.task.labels));
+    let metric = recorded.or_else(set).unwrap_or_else(by_labels);
+
+    let name = |table: &toml::Value| Some(table.get("name")?.as_str()?.to_owned());
+    let stages = config.get("stage").and_then(toml::Value::as_array);
+    let stages: Vec<String> = stages.into_iter().flatten().filter_map(name).collect();
+    let objective = config.get("objective").and_then(name);
+    match stages.is_empty() {
+        true => (metric, objective, None),
+        false => (metric, None, Some(stages.join(" → "))),
     }
 }

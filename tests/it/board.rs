@@ -73,6 +73,63 @@ fn runs_stand_best_first_in_every_form() {
     assert_eq!(board["skipped"][0]["run"], "runs/damaged");
 }
 
+/// What is minimised goes the other way, and no figure of one metric is compared with one of another.
+#[test]
+fn runs_of_one_metric_stand_together_in_its_direction() {
+    let workspace = workspace();
+    let runs = [
+        ("runs/a", "log_loss", Some(0.5)),
+        ("runs/b", "auc", Some(0.6)),
+        ("runs/c", "log_loss", Some(0.25)),
+        ("runs/d", "log_loss", None),
+        ("runs/e", "auc", Some(0.9)),
+    ];
+    for (run, metric, score) in runs {
+        write_run(&workspace, run, TABLE, "1\n0\n-1\n");
+        let config = workspace.text(&format!("{run}/config.toml"));
+        let more = format!("[task]\nmetric = \"{metric}\"\n[objective]\nname = \"ce\"\n");
+        workspace.write(&format!("{run}/config.toml"), config + &more);
+        edit_manifest(&workspace, run, |manifest| {
+            manifest["result"] = match score {
+                Some(score) => serde_json::json!({"metric": metric, "valid_score": score}),
+                None => serde_json::Value::Null,
+            };
+        });
+    }
+    let config = workspace.text("runs/c/config.toml");
+    let stages = "[[stage]]\nname = \"first\"\n[[stage]]\nname = \"last\"\n";
+    workspace.write("runs/c/config.toml", config + stages);
+    let board: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&["board", "--json"])).expect("one object");
+    let column = |key: &str| -> Vec<serde_json::Value> {
+        let rows = board["runs"].as_array().expect("a list");
+        rows.iter().map(|row| row[key].clone()).collect()
+    };
+    assert_eq!(
+        column("run"),
+        ["runs/e", "runs/b", "runs/c", "runs/a", "runs/d"]
+    );
+    assert_eq!(
+        column("metric"),
+        ["auc", "auc", "log_loss", "log_loss", "log_loss"]
+    );
+    assert_eq!(column("score")[2], 0.25);
+    assert_eq!(
+        (&column("objective")[0], &column("stages")[0]),
+        (&"ce".into(), &().into())
+    );
+    assert_eq!(column("stages")[2], "first → last");
+    let shown = workspace.succeed(&["board"]);
+    let line = shown
+        .lines()
+        .find(|line| line.contains("runs/c"))
+        .expect("a line");
+    assert!(
+        line.contains("first → last") && line.contains("log loss    0.25000"),
+        "{line}"
+    );
+}
+
 #[test]
 fn a_real_run_shows_its_parameters() {
     let workspace = Workspace::with_pairs();

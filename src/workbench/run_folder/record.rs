@@ -169,7 +169,11 @@ pub struct CoverageBand {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
 pub struct FoldFigures {
-    /// AUC of the rows held out.
+    /// What decides which epoch is the best; none in folds of earlier versions, which knew AUC alone.
+    pub metric: Option<MetricName>,
+    /// Its figure for the rows held out.
+    pub valid_score: Option<f64>,
+    /// AUC of the same rows, for binary labels.
     pub valid_auc: Option<f64>,
     /// From 1.
     pub best_epoch: Option<u64>,
@@ -259,7 +263,7 @@ mod tests {
 
     #[test]
     fn an_ensemble_writes_what_it_has_figures_for() {
-        let text = serde_json::to_string(&Figures::default()).expect("JSON");
+        let text = serde_json::to_string(&RunFigures::default()).expect("JSON");
         assert!(text.ends_with(r#""tokens_per_second":null}"#), "{text}");
     }
 }
