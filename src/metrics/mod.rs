@@ -16,6 +16,7 @@ mod interval;
 mod ordinal;
 mod several;
 mod spread;
+mod threshold;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub use auc::{auc, auc_interval};
 pub use classes::likeliest;
 pub use ordinal::mid_ranks;
 pub use spread::mean_and_deviation;
+pub use threshold::{Threshold, best_threshold, nested_threshold};
 
 use crate::data::{LabelKind, Scores, Target};
 
