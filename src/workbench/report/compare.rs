@@ -2,17 +2,19 @@
 //!
 //! In: runs. Out: a page: a table, what their settings differ in, overlaid curves, and how alike their scores are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indicatif::HumanCount;
 use maud::{Markup, html};
 
-use super::figures::{self, Judged, Trained};
+use super::binary::{self, Judged};
 use super::page::{self, Cell};
 use super::read::ReportedRun;
-use super::statistics::rank_correlation;
-use super::{duration, spread};
+use super::text::{duration, figure, spread};
+use super::training::{Trained, training};
+use crate::data::{Scores, Target};
 use crate::error::Result;
+use crate::metrics::{MetricName, mean_and_deviation};
 use crate::train::EpochReport;
 
 /// The page of several runs, in the order they were named.
@@ -32,21 +34,29 @@ pub fn comparison_page(runs: &[ReportedRun]) -> Result<String> {
     let judged: Vec<Judged<'_>> = runs
         .iter()
         .zip(&names)
+        .filter(|(run, _)| !run.binary.is_empty())
         .map(|(run, name)| Judged {
             name: name.clone(),
-            rows: &run.scored,
+            rows: &run.binary,
         })
         .collect();
-    let scores = [figures::roc(&judged)?, figures::reliability(&judged)?];
+    let scores = match judged.is_empty() {
+        true => Vec::new(),
+        false => vec![binary::roc(&judged)?, binary::reliability(&judged)?],
+    };
+    let metrics: BTreeSet<MetricName> = runs.iter().map(|run| run.metric).collect();
     let same_rows = runs.windows(2).all(|pair| same_rows(&pair[0], &pair[1]));
     let body = html! {
         @if !same_rows {
-            (page::note("The runs are scored on different rows, so that their AUCs compare no more than roughly."))
+            (page::note("The runs are scored on different rows, so that their figures compare no more than roughly."))
+        }
+        @if metrics.len() > 1 {
+            (page::note("The runs have different metrics. Runs of one metric are ranked among themselves only."))
         }
         (overview(runs, &names))
         (differences(runs, &names))
-        (page::figures("Training", &figures::training(&trained)?))
-        (page::figures("Scores", &scores))
+        (page::figures("Training", &training(&trained)?))
+        @if !scores.is_empty() { (page::figures("Scores", &scores)) }
         @if same_rows { (correlations(runs, &names)) }
     };
     let title = format!("{} runs", runs.len());
@@ -66,10 +76,9 @@ fn names(runs: &[ReportedRun]) -> Vec<String> {
 
 /// Whether the same rows with the same labels are scored.
 fn same_rows(a: &ReportedRun, b: &ReportedRun) -> bool {
-    let rows = |run: &ReportedRun| -> Vec<(usize, bool)> {
-        run.scored.iter().map(|row| (row.row, row.label)).collect()
-    };
-    rows(a) == rows(b)
+    let (own, other) = (&a.scored, &b.scored);
+    let same_rows = own.rows == other.rows && own.targets == other.targets;
+    same_rows && a.task().classes == b.task().classes
 }
 
 /// One entry an epoch: the mean over the folds that have reached it.
@@ -83,11 +92,15 @@ fn mean_epochs(run: &ReportedRun) -> Vec<EpochReport> {
         let mean = |value: fn(&EpochReport) -> f64| {
             epochs.iter().map(|epoch| value(epoch)).sum::<f64>() / n
         };
-        let aucs: Vec<f64> = epochs.iter().filter_map(|epoch| epoch.valid_auc).collect();
+        let mean_of_some = |value: fn(&EpochReport) -> Option<f64>| {
+            let values: Vec<f64> = epochs.iter().filter_map(|epoch| value(epoch)).collect();
+            mean_and_deviation(&values).map(|(mean, _)| mean)
+        };
         EpochReport {
             loss: mean(|epoch| epoch.loss),
             losses: mean_losses(&epochs),
-            valid_auc: (!aucs.is_empty()).then(|| aucs.iter().sum::<f64>() / aucs.len() as f64),
+            valid_score: mean_of_some(|epoch| epoch.valid_score),
+            valid_auc: mean_of_some(|epoch| epoch.valid_auc),
             ..epochs[0].clone()
         }
     };
@@ -103,36 +116,59 @@ fn mean_losses(epochs: &[&EpochReport]) -> BTreeMap<String, f64> {
     losses
 }
 
+/// The best run of each metric that several runs have.
+fn best_of(runs: &[ReportedRun]) -> BTreeMap<MetricName, f64> {
+    let mut best: BTreeMap<MetricName, (f64, usize)> = BTreeMap::new();
+    for run in runs {
+        let Some(score) = run.score() else { continue };
+        let (found, n) = best.entry(run.metric).or_insert((score, 0));
+        *n += 1;
+        if run.metric.is_better(Some(score), Some(*found)) {
+            *found = score;
+        }
+    }
+    let several = best.into_iter().filter(|(_, (_, n))| *n > 1);
+    several
+        .map(|(metric, (score, _))| (metric, score))
+        .collect()
+}
+
 fn overview(runs: &[ReportedRun], names: &[String]) -> Markup {
-    let best = runs
-        .iter()
-        .filter_map(ReportedRun::auc)
-        .fold(f64::NEG_INFINITY, f64::max);
+    let best = best_of(runs);
+    let metrics: BTreeSet<MetricName> = runs.iter().map(|run| run.metric).collect();
     let row = |(run, name): (&ReportedRun, &String)| {
-        let auc = match run.auc() {
-            Some(auc) if auc == best => Cell::Best(format!("{auc:.4} (best)")),
-            auc => Cell::number(auc.map(|auc| format!("{auc:.4}"))),
+        let score = match run.score() {
+            Some(score) if best.get(&run.metric) == Some(&score) => {
+                Cell::Best(format!("{} (best)", figure(score)))
+            }
+            score => Cell::number(score.map(figure)),
         };
-        let (interval, figures) = (run.auc_interval(), run.figures());
-        let aucs: Vec<f64> = run.folds.iter().filter_map(|fold| fold.auc).collect();
-        let folds = run.has_folds().then(|| spread(&aucs));
+        let (interval, figures) = (run.interval(), run.figures());
+        let scores: Vec<f64> = run.folds.iter().filter_map(|fold| fold.score).collect();
+        let folds = run.has_folds().then(|| spread(&scores));
         let count = |figure: f64| HumanCount(figure as u64).to_string();
         let state = if run.is_done() { "" } else { " (not done)" };
-        vec![
+        let mut cells = vec![
             Cell::wide(format!("{name}{state}")),
-            auc,
+            score,
             Cell::number(interval.map(|(low, high)| format!("{low:.4} to {high:.4}"))),
             Cell::number(folds),
-            Cell::number(Some(count(run.scored.len() as f64))),
+            Cell::number(Some(count(run.scored.rows.len() as f64))),
             Cell::number(figures.seconds.map(duration)),
             Cell::number(figures.tokens_per_second.map(count)),
             Cell::number(run.results.parameters().map(|n| count(n as f64))),
-        ]
+        ];
+        if metrics.len() > 1 {
+            cells.insert(1, Cell::text(run.metric.metric().title));
+        }
+        cells
     };
     let rows: Vec<Vec<Cell>> = runs.iter().zip(names).map(row).collect();
-    let header = [
-        "run",
-        "AUC",
+    let figure = match metrics.first() {
+        Some(only) if metrics.len() == 1 => vec![only.metric().title],
+        _ => vec!["metric", "figure"],
+    };
+    let rest = [
         "95 %",
         "fold mean ± sd",
         "rows",
@@ -140,6 +176,7 @@ fn overview(runs: &[ReportedRun], names: &[String]) -> Markup {
         "tokens/s",
         "parameters",
     ];
+    let header = [&["run"], &figure[..], &rest].concat();
     html! { h2 { "Results" } (page::table(&header, &rows)) }
 }
 
@@ -208,26 +245,41 @@ fn settings(config: &str) -> BTreeMap<String, String> {
 
 /// How alike the scores are: runs that agree less gain more from a blend.
 fn correlations(runs: &[ReportedRun], names: &[String]) -> Markup {
-    let scores: Vec<Vec<f32>> = runs
-        .iter()
-        .map(|run| run.scored.iter().map(|row| row.score).collect())
-        .collect();
-    let row = |(one, name): (&Vec<f32>, &String)| {
-        let with = |other| rank_correlation(one, other).map(|found| format!("{found:.3}"));
-        let cells = scores.iter().map(|other| Cell::number(with(other)));
+    let row = |(run, name): (&ReportedRun, &String)| {
+        let with = |other: &ReportedRun| {
+            let found = rank_correlation(&run.scored.scores, &other.scored.scores);
+            found.map(|found| format!("{found:.3}"))
+        };
+        let cells = runs.iter().map(|other| Cell::number(with(other)));
         [Cell::wide(name.as_str())]
             .into_iter()
             .chain(cells)
             .collect()
     };
-    let rows: Vec<Vec<Cell>> = scores.iter().zip(names).map(row).collect();
+    let rows: Vec<Vec<Cell>> = runs.iter().zip(names).map(row).collect();
     let others = names.iter().map(String::as_str);
     let header: Vec<&str> = ["run"].into_iter().chain(others).collect();
     html! {
         h2 { "How alike the scores are" }
-        p { "Spearman's rank correlation of the scores. Of runs that are equally good, those that agree less gain more from a blend." }
+        p {
+            "Spearman's rank correlation of the scores, of several scores a row the mean. Of runs that are equally good, those \
+             that agree less gain more from a blend."
+        }
         (page::table(&header, &rows))
     }
+}
+
+/// Mean over the columns that vary; `None` where none does, or where the numbers of scores differ.
+fn rank_correlation(a: &Scores, b: &Scores) -> Option<f64> {
+    if a.width != b.width {
+        return None;
+    }
+    let of_column = |column: usize| {
+        let targets: Vec<Target> = a.column(column).into_iter().map(Target::Number).collect();
+        MetricName::Spearman.of(&targets, &Scores::single(b.column(column)))
+    };
+    let found: Vec<f64> = (0..a.width).filter_map(of_column).collect();
+    mean_and_deviation(&found).map(|(mean, _)| mean)
 }
 
 #[cfg(test)]
@@ -240,5 +292,22 @@ mod tests {
         let found: Vec<_> = found.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(found, ["data.train=[\"a\"]", "seed=1", "train.epochs=3"]);
         assert!(settings("not toml").is_empty());
+    }
+
+    #[test]
+    fn rank_correlation_by_hand() {
+        let of = |a: &[f32], b: &[f32]| {
+            rank_correlation(&Scores::single(a.to_vec()), &Scores::single(b.to_vec()))
+        };
+        let found = of(&[1.0, 2.0, 30.0], &[0.3, 0.2, 0.1]).expect("both vary");
+        assert!((found + 1.0).abs() < 1e-12);
+        assert_eq!(of(&[1.0, 2.0], &[5.0, 5.0]), None);
+        let two = |values: &[f32]| Scores {
+            width: 2,
+            values: values.to_vec(),
+        };
+        let (a, b) = (two(&[1.0, 5.0, 2.0, 4.0]), two(&[1.0, 4.0, 2.0, 5.0]));
+        assert_eq!(rank_correlation(&a, &b), Some(0.0)); // 1 and -1
+        assert_eq!(rank_correlation(&a, &Scores::single(vec![1.0, 2.0])), None);
     }
 }

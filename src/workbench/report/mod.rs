@@ -2,15 +2,25 @@
 //!
 //! In: run folders. Out: one self-contained HTML page: no script, nothing fetched, light and dark, fit for a phone. The
 //! figures that one asks for first stand first. Rows are told by number; no sentence and no plaintext token is shown.
-//! `read` takes a folder apart, `statistics` computes, `figures` and `plots` draw, `page` sets the HTML; here is
-//! what stands on the page of one run, and in `compare` what stands on that of several.
+//! `read` takes a folder apart, `statistics` computes, `plots` draws, `page` sets the HTML. `training` and `traits` are
+//! for every kind of label; `binary`, `classes`, `several` and `ordinal` for one each. Here is what stands on the page of
+//! one run, and in `compare` what stands on that of several.
 
+mod binary;
+mod classes;
 mod compare;
 mod figures;
+mod ordinal;
 mod page;
 mod plots;
 mod read;
+mod several;
 mod statistics;
+mod summary;
+mod text;
+mod training;
+mod traits;
+mod worst;
 
 use std::path::{Path, PathBuf};
 
@@ -18,23 +28,22 @@ use indicatif::HumanCount;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use self::figures::{Judged, Trained};
-use self::page::{Card, Cell};
+use self::binary::{Judged, Swept};
+use self::page::Cell;
 use self::read::ReportedRun;
+use self::text::{duration, figure, first};
+use self::training::{Stage, Trained};
 use super::disk;
 use super::run_folder::manifest::FileRecord;
-use super::run_folder::names;
 use super::run_folder::record::{CoverageBand, FoldFigures};
 use crate::atomic;
+use crate::data::LabelKind;
 use crate::error::{Error, Result};
-use crate::metrics::mean_and_deviation;
+use crate::metrics::MetricName;
 use crate::progress::Progress;
 
 /// Name of the report in a run folder.
 pub const FILE: &str = "report.html";
-
-/// Rows in the table of errors.
-const WORST: usize = 20;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,32 +104,141 @@ fn run_page(run: &ReportedRun) -> Result<String> {
             epochs: fold.epochs.clone(),
         })
         .collect();
-    let judged = [Judged {
-        name: String::new(),
-        rows: &run.scored,
-    }];
-    let scores = [
-        figures::roc(&judged)?,
-        figures::histogram(run)?,
-        figures::reliability(&judged)?,
-    ];
-    let mut tokens = figures::by_traits(run)?;
+    let mut tokens = traits::by_traits(run)?;
     tokens.push(figures::rank_frequency(run)?);
     let body = html! {
         @if !run.is_done() {
             (page::note("This run has not ended: the figures are those of what is there so far."))
         }
-        (page::cards(&summary(run)))
+        (page::cards(&summary::cards(run)))
+        (other_metrics(run))
         (leakage(run))
-        (page::figures("Training", &figures::training(&trained)?))
+        (stages(&training::common_stages(&trained)))
+        (page::figures("Training", &training::training(&trained)?))
         @if run.has_folds() { (folds(run)) }
-        (page::figures("Scores", &scores))
+        (scores(run)?)
         (page::figures("Tokens", &tokens))
         (coverage(run))
-        (worst(run))
+        (worst::section(run))
         (origin(run))
     };
     Ok(page::page(&run.name, &about(run), &body))
+}
+
+/// What is shown of the scores, by kind of label.
+fn scores(run: &ReportedRun) -> Result<Markup> {
+    let title = "Scores";
+    let shown = match run.task().labels {
+        LabelKind::Binary => {
+            let judged = [Judged {
+                name: String::new(),
+                rows: &run.binary,
+            }];
+            let panels = [
+                binary::roc(&judged)?,
+                binary::histogram(run)?,
+                binary::reliability(&judged)?,
+            ];
+            html! { (page::figures(title, &panels)) (thresholds(run)) }
+        }
+        LabelKind::Classes => classes::section(run),
+        LabelKind::Multilabel => several::section(run),
+        LabelKind::Ordinal => html! {
+            (page::figures(title, &[ordinal::scatter(run)?]))
+            (ordinal::section(run))
+        },
+    };
+    Ok(shown)
+}
+
+/// What the rows reach by the metrics that do not decide.
+fn other_metrics(run: &ReportedRun) -> Markup {
+    let figures = MetricName::figures(run.task().labels, &run.scored.targets, &run.scored.scores);
+    let others = figures.iter().filter(|(name, _)| **name != run.metric);
+    let row = |(name, &value): (&MetricName, &f64)| {
+        let of = name.metric();
+        let better = if of.higher_is_better {
+            "higher"
+        } else {
+            "lower"
+        };
+        vec![
+            Cell::text(of.title),
+            Cell::text(better),
+            Cell::number(Some(figure(value))),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = others.map(row).collect();
+    html! {
+        @if !rows.is_empty() {
+            h2 { "Other metrics" }
+            (page::table(&["metric", "better", "value"], &rows))
+        }
+    }
+}
+
+/// What was learnt one after the other.
+fn stages(stages: &[Stage]) -> Markup {
+    let row = |stage: &Stage| {
+        let (first, last) = stage.epochs;
+        vec![
+            Cell::text(stage.name.as_str()),
+            Cell::text(stage.objective.name()),
+            Cell::text(if first == last {
+                first.to_string()
+            } else {
+                format!("{first} to {last}")
+            }),
+            Cell::number(Some(HumanCount(stage.steps as u64).to_string())),
+        ]
+    };
+    html! {
+        @if stages.iter().any(|stage| !stage.name.is_empty()) {
+            h2 { "Stages" }
+            (page::table(
+                &["stage", "objective", "epochs", "steps"],
+                &stages.iter().map(row).collect::<Vec<_>>(),
+            ))
+        }
+    }
+}
+
+/// The best threshold on the score, and what it is worth on other rows than those it was chosen on.
+fn thresholds(run: &ReportedRun) -> Markup {
+    let value = |value: Option<f64>| Cell::number(value.map(figure));
+    let row = |swept: &Swept| {
+        vec![
+            Cell::text(swept.metric.metric().title),
+            value(swept.at_zero),
+            value(swept.on_others),
+            Cell::number(Some(format!("{:.4}", swept.threshold))),
+            value(Some(swept.on_its_rows)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = binary::thresholds(&run.scored).iter().map(row).collect();
+    let others = match run.has_folds() {
+        true => "on the other folds",
+        false => "on the other half",
+    };
+    let chosen = format!("threshold chosen {others}");
+    let header = [
+        "metric",
+        "at score 0",
+        &chosen,
+        "best threshold",
+        "on the same rows",
+    ];
+    html! {
+        @if !rows.is_empty() {
+            h2 { "Thresholds" }
+            p {
+                "A row is said to be 1 from the threshold on. The best threshold is that of all scored rows, by exact sweep; what it \
+                 reaches on these same rows is too good for other rows. Judged by thresholds that were chosen " (others)
+                ", the rows reach what stands in the third column."
+            }
+            (page::table(&header, &rows))
+        }
+    }
 }
 
 /// `cipherpet 0.1.0 · seed 0 · AVX-512 · AMD EPYC`
@@ -137,75 +255,6 @@ fn about(run: &ReportedRun) -> String {
             .map(|n| format!("{} parameters", HumanCount(n))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-}
-
-fn summary(run: &ReportedRun) -> Vec<Card> {
-    let mut cards = vec![Card {
-        label: if run.has_folds() {
-            "Out-of-fold AUC"
-        } else {
-            "Validation AUC"
-        },
-        value: run.auc().map_or("–".to_owned(), |auc| format!("{auc:.4}")),
-        more: format!(
-            "{}{} rows",
-            interval(run),
-            HumanCount(run.scored.len() as u64)
-        ),
-    }];
-    if run.has_folds() {
-        let aucs: Vec<f64> = run.folds.iter().filter_map(|fold| fold.auc).collect();
-        cards.push(Card {
-            label: "AUC of the folds",
-            value: spread(&aucs),
-            more: format!("mean ± sd of {}", aucs.len()),
-        });
-    }
-    let figures = run.figures();
-    if let Some(seconds) = figures.seconds {
-        cards.push(Card {
-            label: "Time",
-            value: duration(seconds),
-            more: figures.steps.map_or(String::new(), |steps| {
-                format!("{} steps", HumanCount(steps))
-            }),
-        });
-    }
-    if let Some(speed) = figures.tokens_per_second {
-        let memory = figures.peak_rss_bytes;
-        let memory = memory.map(|bytes| format!("{} at most in memory", disk::megabytes(bytes)));
-        cards.push(Card {
-            label: "Tokens a second",
-            value: HumanCount(speed as u64).to_string(),
-            more: memory.unwrap_or_default(),
-        });
-    }
-    cards.extend(alignment(run));
-    cards.push(submission(run));
-    cards
-}
-
-/// Where the run knows how good its alignment is.
-fn alignment(run: &ReportedRun) -> Option<Card> {
-    let known = run.results.record.alignment.as_ref()?;
-    let count = |figure: Option<u64>| figure.map(|n| HumanCount(n).to_string());
-    let likelihood = |figure: Option<f64>| figure.map(|found| format!("{found:.2}"));
-    Some(Card {
-        label: "Aligned ids",
-        value: format!(
-            "{} of {}",
-            count(known.matched)?,
-            count(known.cipher_types)?
-        ),
-        more: format!(
-            "by {}, {} mutually best; likelihood {} a token, by rank {}, shuffled {}",
-            known.unit.as_ref()?,
-            count(known.mutual_best)?,
-            likelihood(known.likelihood)?,
-            likelihood(known.likelihood_rank)?,
-            likelihood(known.likelihood_shuffled)?
-        ),
-    })
 }
 
 /// Which share of the tokens stands for ids with a confidence above a half, from the most frequent ids to the rarest.
@@ -234,82 +283,29 @@ fn coverage(run: &ReportedRun) -> Markup {
     }
 }
 
-/// `95 %: 0.9012 to 0.9187, ` where both labels are there.
-fn interval(run: &ReportedRun) -> String {
-    match run.auc_interval() {
-        Some((low, high)) => format!("95 %: {low:.4} to {high:.4}, "),
-        None => String::new(),
-    }
-}
-
-fn submission(run: &ReportedRun) -> Card {
-    let name = names::SUBMISSION;
-    let path = run.results.path.join(name);
-    let scores = std::fs::read_to_string(&path).map(|text| text.lines().count());
-    let mut outputs = run.results.record.outputs.iter();
-    let record = outputs.find(|record| record.path == Path::new(name));
-    let hash = record.map(|record| record.sha256.as_str());
-    Card {
-        label: "Submission",
-        value: match &scores {
-            Ok(lines) => format!("{} lines", HumanCount(*lines as u64)),
-            Err(_) => "none".to_owned(),
-        },
-        more: match (&scores, hash) {
-            (Ok(_), Some(hash)) => format!("{name}, SHA-256 {}…", first(hash, 12)),
-            (Ok(_), None) => name.to_owned(),
-            (Err(_), _) => String::new(),
-        },
-    }
-}
-
-/// The first characters of a text.
-fn first(text: &str, n: usize) -> String {
-    text.chars().take(n).collect()
-}
-
-/// `0.9123 ± 0.0040`
-fn spread(values: &[f64]) -> String {
-    match mean_and_deviation(values) {
-        Some((mean, Some(sd))) => format!("{mean:.4} ± {sd:.4}"),
-        Some((mean, None)) => format!("{mean:.4}"),
-        None => "–".to_owned(),
-    }
-}
-
-/// `58 s`, `12 min 5 s`, `3 h 20 min`
-fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-/// Row-wise against grouped AUC.
+/// Row-wise against grouped.
 fn leakage(run: &ReportedRun) -> Markup {
-    let row = |name: &str, auc: Option<f64>, rows: u64| {
+    let row = |name: &str, score: Option<f64>, rows: u64| {
         vec![
             Cell::wide(name),
-            Cell::number(auc.map(|auc| format!("{auc:.4}"))),
+            Cell::number(score.map(figure)),
             Cell::number(Some(HumanCount(rows).to_string())),
         ]
     };
     html! {
         h2 { "Row-wise against grouped" }
         @match (run.grouped(), &run.traits) {
-            (Some((auc, rows)), _) => {
+            (Some((score, rows)), _) => {
                 p {
                     "A row that shares a sentence with rows its model was trained on may be easier than a row of the test file. \
                      If the test file shares no sentence with the training files, trust the second figure."
                     (dealt(run))
                 }
                 (page::table(
-                    &["rows", "AUC", "number"],
+                    &["rows", run.metric.metric().title, "number"],
                     &[
-                        row("all", run.auc(), run.scored.len() as u64),
-                        row("no sentence of theirs was trained on", auc, rows),
+                        row("all", run.score(), run.scored.rows.len() as u64),
+                        row("no sentence of theirs was trained on", score, rows),
                     ],
                 ))
             }
@@ -336,7 +332,7 @@ fn dealt(run: &ReportedRun) -> String {
 }
 
 fn folds(run: &ReportedRun) -> Markup {
-    let row = |name: String, auc: Option<f64>, done: Option<&FoldFigures>| {
+    let row = |name: String, score: Option<f64>, done: Option<&FoldFigures>| {
         let figures = done.cloned().unwrap_or_default();
         let count = |figure: Option<u64>| figure.map(|count| HumanCount(count).to_string());
         let speed = figures.tokens_per_second.map(|speed| speed as u64);
@@ -344,7 +340,7 @@ fn folds(run: &ReportedRun) -> Markup {
         vec![
             Cell::text(name),
             Cell::text(if done.is_some() { "done" } else { "not done" }),
-            Cell::number(auc.map(|auc| format!("{auc:.4}"))),
+            Cell::number(score.map(figure)),
             Cell::number(count(figures.best_epoch)),
             Cell::number(count(figures.steps)),
             Cell::number(figures.seconds.map(duration)),
@@ -355,7 +351,7 @@ fn folds(run: &ReportedRun) -> Markup {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for fold in &run.folds {
         let name = fold.number.map_or(String::new(), |n| n.to_string());
-        rows.push(row(name, fold.auc, fold.done.as_ref()));
+        rows.push(row(name, fold.score, fold.done.as_ref()));
     }
     if let Some(full) = &run.full {
         rows.push(row("all rows".to_owned(), None, Some(full)));
@@ -363,7 +359,7 @@ fn folds(run: &ReportedRun) -> Markup {
     let header = [
         "fold",
         "state",
-        "AUC",
+        run.metric.metric().title,
         "best epoch",
         "steps",
         "time",
@@ -371,54 +367,6 @@ fn folds(run: &ReportedRun) -> Markup {
         "memory",
     ];
     html! { h2 { "Folds" } (page::table(&header, &rows)) }
-}
-
-/// The surest errors, as row numbers.
-fn worst(run: &ReportedRun) -> Markup {
-    let errors = statistics::worst_errors(&run.scored, WORST);
-    let row = |error: &statistics::Scored| {
-        let at = run.scored.iter().position(|scored| scored.row == error.row);
-        let traits = at.and_then(|at| run.traits.as_ref().ok()?.get(at));
-        let mut cells = vec![
-            Cell::text(error.row.to_string()),
-            Cell::text(u8::from(error.label).to_string()),
-            Cell::number(Some(format!("{:.4}", error.probability()))),
-            Cell::number(Some(format!("{:.3}", error.score))),
-            Cell::number(traits.map(|of| of.tokens.to_string())),
-            Cell::number(traits.map(|of| of.unknown.to_string())),
-        ];
-        if run.has_folds() {
-            cells.push(Cell::text(error.fold.to_string()));
-        }
-        cells
-    };
-    let header = [
-        "row",
-        "label",
-        "probability of 1",
-        "score",
-        "tokens",
-        "unknown",
-        "fold",
-    ];
-    let header = if run.has_folds() {
-        &header[..]
-    } else {
-        &header[..6]
-    };
-    let rows: Vec<Vec<Cell>> = errors.iter().map(row).collect();
-    html! {
-        h2 { "Worst errors" }
-        @if rows.is_empty() {
-            p { "No row is on the wrong side of an even chance." }
-        } @else {
-            p {
-                "The rows that the model is surest of and wrong about. Many of them with one trait point to wrong labels, or to \
-                 something that the model cannot see."
-            }
-            (page::table(header, &rows))
-        }
-    }
 }
 
 /// What went in, on what, and what came out.
@@ -443,15 +391,6 @@ fn origin(run: &ReportedRun) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_and_spreads_as_one_says_them() {
-        assert_eq!(duration(7.25), "7.2 s");
-        assert_eq!(duration(61.0), "1 min 1 s");
-        assert_eq!(duration(12_000.0), "3 h 20 min");
-        assert_eq!(spread(&[0.9, 0.91, 0.92]), "0.9100 ± 0.0100");
-        assert_eq!(spread(&[]), "–");
-    }
 
     #[test]
     fn a_report_of_several_runs_needs_a_place() {

@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 /// A figure of the first row: what, how much, and what more there is to say.
 pub struct Card {
     /// What.
-    pub label: &'static str,
+    pub label: String,
     /// How much.
     pub value: String,
     /// Below, smaller; may be empty.
@@ -121,7 +121,7 @@ pub fn figures(title: &str, panels: &[Panel]) -> Markup {
                 figure {
                     h3 { (panel.title) }
                     @match &panel.figure {
-                        Ok(figure) => (drawn(panel.title, figure)),
+                        Ok(figure) => (drawn(&panel.title, figure)),
                         Err(reason) => p.left-out { "Left out: " (reason) "." },
                     }
                 }
@@ -131,7 +131,8 @@ pub fn figures(title: &str, panels: &[Panel]) -> Markup {
 }
 
 fn drawn(title: &str, figure: &Figure) -> Markup {
-    let open = format!("<svg class=\"chart\" role=\"img\" aria-label=\"{title}\" "); // titles are our own
+    let title = html! { (title) }.into_string(); // escaped
+    let open = format!("<svg class=\"chart\" role=\"img\" aria-label=\"{title}\" ");
     let svg = figure.svg.replacen("<svg ", &open, 1);
     html! {
         (PreEscaped(svg))
@@ -233,21 +234,30 @@ mod tests {
     fn every_value_is_escaped() {
         let evil = "</pre><script>alert(\"1\")</script>&";
         let panel = Panel {
-            title: "chart",
+            title: evil.to_owned(),
             figure: Err(evil.to_owned()),
         };
+        let drawn = Panel {
+            title: evil.to_owned(),
+            figure: Ok(Figure {
+                caption: evil.to_owned(),
+                svg: "<svg viewBox=\"0 0 1 1\"></svg>".to_owned(),
+                legend: vec![(Style::nth(0), Shape::Line, evil.to_owned()); 2],
+                table: None,
+            }),
+        };
         let card = Card {
-            label: "run",
+            label: evil.to_owned(),
             value: evil.to_owned(),
             more: evil.to_owned(),
         };
         let body = html! {
-            (cards(&[card])) (note(evil)) (figures(evil, &[panel])) (folded(evil, evil))
+            (cards(&[card])) (note(evil)) (figures(evil, &[panel, drawn])) (folded(evil, evil))
             (table(&[evil], &[vec![Cell::text(evil)], vec![Cell::wide(evil)], vec![Cell::number(Some(evil.to_owned()))]]))
         };
         let page = page(evil, evil, &body);
         assert!(!page.contains("<script"), "{page}");
         let escaped = "&lt;/pre&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;";
-        assert_eq!(page.matches(escaped).count(), 14); // one for each place above, the title twice
+        assert_eq!(page.matches(escaped).count(), 21); // one for each place above, the titles of page and chart twice
     }
 }

@@ -26,6 +26,10 @@ const UNIT: u32 = 4;
 const SIZE: (u32, u32) = (420, 290);
 /// Height of text in CSS pixels.
 const TEXT: u32 = 14;
+/// Height of a line of names above a chart.
+const LINE: u32 = 18;
+/// Characters of the name of a mark.
+const LONGEST_NAME: usize = 24;
 /// `plotters` divides font sizes by this on its way to SVG.
 const FONT_FACTOR: f64 = 1.24;
 
@@ -273,16 +277,25 @@ pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// Draws the series, the first lowest.
+/// A named place on the x axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// On the axis; moved into its range.
+    pub at: f64,
+    /// Stands above the chart.
+    pub name: String,
+}
+
+/// Draws the series, the first lowest, and an upright line at each mark.
 ///
 /// # Errors
 /// [`Error::Unexpected`] where `plotters` fails, which it has no reason to.
-pub fn draw(x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
+pub fn draw(x: &Axis, y: &Axis, series: &[Series], marks: &[Mark]) -> Result<String> {
     let mut svg = String::new();
     let size = (SIZE.0 * UNIT, SIZE.1 * UNIT);
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw_on(&area, x, y, series)
+        draw_on(&area, (x, y), series, marks)
             .map_err(|error| Error::Unexpected(format!("cannot draw a chart: {error}")))?;
     }
     Ok(themed(&svg, size))
@@ -295,15 +308,24 @@ const INK: RGBColor = RGBColor(1, 0, 0);
 const MUTED: RGBColor = RGBColor(1, 0, 1);
 const GRID: RGBColor = RGBColor(1, 0, 2);
 
-fn draw_on(area: &Area<'_>, x: &Axis, y: &Axis, series: &[Series]) -> Drawn<()> {
+fn draw_on(
+    area: &Area<'_>,
+    (x, y): (&Axis, &Axis),
+    series: &[Series],
+    marks: &[Mark],
+) -> Drawn<()> {
     let unit = |pixels: u32| (pixels * UNIT) as i32;
     let size = f64::from(TEXT * UNIT) * FONT_FACTOR;
+    let left = 4 + y.ticks_width() + TEXT + 16;
+    let names = placed(marks, x, left);
+    let lines = names.iter().map(|name| name.line + 1).max().unwrap_or(0);
+    let top = 10 + lines * LINE;
     let mut chart = ChartBuilder::on(area)
-        .margin_top(unit(10))
+        .margin_top(unit(top))
         .margin_right(unit(14))
         .margin_left(unit(4))
         .x_label_area_size(unit(44))
-        .y_label_area_size(unit(y.ticks_width() + TEXT + 16))
+        .y_label_area_size(unit(left - 4))
         .build_cartesian_2d(x.clone(), y.clone())?;
     chart
         .configure_mesh()
@@ -316,6 +338,18 @@ fn draw_on(area: &Area<'_>, x: &Axis, y: &Axis, series: &[Series]) -> Drawn<()> 
         .bold_line_style(ShapeStyle::from(&GRID).stroke_width(UNIT))
         .light_line_style(TRANSPARENT)
         .draw()?;
+    let reference = ShapeStyle::from(&Style::REFERENCE.stroke()).stroke_width(UNIT);
+    for mark in marks.iter().filter(|mark| mark.at > x.low) {
+        chart.draw_series([PathElement::new(
+            vec![(mark.at, y.low), (mark.at, y.high)],
+            reference,
+        )])?;
+    }
+    let style = ("sans-serif", size).into_font().color(&MUTED);
+    for name in &names {
+        let at = (unit(name.left), unit(6 + name.line * LINE));
+        area.draw(&Text::new(name.text.clone(), at, style.clone()))?;
+    }
     for one in series {
         let stroke = ShapeStyle::from(&one.style.stroke()).stroke_width(2 * UNIT);
         let fill = one.style.fill();
@@ -341,6 +375,39 @@ fn draw_on(area: &Area<'_>, x: &Axis, y: &Axis, series: &[Series]) -> Drawn<()> 
         }
     }
     area.present()
+}
+
+/// The name of a mark, in CSS pixels.
+struct Placed {
+    text: String,
+    left: u32,
+    /// From 0, downwards.
+    line: u32,
+}
+
+/// Puts each name above its mark, within the chart and on the first line where it stands on no other.
+fn placed(marks: &[Mark], x: &Axis, left: u32) -> Vec<Placed> {
+    let width = f64::from(SIZE.0 - left - 14);
+    let mut ends: Vec<u32> = Vec::new(); // of each line
+    let mut names = Vec::new();
+    for mark in marks {
+        let text: String = mark.name.chars().take(LONGEST_NAME).collect();
+        let share = ((mark.at - x.low) / (x.high - x.low)).clamp(0.0, 1.0);
+        let wide = text.chars().count() as u32 * TEXT * 2 / 3;
+        let start = (left + (share * width) as u32).min(SIZE.0.saturating_sub(wide + 4));
+        let line = ends.iter().position(|&end| end + TEXT <= start);
+        let line = line.unwrap_or_else(|| {
+            ends.push(0);
+            ends.len() - 1
+        });
+        ends[line] = start + wide;
+        names.push(Placed {
+            text,
+            left: start,
+            line: line as u32,
+        });
+    }
+    names
 }
 
 /// Replaces placeholders by CSS variables, and the fixed size by what the page gives.
@@ -401,7 +468,7 @@ mod tests {
             vec![(1.0, 1.0), (2.0, 2.0)],
         ));
         let x = Axis::counting("epoch", 2);
-        let svg = draw(&x, &Axis::linear("loss", (0.0, 40.0), 5), &series).expect("a chart");
+        let svg = draw(&x, &Axis::linear("loss", (0.0, 40.0), 5), &series, &[]).expect("a chart");
         assert!(
             svg.starts_with("<svg viewBox=\"0 0 1680 1160\" xmlns="),
             "{}",
@@ -442,5 +509,30 @@ mod tests {
         let axis = Axis::around("", [0.5, f64::NAN, 0.5]).expect("values");
         assert!(axis.low < 0.5 && axis.high > 0.5);
         assert_eq!(Axis::around("", [f64::NAN]), None);
+    }
+
+    #[test]
+    fn names_of_marks_stand_on_no_other_and_are_escaped() {
+        let mark = |at: f64, name: &str| Mark {
+            at,
+            name: name.to_owned(),
+        };
+        let x = Axis::counting("epoch", 9);
+        let names = placed(
+            &[
+                mark(0.5, "adapt"),
+                mark(1.5, "rank"),
+                mark(8.5, "a stage with a long name"),
+            ],
+            &x,
+            60,
+        );
+        let lines: Vec<u32> = names.iter().map(|name| name.line).collect();
+        assert_eq!(lines, [0, 1, 0]);
+        assert!(names[2].left < 200 && names[0].left == 60);
+        let line = Series::line("", Style::nth(0), vec![(1.0, 1.0), (9.0, 2.0)]);
+        let y = Axis::linear("loss", (0.0, 3.0), 5);
+        let svg = draw(&x, &y, &[line], &[mark(3.5, "<b>")]).expect("a chart");
+        assert!(svg.contains("&lt;b&gt;") && !svg.contains("<b>") && !svg.contains("\"#"));
     }
 }

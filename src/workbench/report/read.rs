@@ -7,14 +7,14 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::statistics::{Scored, auc_of};
+use super::statistics::BinaryRow;
 use crate::config::{Experiment, Valid};
 use crate::data::folds::shared_rows;
 use crate::data::reserved::UNK;
 use crate::data::table::{Quoting, Table};
-use crate::data::{Classes, Dictionary, Example, Labels, Target, Task};
+use crate::data::{Classes, Dictionary, Example, Labels, Scores, Target, Task};
 use crate::error::{Error, Place, Result};
-use crate::metrics::auc_interval;
+use crate::metrics::MetricName;
 use crate::progress::Progress;
 use crate::random::Key;
 use crate::train::EpochReport;
@@ -24,7 +24,7 @@ use crate::workbench::run_folder::manifest::{FileRecord, State};
 use crate::workbench::run_folder::names::{self, ModelName};
 use crate::workbench::run_folder::record::{FoldFigures, RunFigures};
 use crate::workbench::run_folder::results::Results;
-use crate::workbench::run_folder::scores;
+use crate::workbench::run_folder::scores::Scored;
 
 /// A kept cipher token and what it starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +52,12 @@ pub struct ReportedRun {
     pub folds: Vec<Fold>,
     /// The figures of the fit on all rows, where there is one.
     pub full: Option<FoldFigures>,
-    /// Validation rows, or all rows out of fold, by row.
-    pub scored: Vec<Scored>,
+    /// What decides which epoch is the best.
+    pub metric: MetricName,
+    /// Validation rows, or all rows out of fold, by row. It has folds always: 0 where the run has none.
+    pub scored: Scored,
+    /// The same of two classes; empty for other labels.
+    pub binary: Vec<BinaryRow>,
     /// One a kept cipher token.
     pub mapping: Vec<Mapped>,
     /// Of each of `scored`; or why they are not known.
@@ -67,8 +71,8 @@ pub struct Fold {
     pub number: Option<usize>,
     /// `metrics.jsonl`
     pub epochs: Vec<EpochReport>,
-    /// Of the rows it was not trained on.
-    pub auc: Option<f64>,
+    /// The metric of the rows it was not trained on.
+    pub score: Option<f64>,
     /// Its figures once it is done.
     pub done: Option<FoldFigures>,
 }
@@ -76,7 +80,7 @@ pub struct Fold {
 /// What can be said of a row without saying what stands in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
-    /// Of both sentences, as the model saw them.
+    /// Of all its sentences, as the model saw them.
     pub tokens: usize,
     /// How many of them have no row in the vocabulary.
     pub unknown: usize,
@@ -101,9 +105,11 @@ impl ReportedRun {
         let scored = read_scored(&results, &folds)?;
         let mut run = Self {
             name: name_of(path),
+            metric: MetricName::default_for(results.record.task.labels),
             results,
             manifest,
             config,
+            binary: binary(&scored),
             scored,
             mapping: read_mapping(&path.join(names::MAPPING))?,
             traits: Ok(Vec::new()),
@@ -114,6 +120,8 @@ impl ReportedRun {
             run.folds
                 .push(run.read_fold(fold.fold(), &fold.folder(path))?);
         }
+        run.metric = run.read_metric();
+        run.read_fold_scores()?;
         run.traits = run.read_traits();
         Ok(run)
     }
@@ -128,22 +136,37 @@ impl ReportedRun {
         self.results.record.result.clone().unwrap_or_default()
     }
 
-    /// The AUC over all scored rows.
-    pub fn auc(&self) -> Option<f64> {
-        auc_of(&self.scored)
+    /// What its rows are labelled with.
+    pub fn task(&self) -> &Task {
+        &self.results.record.task
     }
 
-    /// The 95 % interval of the AUC, as the run has recorded it, or computed now.
-    pub fn auc_interval(&self) -> Option<(f64, f64)> {
+    /// The metric over all scored rows.
+    pub fn score(&self) -> Option<f64> {
+        self.metric.of(&self.scored.targets, &self.scored.scores)
+    }
+
+    /// The 95 % interval of the metric, as the run has recorded it, or computed now.
+    pub fn interval(&self) -> Option<(f64, f64)> {
         let figures = self.figures();
-        let recorded = figures.oof_auc_low.zip(figures.oof_auc_high);
-        recorded.or_else(|| {
-            let seed = self.results.record.seed.unwrap_or(0);
-            let rows = self.scored.iter();
-            let (labels, scores): (Vec<bool>, Vec<f32>) =
-                rows.map(|row| (row.label, row.score)).unzip();
-            auc_interval(&labels, &scores, Key::from_seed(seed))
+        let recorded = figures.oof_score_low.zip(figures.oof_score_high);
+        let of_auc = || {
+            let recorded = figures.oof_auc_low.zip(figures.oof_auc_high);
+            recorded.filter(|_| self.metric == MetricName::Auc)
+        };
+        recorded.or_else(of_auc).or_else(|| {
+            let key = Key::from_seed(self.results.record.seed.unwrap_or(0));
+            let Scored {
+                targets, scores, ..
+            } = &self.scored;
+            self.metric.interval(targets, scores, key)
         })
+    }
+
+    /// The metric over some of the scored rows.
+    pub fn score_of(&self, places: &[usize]) -> Option<f64> {
+        let chosen = self.scored.select(places);
+        self.metric.of(&chosen.targets, &chosen.scores)
     }
 
     /// Whether it has folds.
@@ -152,39 +175,63 @@ impl ReportedRun {
     }
 
     fn read_fold(&self, number: Option<usize>, dir: &Path) -> Result<Fold> {
-        let auc = match number {
-            None => self.auc(),
-            Some(number) => {
-                let task = &self.results.record.task;
-                auc_of(&read_valid(&dir.join(names::VALID), task, number)?)
-            }
-        };
         Ok(Fold {
             number,
             epochs: read_epochs(&dir.join(names::METRICS))?,
-            auc,
+            score: None, // once the metric is known
             done: FoldFigures::read(dir)?,
         })
     }
 
-    /// AUC and number of the rows none of whose sentences their model was trained on: as recorded, or computed now.
+    /// As recorded, by the run or by an epoch of one that has not ended, or as the settings say. Runs of earlier versions
+    /// knew AUC alone, which is the default of their labels.
+    fn read_metric(&self) -> MetricName {
+        let labels = self.task().labels;
+        let of_epoch = || {
+            let mut epochs = self.folds.iter().flat_map(|fold| &fold.epochs);
+            epochs.next().map(|epoch| epoch.metric)
+        };
+        let of_settings = || Some(self.results.experiment().ok()?.metric());
+        let named = self.figures().metric.or_else(of_epoch);
+        named
+            .or_else(of_settings)
+            .filter(|metric| metric.metric().labels.contains(&labels))
+            .unwrap_or(MetricName::default_for(labels))
+    }
+
+    fn read_fold_scores(&mut self) -> Result<()> {
+        let whole = self.score();
+        for fold in &mut self.folds {
+            let Some(number) = fold.number else {
+                fold.score = whole;
+                continue;
+            };
+            let dir = ModelName::Fold(number).folder(&self.results.path);
+            let table = read_valid(&dir.join(names::VALID), &self.results.record.task)?;
+            fold.score = table.and_then(|rows| self.metric.of(&rows.targets, &rows.scores));
+        }
+        Ok(())
+    }
+
+    /// The metric and number of the rows none of whose sentences their model was trained on: as recorded, or computed now.
     pub fn grouped(&self) -> Option<(Option<f64>, u64)> {
         let recorded = self.figures().leakage.unwrap_or_default();
-        if let Some(rows) = recorded.grouped_rows {
-            return Some((recorded.grouped_auc, rows));
+        let of_auc = recorded
+            .grouped_auc
+            .filter(|_| self.metric == MetricName::Auc);
+        let score = recorded.grouped_score.or(of_auc);
+        if let (Some(rows), Some(_)) = (recorded.grouped_rows, score) {
+            return Some((score, rows));
         }
         let traits = self.traits.as_ref().ok()?;
-        let rows = self.scored.iter().zip(traits);
-        let unshared: Vec<Scored> = rows
-            .filter(|(_, of)| !of.shared)
-            .map(|(row, _)| *row)
-            .collect();
-        Some((auc_of(&unshared), unshared.len() as u64))
+        let unshared = (0..traits.len()).filter(|&at| !traits[at].shared);
+        let unshared: Vec<usize> = unshared.collect();
+        Some((self.score_of(&unshared), unshared.len() as u64))
     }
 
     /// Reads the pairs again. The reason where they cannot be known.
     fn read_traits(&self) -> std::result::Result<Vec<Traits>, String> {
-        if self.scored.is_empty() {
+        if self.scored.rows.is_empty() {
             return Err("no rows are scored".to_owned());
         }
         let said = |error: Error| error.to_string();
@@ -198,25 +245,25 @@ impl ReportedRun {
         }
         let (pairs, vocab) = self.read_examples(&experiment, &files).map_err(said)?;
         let mut fold_of = vec![usize::MAX; pairs.len()]; // of the rows that are trained on only
-        for scored in &self.scored {
-            match pairs.get(scored.row) {
-                Some(pair) if pair.target.is_positive() == Some(scored.label) => {
-                    fold_of[scored.row] = scored.fold
-                }
-                _ => return Err(format!("row {} is another one in the inputs", scored.row)),
+        let folds = self.scored.folds.iter().flatten();
+        let scored = || self.scored.rows.iter().copied();
+        for ((row, target), &fold) in scored().zip(&self.scored.targets).zip(folds) {
+            match pairs.get(row) {
+                Some(pair) if pair.target == *target => fold_of[row] = fold,
+                _ => return Err(format!("row {row} is another one in the inputs")),
             }
         }
         let shared = shared_rows(&pairs, &fold_of);
-        let of_row = |scored: &Scored| {
-            let encoded = vocab.encode(&pairs[scored.row]);
+        let of_row = |row: usize| {
+            let encoded = vocab.encode(&pairs[row]);
             let tokens = || encoded.tokens();
             Traits {
                 tokens: tokens().count(),
                 unknown: tokens().filter(|&row| row == UNK).count(),
-                shared: shared[scored.row],
+                shared: shared[row],
             }
         };
-        Ok(self.scored.iter().map(of_row).collect())
+        Ok(scored().map(of_row).collect())
     }
 
     fn require_unchanged(&self, file: &Path) -> std::result::Result<(), String> {
@@ -243,7 +290,7 @@ impl ReportedRun {
         let mut dictionary = Dictionary::new(experiment.data.tokens);
         let vocab = CipherVocab::open(&vocabulary, &mut dictionary)?;
         let mut pairs = Vec::new();
-        let mut classes = Classes::new(&experiment.format());
+        let mut classes = Classes::of(self.task());
         for file in files {
             let silent = Progress::silent();
             let labels = Labels::Required(&mut classes);
@@ -255,7 +302,6 @@ impl ReportedRun {
                 &silent,
             )?);
         }
-        classes.close(&mut pairs);
         Ok((pairs, vocab))
     }
 }
@@ -287,42 +333,59 @@ fn set_out(path: &Path) -> Result<String> {
 }
 
 /// `oof.csv`, or before it is merged the tables of the folds so far, or `valid.csv`.
-fn read_scored(run: &Results, folds: &[ModelName]) -> Result<Vec<Scored>> {
-    let mut scored = Vec::new();
+fn read_scored(run: &Results, folds: &[ModelName]) -> Result<Scored> {
+    let task = &run.record.task;
     if run.labelled_file().is_ok() {
-        scored.extend(binary(&run.labelled_scores()?, 0));
-    } else {
-        for fold in folds {
-            let table = fold.folder(&run.path).join(names::VALID);
-            let task = &run.record.task;
-            scored.extend(read_valid(&table, task, fold.fold().unwrap_or(0))?);
+        let mut scored = run.labelled_scores()?;
+        let rows = scored.rows.len();
+        scored.folds.get_or_insert_with(|| vec![0; rows]);
+        return Ok(scored);
+    }
+    let mut all = Scored {
+        scores: Scores::new(task.n_scores()),
+        folds: Some(Vec::new()),
+        ..Scored::default()
+    };
+    for fold in folds {
+        let table = fold.folder(&run.path).join(names::VALID);
+        if let (Some(table), Some(of_rows)) = (read_valid(&table, task)?, &mut all.folds) {
+            let number = fold.fold().unwrap_or(0);
+            of_rows.resize(of_rows.len() + table.rows.len(), number);
+            all.rows.extend(table.rows);
+            all.targets.extend(table.targets);
+            all.scores.values.extend(table.scores.values);
         }
     }
-    scored.sort_by_key(|row| (row.row, row.fold));
-    scored.dedup_by_key(|row| row.row); // repeats, of which one will do until they are merged
-    Ok(scored)
+    let mut places: Vec<usize> = (0..all.rows.len()).collect();
+    places.sort_by_key(|&at| all.rows[at]); // stable, and the folds stand in order
+    places.dedup_by_key(|at| all.rows[*at]); // repeats, of which one will do until they are merged
+    Ok(all.select(&places))
 }
 
 /// The rows of a fold's `valid.csv`, none where it is not there.
-fn read_valid(path: &Path, task: &Task, fold: usize) -> Result<Vec<Scored>> {
+fn read_valid(path: &Path, task: &Task) -> Result<Option<Scored>> {
     if !path.exists() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    Ok(binary(&scores::Scored::read(path, task, false)?, fold))
+    Scored::read(path, task, false).map(Some)
 }
 
-/// Rows with labels 0 and 1; those of other labels are left out. `fold` is that of a table which names none.
-fn binary(table: &scores::Scored, fold: usize) -> Vec<Scored> {
-    let row = |(at, (&row, target)): (usize, (&usize, &Target))| {
-        Some(Scored {
+/// Rows with labels 0 and 1; none of those of other labels.
+fn binary(table: &Scored) -> Vec<BinaryRow> {
+    let folds = table.folds.iter().flatten();
+    let rows = table.rows.iter().zip(&table.targets).zip(folds);
+    let row = |(at, ((&row, target), &fold)): (usize, ((&usize, &Target), &usize))| {
+        Some(BinaryRow {
             row,
-            label: target.is_positive().filter(|_| table.scores.width == 1)?,
-            score: table.scores.row(at)[0],
-            fold: table.folds.as_ref().map_or(fold, |folds| folds[at]),
+            label: target.is_positive()?,
+            score: *table.scores.row(at).first()?,
+            fold,
         })
     };
-    let rows = table.rows.iter().zip(&table.targets).enumerate();
-    rows.filter_map(row).collect()
+    match table.scores.width {
+        1 => rows.enumerate().filter_map(row).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// One report an epoch. A last line that a cut run did not finish is passed over.
@@ -403,11 +466,11 @@ mod tests {
         let numbers: Vec<_> = run.folds.iter().map(|fold| fold.number).collect();
         assert_eq!(numbers, [Some(2), Some(10)]);
         assert_eq!(
-            (run.folds[0].epochs.len(), run.folds[0].auc),
+            (run.folds[0].epochs.len(), run.folds[0].score),
             (1, Some(1.0))
         );
         assert!(run.folds[0].done.is_some() && run.folds[1].done.is_none());
-        let scored: Vec<_> = run.scored.iter().map(|row| (row.row, row.fold)).collect();
+        let scored: Vec<_> = run.binary.iter().map(|row| (row.row, row.fold)).collect();
         assert_eq!(scored, [(3, 2), (4, 10), (9, 2)]);
         assert!(!run.is_done());
     }
@@ -427,7 +490,7 @@ mod tests {
             ),
         ]);
         let run = ReportedRun::read(folder.path()).expect("a run");
-        assert_eq!((run.scored[0].fold, run.scored[1].score), (2, 2.5));
+        assert_eq!((run.binary[0].fold, run.binary[1].score), (2, 2.5));
         let mapped = Mapped {
             count: 9,
             plain_count: 4,

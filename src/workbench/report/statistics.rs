@@ -1,13 +1,13 @@
 //! What the charts of a report show, as numbers.
 //!
-//! In: labels and scores (logit(YES) - logit(NO)). Out: ROC points, histograms, reliability bins, AUC by slice. Pure
+//! In: labels of two classes and scores (logit of 1 - logit of 0). Out: ROC points, histograms, reliability bins, slices. Pure
 //! functions; draws nothing and reads nothing.
 
-use crate::metrics::auc;
+use crate::metrics::mean_and_deviation;
 
-/// A validation row with its score.
+/// A validation row of two classes with its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scored {
+pub struct BinaryRow {
     /// From 0 over all training files, or in the validation file.
     pub row: usize,
     /// The truth.
@@ -18,18 +18,11 @@ pub struct Scored {
     pub fold: usize,
 }
 
-impl Scored {
+impl BinaryRow {
     /// The model's probability of YES.
     pub fn probability(&self) -> f64 {
         1.0 / (1.0 + (-f64::from(self.score)).exp())
     }
-}
-
-/// AUC over rows.
-pub fn auc_of<'a>(rows: impl IntoIterator<Item = &'a Scored>) -> Option<f64> {
-    let (labels, scores): (Vec<bool>, Vec<f32>) =
-        rows.into_iter().map(|row| (row.label, row.score)).unzip();
-    auc(&labels, &scores)
 }
 
 /// Standard error of an AUC over so many rows of each class (Hanley and McNeil 1982, "The meaning and use of the area
@@ -46,13 +39,13 @@ pub fn auc_standard_error(auc: f64, positives: usize, negatives: usize) -> f64 {
 
 /// The ROC curve: (share of negatives taken, share of positives found) from (0, 0) to (1, 1), equal scores as one step,
 /// points nearer to the last than 1/`resolution` left out. Empty where a class is absent.
-pub fn roc(rows: &[Scored], resolution: usize) -> Vec<(f64, f64)> {
+pub fn roc(rows: &[BinaryRow], resolution: usize) -> Vec<(f64, f64)> {
     let positives = rows.iter().filter(|row| row.label).count();
     let negatives = rows.len() - positives;
     if positives == 0 || negatives == 0 {
         return Vec::new();
     }
-    let mut order: Vec<&Scored> = rows.iter().collect();
+    let mut order: Vec<&BinaryRow> = rows.iter().collect();
     order.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut points = vec![(0.0, 0.0)];
     let (mut taken, mut found) = (0, 0);
@@ -85,7 +78,7 @@ pub struct Histogram {
 }
 
 /// Equal bins over all scores; `None` where there are no rows.
-pub fn histogram(rows: &[Scored], bins: usize) -> Option<Histogram> {
+pub fn histogram(rows: &[BinaryRow], bins: usize) -> Option<Histogram> {
     let scores = rows.iter().map(|row| f64::from(row.score));
     let (low, high) = super::plots::extent(scores)?;
     let width = ((high - low) / bins as f64).max(f64::EPSILON);
@@ -117,8 +110,8 @@ pub struct Reliability {
 }
 
 /// Bins of about equally many rows, by rising score.
-pub fn reliability(rows: &[Scored], bins: usize) -> Vec<Reliability> {
-    let mut order: Vec<&Scored> = rows.iter().collect();
+pub fn reliability(rows: &[BinaryRow], bins: usize) -> Vec<Reliability> {
+    let mut order: Vec<&BinaryRow> = rows.iter().collect();
     order.sort_by(|a, b| a.score.total_cmp(&b.score));
     let bounds = (0..=bins).map(|i| i * order.len() / bins);
     let bounds: Vec<usize> = bounds.collect();
@@ -147,50 +140,42 @@ pub fn calibration_error(bins: &[Reliability]) -> Option<f64> {
 pub struct Slice {
     /// Lowest and highest value among them.
     pub range: (f64, f64),
-    /// Rows.
-    pub rows: usize,
-    /// Rows labelled 1.
-    pub positives: usize,
-    /// None where a class is absent.
-    pub auc: Option<f64>,
-}
-
-impl Slice {
-    /// Two standard errors on either side of the AUC, within 0..=1.
-    pub fn interval(&self) -> Option<(f64, f64)> {
-        let auc = self.auc?;
-        let negatives = self.rows - self.positives;
-        let error = auc_standard_error(auc, self.positives, negatives);
-        Some(((auc - 2.0 * error).max(0.0), (auc + 2.0 * error).min(1.0)))
-    }
+    /// Their places, by rising value.
+    pub places: Vec<usize>,
 }
 
 /// Cuts rows by their values into at most `most` slices of similar size. Equal values stay together, and a value that
 /// fills a slice has it alone.
-pub fn slices(rows: &[(f64, Scored)], most: usize) -> Vec<Slice> {
-    let mut order: Vec<&(f64, Scored)> = rows.iter().collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let wanted = rows.len().div_ceil(most.max(1));
-    let mut slices: Vec<Vec<&(f64, Scored)>> = Vec::new();
-    for equal in order.chunk_by(|a, b| a.0 == b.0) {
+pub fn slices(values: &[f64], most: usize) -> Vec<Slice> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let wanted = values.len().div_ceil(most.max(1));
+    let mut slices: Vec<Vec<usize>> = Vec::new();
+    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
         match slices.last_mut() {
             Some(last) if last.len() < wanted && equal.len() < wanted => last.extend(equal),
             _ => slices.push(equal.to_vec()),
         }
     }
-    let describe = |rows: Vec<&(f64, Scored)>| Slice {
-        range: (rows[0].0, rows[rows.len() - 1].0),
-        rows: rows.len(),
-        positives: rows.iter().filter(|(_, row)| row.label).count(),
-        auc: auc_of(rows.iter().map(|(_, row)| row)),
+    let describe = |places: Vec<usize>| Slice {
+        range: (values[places[0]], values[places[places.len() - 1]]),
+        places,
     };
     slices.into_iter().map(describe).collect()
 }
 
+/// Standard error of a figure from what it is without each of g parts of the rows in turn (delete-a-group jackknife, Kott
+/// 2001). `None` of fewer than two parts.
+pub fn jackknife_error(without: &[f64]) -> Option<f64> {
+    let g = without.len() as f64;
+    let (_, deviation) = mean_and_deviation(without)?;
+    deviation.map(|deviation| deviation * (g - 1.0) / g.sqrt())
+}
+
 /// The rows that the model is most sure of and wrong about, the worst first; equal scores by row.
-pub fn worst_errors(rows: &[Scored], most: usize) -> Vec<Scored> {
-    let wrongness = |row: &Scored| if row.label { -row.score } else { row.score };
-    let mut wrong: Vec<Scored> = rows
+pub fn worst_errors(rows: &[BinaryRow], most: usize) -> Vec<BinaryRow> {
+    let wrongness = |row: &BinaryRow| if row.label { -row.score } else { row.score };
+    let mut wrong: Vec<BinaryRow> = rows
         .iter()
         .copied()
         .filter(|row| wrongness(row) > 0.0)
@@ -204,49 +189,26 @@ pub fn worst_errors(rows: &[Scored], most: usize) -> Vec<Scored> {
     wrong
 }
 
-/// Spearman's rank correlation, ties at their mid-rank. `None` where one side is constant or the lengths differ.
-pub fn rank_correlation(a: &[f32], b: &[f32]) -> Option<f64> {
-    if a.len() != b.len() {
-        return None;
-    }
-    let (a, b) = (ranks(a), ranks(b));
-    let mean = (a.len() as f64 + 1.0) / 2.0;
-    let product = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(x, y)| (x - mean) * (y - mean)).sum()
-    };
-    let norm = (product(&a, &a) * product(&b, &b)).sqrt();
-    (norm > 0.0).then(|| product(&a, &b) / norm)
-}
-
-/// Mid-ranks from 1.
-fn ranks(values: &[f32]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut first = 0;
-    for ties in order.chunk_by(|&i, &j| values[i] == values[j]) {
-        for &i in ties {
-            ranks[i] = (2 * first + ties.len() + 1) as f64 / 2.0;
-        }
-        first += ties.len();
-    }
-    ranks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rows(labels: &[u8], scores: &[f32]) -> Vec<Scored> {
+    fn rows(labels: &[u8], scores: &[f32]) -> Vec<BinaryRow> {
         let zipped = labels.iter().zip(scores).enumerate();
         zipped
-            .map(|(row, (&label, &score))| Scored {
+            .map(|(row, (&label, &score))| BinaryRow {
                 row,
                 label: label == 1,
                 score,
                 fold: 0,
             })
             .collect()
+    }
+
+    fn auc_of(rows: &[BinaryRow]) -> Option<f64> {
+        let rows = rows.iter().map(|row| (row.label, row.score));
+        let (labels, scores): (Vec<bool>, Vec<f32>) = rows.unzip();
+        crate::metrics::auc(&labels, &scores)
     }
 
     #[test]
@@ -311,21 +273,24 @@ mod tests {
 
     #[test]
     fn equal_values_stay_in_one_slice_and_every_row_is_in_one() {
-        let scored = rows(
-            &[0, 1, 0, 1, 0, 1, 0, 1],
-            &[0.0, 1.0, 2.0, 1.0, 0.0, 3.0, 1.0, 2.0],
-        );
-        let values = [0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.3, 0.9];
-        let sliced = slices(&values.into_iter().zip(scored).collect::<Vec<_>>(), 2);
+        let sliced = slices(&[0.9, 0.0, 0.0, 0.0, 0.3, 0.0, 0.2, 0.0], 2);
+        let expected = [
+            ((0.0, 0.0), vec![1, 2, 3, 5, 7]),
+            ((0.2, 0.9), vec![6, 4, 0]),
+        ];
         assert_eq!(sliced.len(), 2);
-        assert_eq!(
-            (sliced[0].range, sliced[0].rows, sliced[0].positives),
-            ((0.0, 0.0), 5, 2)
-        );
-        // labels 0 1 0 1 0 with scores 0 1 2 1 0: of 6 pairs 4 are right (each 1 against both 0s)
-        assert_eq!(sliced[0].auc, Some(4.0 / 6.0));
-        assert_eq!((sliced[1].range, sliced[1].rows), ((0.2, 0.9), 3));
+        for (slice, (range, places)) in sliced.into_iter().zip(expected) {
+            assert_eq!((slice.range, slice.places), (range, places));
+        }
         assert!(slices(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn the_jackknife_of_a_mean_is_its_standard_error() {
+        // Rows 1, 2 and 6 are a part each: means without them 4, 3.5, 1.5. Deviation of the rows 2.6458, over root 3.
+        let error = jackknife_error(&[4.0, 3.5, 1.5]).expect("parts");
+        assert!((error - (7.0_f64 / 3.0).sqrt()).abs() < 1e-12, "{error}");
+        assert_eq!(jackknife_error(&[1.0]), None);
     }
 
     #[test]
@@ -341,15 +306,5 @@ mod tests {
     fn the_worst_errors_are_the_surest_ones() {
         let found = worst_errors(&rows(&[0, 1, 0, 1, 1], &[2.0, -3.0, -1.0, 4.0, -2.0]), 2);
         assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 0]);
-    }
-
-    #[test]
-    fn rank_correlation_by_hand() {
-        let correlation = rank_correlation(&[1.0, 2.0, 30.0], &[0.3, 0.2, 0.1]);
-        assert!((correlation.expect("both vary") + 1.0).abs() < 1e-12);
-        // ranks 1 2 3 and 1.5 1.5 3: covariance 1.5, variances 2 and 1.5
-        let tied = rank_correlation(&[1.0, 2.0, 3.0], &[0.0, 0.0, 9.0]).expect("both vary");
-        assert!((tied - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12);
-        assert_eq!(rank_correlation(&[1.0, 2.0], &[5.0, 5.0]), None);
     }
 }

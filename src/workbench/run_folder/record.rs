@@ -111,6 +111,8 @@ pub struct LeakageFigures {
     pub assign: Option<String>,
     /// AUC over the rows none of whose sentences was trained on.
     pub grouped_auc: Option<f64>,
+    /// The metric of the run for the same rows.
+    pub grouped_score: Option<f64>,
     /// Their number.
     pub grouped_rows: Option<u64>,
     /// Which rows share sentences.
