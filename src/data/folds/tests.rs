@@ -410,3 +410,28 @@ fn more_folds_than_rows() {
         "folds.k = 4 with folds.assign = \"row\": fold 4 would hold no row"
     );
 }
+
+/// Runs of before go on with the folds they have: hashes of what was dealt when rows had two classes only.
+#[test]
+fn two_classes_are_dealt_as_ever() {
+    use sha2::{Digest, Sha256};
+    let hash = |dealt: String| -> String {
+        let digest = Sha256::digest(dealt);
+        digest[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
+    let pairs = random_pairs(3000, 7000);
+    for (assign, expected) in [
+        (Assign::Row, "90caef3c"),
+        (Assign::Stratified, "d5199b05"),
+        (Assign::Group, "f8073b8c"),
+    ] {
+        let options = options(5, 2, assign);
+        let folds = Folds::deal(&pairs, &[], options, &Task::binary_pairs()).expect("enough rows");
+        assert_eq!(hash(format!("{:?}", folds.fold_of)), expected, "{assign:?}");
+    }
+    let valid = super::super::split::valid_rows(&pairs, super::super::split::ValidSplit::Group);
+    assert_eq!(hash(format!("{valid:?}")), "0fb20bb5");
+}
