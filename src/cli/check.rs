@@ -1,12 +1,14 @@
 //! `cipherpet check`: is a submission fit to upload?
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Reading, output};
+use crate::data::{LabelKind, Task, TextKind};
 use crate::error::Result;
+use crate::workbench::run_folder::record::RunRecord;
 use crate::workbench::submission;
 
 /// Arguments of `check`.
@@ -16,14 +18,21 @@ Examples:
   cipherpet check runs/first/submission.csv --test test.tsv
   cipherpet check blend.zip --test test.tsv --range 0,1
   cipherpet check s.csv --test test.csv --experiment runs/first/config.toml
+  cipherpet check s.csv --like sample_submission.csv
+
+With --like, header, ids, order, number of rows and columns must be those of the organisers' sample,
+and values numbers or names as there. The experiment of a run knows the names of the classes.
 
 Exit status 1 with the line and the reason where it is not.")]
 pub struct CheckArguments {
     /// In the form of `[submit]`, by default one score a line; a .zip holds one such file
     submission: PathBuf,
     /// The test file it is for
-    #[arg(long, value_name = "FILE")]
-    test: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "like")]
+    test: Option<PathBuf>,
+    /// The organisers' sample that it must look like
+    #[arg(long, value_name = "FILE", conflicts_with = "test")]
+    like: Option<PathBuf>,
     /// Require every score to lie from LOW to HIGH
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
     range: Option<RangeInclusive<f64>>,
@@ -35,23 +44,54 @@ pub struct CheckArguments {
 }
 
 pub fn check(arguments: &CheckArguments) -> Result<()> {
-    let CheckArguments {
-        submission, test, ..
-    } = arguments;
+    let submission = &arguments.submission;
+    let range = arguments.range.clone();
     let loaded = arguments.reading.load(&["submit"], "check")?;
     loaded.check_submit()?;
-    let (format, submit) = (loaded.experiment.format(), &loaded.experiment.submit);
-    let checked = submission::check(submission, test, &format, submit, arguments.range.clone())?;
+    let (experiment, submit) = (&loaded.experiment, &loaded.experiment.submit);
+    // The manifest beside the experiment of a run knows the classes.
+    let run = arguments
+        .reading
+        .experiment
+        .as_deref()
+        .and_then(Path::parent);
+    let task = run.and_then(|run| RunRecord::read(run).ok());
+    let task = task.map(|record| record.task);
+    let (checked, rows_of) = match (&arguments.like, &arguments.test) {
+        (Some(like), _) => {
+            let checked = submission::check_like(submission, like, task.as_ref(), submit, range)?;
+            (checked, like)
+        }
+        (None, Some(test)) => {
+            let task =
+                task.unwrap_or_else(|| unnamed(experiment.task.kind, experiment.task.labels));
+            let rows = (test.as_path(), &experiment.format());
+            let checked = submission::check((submission, &task), rows, submit, range)?;
+            (checked, test)
+        }
+        (None, None) => unreachable!("clap wants one of them"),
+    };
+    let (what, span) = match (checked.min, checked.max) {
+        (Some(min), Some(max)) => ("scores", format!(", from {min} to {max}")),
+        _ => ("classes", String::new()),
+    };
     let text = format!(
-        "{}: {} scores, one a row of {}, from {} to {}, {} distinct",
+        "{}: {} {what}, one a row of {}{span}, {} distinct",
         submission.display(),
         checked.scores,
-        test.display(),
-        checked.min,
-        checked.max,
+        rows_of.display(),
         checked.distinct
     );
     output::print(&checked, &text, arguments.json)
+}
+
+/// A task whose classes nobody has named.
+fn unnamed(kind: TextKind, labels: LabelKind) -> Task {
+    Task {
+        kind,
+        labels,
+        classes: Vec::new(),
+    }
 }
 
 fn range(text: &str) -> std::result::Result<RangeInclusive<f64>, String> {

@@ -129,7 +129,21 @@ pub fn predict(
         })?;
         mean.add(&scores);
     }
-    let (scores, submit) = (mean.finish(), &experiment.submit);
+    let scores = mean.finish();
+    // The sample is one for the test file of the run: other rows have other ids.
+    let is_test = |like: &PathBuf| {
+        let of_test = experiment.data.test.as_deref() == pairs.canonicalize().ok().as_deref();
+        if !of_test {
+            progress.say(&format!(
+                "submission: {} is the sample for another file, so the form is that of submit.format",
+                like.display()
+            ));
+        }
+        of_test
+    };
+    let mut submit = experiment.submit.clone();
+    submit.like = submit.like.filter(is_test);
+    let submit = &submit;
     let written = submission::write((&scores, task), (pairs, &experiment.format()), submit, out)?;
     written
         .remarks

@@ -1,5 +1,6 @@
 //! `cipherpet check`.
 
+use crate::hand_made::refusal;
 use crate::workspace::Workspace;
 
 fn workspace() -> Workspace {
@@ -72,4 +73,40 @@ fn the_test_file_may_need_reading_keys() {
         "--set",
         "data.label=label",
     ]);
+}
+
+#[test]
+fn a_submission_beside_the_sample_of_the_organisers() {
+    let workspace = Workspace::empty();
+    workspace.write("sample.csv", "id,label\n7,x\n5,x\n");
+    workspace.write("s.csv", "id,label\n7,y\n5,x\n");
+    let check = ["check", "s.csv", "--like", "sample.csv"];
+    let shown = workspace.succeed(&check);
+    assert_eq!(
+        shown,
+        "s.csv: 2 classes, one a row of sample.csv, 2 distinct\n"
+    );
+    let cases = [
+        (
+            "id,label\n5,x\n7,y\n",
+            "s.csv:2:id: expected `7`, the id of row 0 (from 0) of the sample, found `5`",
+        ),
+        (
+            "id,label\n7,x\n",
+            "s.csv: expected 2 rows, as sample.csv has, found 1",
+        ),
+        (
+            "id,class\n7,x\n5,x\n",
+            "s.csv:1: expected the header `id,label`, found `id,class`\n\
+             hint: the header must be that of the sample",
+        ),
+        (
+            "id,label\n7,x\n5,\n",
+            "s.csv:3:label: expected a class, found nothing",
+        ),
+    ];
+    for (text, expected) in cases {
+        workspace.write("s.csv", text);
+        assert_eq!(refusal(&workspace, &check), format!("error: {expected}"));
+    }
 }

@@ -178,7 +178,7 @@ impl Results {
 
 /// Whether a submission of this form is the scores as they are, one a line.
 pub fn holds_scores(submit: &SubmitConfig) -> bool {
-    submit.format == SubmitFormat::Plain && !submit.probability
+    submit.format == SubmitFormat::Plain && !submit.probability && submit.like.is_none()
 }
 
 fn has_weights(model: &Path) -> bool {

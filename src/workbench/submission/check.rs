@@ -1,4 +1,4 @@
-//! Is a submission fit to upload? Compared with its test file, line by line.
+//! Is a submission fit to upload? Compared with its test file or the organisers' sample, line by line.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -6,37 +6,39 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::row_numbers;
+use super::form::{Columns, Form};
+use super::sample::{Sample, quoting};
+use super::{columns, row_numbers};
 use crate::config::{SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
-use crate::data::table::{Quoting, Table, quoted};
-use crate::data::{Dictionary, ExampleFormat, Labels, read_examples};
+use crate::data::table::{Table, quoted};
+use crate::data::{Dictionary, ExampleFormat, LabelKind, Labels, Task, read_examples};
 use crate::error::{Error, Place, Result};
 use crate::workbench::archive;
 
 /// What [`check`] has seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checked {
-    /// Scores, one a test row.
+    /// Rows with a score, or with several.
     pub scores: usize,
     /// Different values among them.
     pub distinct: usize,
-    /// Lowest score.
-    pub min: f64,
-    /// Highest score.
-    pub max: f64,
+    /// Lowest score; none of names.
+    pub min: Option<f64>,
+    /// Highest score; none of names.
+    pub max: Option<f64>,
 }
 
-/// Reads a submission (`.csv`, or `.zip` holding one) in the form of `submit` and compares it with its test file.
-/// Without a `range`, probabilities must lie from 0 to 1, other scores anywhere.
+/// Reads a submission (`.csv`, or `.zip` holding one) in the form of `submit` and compares it with its test file. `task` may
+/// come without its classes, where nobody knows them. Without a `range`, probabilities must lie from 0 to 1, other scores
+/// anywhere.
 ///
 /// # Errors
-/// [`Error::Input`] with the line and the reason: not one number, not finite, out of `range`, an empty
+/// [`Error::Input`] with the line and the reason: not one number or class, not finite, out of `range`, an empty
 /// line, another header, an id out of place or twice, or another number of scores than the test file has rows.
 pub fn check(
-    submission: &Path,
-    test: &Path,
-    format: &ExampleFormat,
+    (submission, task): (&Path, &Task),
+    (test, format): (&Path, &ExampleFormat),
     submit: &SubmitConfig,
     range: Option<RangeInclusive<f64>>,
 ) -> Result<Checked> {
@@ -44,135 +46,155 @@ pub fn check(
     let rows = read_examples(test, format, Labels::Ignored, &mut dictionary)?
         .examples
         .len();
+    let bytes = read(submission)?;
+    let form = Form::of(submit, task);
+    let value = match form.columns {
+        Columns::Label => Value::Name(known(task)),
+        Columns::Score | Columns::Each(_) => Value::number(range, form.probability),
+    };
+    let mut seen = Seen::default();
+    let width = match task.labels {
+        LabelKind::Multilabel => known(task).map(<[String]>::len),
+        _ => Some(1),
+    };
+    match submit.format {
+        SubmitFormat::Plain => read_plain((submission, &bytes), (&value, width), &mut seen)?,
+        SubmitFormat::Csv => {
+            let ids = read_ids(test, format, &submit.id_column)?;
+            let ids = ids.unwrap_or_else(|| row_numbers(rows));
+            let mut header = vec![submit.id_column.as_str()];
+            header.extend(
+                width
+                    .is_some()
+                    .then(|| columns(submit, task))
+                    .into_iter()
+                    .flatten(),
+            );
+            let expected = Expected {
+                header: &header,
+                is_open: width.is_none(),
+                header_hint: "submit.id_column and submit.score_column name the columns",
+                id: 0,
+                ids: &ids,
+                whose: "the test file",
+            };
+            read_table((submission, &bytes, b','), &expected, &value, &mut seen)?;
+        }
+    }
+    if seen.rows != rows {
+        let expected = format!("{rows} scores, one a row of {}", test.display());
+        let place = Place::file(submission);
+        return Err(Error::input(place, expected, seen.rows));
+    }
+    Ok(seen.into())
+}
+
+/// As [`check`], against the organisers' sample alone: its header, its ids in their order, its number of rows; and numbers, or
+/// names of classes. Without a `task` the sample says which: numbers where its own values are numbers, else names.
+///
+/// # Errors
+/// As [`check`]; those of reading the sample.
+pub fn check_like(
+    submission: &Path,
+    like: &Path,
+    task: Option<&Task>,
+    submit: &SubmitConfig,
+    range: Option<RangeInclusive<f64>>,
+) -> Result<Checked> {
+    let sample = Sample::read(like, submit)?;
+    let number = |range| Value::number(range, sample.has_probabilities(submit, task));
+    let value = match task {
+        Some(task) => match sample.form(submit, task)?.columns {
+            Columns::Label => Value::Name(known(task)),
+            Columns::Score | Columns::Each(_) => number(range),
+        },
+        None if sample.others().len() == 1 && sample.has_names() => Value::Name(None),
+        None => number(range),
+    };
+    let header: Vec<&str> = sample.header.iter().map(String::as_str).collect();
+    let expected = Expected {
+        header: &header,
+        is_open: false,
+        header_hint: "the header must be that of the sample",
+        id: sample.id,
+        ids: &sample.ids,
+        whose: "the sample",
+    };
+    let bytes = read(submission)?;
+    let mut seen = Seen::default();
+    let file = (submission, bytes.as_slice(), sample.delimiter);
+    read_table(file, &expected, &value, &mut seen)?;
+    let rows = sample.ids.len();
+    if seen.rows != rows {
+        let expected = format!("{rows} rows, as {} has", like.display());
+        let place = Place::file(submission);
+        return Err(Error::input(place, expected, seen.rows));
+    }
+    Ok(seen.into())
+}
+
+fn read(submission: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(submission).map_err(Error::io("read", submission))?;
     let is_zip = submission
         .extension()
         .is_some_and(|extension| extension == "zip");
-    let bytes = if is_zip {
-        archive::read_one(submission, bytes)?
-    } else {
-        bytes
-    };
-    let range = match range {
-        None if submit.probability => Some(0.0..=1.0),
-        range => range,
-    };
-    let scores = match submit.format {
-        SubmitFormat::Plain => plain_scores(submission, &bytes, range.as_ref())?,
-        SubmitFormat::Csv => {
-            let ids = read_ids(test, format, &submit.id_column)?;
-            let ids = ids.unwrap_or_else(|| row_numbers(rows));
-            csv_scores(submission, &bytes, (submit, &ids), range.as_ref())?
-        }
-    };
-    if scores.len() != rows {
-        let expected = format!("{rows} scores, one a row of {}", test.display());
-        let place = Place::file(submission);
-        return Err(Error::input(place, expected, scores.len()));
+    match is_zip {
+        true => archive::read_one(submission, bytes),
+        false => Ok(bytes),
     }
-    Ok(Checked {
-        scores: scores.len(),
-        distinct: scores
-            .iter()
-            .map(|score| (score + 0.0).to_bits()) // -0 and 0 are one value
-            .collect::<BTreeSet<_>>()
-            .len(),
-        min: scores.iter().copied().fold(f64::INFINITY, f64::min),
-        max: scores.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-    })
 }
 
-fn plain_scores(
-    submission: &Path,
-    bytes: &[u8],
-    range: Option<&RangeInclusive<f64>>,
-) -> Result<Vec<f64>> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        Error::input(Place::line(submission, line), "UTF-8 text", "other bytes")
-    })?;
-    (1..)
-        .zip(text.lines())
-        .map(|(line, text)| {
-            let place = Place::line(submission, line);
-            let is_first = line == 1;
-            score(text, range, place).map_err(|error| match text.trim().parse::<f64>() {
-                Err(_) if is_first && !text.trim().is_empty() => error
-                    .with_hint("a plain submission has no header; submit.format = \"csv\" has one"),
-                _ => error,
-            })
-        })
-        .collect()
+/// The classes, where they are known.
+fn known(task: &Task) -> Option<&[String]> {
+    Some(task.classes.as_slice()).filter(|classes| !classes.is_empty())
 }
 
-/// Scores under a header, each behind its id; the ids in the order of the test file.
-fn csv_scores(
-    submission: &Path,
-    bytes: &[u8],
-    (submit, ids): (&SubmitConfig, &[String]),
-    range: Option<&RangeInclusive<f64>>,
-) -> Result<Vec<f64>> {
-    let header = [submit.id_column.as_str(), submit.score_column.as_str()];
-    let mut table = Table::new(submission, bytes, b',', Quoting::On);
-    let expected = format!("the header `{}`", header.join(","));
-    if !table.advance()? {
-        return Err(Error::input(
-            Place::file(submission),
-            expected,
-            "an empty file",
-        ));
+/// What a field must be.
+enum Value<'a> {
+    /// A number in the range.
+    Number(Option<RangeInclusive<f64>>),
+    /// One of the names, or any where they are not known.
+    Name(Option<&'a [String]>),
+}
+
+impl Value<'_> {
+    fn number(range: Option<RangeInclusive<f64>>, is_probability: bool) -> Self {
+        Self::Number(range.or_else(|| is_probability.then_some(0.0..=1.0)))
     }
-    if table.fields() != header.as_slice() {
-        let found = table.fields().iter().collect::<Vec<_>>().join(",");
-        return Err(Error::input(table.place(), expected, quoted(&found))
-            .with_hint("submit.id_column and submit.score_column name the columns"));
+
+    /// How an error calls it.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "a score",
+            Self::Name(_) => "a class",
+        }
     }
-    let mut scores = Vec::with_capacity(ids.len());
-    let mut lines = HashMap::new();
-    while table.advance()? {
-        let fields = table.fields();
-        if fields.len() != 2 {
-            return Err(Error::input(
-                table.place(),
-                "an id and a score",
-                format!("{} fields", fields.len()),
-            ));
+
+    fn see(&self, text: &str, place: Place, seen: &mut Seen) -> Result<()> {
+        if text.trim().is_empty() {
+            let found = if place.field.is_some() {
+                "nothing"
+            } else {
+                "an empty line"
+            };
+            return Err(Error::input(place, self.what(), found));
         }
-        let place = || table.place().field(&submit.id_column);
-        if let Some(before) = lines.insert(fields[0].to_owned(), table.place()) {
-            let found = format!("{}, which stands at {before} too", quoted(&fields[0]));
-            return Err(Error::input(place(), "each id once", found));
+        match self {
+            Self::Number(range) => seen.number(number(text, range.as_ref(), place)?),
+            Self::Name(Some(names)) if !names.iter().any(|name| name == text) => {
+                let expected = format!("one of the classes {}", names.join(", "));
+                return Err(Error::input(place, expected, quoted(text)));
+            }
+            Self::Name(_) => {
+                seen.names.insert(text.to_owned());
+            }
         }
-        if let Some(id) = ids.get(scores.len())
-            && *id != fields[0]
-        {
-            let expected = format!(
-                "{}, the id of row {} (from 0) of the test file",
-                quoted(id),
-                scores.len()
-            );
-            return Err(Error::input(place(), expected, quoted(&fields[0])));
-        }
-        scores.push(score(
-            &fields[1],
-            range,
-            table.place().field(&submit.score_column),
-        )?);
+        Ok(())
     }
-    Ok(scores)
 }
 
 /// One number.
-fn score(text: &str, range: Option<&RangeInclusive<f64>>, place: Place) -> Result<f64> {
-    if text.trim().is_empty() {
-        let found = if place.field.is_some() {
-            "nothing"
-        } else {
-            "an empty line"
-        };
-        return Err(Error::input(place, "a score", found));
-    }
+fn number(text: &str, range: Option<&RangeInclusive<f64>>, place: Place) -> Result<f64> {
     let found = format!("`{text}`");
     let Ok(score) = text.trim().parse::<f64>() else {
         return Err(Error::input(place, "one number and nothing else", found));
@@ -187,4 +209,156 @@ fn score(text: &str, range: Option<&RangeInclusive<f64>>, place: Place) -> Resul
         }
         _ => Ok(score),
     }
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Seen {
+    rows: usize,
+    numbers: BTreeSet<u64>,
+    names: BTreeSet<String>,
+    range: Option<(f64, f64)>,
+}
+
+impl Seen {
+    fn number(&mut self, number: f64) {
+        self.numbers.insert((number + 0.0).to_bits()); // -0 and 0 are one value
+        let (low, high) = self.range.unwrap_or((number, number));
+        self.range = Some((low.min(number), high.max(number)));
+    }
+}
+
+impl From<Seen> for Checked {
+    fn from(seen: Seen) -> Self {
+        let (min, max) = seen.range.unzip();
+        Self {
+            scores: seen.rows,
+            distinct: seen.numbers.len() + seen.names.len(),
+            min,
+            max,
+        }
+    }
+}
+
+/// A line a row: one value, or `width` with a space between them. Of an unknown width all lines have that of the first.
+fn read_plain(
+    (submission, bytes): (&Path, &[u8]),
+    (value, width): (&Value<'_>, Option<usize>),
+    seen: &mut Seen,
+) -> Result<()> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        Error::input(Place::line(submission, line), "UTF-8 text", "other bytes")
+    })?;
+    let mut width = width;
+    for (line, text) in (1..).zip(text.lines()) {
+        let place = Place::line(submission, line);
+        let width = *width.get_or_insert_with(|| text.split(' ').count());
+        seen.rows += 1;
+        if width == 1 {
+            value.see(text, place, seen).map_err(|error| {
+                let is_number = text.trim().parse::<f64>().is_ok();
+                match (line == 1 && !text.trim().is_empty() && !is_number, value) {
+                    (true, Value::Number(_)) => error.with_hint(
+                        "a plain submission has no header; submit.format = \"csv\" has one",
+                    ),
+                    _ => error,
+                }
+            })?;
+            continue;
+        }
+        let fields: Vec<&str> = text.split(' ').collect();
+        if fields.len() != width {
+            let expected = format!("{width} numbers with a space between them");
+            return Err(Error::input(place, expected, quoted(text)));
+        }
+        for field in fields {
+            value.see(field, place.clone(), seen)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a table must look.
+struct Expected<'a> {
+    /// Its columns; those in front where it is open.
+    header: &'a [&'a str],
+    /// It may have more columns, of which nobody knows the names.
+    is_open: bool,
+    header_hint: &'static str,
+    /// The column of the ids.
+    id: usize,
+    ids: &'a [String],
+    /// Whose ids they are.
+    whose: &'static str,
+}
+
+/// Values under a header, beside their ids; the ids in their order.
+fn read_table(
+    (submission, bytes, delimiter): (&Path, &[u8], u8),
+    expected: &Expected<'_>,
+    value: &Value<'_>,
+    seen: &mut Seen,
+) -> Result<()> {
+    let mut table = Table::new(submission, bytes, delimiter, quoting(delimiter));
+    let between = char::from(delimiter).to_string();
+    let more = if expected.is_open { ",…" } else { "" };
+    let shown = format!("the header `{}{more}`", expected.header.join(&between));
+    if !table.advance()? {
+        return Err(Error::input(
+            Place::file(submission),
+            shown,
+            "an empty file",
+        ));
+    }
+    let header: Vec<String> = table.fields().iter().map(str::to_owned).collect();
+    let fits = match expected.is_open {
+        true => header.len() > expected.header.len() && header.starts_with(&owned(expected.header)),
+        false => header == expected.header,
+    };
+    if !fits {
+        let found = quoted(&header.join(&between));
+        return Err(Error::input(table.place(), shown, found).with_hint(expected.header_hint));
+    }
+    let mut lines = HashMap::new();
+    while table.advance()? {
+        let fields = table.fields();
+        if fields.len() != header.len() {
+            let what = match header.len() {
+                2 => format!("an id and {}", value.what()),
+                n => format!("an id and {} scores", n - 1),
+            };
+            let found = format!("{} fields", fields.len());
+            return Err(Error::input(table.place(), what, found));
+        }
+        let id = &fields[expected.id];
+        let place = || table.place().field(&header[expected.id]);
+        if let Some(before) = lines.insert(id.to_owned(), table.place()) {
+            let found = format!("{}, which stands at {before} too", quoted(id));
+            return Err(Error::input(place(), "each id once", found));
+        }
+        if let Some(expected_id) = expected.ids.get(seen.rows)
+            && expected_id != id
+        {
+            let what = format!(
+                "{}, the id of row {} (from 0) of {}",
+                quoted(expected_id),
+                seen.rows,
+                expected.whose
+            );
+            return Err(Error::input(place(), what, quoted(id)));
+        }
+        seen.rows += 1;
+        for (column, text) in fields.iter().enumerate() {
+            if column != expected.id {
+                value.see(text, table.place().field(&header[column]), seen)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }

@@ -1,30 +1,37 @@
 //! Submissions: scores in the form that `[submit]` asks for, zipped beside, with a record of where they come from;
 //! and the [`check`] before upload.
 //!
+//! The form is that of the organisers' sample (`submit.like`), whose columns decide. Without one it is a line a row, or a table
+//! with an id column: one score for two classes and ordinals, the name of the likeliest of several classes, a number a label.
+//!
 //! Scores are logit(YES) - logit(NO), any real number, with 9 significant digits, so that no two different
 //! f32 print the same and AUC loses nothing. As probabilities they have as many digits as an f64 needs; where even
 //! those do not tell two scores apart, [`WrittenSubmission::remarks`] say so. Equal scores give equal bytes, in the zip too.
 
 mod check;
+mod form;
 mod record;
+mod sample;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_like};
 pub use record::{Source, SubmissionRecord};
 
 use super::archive::{self, Content};
-use super::number::{of_probability, of_score, probability, require_finite};
+use super::number::probability;
 use super::run_folder::results::{Results, holds_scores};
 use super::run_folder::{names, scores};
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig, SubmitFormat};
 use crate::data::ids::read_ids;
+use crate::data::table::Quoting;
 use crate::data::{ExampleFormat, LabelKind, Scores, Task, source};
 use crate::error::{Error, Place, Result};
-use crate::metrics::likeliest;
 use crate::progress::Progress;
+use form::{Columns, Form};
+use sample::Sample;
 
 /// What has been written.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +69,15 @@ pub fn leave(
     if scores.width > 1 || !holds_scores(&experiment.submit) {
         scores::write_test(scores, task, &folder.join(names::TEST))?;
     }
-    // The test file of an ensemble may be gone; the scores were counted when they were read.
-    if scores.width == 1 && source::exists(test) {
-        check(&csv, test, rows.1, &experiment.submit, None)?;
+    match &experiment.submit.like {
+        Some(like) => {
+            check_like(&csv, like, Some(task), &experiment.submit, None)?;
+        }
+        // The test file of an ensemble may be gone; the scores were counted when they were read.
+        None if source::exists(test) => {
+            check((&csv, task), rows, &experiment.submit, None)?;
+        }
+        None => {}
     }
     written
         .remarks
@@ -97,7 +110,8 @@ pub fn leave_run(
 /// Writes `submission`: the scores of the rows of a test file, which is read for their ids only.
 ///
 /// # Errors
-/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`].
+/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`]; [`Error::Input`] where `submit.like` is
+/// no sample of these rows.
 pub fn write(
     (scores, task): (&Scores, &Task),
     (test, format): (&Path, &ExampleFormat),
@@ -105,26 +119,39 @@ pub fn write(
     submission: &Path,
 ) -> Result<WrittenSubmission> {
     let mut remarks = Vec::new();
-    let answers = Answers::new(scores, task, submit)?;
-    let text = match submit.format {
-        SubmitFormat::Plain => lines(&answers)?,
-        SubmitFormat::Csv => {
-            let ids = match read_ids(test, format, &submit.id_column)? {
-                Some(ids) => ids,
-                None => {
-                    remarks.push(format!(
-                        "submission: {} has no column `{}`, so the ids are row numbers from 0",
-                        test.display(),
-                        submit.id_column
-                    ));
-                    row_numbers(scores.len())
+    let (text, form) = match &submit.like {
+        Some(like) => {
+            let sample = Sample::read(like, submit)?;
+            let form = sample.form(submit, task)?;
+            let (order, remark) = sample.order((test, format), scores.len())?;
+            remarks.extend(remark);
+            let answers = form.answers(&scores.select(&order), task)?;
+            (like_sample(&sample, answers)?, form)
+        }
+        None => {
+            let form = Form::of(submit, task);
+            let answers = form.answers(scores, task)?;
+            let text = match submit.format {
+                SubmitFormat::Plain => lines(&answers),
+                SubmitFormat::Csv => {
+                    let ids = read_ids(test, format, &submit.id_column)?;
+                    let ids = ids.unwrap_or_else(|| {
+                        remarks.push(format!(
+                            "submission: {} has no column `{}`, so the ids are row numbers from 0",
+                            test.display(),
+                            submit.id_column
+                        ));
+                        row_numbers(scores.len())
+                    });
+                    table(&answers, &ids, (submit, task), test)?
                 }
             };
-            table(&answers, &ids, submit, test)?
+            (text, form)
         }
     };
     atomic::write(submission, text.as_bytes())?;
-    let (distinct, distinct_written) = count_distinct(&scores.values, submit);
+    let probability = form.probability && form.columns == Columns::Score;
+    let (distinct, distinct_written) = count_distinct(&scores.values, probability);
     if distinct_written < distinct {
         remarks.push(format!(
             "submission: {distinct} different scores are {distinct_written} different probabilities, as those \
@@ -142,57 +169,64 @@ fn row_numbers(rows: usize) -> Vec<String> {
     (0..rows).map(|row| row.to_string()).collect()
 }
 
-/// What is said of each row: the score of two classes and of ordinals, the name of the likeliest class, or one value a label.
-struct Answers {
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
+fn lines(answers: &[Vec<String>]) -> String {
+    answers.iter().map(|row| row.join(" ") + "\n").collect()
 }
 
-impl Answers {
-    fn new(scores: &Scores, task: &Task, submit: &SubmitConfig) -> Result<Self> {
-        let columns = match task.labels {
-            LabelKind::Multilabel => task.classes.clone(),
-            _ => vec![submit.score_column.clone()],
-        };
-        let answer = |(row, scores): (usize, &[f32])| match task.labels {
-            LabelKind::Classes => {
-                scores
-                    .iter()
-                    .try_for_each(|&score| require_finite(score, row))?;
-                Ok(vec![task.classes[likeliest(scores) as usize].clone()])
-            }
-            _ => scores
-                .iter()
-                .map(|&score| value(score, row, submit))
-                .collect(),
-        };
-        let rows = scores.rows().enumerate().map(answer);
-        Ok(Self {
-            columns,
-            rows: rows.collect::<Result<_>>()?,
-        })
+/// The names of the columns beside the ids, without a sample.
+fn columns<'a>(submit: &'a SubmitConfig, task: &'a Task) -> Vec<&'a str> {
+    match task.labels {
+        LabelKind::Multilabel => task.classes.iter().map(String::as_str).collect(),
+        _ => vec![&submit.score_column],
     }
 }
 
-fn lines(answers: &Answers) -> Result<String> {
-    let lines = answers.rows.iter().map(|row| row.join(" ") + "\n");
-    Ok(lines.collect())
-}
-
-fn table(answers: &Answers, ids: &[String], submit: &SubmitConfig, test: &Path) -> Result<String> {
-    let scores = &answers.rows;
-    if ids.len() != scores.len() {
+fn table(
+    answers: &[Vec<String>],
+    ids: &[String],
+    (submit, task): (&SubmitConfig, &Task),
+    test: &Path,
+) -> Result<String> {
+    if ids.len() != answers.len() {
         let place = Place::file(test).field(&submit.id_column);
-        let expected = format!("{} ids, one a score", scores.len());
+        let expected = format!("{} ids, one a score", answers.len());
         return Err(Error::input(place, expected, ids.len()));
     }
+    let mut header = vec![submit.id_column.as_str()];
+    header.extend(columns(submit, task));
+    let rows = ids.iter().zip(answers);
+    let rows = rows.map(|(id, values)| std::iter::once(id).chain(values).cloned().collect());
+    as_csv(b',', &header, rows)
+}
+
+/// The sample with answers in the place of its own.
+fn like_sample(sample: &Sample, answers: Vec<Vec<String>>) -> Result<String> {
+    let header: Vec<&str> = sample.header.iter().map(String::as_str).collect();
+    let rows = answers.into_iter().zip(&sample.ids);
+    let rows = rows.map(|(mut fields, id)| {
+        fields.insert(sample.id, id.clone());
+        fields
+    });
+    as_csv(sample.delimiter, &header, rows)
+}
+
+fn as_csv(
+    delimiter: u8,
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<String> {
     let failed = |error: csv::Error| Error::Unexpected(format!("submission as CSV: {error}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = std::iter::once(&submit.id_column).chain(&answers.columns);
+    let style = match sample::quoting(delimiter) {
+        Quoting::On => csv::QuoteStyle::Necessary,
+        Quoting::Off => csv::QuoteStyle::Never,
+    };
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .quote_style(style)
+        .from_writer(Vec::new());
     writer.write_record(header).map_err(failed)?;
-    for (id, values) in ids.iter().zip(scores) {
-        let record = std::iter::once(id).chain(values);
-        writer.write_record(record).map_err(failed)?;
+    for row in rows {
+        writer.write_record(row).map_err(failed)?;
     }
     let bytes = writer
         .into_inner()
@@ -200,21 +234,11 @@ fn table(answers: &Answers, ids: &[String], submit: &SubmitConfig, test: &Path) 
     Ok(String::from_utf8(bytes).expect("made of strings"))
 }
 
-/// One score as it is written.
-fn value(score: f32, row: usize, submit: &SubmitConfig) -> Result<String> {
-    require_finite(score, row)?;
-    Ok(if submit.probability {
-        of_probability(probability(score.into()))
-    } else {
-        of_score(score)
-    })
-}
-
 /// Different scores, and different values among what is written of them.
-fn count_distinct(scores: &[f32], submit: &SubmitConfig) -> (usize, usize) {
+fn count_distinct(scores: &[f32], are_probabilities: bool) -> (usize, usize) {
     let positive_zero = |score: f32| f64::from(score) + 0.0;
     let distinct: BTreeSet<u64> = scores.iter().map(|&s| positive_zero(s).to_bits()).collect();
-    let written: BTreeSet<u64> = match submit.probability {
+    let written: BTreeSet<u64> = match are_probabilities {
         true => scores
             .iter()
             .map(|&s| probability(s.into()).to_bits())

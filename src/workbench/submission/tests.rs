@@ -125,7 +125,8 @@ fn every_form_is_written_as_it_says_and_passes_its_check() {
             usize::from(has_remark),
             "{written:?}"
         );
-        let checked = check(&out, test, format, &submit, None).expect("our own submission");
+        let checked = check((&out, &Task::binary_pairs()), (test, format), &submit, None)
+            .expect("our own submission");
         assert_eq!((checked.scores, checked.distinct), (3, 3));
     }
 }
@@ -270,7 +271,12 @@ fn refusals(
     let prefix = format!("{}/", folder.path().display());
     for (text, expected) in cases {
         std::fs::write(at("s.csv"), text).expect("a small file");
-        let checked = check(&at("s.csv"), &test, &format, submit, range.clone());
+        let checked = check(
+            (&at("s.csv"), &Task::binary_pairs()),
+            (&test, &format),
+            submit,
+            range.clone(),
+        );
         let message = checked.expect_err(text).to_string();
         assert_eq!(message.replace(&prefix, ""), *expected);
     }

@@ -1,0 +1,433 @@
+//! The organisers' sample submission: which header, ids, order and columns a submission has.
+//!
+//! In: the file that `submit.like` names, a table with a header, an id column and one column or more beside it. Out: a
+//! [`Sample`], and from it the [`Form`] of a submission and the test row of each of its lines. Computes no score.
+//!
+//! Whether the numbers are probabilities: several columns hold them; one column does where the sample's values are all from 0
+//! to 1 and not all whole, but for ordinals; else `submit.probability` says so.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::form::{Columns, Form};
+use crate::config::SubmitConfig;
+use crate::data::ids::read_ids;
+use crate::data::table::{Quoting, Table, quoted};
+use crate::data::{ExampleFormat, LabelKind, Task};
+use crate::error::{Error, Place, Result};
+
+/// What the sample holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sample {
+    path: PathBuf,
+    /// Between columns.
+    pub delimiter: u8,
+    /// Names of the columns.
+    pub header: Vec<String>,
+    /// Which of them holds the ids.
+    pub id: usize,
+    /// One a row, each once.
+    pub ids: Vec<String>,
+    /// The line of each id.
+    lines: Vec<Place>,
+    /// Of one column beside the ids: all its values are numbers.
+    has_numbers: bool,
+    /// They are from 0 to 1, and not all whole.
+    has_fractions: bool,
+}
+
+impl Sample {
+    /// Reads the sample. `submit.id_column` says which column holds the ids where the header has it, else it is the first.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Input`] for a file without such a header, for a row with another number of fields or an id
+    /// that is not its own, and for names in `submit` that the header does not have.
+    pub fn read(path: &Path, submit: &SubmitConfig) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
+        let delimiters = [b'\t', b',', b';'];
+        let found = delimiters.into_iter().find(|byte| first.contains(byte));
+        let delimiter = found.unwrap_or(b',');
+        let mut table = Table::new(path, &bytes, delimiter, quoting(delimiter));
+        if !table.advance()? {
+            return Err(no_header(Place::file(path), "an empty file"));
+        }
+        let header: Vec<String> = table.fields().iter().map(str::to_owned).collect();
+        let shown = || quoted(&header.join(","));
+        if header.len() < 2 {
+            return Err(no_header(table.place(), shown()));
+        }
+        agrees(&header, submit, table.place())?;
+        let id = header.iter().position(|name| *name == submit.id_column);
+        let mut sample = Self {
+            path: path.to_owned(),
+            delimiter,
+            id: id.unwrap_or(0),
+            header,
+            ids: Vec::new(),
+            lines: Vec::new(),
+            has_numbers: true,
+            has_fractions: false,
+        };
+        sample.read_rows(&mut table)?;
+        Ok(sample)
+    }
+
+    fn read_rows(&mut self, table: &mut Table<'_>) -> Result<()> {
+        let mut seen: HashMap<String, Place> = HashMap::new();
+        let (mut all_within, mut all_whole) = (true, true);
+        while table.advance()? {
+            let fields = table.fields();
+            if fields.len() != self.header.len() {
+                let expected = format!("{} fields, as the header has", self.header.len());
+                return Err(Error::input(table.place(), expected, fields.len()));
+            }
+            let id = fields[self.id].to_owned();
+            let place = || table.place().field(&self.header[self.id]);
+            if id.is_empty() {
+                return Err(Error::input(place(), "an id", "nothing"));
+            }
+            if let Some(before) = seen.insert(id.clone(), table.place()) {
+                let found = format!("{}, which stands at {before} too", quoted(&id));
+                return Err(Error::input(place(), "each id once", found));
+            }
+            self.ids.push(id);
+            self.lines.push(table.place());
+            for (_, text) in (0..).zip(fields).filter(|(column, _)| *column != self.id) {
+                match text.trim().parse::<f64>().ok().filter(|x| x.is_finite()) {
+                    Some(number) => {
+                        all_within &= (0.0..=1.0).contains(&number);
+                        all_whole &= number.fract() == 0.0;
+                    }
+                    None => self.has_numbers = false,
+                }
+            }
+        }
+        self.has_fractions = self.has_numbers && all_within && !all_whole;
+        Ok(())
+    }
+
+    /// The names of the columns beside the ids.
+    pub fn others(&self) -> Vec<&str> {
+        let named = self.header.iter().enumerate();
+        let others = named.filter(|(column, _)| *column != self.id);
+        others.map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// Whether the one column beside the ids holds names.
+    pub fn has_names(&self) -> bool {
+        !self.has_numbers
+    }
+
+    /// Whether numbers are from 0 to 1. Without a task they are taken for those of a class.
+    pub fn has_probabilities(&self, submit: &SubmitConfig, task: Option<&Task>) -> bool {
+        let is_ordinal = task.is_some_and(|task| task.labels == LabelKind::Ordinal);
+        submit.probability || self.header.len() > 2 || self.has_fractions && !is_ordinal
+    }
+
+    /// The columns that it asks for.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where its columns are neither one nor the classes of the task.
+    pub fn form(&self, submit: &SubmitConfig, task: &Task) -> Result<Form> {
+        let others = self.others();
+        let number = |name: &&str| task.classes.iter().position(|class| class == name);
+        let each: Option<Vec<usize>> = others.iter().map(number).collect();
+        let all = each.filter(|each| {
+            let mut sorted = each.clone();
+            sorted.sort_unstable();
+            !each.is_empty() && sorted.into_iter().eq(0..task.classes.len())
+        });
+        let is_class = others.iter().any(|name| number(name).is_some());
+        let columns = match (all, task.labels) {
+            (Some(each), _) => Columns::Each(each),
+            (None, LabelKind::Classes) if others.len() == 1 && !is_class => Columns::Label,
+            (None, LabelKind::Binary | LabelKind::Ordinal) if others.len() == 1 => Columns::Score,
+            _ => {
+                let one = match task.labels {
+                    LabelKind::Binary | LabelKind::Ordinal => "one column of scores",
+                    LabelKind::Classes => "one column of class names",
+                    LabelKind::Multilabel => "a column a label",
+                };
+                let expected = match task.classes.as_slice() {
+                    [] => one.to_owned(),
+                    names => format!("{one}, or columns named {}", names.join(", ")),
+                };
+                let place = Place::line(&self.path, 1);
+                return Err(
+                    Error::input(place, expected, quoted(&others.join(","))).with_hint(
+                        "submit.id_column names the column of the ids where it is not the first",
+                    ),
+                );
+            }
+        };
+        let is_each = matches!(columns, Columns::Each(_));
+        Ok(Form {
+            columns,
+            probability: is_each || self.has_probabilities(submit, Some(task)),
+        })
+    }
+
+    /// The test row of each line, and a remark where the ids are row numbers.
+    ///
+    /// # Errors
+    /// Those of [`read_ids`]; [`Error::Input`] where the ids are not those of the test file.
+    pub fn order(
+        &self,
+        (test, format): (&Path, &ExampleFormat),
+        n_rows: usize,
+    ) -> Result<(Vec<usize>, Option<String>)> {
+        let name = &self.header[self.id];
+        let named = read_ids(test, format, name)?;
+        let is_numbered = named.is_none();
+        let first = usize::from(!self.ids.iter().any(|id| id == "0"));
+        let ids = named.unwrap_or_else(|| {
+            let rows = first..first + n_rows;
+            rows.map(|row| row.to_string()).collect()
+        });
+        let rows: HashMap<&str, usize> = ids.iter().map(String::as_str).zip(0..).collect();
+        let hint = "submit.like must be the sample for data.test";
+        let row = |(id, line): (&String, &Place)| {
+            rows.get(id.as_str()).copied().ok_or_else(|| {
+                let expected = match is_numbered {
+                    true => format!(
+                        "the number of a row of {}, which has no column `{name}`, from {first} to {}",
+                        test.display(),
+                        first + n_rows - 1
+                    ),
+                    false => format!("an id of {}", test.display()),
+                };
+                Error::input(line.clone().field(name), expected, quoted(id)).with_hint(hint)
+            })
+        };
+        let order = self.ids.iter().zip(&self.lines).map(row);
+        let order = order.collect::<Result<Vec<usize>>>()?;
+        if order.len() != n_rows {
+            let expected = format!("{n_rows} ids, one a row of {}", test.display());
+            let place = Place::file(&self.path);
+            return Err(Error::input(place, expected, order.len()).with_hint(hint));
+        }
+        let remark = is_numbered.then(|| {
+            format!(
+                "submission: {} has no column `{name}`, so the ids of {} are row numbers from {first}",
+                test.display(),
+                self.path.display()
+            )
+        });
+        Ok((order, remark))
+    }
+}
+
+/// Fields stand in quotes where the delimiter may be a part of them.
+pub(super) fn quoting(delimiter: u8) -> Quoting {
+    match delimiter {
+        b'\t' => Quoting::Off,
+        _ => Quoting::On,
+    }
+}
+
+fn no_header(place: Place, found: impl ToString) -> Error {
+    let expected = "a header with an id column and one column or more beside it";
+    Error::input(place, expected, found.to_string())
+        .with_hint("one score a line needs no sample: submit.format = \"plain\"")
+}
+
+/// Refuses names that the user has set and the header does not have, and a row of values in its place.
+fn agrees(header: &[String], submit: &SubmitConfig, place: Place) -> Result<()> {
+    let default = SubmitConfig::default();
+    let names = [
+        ("submit.id_column", &submit.id_column, &default.id_column),
+        (
+            "submit.score_column",
+            &submit.score_column,
+            &default.score_column,
+        ),
+    ];
+    let shown = quoted(&header.join(","));
+    for (key, name, default) in names {
+        if name != default && !header.contains(name) {
+            let expected = format!("a column `{name}`, as {key} says");
+            return Err(Error::input(place, expected, shown).with_hint(format!(
+                "leave {key} out: the sample of submit.like names the columns"
+            )));
+        }
+    }
+    let numbers = header.iter().filter(|name| name.contains('.'));
+    if numbers.clone().any(|name| name.parse::<f64>().is_ok()) {
+        return Err(no_header(place, shown));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{check_like, write};
+    use super::*;
+    use crate::data::Scores;
+
+    fn task(labels: LabelKind, classes: &[&str]) -> Task {
+        Task {
+            labels,
+            classes: classes.iter().map(|&name| name.to_owned()).collect(),
+            ..Task::default()
+        }
+    }
+
+    /// Writes three rows like `sample`, for a test file whose ids are a, b and c where `has_ids`; the text or the message, and
+    /// the remarks.
+    fn like(
+        sample: &str,
+        scores: &[f32],
+        task: &Task,
+        has_ids: bool,
+    ) -> std::result::Result<(String, Vec<String>), String> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let prefix = format!("{}/", folder.path().display());
+        let put = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a small file");
+            path
+        };
+        let test = put("test.csv", "q1,q2,key\n1,1,a\n2,2,b\n3,3,c\n");
+        let format = ExampleFormat {
+            delimiter: ',',
+            header: has_ids,
+            ..ExampleFormat::default()
+        };
+        let submit = SubmitConfig {
+            like: Some(put("sample.csv", sample)),
+            ..SubmitConfig::default()
+        };
+        let out = folder.path().join("s.csv");
+        let scores = Scores {
+            width: scores.len() / 3,
+            values: scores.to_vec(),
+        };
+        let local = |error: Error| error.to_string().replace(&prefix, "");
+        let written = write((&scores, task), (&test, &format), &submit, &out).map_err(local)?;
+        let sample = submit.like.as_deref().expect("it is set");
+        for task in [Some(task), None] {
+            let checked = check_like(&out, sample, task, &submit, None).map_err(local)?;
+            assert_eq!(checked.scores, 3);
+        }
+        let remarks = written.remarks.iter();
+        let remarks = remarks.map(|remark| remark.replace(&prefix, "")).collect();
+        Ok((std::fs::read_to_string(&out).expect("text"), remarks))
+    }
+
+    #[test]
+    fn one_column_of_scores_in_the_order_of_the_sample() {
+        let binary = Task::binary_pairs();
+        let scores = [1.0, 0.0, -2.0];
+        let (text, _) = like("key\tp\nc\t0\na\t0\nb\t0\n", &scores, &binary, true).expect("fits");
+        assert_eq!(
+            text,
+            "key\tp\nc\t-2.00000000\na\t1.00000000\nb\t0.00000000\n"
+        );
+        // Fractions ask for probabilities, but for ordinals.
+        let fractions = "key,p\nb,.5\na,0\nc,1\n";
+        let (text, _) = like(fractions, &[1.0, 0.0, 1.0], &binary, true).expect("fits");
+        assert!(text.starts_with("key,p\nb,0.500000000\na,0.731"), "{text}");
+        let ordinal = task(LabelKind::Ordinal, &[]);
+        let (text, _) = like(fractions, &[0.25, 0.5, 1.0], &ordinal, true).expect("fits");
+        assert_eq!(text, "key,p\nb,0.500000000\na,0.250000000\nc,1.00000000\n");
+    }
+
+    #[test]
+    fn classes_are_one_column_of_names_or_a_column_each_in_any_order() {
+        let classes = task(LabelKind::Classes, &["x", "y"]);
+        let scores = [2.0, 0.0, 0.0, 2.0, 0.0, 0.0];
+        let (text, _) = like("key,what\nb,x\na,x\nc,x\n", &scores, &classes, true).expect("fits");
+        assert_eq!(text, "key,what\nb,y\na,x\nc,x\n");
+        let (text, _) =
+            like("key,y,x\nb,0,0\na,0,0\nc,0,0\n", &scores, &classes, true).expect("fits");
+        assert!(text.starts_with("key,y,x\nb,0.88079"), "{text}");
+        assert!(text.ends_with("\nc,0.500000000,0.500000000\n"), "{text}");
+    }
+
+    #[test]
+    fn row_numbers_are_ids_where_the_test_file_has_none() {
+        let binary = Task::binary_pairs();
+        for (ids, first) in [("2 0 1", 0), ("3 1 2", 1)] {
+            let rows: String = ids.split(' ').map(|id| format!("{id},0\n")).collect();
+            let sample = format!("key,p\n{rows}");
+            let (text, remarks) = like(&sample, &[1.0, 2.0, 3.0], &binary, false).expect("fits");
+            assert!(
+                text.contains(",3.00000000\n") && text.ends_with(",2.00000000\n"),
+                "{text}"
+            );
+            let expected = format!(
+                "submission: test.csv has no column `key`, so the ids of sample.csv are row numbers from {first}"
+            );
+            assert_eq!(remarks, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_sample_of_other_ids_or_columns_is_refused() {
+        let binary = Task::binary_pairs();
+        let classes = task(LabelKind::Classes, &["x", "y"]);
+        let cases = [
+            (
+                &binary,
+                "key,p\na,0\nz,0\nc,0\n",
+                "sample.csv:3:key: expected an id of test.csv, found `z`",
+            ),
+            (
+                &binary,
+                "key,p\na,0\nb,0\n",
+                "sample.csv: expected 3 ids, one a row of test.csv, found 2",
+            ),
+            (
+                &binary,
+                "key,p\na,0\na,0\n",
+                "sample.csv:3:key: expected each id once, found `a`, which stands at sample.csv:2 too",
+            ),
+            (
+                &binary,
+                "key,p\na\n",
+                "sample.csv:2: expected 2 fields, as the header has, found 1",
+            ),
+            (
+                &binary,
+                "a,0.5\nb,0.5\n",
+                "sample.csv:1: expected a header with an id column and one column or more beside it, found `a,0.5`",
+            ),
+            (
+                &binary,
+                "key,p,q\na,0,0\n",
+                "sample.csv:1: expected one column of scores, or columns named 0, 1, found `p,q`",
+            ),
+            (
+                &classes,
+                "key,x,z\na,0,0\n",
+                "sample.csv:1: expected one column of class names, or columns named x, y, found `x,z`",
+            ),
+        ];
+        for (task, sample, expected) in cases {
+            let scores = [0.5; 6];
+            let refused = like(sample, &scores[..3 * task.n_scores()], task, true);
+            assert_eq!(refused.expect_err(sample), expected);
+        }
+    }
+
+    #[test]
+    fn names_that_the_sample_does_not_have_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("sample.csv");
+        std::fs::write(&path, "key,p\na,0\n").expect("a small file");
+        let submit = SubmitConfig {
+            score_column: "q".to_owned(),
+            ..SubmitConfig::default()
+        };
+        let error = Sample::read(&path, &submit)
+            .expect_err("no column q")
+            .to_string();
+        assert!(
+            error.ends_with(
+                "sample.csv:1: expected a column `q`, as submit.score_column says, found `key,p`"
+            ),
+            "{error}"
+        );
+    }
+}
