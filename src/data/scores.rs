@@ -87,6 +87,6 @@ mod tests {
         assert_eq!((scores.len(), scores.row(1)), (3, &[3.0, 4.0][..]));
         assert_eq!(scores.column(1), [2.0, 4.0, 6.0]);
         assert_eq!(scores.select(&[2, 0]).values, [5.0, 6.0, 1.0, 2.0]);
-        assert!(Scores::new(3).is_empty() && Scores::default().len() == 0);
+        assert!(Scores::new(3).is_empty() && Scores::default().is_empty());
     }
 }

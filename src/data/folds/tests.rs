@@ -306,7 +306,7 @@ fn folds_are_even_in_every_kind_of_label() {
     // One class has a tenth of the rows of another.
     let class = |draw: u64| Target::Class([0, 0, 0, 0, 1, 1, 1, 2, 2, 3][(draw % 10) as usize]);
     let several = |draw: u64| {
-        let held = (0..4).filter(|class| (draw >> (3 * class)) % (class + 2) == 0);
+        let held = (0..4).filter(|class| (draw >> (3 * class)).is_multiple_of(class + 2));
         Target::Several(held.map(|class| class as u32).collect())
     };
     let number = |draw: u64| Target::Number((draw % 50) as f32 / 10.0);

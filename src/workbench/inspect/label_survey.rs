@@ -184,7 +184,10 @@ mod tests {
     #[test]
     fn figures_by_hand() {
         let unknown = Target::Unknown;
-        assert_eq!(survey(LabelKind::Classes, &[unknown.clone()]), None);
+        assert_eq!(
+            survey(LabelKind::Classes, std::slice::from_ref(&unknown)),
+            None
+        );
         let binary = [1, 0, 0, 0].map(Target::Class);
         let shown = survey(LabelKind::Binary, &binary)
             .expect("labels")

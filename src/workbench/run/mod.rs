@@ -68,7 +68,7 @@ pub fn run(
         None => plan::default_folder(loaded, &identity),
     };
     let done = match open(&path, &loaded.experiment, identity, part) {
-        Ok(Found::Done(report)) => Ok(report),
+        Ok(Found::Done(report)) => Ok(*report),
         Ok(Found::Ready(folder)) => fill(*folder, loaded, part, context),
         Err(error) => Err(error),
     };
@@ -84,13 +84,13 @@ pub fn run(
 /// What stands at the place of the run.
 enum Found {
     /// The part that is asked for, done.
-    Done(PartReport),
+    Done(Box<PartReport>),
     /// A folder to do it in.
     Ready(Box<RunFolder>),
 }
 
 fn open(path: &Path, experiment: &Experiment, identity: Identity, part: RunPart) -> Result<Found> {
-    let run_done = |outcome| PartReport::Run(RunReport::new(path, outcome, true));
+    let run_done = |outcome| Box::new(PartReport::Run(RunReport::new(path, outcome, true)));
     if !plan::has_folds(experiment) {
         return Ok(match RunFolder::open(path, experiment, identity)? {
             Opened::Done(outcome) => Found::Done(run_done(outcome)),
@@ -103,7 +103,7 @@ fn open(path: &Path, experiment: &Experiment, identity: Identity, part: RunPart)
             if let Some(outcome) = FoldOutcome::read(&dir)? {
                 folder::tidy_up(&dir);
                 let report = FoldReport::new(path, &plan::models(experiment), outcome, true);
-                return Ok(Found::Done(PartReport::Fold(report)));
+                return Ok(Found::Done(Box::new(PartReport::Fold(report))));
             }
         }
         (_, Some(outcome)) => return Ok(Found::Done(run_done(outcome))),
