@@ -1,10 +1,9 @@
 //! The workbench for text competitions on desensitised data.
 //!
-//! Competitions publish sentence pairs whose every character or word is replaced by a number. The crate aligns
-//! those numbers with the vocabulary of a pretrained BERT, starts each number from its plaintext token's
-//! embedding, and trains one MLM network for everything: masked tokens at their places, `[YES]` or `[NO]` at
-//! `[CLS]`. Rows without a label join the MLM. The command `cipherpet` does whole jobs; everything it does is
-//! here too.
+//! Competitions publish sentences or pairs of them whose every character or word is replaced by a number. The crate
+//! aligns those numbers with the vocabulary of a pretrained BERT, starts each number from its plaintext token's
+//! embedding, and trains one network for everything: masked tokens at their places, the label at `[CLS]`. Rows
+//! without a label join the MLM. The command `cipherpet` does whole jobs; everything it does is here too.
 //!
 //! # The way of the data
 //! ```text
