@@ -131,6 +131,7 @@ fn fill(
     }
     resume::say_owner_before(folder.left_by(), &progress);
     let rows = Rows::read(experiment, &progress)?;
+    submission::check_sample(experiment, &rows.task, rows.test.len())?;
     // A single split says what it trains on before the checkpoint is opened; a fold says it in its own log.
     let single_rows =
         (!plan::has_folds(experiment)).then(|| rows.fit(&rows.held_out, experiment, &progress));

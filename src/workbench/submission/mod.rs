@@ -165,6 +165,20 @@ pub fn write(
     })
 }
 
+/// Refuses a `submit.like` that is no sample of the test rows, before anything long begins.
+///
+/// # Errors
+/// [`Error::Input`] for its header, columns or ids; those of [`read_ids`].
+pub fn check_sample(experiment: &Experiment, task: &Task, n_rows: usize) -> Result<()> {
+    let submit = &experiment.submit;
+    if let (Some(like), Some(test)) = (&submit.like, &experiment.data.test) {
+        let sample = Sample::read(like, submit)?;
+        sample.form(submit, task)?;
+        sample.order((test, &experiment.format()), n_rows)?;
+    }
+    Ok(())
+}
+
 fn row_numbers(rows: usize) -> Vec<String> {
     (0..rows).map(|row| row.to_string()).collect()
 }
