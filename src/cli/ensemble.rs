@@ -18,8 +18,8 @@ Examples:
 
 The runs must have held out the same rows and scored the same test file. What they make is a run
 to `board`, `check` and `ensemble`. [submit] is that of the first run, under --set. Weights are
-chosen on the rows that the metric is told of, so theirs is told twice: as fitted, and nested, on rows
-that took no part in the choice. The nested one counts.")]
+chosen on the rows that the metric is told of, so theirs is told twice: as fitted, and nested, on
+rows that took no part in the choice. The nested one counts.")]
 pub struct EnsembleArguments {
     /// Run folders; ensembles are runs too
     #[arg(required = true, value_name = "RUN")]

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::{Experiment, FoldsConfig, Loaded, Valid};
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
-use crate::data::source;
+use crate::data::{LabelColumns, LabelKind, source};
 use crate::error::{Error, Place, Result};
 
 /// Tokens that stand around the two sentences of a row: `[CLS] a [SEP] b [SEP]`.
@@ -73,8 +73,11 @@ impl Loaded {
             "one or more characters without the delimiter",
             format!("{:?}", data.token_separator),
         )?;
+        let in_one_column = self.experiment.task.labels == LabelKind::Multilabel
+            && !matches!(data.label, Some(LabelColumns::Several(_)));
+        let separator = &data.label_separator;
         self.require(
-            !data.label_separator.is_empty() && !data.label_separator.contains(data.delimiter),
+            !in_one_column || !separator.is_empty() && !separator.contains(data.delimiter),
             "data.label_separator",
             "one or more characters without the delimiter",
             format!("{:?}", data.label_separator),

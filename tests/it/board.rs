@@ -124,10 +124,7 @@ fn runs_of_one_metric_stand_together_in_its_direction() {
         .lines()
         .find(|line| line.contains("runs/c"))
         .expect("a line");
-    assert!(
-        line.contains("first → last") && line.contains("log loss    0.25000"),
-        "{line}"
-    );
+    assert!(line.contains("first → last   log loss   0.25000"), "{line}");
 }
 
 #[test]

@@ -327,3 +327,98 @@ fn a_bad_page_in_a_browser() {
         assert!(problems.contains(expected), "{expected} in:\n{problems}");
     }
 }
+
+/// A run folder by hand: a single split with these labels, one line a row.
+fn write_kind(
+    workspace: &Workspace,
+    name: &str,
+    task: &serde_json::Value,
+    metric: &str,
+    table: &str,
+) {
+    std::fs::create_dir_all(workspace.path(name)).expect("room");
+    let manifest = json!({
+        "tool": "cipherpet", "state": "done", "config_sha256": "", "inputs": [], "task": task,
+        "result": {"metric": metric, "seconds": 3.0},
+    });
+    workspace.write(&format!("{name}/manifest.json"), manifest.to_string());
+    workspace.write(&format!("{name}/config.toml"), "seed = 0\n");
+    workspace.write(&format!("{name}/valid.csv"), table);
+    let epoch = |epoch: usize, stage: &str, objective: &str| {
+        let line = json!({
+            "epoch": epoch, "stage": stage, "objective": objective, "steps": 5 * epoch, "loss": 1.0, "metric": metric,
+            "valid_score": 0.4, "label_loss": 0.7, "learning_rate": 1e-4, "seconds": 1.0, "tokens_per_second": 9.0,
+        });
+        format!("{line}\n")
+    };
+    let epochs = epoch(1, "adapt", "mlm") + &epoch(2, "decide", "ce");
+    workspace.write(&format!("{name}/metrics.jsonl"), epochs);
+}
+
+#[test]
+fn every_kind_of_label_has_figures_of_its_own_and_names_are_escaped() {
+    let workspace = Workspace::empty();
+    let task = |labels: &str, classes: &[&str]| json!({"kind": "single", "labels": labels, "classes": classes});
+    let names = ["<b>", "c", "d"];
+    for (name, task, metric, table, headings) in [
+        (
+            "classes",
+            task("classes", &names),
+            "macro_f1",
+            "row,label,score:<b>,score:c,score:d\n0,<b>,1,0,0\n1,c,2,1,0\n2,d,0,0,3\n",
+            [
+                "Validation macro F1",
+                "<h2>Confusion</h2>",
+                "log-probability of the class",
+            ],
+        ),
+        (
+            "several",
+            task("multilabel", &names),
+            "mean_auc",
+            "row,label:<b>,label:c,label:d,score:<b>,score:c,score:d\n0,1,0,0,1,-1,-1\n1,0,1,1,-1,1,-1\n",
+            [
+                "Validation mean AUC",
+                "<h2>Labels</h2>",
+                "log-probability of a label",
+            ],
+        ),
+        (
+            "ordinal",
+            task("ordinal", &[]),
+            "spearman",
+            "row,label,score\n0,1,0.5\n1,2,2.5\n2,3,2\n",
+            [
+                "Validation Spearman",
+                "<h2>What is left over by label</h2>",
+                "rank of score",
+            ],
+        ),
+        (
+            "accuracy",
+            task("binary", &["0", "1"]),
+            "accuracy",
+            "row,label,score\n0,1,0.5\n1,0,0.7\n2,1,2\n3,0,-1\n",
+            [
+                "Validation accuracy",
+                "<h2>Thresholds</h2>",
+                "threshold chosen on the other half",
+            ],
+        ),
+    ] {
+        write_kind(&workspace, name, &task, metric, table);
+        workspace.succeed(&["report", name]);
+        let page = workspace.text(&format!("{name}/report.html"));
+        for heading in headings
+            .into_iter()
+            .chain(["<h2>Stages</h2>", "adapt", "decide"])
+        {
+            assert!(page.contains(heading), "{name}: {heading}");
+        }
+        assert!(!page.contains("<b>"), "{name}");
+        assert_eq!(page.contains("ROC curve"), name == "accuracy", "{name}");
+    }
+    workspace.succeed(&["report", "classes", "accuracy", "--out", "both.html"]);
+    let both = workspace.text("both.html");
+    assert!(both.contains("The runs have different metrics") && !both.contains("(best)"));
+}

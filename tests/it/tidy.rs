@@ -33,7 +33,6 @@ const KNOWN_CIRCLES: &[(&str, &str)] = &[
     ("kernels::gemm::bf16", "kernels::gemm::avx512"),
     ("kernels::gemm::bf16", "kernels::linear"),
     ("kernels::gemm::portable", "kernels::linear"),
-    ("vocab::mapping", "vocab::align::units"),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

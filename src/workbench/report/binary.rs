@@ -126,6 +126,9 @@ pub fn reliability(judged: &[Judged<'_>]) -> Result<Panel> {
     Panel::drawn(title, caption, (&x, &y), &series)
 }
 
+/// Narrowest range of scores that fills the chart: of less, the marks have more digits than there is room for.
+const NARROWEST: f64 = 0.1;
+
 /// How far the scores of both classes stand apart.
 pub fn histogram(run: &ReportedRun) -> Result<Panel> {
     let title = "Scores by label";
@@ -148,7 +151,8 @@ pub fn histogram(run: &ReportedRun) -> Result<Panel> {
         .map(|point| point.1);
     let highest = highest.fold(0.0, f64::max);
     let edges = (found.edges[0], found.edges[bins]);
-    let room = ((edges.1 - edges.0) * 0.02).max(1e-3);
+    let width = edges.1 - edges.0;
+    let room = (width * 0.02).max((NARROWEST - width) / 2.0);
     let x = Axis::linear(
         "score, logit of 1 - logit of 0",
         (edges.0 - room, edges.1 + room),
