@@ -37,6 +37,7 @@ mod signals;
 mod slurm;
 mod slurm_cluster;
 mod submit;
+mod tasks;
 mod tidy;
 mod wheel;
 mod workspace;
