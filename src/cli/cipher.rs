@@ -2,28 +2,35 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{Session, output};
 use crate::config::DEMO_CHECKPOINT;
+use crate::data::task::TextKind;
 use crate::error::Result;
 use crate::vocab::Unit;
 use crate::workbench::cipher::{self as job, CipherOptions};
 
 /// Arguments of `cipher`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("plain").args(["pairs", "single"]).required(true).multiple(true)))]
 #[command(after_help = "\
 Examples:
   cipherpet cipher --pairs train.tsv dev.tsv --checkpoint bert/ --out cipher/
   cipherpet cipher --pairs train.tsv --checkpoint bert/ --out mixed/ --merge .5 --drop-below 5
+  cipherpet cipher --single reviews.tsv --checkpoint bert/ --out cipher/
 
 Writes a copy of each file with numbers for tokens, and key.tsv with what they stand for: to measure
-alignments on text of your own. A character is one id, letters and digits too. With the key anyone
-can read the copies.")]
+alignments and methods on text of your own. All files share one key. A character is one id, letters
+and digits too. Columns behind the texts are copied as they are. With the key anyone can read the
+copies.")]
 pub struct CipherArguments {
-    /// Plain pair files: text TAB text, or text TAB text TAB label
-    #[arg(long, required = true, num_args = 1.., value_name = "FILES")]
+    /// Plain files of pairs: text TAB text, with columns of labels behind or without
+    #[arg(long, num_args = 1.., value_name = "FILES")]
     pairs: Vec<PathBuf>,
+    /// Plain files of single texts: text, with columns of labels behind or without
+    #[arg(long, num_args = 1.., value_name = "FILES")]
+    single: Vec<PathBuf>,
     /// The BERT folder whose tokenizer lower-cases and cuts; `demo:` is the one inside the tool
     #[arg(long, value_name = "DIR", default_value = DEMO_CHECKPOINT)]
     checkpoint: PathBuf,
@@ -68,13 +75,16 @@ pub fn cipher(arguments: &CipherArguments, session: &Session) -> Result<()> {
         drop_below: arguments.drop_below,
         seed: arguments.seed,
     };
+    let of_kind = |kind, paths: &[PathBuf]| {
+        let with_kind = paths.iter().map(|path| (kind, path.clone()));
+        with_kind.collect::<Vec<_>>()
+    };
+    let pairs = of_kind(TextKind::Pair, &arguments.pairs);
+    let plain = [pairs, of_kind(TextKind::Single, &arguments.single)].concat();
     let CipherArguments {
-        pairs,
-        checkpoint,
-        out,
-        ..
+        checkpoint, out, ..
     } = arguments;
-    let report = job::cipher(pairs, checkpoint, out, &options, session.context().parts())?;
+    let report = job::cipher(&plain, checkpoint, out, &options, session.context())?;
     let mut text = format!(
         "{}: {} rows in {} files, {} ids, {:.2} in a sentence; the key is {}",
         report.out.display(),

@@ -92,7 +92,7 @@ pub enum Command {
     Align(align::AlignArguments),
     /// Say how much of desensitised pair files can be read back from plaintext alone
     Audit(audit::AuditArguments),
-    /// Encipher plain pair files of your own, with a key, to measure alignments on
+    /// Encipher plain files of your own, with a key, to measure alignments and methods on
     Cipher(cipher::CipherArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
     Inspect(inspect::InspectArguments),

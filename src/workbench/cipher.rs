@@ -1,20 +1,20 @@
 //! A cipher of one's own text, with its key: what alignments are measured on.
 //!
-//! In: plain pair files (`text<TAB>text`, with a third column or without) and a BERT folder. Out: a folder with a copy of
-//! each file under its own name, sentences as ids, third column as it was, and `key.tsv` (`cipher_id<TAB>plain_token`, with
-//! a header, by id). The folder is there whole or not at all. Whoever has the key reads the copies: it stays at home.
+//! In: plain files of one or two texts a row, with columns of labels behind or without, and a BERT folder. Out: a folder with
+//! a copy of each file under its own name, texts as ids, labels as they were, and `key.tsv` (`cipher_id<TAB>plain_token`,
+//! with a header, by id). The folder is there whole or not at all. Whoever has the key reads the copies: it stays at home.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Stop;
+use super::Context;
 use crate::atomic;
 use crate::data::source;
 use crate::data::table::{Quoting, Table};
+use crate::data::task::TextKind;
 use crate::error::{Error, Place, Result};
-use crate::progress::Progress;
 use crate::random::Key;
 use crate::vocab::encipher::{EncipherOptions, Encipherment, encipher};
 use crate::vocab::{Segmenter, Unit};
@@ -65,34 +65,35 @@ pub struct CipherReport {
 }
 
 /// One plain file.
-struct PlainPairs {
+struct PlainFile {
     name: PathBuf,
-    /// First and second sentences in turn, as tokens.
+    kind: TextKind,
+    /// The texts of a row one after another, as tokens.
     sentences: Vec<Vec<String>>,
-    /// The third column, where there is one.
-    labels: Vec<Option<String>>,
+    /// For each row the fields behind its texts.
+    labels: Vec<Vec<String>>,
 }
 
-/// Enciphers `pairs` into the folder `out`, which must not be there or be empty.
+/// Enciphers the files into the folder `out`, which must not be there or be empty. All share one key.
 ///
 /// # Errors
 /// [`Error::Refused`] for options that do not go together, for two files of one name and for a folder that holds anything;
-/// [`Error::Input`] for the first row that is no pair of texts; [`Error::Io`]; [`Error::Interrupted`].
+/// [`Error::Input`] for the first row without its texts; [`Error::Io`]; [`Error::Interrupted`].
 pub fn cipher(
-    pairs: &[PathBuf],
+    plain: &[(TextKind, PathBuf)],
     checkpoint: &Path,
     out: &Path,
     options: &CipherOptions,
-    (progress, stop): (&Progress, &Stop),
+    Context { progress, stop }: Context,
 ) -> Result<CipherReport> {
     let segmenter = Segmenter::open(checkpoint, unit_of_text(options)?)?;
-    let names = names(pairs)?;
+    let names = names(plain)?;
     require_free(out)?;
-    let task = progress.task("enciphering", pairs.len() as u64, "files");
+    let task = progress.task("enciphering", plain.len() as u64, "files");
     let mut files = Vec::new();
-    for (path, name) in pairs.iter().zip(names) {
+    for ((kind, path), name) in plain.iter().zip(names) {
         stop.check()?;
-        files.push(PlainPairs::read(path, name, &segmenter)?);
+        files.push(PlainFile::read(path, *kind, name, &segmenter)?);
         task.advance(1);
     }
     let all = files.iter_mut();
@@ -140,9 +141,9 @@ fn unit_of_text(options: &CipherOptions) -> Result<Unit> {
 }
 
 /// The names of the copies.
-fn names(pairs: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut names = Vec::with_capacity(pairs.len());
-    for path in pairs {
+fn names(plain: &[(TextKind, PathBuf)]) -> Result<Vec<PathBuf>> {
+    let mut names = Vec::with_capacity(plain.len());
+    for (_, path) in plain {
         let name = PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
         let found = match (name.as_os_str() == KEY, names.contains(&name)) {
             (true, _) => "the name of the key",
@@ -171,31 +172,38 @@ fn require_free(out: &Path) -> Result<()> {
     Err(error.with_hint("choose another folder with --out"))
 }
 
-impl PlainPairs {
-    fn read(path: &Path, name: PathBuf, segmenter: &Segmenter) -> Result<Self> {
+impl PlainFile {
+    fn read(path: &Path, kind: TextKind, name: PathBuf, segmenter: &Segmenter) -> Result<Self> {
         let bytes = source::read(path)?;
         let mut table = Table::new(path, &bytes, b'\t', Quoting::Off);
         let (mut texts, mut labels) = (Vec::new(), Vec::new());
         let mut width = None;
         while table.advance()? {
             let fields = table.fields();
-            let expected = match width {
-                None => "2 or 3 tab-separated fields".to_owned(),
-                Some(width) => format!("{width} tab-separated fields"),
+            let expected = match (width, kind) {
+                (Some(width), _) => format!("{width} tab-separated fields"),
+                (None, TextKind::Single) => "1 tab-separated field or more".to_owned(),
+                (None, TextKind::Pair) => "2 tab-separated fields or more".to_owned(),
             };
-            let fits = width.map_or(matches!(fields.len(), 2 | 3), |width| fields.len() == width);
+            let fits = width.map_or(fields.len() >= kind.n_texts(), |width| {
+                fields.len() == width
+            });
             if !fits {
                 let error = Error::input(table.place(), expected, fields.len());
-                return Err(error.with_hint("a row is text<TAB>text, or text<TAB>text<TAB>label"));
+                return Err(error.with_hint(match kind {
+                    TextKind::Pair => "a row is text<TAB>text, with <TAB>label behind or without",
+                    TextKind::Single => "a row is text, with <TAB>label behind or without",
+                }));
             }
             width = Some(fields.len());
-            for column in 0..2 {
+            for column in 0..kind.n_texts() {
                 texts.push((table.place().field(column + 1), fields[column].to_owned()));
             }
-            labels.push(fields.get(2).map(str::to_owned));
+            let behind = fields.iter().skip(kind.n_texts());
+            labels.push(behind.map(str::to_owned).collect());
         }
         if labels.is_empty() {
-            let expected = "one pair of sentences or more";
+            let expected = "one row or more";
             return Err(Error::input(Place::file(path), expected, "an empty file"));
         }
         let cut = |(place, text): (Place, String)| {
@@ -211,26 +219,25 @@ impl PlainPairs {
         };
         Ok(Self {
             name,
+            kind,
             sentences: texts.into_par_iter().map(cut).collect::<Result<_>>()?,
             labels,
         })
     }
 }
 
-fn write(folder: &Path, files: &[PlainPairs], enciphered: &Encipherment) -> Result<()> {
+fn write(folder: &Path, files: &[PlainFile], enciphered: &Encipherment) -> Result<()> {
     let mut sentences = enciphered.sentences.iter();
+    let mut sentence = || {
+        let ids = sentences.next().expect("as many as were read");
+        ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+    };
     for file in files {
         atomic::write_with(&folder.join(&file.name), |out| {
-            for label in &file.labels {
-                let mut sentence = || {
-                    let ids = sentences.next().expect("two sentences a row");
-                    ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
-                };
-                write!(out, "{}\t{}", sentence(), sentence())?;
-                match label {
-                    Some(label) => writeln!(out, "\t{label}")?,
-                    None => writeln!(out)?,
-                }
+            for labels in &file.labels {
+                let texts = (0..file.kind.n_texts()).map(|_| sentence());
+                let fields: Vec<String> = texts.chain(labels.iter().cloned()).collect();
+                writeln!(out, "{}", fields.join("\t"))?;
             }
             Ok(())
         })?;

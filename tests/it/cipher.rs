@@ -76,6 +76,24 @@ fn the_key_gives_the_text_back_with_its_labels() {
 }
 
 #[test]
+fn single_texts_share_the_key_of_the_pairs() {
+    let workspace = workspace();
+    workspace.write("labels.tsv", "A b\t1\t北京\ncc\t0\t\n");
+    workspace.write("texts.tsv", "bca\n");
+    let more = ["--single", "labels.tsv", "texts.tsv"];
+    workspace.succeed(&[&CIPHER[..], &more].concat());
+    // Whatever stands behind the text is no text: labels stay, names that the key could spell too.
+    assert_eq!(workspace.text("out/labels.tsv").lines().count(), 2);
+    for (line, labels) in (workspace.text("out/labels.tsv").lines()).zip(["1\t北京", "0\t"]) {
+        let (ids, behind) = line.split_once('\t').expect("a label");
+        assert!(ids.split(' ').all(|id| id.parse::<u32>().is_ok()), "{line}");
+        assert_eq!(behind, labels);
+    }
+    assert_eq!(decoded(&workspace, "out", "texts.tsv"), "bca\n");
+    assert_eq!(decoded(&workspace, "out", "test.tsv"), "abc\tbc\n");
+}
+
+#[test]
 fn words_and_wordpieces() {
     let workspace = workspace();
     let rows = "北京的天气\t今天北京\n".repeat(6);
@@ -143,7 +161,7 @@ fn what_cannot_be_enciphered_leaves_nothing() {
     assert_eq!(
         refused(&CIPHER),
         "error: test.tsv:2: expected 2 tab-separated fields, found 1\n\
-         hint: a row is text<TAB>text, or text<TAB>text<TAB>label\n"
+         hint: a row is text<TAB>text, with <TAB>label behind or without\n"
     );
     workspace.write("test.tsv", "a\tb\nc\t \n");
     assert_eq!(
