@@ -116,7 +116,7 @@ impl Sources {
 pub fn align(arguments: &AlignArguments, session: &Session) -> Result<()> {
     let (options, experiment) = arguments.sources.load("align")?;
     let out = arguments.out.as_path();
-    let report = job::align(&options, &experiment, Some(out), session.context().parts())?;
+    let report = job::align(&options, &experiment, Some(out), session.context())?;
     let text = format!("{}: {}", out.display(), show(&report));
     output::print(&report, &text, arguments.json)
 }

@@ -24,7 +24,7 @@ pub struct AuditArguments {
 
 pub fn audit(arguments: &AuditArguments, session: &Session) -> Result<()> {
     let (options, experiment) = arguments.sources.load("audit")?;
-    let report = job::audit(&options, &experiment, session.context().parts())?;
+    let report = job::audit(&options, &experiment, session.context())?;
     let text = format!("{}\n\n{}", report.statement, show(&report.figures));
     output::print(&report, &text, arguments.json)
 }

@@ -44,11 +44,6 @@ const READ: [&str; 6] = [
 pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
     let experiment = arguments.reading.load(&READ, "inspect")?.experiment;
     let starter = arguments.starter.as_deref();
-    let inspection = job::inspect(
-        &arguments.files,
-        &experiment,
-        starter,
-        session.context().parts(),
-    )?;
+    let inspection = job::inspect(&arguments.files, &experiment, starter, session.context())?;
     output::print(&inspection, &inspection.to_string(), arguments.json)
 }

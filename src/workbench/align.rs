@@ -11,14 +11,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::alignment::AlignmentSource;
-use super::{Stop, machine};
+use super::{Context, machine};
 use crate::align::{Alignment, GraphReport, anchors};
 use crate::checkpoint::Checkpoint;
 use crate::config::{AlignConfig, Experiment};
 use crate::data::truncate::truncate;
 use crate::data::{CipherId, Dictionary, EncodedExample, Example, Labels, read_examples};
 use crate::error::{Error, Place, Result};
-use crate::progress::Progress;
 use crate::random::Key;
 use crate::vocab::{CipherVocab, PlainVocab, Segmenter, Unit};
 
@@ -94,7 +93,7 @@ pub fn align(
     options: &AlignOptions,
     experiment: &Experiment,
     out: Option<&Path>,
-    (progress, stop): (&Progress, &Stop),
+    context: Context,
 ) -> Result<AlignReport> {
     let begun = Instant::now();
     require_weights(options)?;
@@ -104,7 +103,7 @@ pub fn align(
         Some(path) => Some(TrueTokens::read(path, &rows, options.checkpoint, &plain)?),
         None => None,
     };
-    stop.check()?;
+    context.stop.check()?;
     let open = || Checkpoint::open(options.checkpoint);
     let checkpoint = options.settings.refine.then(open).transpose()?;
     let examples: Vec<&EncodedExample> = rows.encoded.iter().collect();
@@ -119,7 +118,7 @@ pub fn align(
         precision: experiment.train.precision,
         key: Key::from_seed(options.seed),
     };
-    let alignment = source.align((progress, stop))?;
+    let alignment = source.align(context)?;
     if let Some(out) = out {
         let mapping = &alignment.mapping;
         mapping.write(out, &rows.dictionary, &plain)?;

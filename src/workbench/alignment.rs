@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::Stop;
+use super::Context;
 use crate::align::{self, AlignInput, Alignment, GraphInput, RefineInput};
 use crate::checkpoint::Checkpoint;
 use crate::config::AlignConfig;
@@ -13,7 +13,6 @@ use crate::data::{Dictionary, EncodedExample};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::kernels::path::Precision;
-use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::{CipherVocab, Mapping, PlainVocab, TokenCounts};
 
@@ -45,7 +44,7 @@ impl AlignmentSource<'_> {
     /// # Errors
     /// Those of the counts and of the method; [`Error::Refused`] where refinement has no weights, and those of
     /// [`Checkpoint::require_mlm`]; [`Error::Interrupted`].
-    pub fn align(&self, (progress, stop): (&Progress, &Stop)) -> Result<Alignment> {
+    pub fn align(&self, Context { progress, stop }: Context) -> Result<Alignment> {
         let settings = self.settings;
         let refining = self.refining()?;
         let counts_path = settings.counts.as_deref();

@@ -4,11 +4,10 @@
 
 use serde::Serialize;
 
-use super::Stop;
+use super::Context;
 use super::align::{self, AlignOptions, AlignReport};
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::progress::Progress;
 
 /// What was found; the object that `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,7 +40,7 @@ pub enum Reversible {
 pub fn audit(
     options: &AlignOptions,
     experiment: &Experiment,
-    context: (&Progress, &Stop),
+    context: Context,
 ) -> Result<AuditReport> {
     let figures = align::align(options, experiment, None, context)?;
     let share = figures.token_accuracy.unwrap_or(figures.expected_accuracy);

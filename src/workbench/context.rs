@@ -17,9 +17,4 @@ impl<'a> Context<'a> {
     pub fn with_progress(self, progress: &'a Progress) -> Self {
         Self { progress, ..self }
     }
-
-    /// Both, one by one, for a job that takes them apart.
-    pub fn parts(self) -> (&'a Progress, &'a Stop) {
-        (self.progress, self.stop)
-    }
 }

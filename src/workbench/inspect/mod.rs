@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Stop;
+use super::Context;
 use super::disk::megabytes;
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
@@ -25,7 +25,6 @@ use crate::data::{
 };
 use crate::error::Result;
 use crate::kernels;
-use crate::progress::Progress;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
@@ -55,7 +54,7 @@ pub fn inspect(
     files: &[PathBuf],
     experiment: &Experiment,
     starter: Option<&Path>,
-    (progress, stop): (&Progress, &Stop),
+    Context { progress, stop }: Context,
 ) -> Result<Inspection> {
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     let Guess { format, why } = task_guess::guess(files, &experiment.format())?;
@@ -329,6 +328,8 @@ fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::config::load;
+    use crate::progress::Progress;
+    use crate::workbench::Stop;
 
     fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
         let path = folder.join(name);
@@ -345,7 +346,10 @@ mod tests {
             write(folder.path(), "c.tsv", "1\t3\n"),
         ];
         let starter = folder.path().join("experiment.toml");
-        let context = (&Progress::silent(), &Stop::default());
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+        };
         let experiment = Experiment::default();
         let inspection = inspect(&files, &experiment, Some(&starter), context).expect("good files");
         let roles: Vec<_> = inspection.survey.files.iter().map(|f| f.role).collect();
@@ -384,7 +388,10 @@ mod tests {
         let keys = keys.map(str::to_owned);
         let experiment = load(None, &keys).expect("known keys").experiment;
         let starter = folder.path().join("experiment.toml");
-        let context = (&Progress::silent(), &Stop::default());
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+        };
         inspect(&files, &experiment, Some(&starter), context).expect("a good file");
         let written = load(Some(&starter), &[])
             .expect("our own starter")
@@ -397,7 +404,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [write(folder.path(), "a.tsv", text)];
         let starter = folder.path().join("experiment.toml");
-        let context = (&Progress::silent(), &Stop::default());
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+        };
         let inspection = inspect(&files, &Experiment::default(), Some(&starter), context);
         let written = std::fs::read_to_string(&starter).expect("the starter");
         (written, inspection.expect("a good file"))
@@ -452,7 +462,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let files = [write(folder.path(), "a.tsv", "1 2\t3 4\n")];
         let starter = folder.path().join("experiment.toml");
-        let context = (&Progress::silent(), &Stop::default());
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+        };
         let error = inspect(&files, &Experiment::default(), Some(&starter), context)
             .expect_err("nothing to train on");
         assert_eq!(

@@ -138,8 +138,8 @@ fn fill(
     context.stop.check()?;
     let mut single = None;
     if part != RunPart::Finish {
-        let so_far = context.with_progress(&progress);
-        let start = Start::build(loaded, &rows, folder.path(), so_far.parts())?;
+        let logged = context.with_progress(&progress);
+        let start = Start::build(loaded, &rows, folder.path(), logged)?;
         check_disk(experiment, &rows, &start, folder.path())?;
         context.stop.check()?;
         folder.begin(

@@ -17,7 +17,7 @@ use crate::vocab::{Mapping, PlainVocab};
 
 use super::rows::Rows;
 use super::stages;
-use crate::workbench::Stop;
+use crate::workbench::Context;
 use crate::workbench::alignment::AlignmentSource;
 use crate::workbench::run_folder::manifest::Manifest;
 use crate::workbench::run_folder::names as folder;
@@ -46,12 +46,7 @@ impl Start {
     /// # Errors
     /// Those of the checkpoint, of the counts and of the alignment; `data.max_tokens` beyond the model's
     /// positions; [`Error::Interrupted`](crate::error::Error::Interrupted).
-    pub fn build(
-        loaded: &Loaded,
-        rows: &Rows,
-        run: &Path,
-        (progress, stop): (&Progress, &Stop),
-    ) -> Result<Self> {
+    pub fn build(loaded: &Loaded, rows: &Rows, run: &Path, context: Context) -> Result<Self> {
         let experiment = &loaded.experiment;
         let dir = experiment.checkpoint.dir.as_deref();
         let checkpoint = dir.map(Checkpoint::open).transpose()?;
@@ -73,10 +68,12 @@ impl Start {
         };
         let Alignment { mapping, quality } = match SavedAlignment::of(run)? {
             Some(saved) => {
-                progress.say("alignment: taken up from mapping.tsv of this run");
+                context
+                    .progress
+                    .say("alignment: taken up from mapping.tsv of this run");
                 saved.read(&source)?
             }
-            None => source.align((progress, stop))?,
+            None => source.align(context)?,
         };
         let starts = mapping.starts(
             &plain,
@@ -119,13 +116,13 @@ impl Start {
             path: kernels::path::Path::resolve(experiment.train.precision),
             base,
         };
-        start.say(experiment.align.method, progress);
+        start.say(experiment.align.method, context.progress);
         if let Some(checkpoint) = &checkpoint
             && start.base.is_some()
         {
-            say_fresh_heads(checkpoint.heads, needed, progress);
+            say_fresh_heads(checkpoint.heads, needed, context.progress);
         }
-        start.say_path(experiment.train.precision, progress);
+        start.say_path(experiment.train.precision, context.progress);
         Ok(start)
     }
 
