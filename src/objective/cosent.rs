@@ -10,68 +10,25 @@
 //! The sum separates: `sum over j of e^(-f_j) times the sum of e^(f_i) of lower labels`. After sorting by label it is one pass up
 //! for the value and one down for the gradient, O(B log B), in logarithms so that no exponential overflows.
 
-use super::joint::{LabelLoss, beside_mlm, heads, output};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, Recipe, StepTape};
-use crate::checkpoint::Heads;
-use crate::data::{LabelKind, Scores, Target};
-use crate::model::tensor::Matrix;
-use crate::model::{Bert, ops};
+use super::joint::LabelLoss;
+use super::number::OneNumber;
+use super::{Recipe, StepTape};
+use crate::data::LabelKind;
+use crate::model::ops;
+use crate::model::tensor::Vector;
 
 /// The entry of the table.
 pub const RECIPE: Recipe = Recipe {
     name: "cosent",
     labels: &[LabelKind::Binary, LabelKind::Ordinal],
     mlm_weight: 0.0,
-    make: |options, answers| Box::new(Cosent::new(options, answers)),
+    make: |options, answers| OneNumber::boxed(options, answers, loss),
 };
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct Cosent {
-    mlm_weight: f64,
-    head: HeadChoice,
-    tokens: Vec<u32>,
-}
-
-impl Cosent {
-    /// For 0 and 1, or for ordinals.
-    pub fn new(options: &ObjectiveOptions, answers: &Answers) -> Self {
-        Self {
-            mlm_weight: options.mlm_weight,
-            head: options.head,
-            tokens: answers.tokens.clone(),
-        }
-    }
-}
-
-impl Objective for Cosent {
-    fn heads(&self) -> Heads {
-        heads(self.head, 1, self.mlm_weight)
-    }
-
-    fn mlm_weight(&self) -> f64 {
-        self.mlm_weight
-    }
-
-    fn uses(&self, target: &Target) -> bool {
-        target.as_number().is_some()
-    }
-
-    fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
-        beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
-            let labels: Option<Vec<f32>> = targets.iter().map(Target::as_number).collect();
-            let labels = labels.expect("the batch has ordered labels only");
-            let scores = output(model, first, self.head, &self.tokens);
-            LabelLoss {
-                loss: ops::closed_form(scores, |scores| value_and_gradient(scores, &labels)),
-                n: 1, // one loss a batch, whatever its rows
-            }
-        })
-    }
-
-    fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
-        let scores = output(model, first_states, self.head, &self.tokens);
-        Some(Scores::single(scores.as_vec()))
+fn loss(scores: Vector<StepTape>, labels: Vec<f32>) -> LabelLoss {
+    LabelLoss {
+        loss: ops::closed_form(scores, |scores| value_and_gradient(scores, &labels)),
+        n: 1, // one loss a batch, whatever its rows
     }
 }
 

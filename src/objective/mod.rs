@@ -28,6 +28,7 @@ pub mod cosent;
 mod joint;
 pub mod mlm;
 pub mod mse;
+mod number;
 pub mod pet;
 mod score;
 

@@ -1,0 +1,66 @@
+//! What the objectives of one number a row share ([`super::cosent`], [`super::mse`]): all but the loss itself.
+//!
+//! In: states of `[CLS]`. Out: a number a row, by a linear head or as the margin of `[YES]` over `[NO]`; and the loss of these
+//! numbers against the labels, beside the MLM term.
+
+use super::joint::{LabelLoss, beside_mlm, heads, output};
+use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, StepTape};
+use crate::checkpoint::Heads;
+use crate::data::{Scores, Target};
+use crate::model::Bert;
+use crate::model::tensor::{Matrix, Vector};
+
+/// The loss of a number a row (B), B at least 1, with the labels (B) as numbers.
+pub(super) type NumberLoss = fn(Vector<StepTape>, Vec<f32>) -> LabelLoss;
+
+/// An objective over one number a row.
+#[derive(Debug, Clone)]
+pub(super) struct OneNumber {
+    mlm_weight: f64,
+    head: HeadChoice,
+    tokens: Vec<u32>,
+    loss: NumberLoss,
+}
+
+impl OneNumber {
+    /// For numbers, or for 0 and 1.
+    pub fn boxed(
+        options: &ObjectiveOptions,
+        answers: &Answers,
+        loss: NumberLoss,
+    ) -> Box<dyn Objective> {
+        Box::new(Self {
+            mlm_weight: options.mlm_weight,
+            head: options.head,
+            tokens: answers.tokens.clone(),
+            loss,
+        })
+    }
+}
+
+impl Objective for OneNumber {
+    fn heads(&self) -> Heads {
+        heads(self.head, 1, self.mlm_weight)
+    }
+
+    fn mlm_weight(&self) -> f64 {
+        self.mlm_weight
+    }
+
+    fn uses(&self, target: &Target) -> bool {
+        target.as_number().is_some()
+    }
+
+    fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
+        beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
+            let labels: Option<Vec<f32>> = targets.iter().map(Target::as_number).collect();
+            let labels = labels.expect("the batch has labels with a number only");
+            (self.loss)(output(model, first, self.head, &self.tokens), labels)
+        })
+    }
+
+    fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
+        let scores = output(model, first_states, self.head, &self.tokens);
+        Some(Scores::single(scores.as_vec()))
+    }
+}
