@@ -18,6 +18,7 @@ mod ensemble;
 mod folder;
 mod folds;
 mod golden;
+mod golden_metrics;
 mod hand_made;
 mod help;
 mod inspect;
