@@ -14,9 +14,6 @@ use crate::checkpoint::BertConfig;
 use crate::data::{LabelColumns, LabelKind, source};
 use crate::error::{Error, Place, Result};
 
-/// Tokens that stand around the two sentences of a row: `[CLS] a [SEP] b [SEP]`.
-const SPECIAL_TOKENS: usize = 3;
-
 impl Loaded {
     /// Refuses settings that cannot work.
     ///
@@ -82,8 +79,9 @@ impl Loaded {
             "one or more characters without the delimiter",
             format!("{:?}", data.label_separator),
         )?;
-        // A row has two sentences of one token or more.
-        self.at_least(2, "data.max_tokens", data.max_tokens)
+        // Each text keeps a token or more.
+        let n_texts = self.experiment.task.kind.n_texts();
+        self.at_least(n_texts, "data.max_tokens", data.max_tokens)
     }
 
     /// Refuses rows longer than the model has positions. Needs the checkpoint's `config`.
@@ -91,15 +89,15 @@ impl Loaded {
     /// # Errors
     /// [`Error::Input`] for `data.max_tokens`.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
-        let longest = config
-            .max_position_embeddings
-            .saturating_sub(SPECIAL_TOKENS);
+        // [CLS], and a [SEP] after each text.
+        let special = 1 + self.experiment.task.kind.n_texts();
+        let longest = config.max_position_embeddings.saturating_sub(special);
         let max_tokens = self.experiment.data.max_tokens;
         self.require(
             max_tokens <= longest,
             "data.max_tokens",
             format!(
-                "at most {longest} (the model has {} positions, {SPECIAL_TOKENS} are for [CLS] and [SEP])",
+                "at most {longest} (the model has {} positions, {special} are for [CLS] and [SEP])",
                 config.max_position_embeddings
             ),
             max_tokens,
@@ -489,6 +487,9 @@ mod tests {
             "--set data.max_tokens=510: expected at most 509 (the model has 512 positions, \
              3 are for [CLS] and [SEP]), found 510"
         );
+        let single = ["data.max_tokens=510", "task.kind=single"].map(str::to_owned);
+        let loaded = load(None, &single).expect("known keys");
+        assert!(loaded.check_model(&config).is_ok());
         let loaded = load(None, &["data.max_tokens=509".to_owned()]).expect("a known key");
         assert!(loaded.check_model(&config).is_ok());
         let loaded = load(None, &["model.heads=3".to_owned()]).expect("a known key");
