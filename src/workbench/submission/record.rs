@@ -32,6 +32,8 @@ pub struct SubmissionRecord {
     runs: Vec<Source>,
     test: PathBuf,
     test_sha256: Option<String>,
+    /// Of the organisers' sample, where there is one.
+    like_sha256: Option<String>,
     submit: SubmitConfig,
     distinct_scores: usize,
     distinct_written: usize,
@@ -55,6 +57,7 @@ impl SubmissionRecord {
             runs,
             test: test.to_owned(),
             test_sha256: None,
+            like_sha256: None,
             submit: submit.clone(),
             distinct_scores: written.distinct,
             distinct_written: written.distinct_written,
@@ -71,6 +74,9 @@ impl SubmissionRecord {
         if source::exists(&self.test) {
             let test = FileRecord::of("data.test", &self.test, &self.test)?;
             self.test_sha256 = Some(test.sha256);
+        }
+        if let Some(like) = &self.submit.like {
+            self.like_sha256 = Some(FileRecord::of("submit.like", like, like)?.sha256);
         }
         for (name, at) in files {
             self.files
