@@ -63,6 +63,68 @@ fn single_texts_with_classes_are_recognised() {
     );
 }
 
+/// The label of a row by its number.
+type Label = fn(usize) -> String;
+
+#[test]
+fn the_starter_of_every_kind_of_file_runs() {
+    let of_pairs: [(Label, &str); 2] = [
+        (|i| (i % 2).to_string(), "valid = \"row10\""),
+        (
+            |i| format!("{:.1}", (i % 11) as f32 / 2.0),
+            "name = \"cosent\"",
+        ),
+    ];
+    let of_texts: [(Label, &str); 3] = [
+        (
+            |i| ["no", "yes", "maybe"][i % 3].to_owned(),
+            "labels = \"classes\"",
+        ),
+        (
+            |i| ["rude", "", "toxic,rude"][i % 3].to_owned(),
+            "name = \"bce\"",
+        ),
+        (
+            |i| (i % 2).to_string(),
+            "max_tokens = 126 # as many as the BERT inside the tool takes",
+        ),
+    ];
+    let long = |i: usize| format!("{} {}", i % 7, vec!["9"; 150].join(" "));
+    let cases =
+        (of_pairs.map(|case| (case, true)).into_iter()).chain(of_texts.map(|case| (case, false)));
+    for ((label, expected), is_pair) in cases {
+        let workspace = Workspace::empty();
+        let text = |i: usize, with_label: bool| {
+            let mut row = if is_pair {
+                format!("{} {}\t{} 5", i % 7, i % 11, i % 5)
+            } else {
+                long(i)
+            };
+            if with_label {
+                row += &format!("\t{}", label(i));
+            }
+            row + "\n"
+        };
+        workspace.write(
+            "train.tsv",
+            (0..60).map(|i| text(i, true)).collect::<String>(),
+        );
+        workspace.write(
+            "test.tsv",
+            (0..9).map(|i| text(i, false)).collect::<String>(),
+        );
+        workspace.succeed(&["inspect", "train.tsv", "test.tsv", "--starter=first.toml"]);
+        let starter = workspace.text("first.toml");
+        assert!(starter.contains(expected), "{expected}:\n{starter}");
+        workspace.succeed(&["run", "first.toml", "--out=out", "--set=train.max_steps=1"]);
+        assert_eq!(
+            workspace.text("out/submission.csv").lines().count(),
+            9,
+            "{starter}"
+        );
+    }
+}
+
 #[test]
 fn a_second_column_that_is_a_text_or_a_label_is_refused() {
     let workspace = Workspace::empty();

@@ -115,7 +115,7 @@ fn examine(
         intermediate_size: 3072,
         ..small.clone()
     };
-    let work = work(&survey, experiment);
+    let work = work(&survey, task.kind, experiment);
     let threads = rayon::current_num_threads();
     let path = kernels::path::Path::resolve(experiment.train.precision);
     Inspection {
@@ -131,16 +131,22 @@ fn examine(
 }
 
 /// The default run on these files: all rows train, a tenth validates each epoch, the test file is scored once.
-fn work(survey: &Survey, experiment: &Experiment) -> Work {
+fn work(survey: &Survey, kind: TextKind, experiment: &Experiment) -> Work {
     let max_tokens = experiment.data.max_tokens as f64;
+    let n_texts = kind.n_texts();
+    // [CLS], and a [SEP] after each text.
+    let special = (1 + n_texts) as f64;
     let tokens =
-        |file: &FileSurvey| file.rows as f64 * (file.pair_tokens.mean.min(max_tokens) + 3.0);
+        |file: &FileSurvey| file.rows as f64 * (file.pair_tokens.mean.min(max_tokens) + special);
     let of_role = |role: Role| survey.files.iter().filter(move |file| file.role == role);
     let all: f64 = survey.files.iter().map(tokens).sum();
     let valid = of_role(Role::Train).map(tokens).sum::<f64>() / 10.0;
     let test: f64 = of_role(Role::Test).map(tokens).sum();
     let epochs = experiment.train.epochs as f64;
-    let orders = if experiment.predict.swap { 2.0 } else { 1.0 };
+    let orders = match experiment.predict.swap {
+        true => n_texts as f64,
+        false => 1.0,
+    };
     Work {
         training_tokens: all * epochs,
         scoring_tokens: (valid * epochs + test) * orders,

@@ -7,7 +7,7 @@ use super::Inspection;
 use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
-use crate::data::{ExampleFormat, TextKind, ValidSplit};
+use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 
 /// The keys of `[data]` that say how files are read.
@@ -22,8 +22,8 @@ const READING_KEYS: [&str; 8] = [
     "tokens",
 ];
 
-/// Tokens of a text that a BERT of 512 positions has room for, beside `[CLS]` and `[SEP]`.
-const LONGEST: usize = 510;
+/// Tokens of a text that the BERT inside the tool has positions for, beside `[CLS]` and `[SEP]`.
+const LONGEST: usize = 126;
 
 /// Writes the starter to `file`, with paths relative to its folder where they lie in it.
 ///
@@ -59,6 +59,9 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     }
     for (key, value) in task {
         writeln!(text, "{key} = {value}").expect("a String takes every write");
+    }
+    if let Some(objective) = objective(inspection.task.labels) {
+        writeln!(text, "\n[objective]\nname = {objective}").expect("a String takes every write");
     }
     text.push_str("\n[data]\n");
     let mut line = |key: &str, value: &str| {
@@ -97,6 +100,15 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     Ok(text)
 }
 
+/// The objective, where the default one does not learn such labels; what else would do stands behind it.
+fn objective(labels: LabelKind) -> Option<&'static str> {
+    match labels {
+        LabelKind::Binary | LabelKind::Classes => None,
+        LabelKind::Multilabel => Some("\"bce\""),
+        LabelKind::Ordinal => Some("\"cosent\" # learns their order; \"mse\" their values"),
+    }
+}
+
 /// Enough for 95 % of the texts of single texts; the tool's default for pairs, whose sentences are short.
 fn max_tokens(inspection: &Inspection) -> String {
     let longest = inspection
@@ -105,9 +117,10 @@ fn max_tokens(inspection: &Inspection) -> String {
         .iter()
         .map(|file| file.sentence_tokens.percentile_95);
     match (inspection.task.kind, longest.max()) {
-        (TextKind::Single, Some(n)) => {
-            format!("{} # 95 % of the texts are no longer", n.clamp(32, LONGEST))
-        }
+        (TextKind::Single, Some(n)) if n > LONGEST => format!(
+            "{LONGEST} # as many as the BERT inside the tool takes; 95 % of the texts have {n} or fewer"
+        ),
+        (TextKind::Single, Some(n)) => format!("{} # 95 % of the texts are no longer", n.max(32)),
         _ => "32 # of the two sentences of a row together".to_owned(),
     }
 }
