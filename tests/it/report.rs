@@ -107,7 +107,7 @@ fn every_run_leaves_a_report_that_holds_no_sentence() {
         assert!(page.contains(heading), "{heading}");
     }
     assert!(
-        page.contains("AUC by sentence length") && !page.contains("the pairs are not known here")
+        page.contains("AUC by sentence length") && !page.contains("the texts are not known here")
     );
     for line in workspace
         .text("train.tsv")
@@ -205,7 +205,7 @@ fn what_needs_the_pairs_is_left_out_where_the_inputs_have_changed() {
         .canonicalize()
         .expect("it is there");
     // Of the third place they are needed, the grouped AUC, the same is said.
-    let reason = |what: &str| format!("the pairs are not known here: {} {what}.", file.display());
+    let reason = |what: &str| format!("the texts are not known here: {} {what}.", file.display());
     assert_eq!(
         page.matches(&reason("has changed since the run")).count(),
         3

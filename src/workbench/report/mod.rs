@@ -309,7 +309,7 @@ fn leakage(run: &ReportedRun) -> Markup {
                     ],
                 ))
             }
-            (None, Err(reason)) => p { "Left out: the pairs are not known here: " (reason) "." },
+            (None, Err(reason)) => p { "Left out: the texts are not known here: " (reason) "." },
             (None, Ok(_)) => p { "Left out: no rows are scored." },
         }
     }

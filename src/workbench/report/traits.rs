@@ -24,7 +24,7 @@ pub fn by_traits(run: &ReportedRun) -> Result<Vec<Panel>> {
     let traits = match &run.traits {
         Ok(traits) => traits,
         Err(reason) => {
-            let reason = format!("the pairs are not known here: {reason}");
+            let reason = format!("the texts are not known here: {reason}");
             let panel = |title| Panel::left_out(title, reason.clone());
             return Ok(titles.map(panel).to_vec());
         }
