@@ -155,11 +155,11 @@ fn text(report: &PartReport) -> String {
 
 fn run_text(report: &RunReport) -> String {
     let quality = match &report.cross_validation {
-        Some(figures) => folds_text(report.metric, figures),
+        Some(figures) => folds_text(report.valid.metric, figures),
         None => format!(
             "{}{}",
-            heading(&format!("valid {}", report.metric.metric().title)),
-            score_text(report.valid_score, report.best_epoch, report.epochs)
+            heading(&format!("valid {}", report.valid.metric.metric().title)),
+            score_text(report.valid.valid_score, report.best_epoch, report.epochs)
         ),
     };
     format!(
@@ -178,9 +178,9 @@ fn fold_text(report: &FoldReport) -> String {
     format!(
         "fold         {}\n{}{}\n{}",
         fold_title(report),
-        heading(&format!("valid {}", outcome.metric.metric().title)),
+        heading(&format!("valid {}", outcome.valid.metric.metric().title)),
         score_text(
-            outcome.valid_score,
+            outcome.valid.valid_score,
             Some(outcome.best_epoch),
             outcome.epochs
         ),
@@ -203,7 +203,7 @@ fn folds_text(metric: MetricName, figures: &CrossValidation) -> String {
     let each: Vec<String> = figures
         .folds
         .iter()
-        .map(|fold| show(fold.valid_score))
+        .map(|fold| show(fold.valid.valid_score))
         .collect();
     let leakage = &figures.leakage;
     let assign = leakage.assign.name();
@@ -260,8 +260,12 @@ fn cost_text(
 fn batch_text(report: &BatchReport) -> String {
     let line = |cell: &batch::CellReport| {
         let (score, run) = match &cell.report {
-            Some(PartReport::Run(report)) => (report.valid_score, report.run.display().to_string()),
-            Some(PartReport::Fold(report)) => (report.outcome.valid_score, fold_title(report)),
+            Some(PartReport::Run(report)) => {
+                (report.valid.valid_score, report.run.display().to_string())
+            }
+            Some(PartReport::Fold(report)) => {
+                (report.outcome.valid.valid_score, fold_title(report))
+            }
             None => return format!("failed  {}", cell.title()),
         };
         let score = score.map_or("none  ".to_owned(), |score| format!("{score:.4}"));

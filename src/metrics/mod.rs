@@ -17,6 +17,7 @@ mod ordinal;
 mod several;
 mod spread;
 mod threshold;
+mod valid_figures;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ pub use classes::likeliest;
 pub use ordinal::mid_ranks;
 pub use spread::mean_and_deviation;
 pub use threshold::{Threshold, best_threshold, nested_threshold};
+pub use valid_figures::ValidFigures;
 
 use crate::data::{LabelKind, Scores, Target};
 

@@ -9,9 +9,9 @@ use super::{
     EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage, StepReport, Watch,
     learning_rate_at, predict,
 };
-use crate::data::{LabelKind, Scores, Target};
+use crate::data::{Scores, Target};
 use crate::error::{Error, Result};
-use crate::metrics::MetricName;
+use crate::metrics::{MetricName, ValidFigures};
 use crate::model::{Bert, Moments, Regularisation};
 use crate::objective::{Batch, Draw, loss_and_gradients};
 use crate::random::Purpose;
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
             Ok(scores) => scores,
         };
         let report = self.report(&scores);
-        let (metric, score) = (self.plan.metric, report.valid_score);
+        let (metric, score) = (self.plan.metric, report.valid.valid_score);
         let is_best = match &self.best {
             None => true,
             Some(_) => score.is_none() || metric.is_better(score, self.best_score()),
@@ -250,13 +250,7 @@ impl<'a> Run<'a> {
             loss: mean(sums.loss, sums.n),
             losses: sums.means(),
             learning_rate: learning_rate_at(step - 1, total, &stage.options),
-            metric: self.plan.metric,
-            valid_score: figures.get(&self.plan.metric).copied(),
-            valid_auc: match self.plan.labels {
-                LabelKind::Binary => figures.get(&MetricName::Auc).copied(),
-                _ => None,
-            },
-            scores: figures,
+            valid: ValidFigures::new(self.plan.metric, figures),
             seconds: self.epoch_time.seconds(),
             tokens_per_second: per_second(self.progress.clock.epoch),
         }
@@ -264,7 +258,7 @@ impl<'a> Run<'a> {
 
     fn best_score(&self) -> Option<f64> {
         let epoch = self.progress.best_epoch?;
-        self.progress.epochs[epoch - 1].valid_score
+        self.progress.epochs[epoch - 1].valid.valid_score
     }
 
     /// Saves where the watcher wants to, or wants to stop.
@@ -305,14 +299,12 @@ impl<'a> Run<'a> {
     }
 
     fn fit_report(self) -> Result<FitReport> {
-        let best_score = self.best_score();
         let (Some(best), Some(best_epoch)) = (self.best, self.progress.best_epoch) else {
             return Err(Error::refused("no step to train"));
         };
         Ok(FitReport {
             best_epoch,
-            best_score,
-            best_scores: self.progress.epochs[best_epoch - 1].scores.clone(),
+            best: self.progress.epochs[best_epoch - 1].valid.clone(),
             steps: self.totals.iter().sum(),
             tokens_per_second: per_second(self.progress.clock.total),
             epochs: self.progress.epochs,

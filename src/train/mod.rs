@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{EncodedExample, LabelKind, Scores};
 use crate::error::Result;
-use crate::metrics::{Figures, MetricName};
+use crate::metrics::{MetricName, ValidFigures};
 use crate::model::Bert;
 use crate::objective::{LossPart, LossReport, Objective, ObjectiveName};
 use crate::random::Key;
@@ -180,18 +180,9 @@ pub struct EpochReport {
     pub steps: usize,
     /// Of the whole objective.
     pub loss: f64,
-    /// What decides which epoch is the best.
-    #[serde(default = "area_under_curve")]
-    pub metric: MetricName,
-    /// Its figure for the validation rows, if they have one.
-    #[serde(default)]
-    pub valid_score: Option<f64>,
-    /// Area under the ROC curve of the validation rows, for binary labels.
-    #[serde(default)]
-    pub valid_auc: Option<f64>,
-    /// Every metric that the validation rows have.
-    #[serde(default)]
-    pub scores: Figures,
+    /// What the validation rows say.
+    #[serde(flatten)]
+    pub valid: ValidFigures,
     /// Of the last step.
     pub learning_rate: f64,
     /// Training and validation of this epoch.
@@ -203,11 +194,6 @@ pub struct EpochReport {
     pub losses: BTreeMap<String, f64>,
 }
 
-/// Lines of earlier versions knew no other.
-fn area_under_curve() -> MetricName {
-    MetricName::Auc
-}
-
 /// The whole fit.
 #[derive(Debug, Clone)]
 pub struct FitReport {
@@ -215,10 +201,8 @@ pub struct FitReport {
     pub epochs: Vec<EpochReport>,
     /// Whose weights the model has now, from 1, over all stages.
     pub best_epoch: usize,
-    /// What its metric says of the validation rows.
-    pub best_score: Option<f64>,
-    /// What all metrics say of them.
-    pub best_scores: Figures,
+    /// What the validation rows say of it.
+    pub best: ValidFigures,
     /// Steps done.
     pub steps: usize,
     /// Training only; the first ten steps (or the first third of a shorter run) are not timed.
@@ -227,14 +211,6 @@ pub struct FitReport {
     pub earlier_seconds: f64,
     /// Scores of the validation rows at the best epoch; empty where the last stage gives none.
     pub valid_scores: Scores,
-}
-
-impl FitReport {
-    /// Area under the ROC curve at the best epoch, for binary labels.
-    pub fn valid_auc(&self, labels: LabelKind) -> Option<f64> {
-        let auc = self.best_scores.get(&MetricName::Auc).copied();
-        auc.filter(|_| labels == LabelKind::Binary)
-    }
 }
 
 /// Looks on, and may end the fit by returning an error. Where that is [`crate::error::Error::Interrupted`], the

@@ -337,7 +337,7 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::{BertConfig, Heads};
-    use crate::metrics::MetricName;
+    use crate::metrics::{MetricName, ValidFigures};
     use crate::objective::{LossPart, ObjectiveName};
     use crate::random::Key;
 
@@ -403,11 +403,14 @@ mod tests {
                 losses: [("mlm_loss", f64::MIN_POSITIVE), ("label_loss", 1e300 / 7.0)]
                     .map(|(name, loss)| (name.to_owned(), loss))
                     .into(),
-                metric: MetricName::MacroF1,
                 learning_rate: 3e-4 / 7.0,
-                valid_score: Some(0.1 + 0.7),
-                valid_auc: None,
-                scores: [(MetricName::LogLoss, 1.0 / 3.0)].into(),
+                valid: ValidFigures {
+                    valid_score: Some(0.1 + 0.7),
+                    ..ValidFigures::new(
+                        MetricName::MacroF1,
+                        [(MetricName::LogLoss, 1.0 / 3.0)].into(),
+                    )
+                },
                 seconds: 0.1,
                 tokens_per_second: 1e5 / 3.0,
             }],

@@ -14,7 +14,7 @@ use super::text::{duration, figure, spread};
 use super::training::{Trained, training};
 use crate::data::{Scores, Target};
 use crate::error::Result;
-use crate::metrics::{MetricName, mean_and_deviation};
+use crate::metrics::{MetricName, ValidFigures, mean_and_deviation};
 use crate::train::EpochReport;
 
 /// The page of several runs, in the order they were named.
@@ -99,8 +99,11 @@ fn mean_epochs(run: &ReportedRun) -> Vec<EpochReport> {
         EpochReport {
             loss: mean(|epoch| epoch.loss),
             losses: mean_losses(&epochs),
-            valid_score: mean_of_some(|epoch| epoch.valid_score),
-            valid_auc: mean_of_some(|epoch| epoch.valid_auc),
+            valid: ValidFigures {
+                valid_score: mean_of_some(|epoch| epoch.valid.valid_score),
+                valid_auc: mean_of_some(|epoch| epoch.valid.valid_auc),
+                ..epochs[0].valid.clone()
+            },
             ..epochs[0].clone()
         }
     };

@@ -189,7 +189,7 @@ impl ReportedRun {
         let labels = self.task().labels;
         let of_epoch = || {
             let mut epochs = self.folds.iter().flat_map(|fold| &fold.epochs);
-            epochs.next().map(|epoch| epoch.metric)
+            epochs.next().map(|epoch| epoch.valid.metric)
         };
         let of_settings = || Some(self.results.experiment().ok()?.metric());
         let named = self.figures().metric.or_else(of_epoch);

@@ -75,7 +75,7 @@ pub fn common_stages(trained: &[Trained]) -> Vec<Stage> {
 /// Those of the charts.
 pub fn training(trained: &[Trained]) -> Result<Vec<Panel>> {
     let epochs = || trained.iter().flat_map(|one| &one.epochs);
-    let metrics: BTreeSet<MetricName> = epochs().map(|epoch| epoch.metric).collect();
+    let metrics: BTreeSet<MetricName> = epochs().map(|epoch| epoch.valid.metric).collect();
     let parts: BTreeSet<&str> = epochs()
         .flat_map(|epoch| epoch.losses.keys().map(String::as_str))
         .collect();
@@ -146,9 +146,9 @@ fn metric_by_epoch(trained: &[Trained], metric: MetricName) -> Result<Panel> {
     };
     let caption = format!("{better} The best epoch is the one that is kept.");
     let value = |epoch: &EpochReport| {
-        let of_earlier = || epoch.valid_auc.filter(|_| metric == MetricName::Auc);
-        let score = epoch.valid_score.or_else(of_earlier);
-        score.filter(|_| epoch.metric == metric)
+        let of_earlier = || epoch.valid.valid_auc.filter(|_| metric == MetricName::Auc);
+        let score = epoch.valid.valid_score.or_else(of_earlier);
+        score.filter(|_| epoch.valid.metric == metric)
     };
     let title = format!("Validation {} by epoch", of.title);
     by_epoch(&title, &caption, of.title, trained, value)

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use crate::config::Experiment;
 use crate::data::{Assign, Folds, LabelKind, Scores};
 use crate::error::{Error, Result};
-use crate::metrics::{Figures, MetricName, mean_and_deviation};
+use crate::metrics::{Figures, MetricName, ValidFigures, mean_and_deviation};
 use crate::progress::Progress;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
@@ -72,10 +72,7 @@ impl<'a> Merge<'a> {
         let all = || cross_validation.folds.iter().chain(&cross_validation.full);
         let n = all().count() as f64;
         Ok(Outcome {
-            metric: self.metric(),
-            valid_score: cross_validation.oof_score,
-            valid_auc: cross_validation.oof_auc,
-            scores: figures,
+            valid: ValidFigures::new(self.metric(), figures),
             best_epoch: None,
             epochs: all().map(|fold| fold.epochs).max().unwrap_or(0),
             steps: all().map(|fold| fold.steps).sum(),
@@ -180,8 +177,8 @@ impl<'a> Merge<'a> {
             let folds: Vec<f64> = self.done.iter().filter_map(of).collect();
             mean_and_deviation(&folds).unzip()
         };
-        let (fold_score_mean, fold_score_sd) = spread(|fold| fold.valid_score);
-        let (fold_auc_mean, fold_auc_sd) = spread(|fold| fold.valid_auc);
+        let (fold_score_mean, fold_score_sd) = spread(|fold| fold.valid.valid_score);
+        let (fold_auc_mean, fold_auc_sd) = spread(|fold| fold.valid.valid_auc);
         let (oof_score, oof_auc) = (
             figures.get(&metric).copied(),
             figures.get(&MetricName::Auc).copied(),

@@ -204,10 +204,7 @@ fn finish(
                 submission::leave_run((scores, &rows.task), experiment, &path, progress)?;
             }
             Outcome {
-                metric: experiment.metric(),
-                valid_score: report.best_score,
-                valid_auc: report.valid_auc(rows.task.labels),
-                scores: report.best_scores,
+                valid: report.best,
                 best_epoch: Some(report.best_epoch),
                 epochs: report.epochs.len(),
                 steps: report.steps,

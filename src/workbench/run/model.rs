@@ -183,10 +183,7 @@ impl Training<'_> {
         }
         let outcome = FoldOutcome {
             fold: name.fold(),
-            metric: self.experiment.metric(),
-            valid_score: report.best_score,
-            valid_auc: report.valid_auc(self.rows.task.labels),
-            scores: report.best_scores.clone(),
+            valid: report.best.clone(),
             best_epoch: report.best_epoch,
             epochs: report.epochs.len(),
             steps: report.steps,
@@ -242,8 +239,8 @@ fn failed(failures: &[(ModelName, Error)], n_models: usize) -> Error {
 
 /// `ended: valid AUC 0.8123 at epoch 2 of 3, 61.2 s, at most 312.0 MB of memory`
 fn ended_line(outcome: &FoldOutcome) -> String {
-    let title = outcome.metric.metric().title;
-    let score = match outcome.valid_score {
+    let title = outcome.valid.metric.metric().title;
+    let score = match outcome.valid.valid_score {
         Some(score) => format!("valid {title} {score:.4}"),
         None => format!("no valid {title}"),
     };

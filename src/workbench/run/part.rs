@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::metrics::{Figures, MetricName};
+use crate::metrics::ValidFigures;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Outcome};
 use crate::workbench::run_folder::names::{self, ModelName};
@@ -36,13 +36,8 @@ pub struct RunReport {
     /// The run folder.
     pub run: PathBuf,
     /// See [`Outcome`].
-    pub metric: MetricName,
-    /// See [`Outcome`].
-    pub valid_score: Option<f64>,
-    /// See [`Outcome`].
-    pub valid_auc: Option<f64>,
-    /// See [`Outcome`].
-    pub scores: Figures,
+    #[serde(flatten)]
+    pub valid: ValidFigures,
     /// See [`Outcome`].
     pub best_epoch: Option<usize>,
     /// See [`Outcome`].
@@ -87,10 +82,7 @@ impl RunReport {
     pub fn new(run: &Path, outcome: Outcome, found_done: bool) -> Self {
         Self {
             run: run.to_owned(),
-            metric: outcome.metric,
-            valid_score: outcome.valid_score,
-            valid_auc: outcome.valid_auc,
-            scores: outcome.scores,
+            valid: outcome.valid,
             best_epoch: outcome.best_epoch,
             epochs: outcome.epochs,
             steps: outcome.steps,

@@ -206,8 +206,8 @@ fn line(report: &EpochReport) -> Result<String> {
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
 fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
     let (stage, epochs) = (size.stage_title(&report.stage), size.epochs);
-    let title = report.metric.metric().title;
-    let score = match report.valid_score {
+    let title = report.valid.metric.metric().title;
+    let score = match report.valid.valid_score {
         Some(score) => format!(
             "valid {title} {score:.4}{}",
             if best { " (best)" } else { "" }
@@ -230,7 +230,7 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::MetricName;
+    use crate::metrics::{MetricName, ValidFigures};
     use crate::objective::ObjectiveName;
 
     fn size(stages: &[&str]) -> FitSize {
@@ -247,9 +247,7 @@ mod tests {
         let mut report = EpochReport {
             stage: "pet".to_owned(),
             objective: ObjectiveName::Pet,
-            metric: MetricName::Auc,
-            valid_score: Some(0.81234),
-            scores: Default::default(),
+            valid: ValidFigures::new(MetricName::Auc, [(MetricName::Auc, 0.81234)].into()),
             epoch: 2,
             steps: 10,
             loss: 3.41239,
@@ -257,7 +255,6 @@ mod tests {
                 .map(|(name, loss)| (name.to_owned(), loss))
                 .into(),
             learning_rate: 1e-4,
-            valid_auc: Some(0.81234),
             seconds: 61.25,
             tokens_per_second: 5120.4,
         };
@@ -265,9 +262,9 @@ mod tests {
             epoch_line(&report, &size(&["pet"]), true),
             "epoch 2/3: loss 3.4124 (MLM 3.9000, label 0.6000), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s"
         );
-        report.valid_score = None;
+        report.valid.valid_score = None;
         assert!(epoch_line(&report, &size(&["pet"]), true).contains("no valid AUC, "));
-        report.metric = MetricName::MacroF1;
+        report.valid.metric = MetricName::MacroF1;
         let line = epoch_line(&report, &size(&["mlm", "pet"]), true);
         assert!(line.starts_with("pet: epoch 2/3: "), "{line}");
         assert!(line.contains("no valid macro F1, "), "{line}");

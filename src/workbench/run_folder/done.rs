@@ -11,30 +11,16 @@ use super::names::{DONE, TEST, VALID};
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256_of_file;
-use crate::metrics::{Figures, MetricName};
-
-/// Folds of earlier versions knew no other.
-fn area_under_curve() -> MetricName {
-    MetricName::Auc
-}
+use crate::metrics::ValidFigures;
 
 /// What became of one fold, or of the fit on all rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldOutcome {
     /// From 1; none for the fit on all rows.
     pub fold: Option<usize>,
-    /// What decides which epoch is the best.
-    #[serde(default = "area_under_curve")]
-    pub metric: MetricName,
-    /// Its figure for the held-out rows at the best epoch.
-    #[serde(default)]
-    pub valid_score: Option<f64>,
-    /// Area under the ROC curve of the same rows, for binary labels.
-    #[serde(default)]
-    pub valid_auc: Option<f64>,
-    /// All metrics of the same rows.
-    #[serde(default)]
-    pub scores: Figures,
+    /// What the held-out rows say of the best epoch.
+    #[serde(flatten)]
+    pub valid: ValidFigures,
     /// Counted from 1.
     pub best_epoch: usize,
     /// Epochs trained.
@@ -105,6 +91,7 @@ impl FoldOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MetricName;
 
     #[test]
     fn a_fold_is_done_with_the_scores_it_was_recorded_with() {
@@ -114,10 +101,7 @@ mod tests {
         std::fs::write(dir.join(VALID), "row,label,score\n").expect("a small file");
         let outcome = FoldOutcome {
             fold: Some(2),
-            metric: MetricName::Auc,
-            valid_score: Some(0.1 + 0.2),
-            valid_auc: Some(0.1 + 0.2),
-            scores: Figures::new(),
+            valid: ValidFigures::new(MetricName::Auc, [(MetricName::Auc, 0.1 + 0.2)].into()),
             best_epoch: 1,
             epochs: 2,
             steps: 10,

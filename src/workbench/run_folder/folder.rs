@@ -336,7 +336,7 @@ fn differing_input(here: &[FileRecord], there: &[FileRecord]) -> Option<String> 
 mod tests {
     use super::super::names::METRICS;
     use super::*;
-    use crate::metrics::{Figures, MetricName};
+    use crate::metrics::{MetricName, ValidFigures};
 
     fn identity(experiment: &Experiment, input_sha256: &str) -> Identity {
         Identity {
@@ -352,10 +352,7 @@ mod tests {
 
     fn outcome() -> Outcome {
         Outcome {
-            metric: MetricName::Auc,
-            valid_score: Some(0.75),
-            scores: Figures::new(),
-            valid_auc: Some(0.75),
+            valid: ValidFigures::new(MetricName::Auc, [(MetricName::Auc, 0.75)].into()),
             best_epoch: Some(1),
             epochs: 1,
             steps: 3,

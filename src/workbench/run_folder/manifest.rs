@@ -17,7 +17,7 @@ use crate::data::{Task, source};
 use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
-use crate::metrics::{Figures, MetricName};
+use crate::metrics::ValidFigures;
 use crate::workbench::{count, machine};
 
 /// The tool and its version, as every record names it.
@@ -58,19 +58,9 @@ pub enum State {
 /// The figures of a run that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What decides which epoch is the best.
-    #[serde(default = "area_under_curve")]
-    pub metric: MetricName,
-    /// Its figure for the validation rows at the best epoch; none without validation rows. With folds that of the
-    /// out-of-fold scores.
-    #[serde(default)]
-    pub valid_score: Option<f64>,
-    /// Area under the ROC curve of the same rows, for binary labels.
-    #[serde(default)]
-    pub valid_auc: Option<f64>,
-    /// All metrics of the same rows.
-    #[serde(default)]
-    pub scores: Figures,
+    /// What the validation rows say of the best epoch; with folds, what the out-of-fold scores say.
+    #[serde(flatten)]
+    pub valid: ValidFigures,
     /// Counted from 1; none with folds, each of which has its own.
     pub best_epoch: Option<usize>,
     /// Epochs trained, with folds the most of one.
@@ -147,11 +137,6 @@ pub struct Leakage {
     pub grouped_rows: usize,
     /// Which shares of rows have a sentence in common with others.
     pub shares: Shares,
-}
-
-/// Runs of earlier versions knew no other.
-fn area_under_curve() -> MetricName {
-    MetricName::Auc
 }
 
 /// The whole manifest.
