@@ -17,8 +17,8 @@ use crate::resume::{RUN, assert_same_outcome};
 use crate::workspace::Workspace;
 
 /// When to kill.
-enum Moment {
-    /// At this change in the run folder or below, from 1.
+pub enum Moment {
+    /// At this change in the run folder, that of the stages, or below, from 1.
     Change(u64),
     /// When this file has been put in place, or has grown, so many times.
     File(&'static str, u64),
@@ -37,23 +37,22 @@ impl Moment {
 }
 
 /// How a session ended.
-struct Session {
-    killed: bool,
+pub struct Session {
+    pub killed: bool,
     pid: u32,
     stderr: String,
 }
 
 /// A run under observation, in the folder `run`.
-struct Victim {
-    workspace: Workspace,
-    kills: usize,
+pub struct Victim {
+    pub workspace: Workspace,
+    pub kills: usize,
 }
 
 impl Victim {
-    /// The same command in `whole` is left alone.
-    fn new(arguments: &[&str]) -> Self {
-        let workspace = Workspace::with_pairs();
-        workspace.succeed(&[&RUN[..], &["--out", "whole"], arguments].concat());
+    /// The experiment of `workspace`; the same command in `whole/run` is left alone.
+    pub fn of(workspace: Workspace, arguments: &[&str]) -> Self {
+        workspace.succeed(&[&RUN[..], &["--out", "whole/run"], arguments].concat());
         std::fs::create_dir(workspace.path("over")).expect("a folder");
         Self {
             workspace,
@@ -66,12 +65,10 @@ impl Victim {
     }
 
     /// Runs the command and kills it at `moment`, if that comes.
-    fn session(&mut self, arguments: &[&str], moment: Moment) -> Session {
+    pub fn session(&mut self, arguments: &[&str], moment: Moment) -> Session {
         let _ = std::fs::create_dir(self.path("run")); // an empty folder is taken
         let inotify = Inotify::init().expect("inotify");
-        for folder in ["over", "run", "run/model", "run/checkpoint"] {
-            watch(&inotify, self.path(folder));
-        }
+        self.watch(&inotify);
         let command = [&RUN[..], &["--out", "run"], arguments].concat();
         let mut child = self
             .workspace
@@ -111,7 +108,7 @@ impl Victim {
                 let name = event.name.unwrap_or_default().into_string();
                 let name = name.expect("our names are UTF-8");
                 if event.mask.contains(EventMask::CREATE | EventMask::ISDIR) {
-                    watch(&inotify, self.path("run").join(&name));
+                    self.watch(&inotify);
                 }
                 if name == "end" {
                     return;
@@ -124,6 +121,23 @@ impl Victim {
         }
     }
 
+    /// All folders that the run writes to; those that are not there yet when they appear.
+    fn watch(&self, inotify: &Inotify) {
+        let changes =
+            WatchMask::CREATE | WatchMask::MODIFY | WatchMask::MOVED_TO | WatchMask::DELETE;
+        let mut folders = ["over", "run", "stages"]
+            .map(|name| self.path(name))
+            .to_vec();
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue; // not there, or not any more
+            };
+            let _ = inotify.watches().add(&folder, changes);
+            let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            folders.extend(paths.filter(|path| path.is_dir()));
+        }
+    }
+
     /// Whether the lock of a killed process stands in the folder, with its number.
     fn lock_names(&self, pid: u32) -> bool {
         let lock = std::fs::read(self.path("run/.lock")).unwrap_or_default();
@@ -132,37 +146,42 @@ impl Victim {
     }
 }
 
-/// Folders that are not there yet are watched when they appear.
-fn watch(inotify: &Inotify, folder: PathBuf) {
-    let changes = WatchMask::CREATE | WatchMask::MODIFY | WatchMask::MOVED_TO | WatchMask::DELETE;
-    let _ = inotify.watches().add(folder, changes);
-}
-
 #[test]
 fn killed_between_any_two_files() {
     let every_step = ["--set=train.save_every_steps=1"];
-    let mut victim = Victim::new(&every_step);
+    let mut victim = Victim::of(Workspace::with_pairs(), &every_step);
     // In the order in which they come; a session has its own manifest and metrics before it resumes.
     let moments = [
-        Moment::File(".lock", 1),
-        Moment::File("manifest.json", 1),
-        Moment::File("config.toml", 1),
-        Moment::File("mapping.tsv", 1),
-        Moment::File("1.safetensors", 1),
-        Moment::File("1.json", 1),
-        Moment::File("metrics.jsonl", 2),
-        Moment::File("model.safetensors", 1),
-        Moment::File("config.json", 1),
-        Moment::File("vocab.txt", 1),
-        Moment::File("metrics.jsonl", 2),
-        Moment::File("valid.csv", 1),
-        Moment::File("submission.csv", 1),
-        Moment::File("submission.zip", 1),
-        Moment::File("manifest.json", 2),
+        (".lock", 1),
+        ("manifest.json", 1),
+        ("config.toml", 1),
+        ("mapping.tsv", 1),
+        ("1.safetensors", 1),
+        ("1.json", 1),
+        ("metrics.jsonl", 2),
+        ("model.safetensors", 1),
+        ("config.json", 1),
+        ("vocab.txt", 1),
+        ("metrics.jsonl", 2),
+        ("valid.csv", 1),
+        ("submission.csv", 1),
+        ("submission.zip", 1),
+        ("manifest.json", 2),
     ];
     let mut dead = None;
-    for moment in moments {
-        let session = victim.session(&every_step, moment);
+    for (name, times) in moments {
+        // On a busy machine the process may be done before its end is ordered: then once more from the start.
+        let mut tries = 0;
+        let session = loop {
+            let session = victim.session(&every_step, Moment::File(name, times));
+            tries += 1;
+            if session.killed || tries == 20 {
+                break session;
+            }
+            assert_same_outcome(&victim.workspace, "whole/run", "run");
+            std::fs::remove_dir_all(victim.path("run")).expect("a folder of ours");
+            dead = None;
+        };
         if let Some(pid) = dead.filter(|_| session.stderr.contains("resuming ")) {
             let expected = format!("taking over from process {pid} on ");
             assert!(session.stderr.contains(&expected), "{}", session.stderr);
@@ -171,13 +190,13 @@ fn killed_between_any_two_files() {
     }
     victim.session(&every_step, Moment::Change(u64::MAX));
     assert!(victim.kills >= 8, "{} kills", victim.kills);
-    assert_same_outcome(&victim.workspace, "whole", "run");
+    assert_same_outcome(&victim.workspace, "whole/run", "run");
 }
 
 #[test]
 fn killed_at_twenty_random_moments_on_one_thread_and_on_two() {
     let settings = ["--set=train.save_every_steps=2"];
-    let mut victim = Victim::new(&settings);
+    let mut victim = Victim::of(Workspace::with_pairs(), &settings);
     let key = Key::from_seed(20);
     let mut sessions = 0;
     while victim.kills < 20 {
@@ -192,7 +211,7 @@ fn killed_at_twenty_random_moments_on_one_thread_and_on_two() {
                 break;
             }
         }
-        assert_same_outcome(&victim.workspace, "whole", "run");
+        assert_same_outcome(&victim.workspace, "whole/run", "run");
         std::fs::remove_dir_all(victim.path("run")).expect("a folder of ours");
     }
 }

@@ -37,6 +37,7 @@ mod shared;
 mod signals;
 mod slurm;
 mod slurm_cluster;
+mod stages;
 mod submit;
 mod tasks;
 mod tidy;

@@ -1,0 +1,139 @@
+//! `[[stage]]` under bad luck: random lists of stages whose process is killed at random moments, and two processes that want
+//! one stage at once.
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use cipherpet::random::Key;
+
+use crate::kill::{Moment, Victim};
+use crate::resume::assert_same_outcome;
+use crate::workspace::Workspace;
+
+/// One to three stages of any objective for pairs labelled 0 or 1, the last of them with labels.
+fn random_stages(key: Key) -> String {
+    let choose = |stream: u64, n: usize| (key.bits(stream) % n as u64) as usize;
+    let n_stages = 1 + choose(0, 3);
+    let mut text = String::new();
+    for number in 1..=n_stages {
+        let stream = 100 * number as u64;
+        let choose = |at: u64, n: usize| choose(stream + at, n);
+        let first = usize::from(number == n_stages);
+        let objective = ["mlm", "pet", "ce", "cosent", "mse"][first + choose(0, 5 - first)];
+        text += &format!("[[stage]]\nname = \"s{number}\"\nobjective = \"{objective}\"\n");
+        text += match objective {
+            "cosent" | "mse" => "head = \"mlm\"\n",
+            "ce" => ["head = \"cls\"\n", "head = \"pooler\"\n"][choose(1, 2)],
+            _ => "",
+        };
+        text += ["", "mlm_weight = 0.5\n"][choose(2, 2) * usize::from(objective != "mlm")];
+        text += [
+            "",
+            "rows = [\"labelled\"]\n",
+            "rows = [\"labelled\", \"test\", \"valid\"]\n",
+        ][choose(3, 3)];
+        text += ["", "schedule = \"cosine\"\n", "schedule = \"constant\"\n"][choose(4, 3)];
+        text += ["", "layer_decay = 0.7\n"][choose(5, 2)];
+        text += ["", "dropout = 0.2\n"][choose(6, 2)];
+        text += &format!("epochs = {}\n", 1 + choose(7, 2));
+        text += ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)];
+    }
+    text
+}
+
+fn with_stages(stages: &str) -> Workspace {
+    let workspace = Workspace::with_pairs();
+    let text = workspace.text("experiment.toml");
+    workspace.write("experiment.toml", text + stages);
+    workspace
+}
+
+#[test]
+fn random_lists_of_stages_killed_anywhere_end_with_the_same_bytes() {
+    let settings = ["--set=train.save_every_steps=2"];
+    let mut kills = 0;
+    for list in 0..8 {
+        let key = Key::from_seed(88).at(list);
+        let stages = random_stages(key.at(0));
+        let mut victim = Victim::of(with_stages(&stages), &settings);
+        let mut sessions = 0;
+        loop {
+            let random = key.at(1).bits(sessions);
+            sessions += 1;
+            assert!(sessions < 1000, "it never ends\n{stages}");
+            // Later sessions are given more time, so that an end comes.
+            let moment = Moment::Change(1 + random % 40 + 5 * sessions);
+            let threads = ["--threads=1", "--threads=2"][(random >> 63) as usize];
+            let session = victim.session(&[&settings[..], &[threads]].concat(), moment);
+            if !session.killed {
+                break;
+            }
+        }
+        kills += victim.kills;
+        assert_same_outcome(&victim.workspace, "whole/run", "run");
+    }
+    assert!(kills >= 16, "{kills} kills");
+}
+
+fn spawn(
+    workspace: &Workspace,
+    arguments: &[&str],
+) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut command = workspace.command(arguments);
+    command.stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().expect("the command starts");
+    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    (child, stderr)
+}
+
+/// Reads until a line holds `wanted`.
+fn wait_for(stderr: &mut impl BufRead, wanted: &str) {
+    let mut said = String::new();
+    while !said
+        .lines()
+        .next_back()
+        .unwrap_or_default()
+        .contains(wanted)
+    {
+        let read = stderr.read_line(&mut said).expect("UTF-8");
+        assert_ne!(read, 0, "it ended and never said `{wanted}`:\n{said}");
+    }
+}
+
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", signal, &id]).status();
+    assert!(sent.expect("kill").success());
+}
+
+#[test]
+fn of_two_processes_that_want_one_stage_one_trains_and_the_other_waits() {
+    let stages = "[[stage]]\nname = \"masks\"\nobjective = \"mlm\"\nepochs = 200\n\
+                  [[stage]]\nname = \"labels\"\nepochs = 1\n";
+    let workspace = with_stages(stages);
+    let run = |out: &'static str, seed: &'static str| {
+        ["run", "experiment.toml", "--out", out, "--seed", seed]
+    };
+    let (mut first, mut first_says) = spawn(&workspace, &run("both/a", "0"));
+    wait_for(&mut first_says, "trained once for all folds and seeds");
+    send("STOP", &first);
+    let (mut second, mut second_says) = spawn(&workspace, &run("both/b", "1"));
+    wait_for(&mut second_says, "waiting");
+    send("CONT", &first);
+    wait_for(&mut second_says, "done already");
+    let mut rest = String::new();
+    for (child, says) in [
+        (&mut first, &mut first_says),
+        (&mut second, &mut second_says),
+    ] {
+        says.read_to_string(&mut rest).expect("UTF-8");
+        assert!(child.wait().expect("it ends").success(), "{rest}");
+    }
+    assert_eq!(workspace.names("both/stages").len(), 1);
+    // Each ends as it does alone.
+    for (both, alone, seed) in [("both/a", "a/run", "0"), ("both/b", "b/run", "1")] {
+        workspace.succeed(&run(alone, seed));
+        assert_same_outcome(&workspace, alone, both);
+    }
+}
