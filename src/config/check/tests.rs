@@ -1,0 +1,169 @@
+//! What is refused, and the words for it.
+
+use crate::config::load;
+
+/// The message of an otherwise good scratch experiment with these assignments.
+fn check(assignments: &[&str]) -> std::result::Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("e.toml");
+    std::fs::write(folder.path().join("train.tsv"), "1\t2\t0\n").expect("a small file");
+    std::fs::write(
+        &file,
+        "[data]\ntrain = [\"train.tsv\"]\n[align]\nmethod = \"scratch\"\n",
+    )
+    .expect("a small file");
+    let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+    let loaded = load(Some(&file), &assignments).expect("known keys of the right type");
+    let prefix = format!("{}/", folder.path().display());
+    loaded
+        .check()
+        .map_err(|error| error.to_string().replace(&prefix, ""))
+}
+
+#[test]
+fn values_out_of_range_are_refused_at_their_place() {
+    assert_eq!(check(&[]), Ok(()));
+    let cases = [
+        ("train.epochs=0", "1 or more, found 0"),
+        ("train.batch=0", "1 or more, found 0"),
+        ("vocab.min_count=0", "1 or more, found 0"),
+        ("data.max_tokens=1", "2 or more, found 1"),
+        ("model.layers=0", "1 or more, found 0"),
+        (
+            "train.dropout=1",
+            "a number from 0 up to, but not, 1, found 1",
+        ),
+        (
+            "train.dropout=nan",
+            "a number from 0 up to, but not, 1, found NaN",
+        ),
+        ("objective.mask=0", "a number between 0 and 1, found 0"),
+        ("objective.mask=1", "a number between 0 and 1, found 1"),
+        ("train.learning_rate=0", "a number above 0, found 0"),
+        ("train.learning_rate=inf", "a number above 0, found inf"),
+        ("train.clip=-1", "a number, 0 or more, found -1"),
+        ("train.weight_decay=-0.1", "a number, 0 or more, found -0.1"),
+        (
+            "submit.id_column=\"\"",
+            "a column name without control characters, found \"\"",
+        ),
+        (
+            "submit.score_column=id",
+            "another name than submit.id_column, found \"id\" for both",
+        ),
+        (
+            "align.plain_weights=[1]",
+            "0 numbers, one a file of align.plain, found 1",
+        ),
+        (
+            "data.token_separator=\"\"",
+            "one or more characters without the delimiter, found \"\"",
+        ),
+    ];
+    for (assignment, rest) in cases {
+        let message = check(&[assignment]).expect_err(assignment);
+        assert_eq!(message, format!("--set {assignment}: expected {rest}"));
+    }
+}
+
+#[test]
+fn folds_that_cannot_be_are_refused() {
+    let refused = |assignments: &[&str]| check(assignments).expect_err("no such folds");
+    assert_eq!(
+        check(&["folds.k=2", "folds.full=true", "folds.repeats=3"]),
+        Ok(())
+    );
+    assert_eq!(
+        refused(&["folds.k=1"]),
+        "--set folds.k=1: expected 0 (a single split), or 2 or more, found 1"
+    );
+    assert_eq!(
+        refused(&["folds.k=5", "folds.repeats=0"]),
+        "--set folds.repeats=0: expected 1 or more, found 0"
+    );
+    assert_eq!(
+        refused(&["folds.repeats=2"]),
+        "--set folds.repeats=2: expected 1, as folds.k = 0, found 2"
+    );
+    assert_eq!(
+        refused(&["folds.full=true"]),
+        "--set folds.full=true: expected false, as folds.k = 0, found true"
+    );
+    assert_eq!(
+        refused(&["folds.k=5", "data.valid=/d/valid.tsv"]),
+        "--set data.valid=/d/valid.tsv: expected no file, as folds.k = 5 holds out rows of data.train in turn, \
+         found /d/valid.tsv"
+    );
+}
+
+#[test]
+fn a_method_without_what_it_needs_is_refused() {
+    assert_eq!(
+        check(&["align.method=rank"]),
+        Err("experiment:checkpoint.dir: expected a path, as align.method = \"rank\" needs it, found none".into())
+    );
+    assert_eq!(
+        check(&["align.method=rank", "checkpoint.dir=demo:"]),
+        Err("experiment:align.counts: expected a path, as align.method = \"rank\" needs it, found none".into())
+    );
+    assert_eq!(
+        check(&["align.method=file", "checkpoint.dir=demo:"]),
+        Err("experiment:align.file: expected a path, as align.method = \"file\" needs it, found none".into())
+    );
+    assert_eq!(
+        check(&["align.method=graph", "checkpoint.dir=demo:"]),
+        Err("experiment:align.plain: expected a path, as align.method = \"graph\" needs it, found none".into())
+    );
+    assert_eq!(
+        check(&[
+            "align.method=random",
+            "checkpoint.dir=demo:",
+            "model.layers=2"
+        ]),
+        Err("--set model.layers=2: expected no value: the checkpoint has its size, found 2".into())
+    );
+}
+
+#[test]
+fn files_that_are_not_there_are_refused() {
+    assert_eq!(
+        check(&["data.test=/no/such.tsv"]),
+        Err("--set data.test=/no/such.tsv: expected a file, found none at /no/such.tsv".into())
+    );
+    assert_eq!(
+        check(&["data.valid=/no/row1O"]),
+        Err("--set data.valid=/no/row1O: expected `row10`, `group`, `none` or a file, found none at /no/row1O".into())
+    );
+    assert_eq!(
+        check(&["data.train=[]"]),
+        Err("--set data.train=[]: expected one file or more, found none".into())
+    );
+}
+
+#[test]
+fn rows_longer_than_the_model_are_refused() {
+    let loaded = load(None, &["data.max_tokens=510".to_owned()]).expect("a known key");
+    let config = loaded.experiment.scratch_size(None, 10);
+    assert_eq!(
+        loaded
+            .check_model(&config)
+            .expect_err("510 + 3 > 512")
+            .to_string(),
+        "--set data.max_tokens=510: expected at most 509 (the model has 512 positions, \
+         3 are for [CLS] and [SEP]), found 510"
+    );
+    let single = ["data.max_tokens=510", "task.kind=single"].map(str::to_owned);
+    let loaded = load(None, &single).expect("known keys");
+    assert!(loaded.check_model(&config).is_ok());
+    let loaded = load(None, &["data.max_tokens=509".to_owned()]).expect("a known key");
+    assert!(loaded.check_model(&config).is_ok());
+    let loaded = load(None, &["model.heads=3".to_owned()]).expect("a known key");
+    let config = loaded.experiment.scratch_size(None, 10);
+    assert_eq!(
+        loaded
+            .check_model(&config)
+            .expect_err("256 % 3")
+            .to_string(),
+        "--set model.heads=3: expected a divisor of the hidden size 256, found 3"
+    );
+}
