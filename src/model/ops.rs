@@ -45,21 +45,15 @@ impl<'a> Pass<'a> {
 /// # Panics
 /// Where a number is beyond the last row.
 pub fn rows<T: Tape<f32, Cpu>>(x: Matrix<T>, numbers: &[u32]) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
+    let (x, tape) = x.split_tape();
     let width = x.shape().1;
     let mut picked = vec![0.0; numbers.len() * width];
     embedding::select(&values(&x), numbers, width, &mut picked);
     let output = matrix(x.device(), picked, numbers.len(), width);
-    if T::OWNS_TAPE {
-        let (y, numbers) = (output.clone(), numbers.to_vec());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let dx = gradients.get_or_alloc_mut(&x)?;
-            embedding::scatter_add(dx, &numbers, width, &dy);
-            Ok(())
-        });
-    }
-    output.put_tape(tape)
+    let numbers = numbers.to_vec();
+    record(x, output, tape, move |dy, dx| {
+        embedding::scatter_add(dx, &numbers, width, &dy);
+    })
 }
 
 /// One column of a matrix, (rows).
@@ -67,7 +61,7 @@ pub fn rows<T: Tape<f32, Cpu>>(x: Matrix<T>, numbers: &[u32]) -> Matrix<T> {
 /// # Panics
 /// Where there is no such column.
 pub fn column<T: Tape<f32, Cpu>>(x: Matrix<T>, number: usize) -> Vector<T> {
-    let (x, mut tape) = x.split_tape();
+    let (x, tape) = x.split_tape();
     let (n_rows, width) = *x.shape();
     assert!(number < width, "column {number} of {width}");
     let picked: Vec<f32> = values(&x)[..]
@@ -75,18 +69,11 @@ pub fn column<T: Tape<f32, Cpu>>(x: Matrix<T>, number: usize) -> Vector<T> {
         .map(|row| row[number])
         .collect();
     let output: Vector = x.device().tensor_from_vec(picked, (n_rows,));
-    if T::OWNS_TAPE {
-        let y = output.clone();
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let dx = gradients.get_or_alloc_mut(&x)?;
-            for (dx, dy) in dx.chunks_exact_mut(width).zip(dy) {
-                dx[number] += dy;
-            }
-            Ok(())
-        });
-    }
-    output.put_tape(tape)
+    record(x, output, tape, move |dy, dx| {
+        for (dx, dy) in dx.chunks_exact_mut(width).zip(dy) {
+            dx[number] += dy;
+        }
+    })
 }
 
 /// A function of a vector that dfdx cannot write in good time (one that sorts): `value_and_gradient` gives its value and
@@ -98,20 +85,13 @@ pub fn closed_form<T: Tape<f32, Cpu>>(
     x: Vector<T>,
     value_and_gradient: impl FnOnce(&[f32]) -> (f32, Vec<f32>),
 ) -> Scalar<T> {
-    let (x, mut tape) = x.split_tape();
+    let (x, tape) = x.split_tape();
     let (value, gradient) = value_and_gradient(&x.as_vec());
     assert_eq!(gradient.len(), x.shape().0, "one derivative an element");
     let output: Scalar = x.device().tensor_from_vec(vec![value], ());
-    if T::OWNS_TAPE {
-        let y = output.clone();
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let dx = gradients.get_or_alloc_mut(&x)?;
-            arithmetic::add_scaled(dx, dy[0], &gradient);
-            Ok(())
-        });
-    }
-    output.put_tape(tape)
+    record(x, output, tape, move |dy, dx| {
+        arithmetic::add_scaled(dx, dy[0], &gradient);
+    })
 }
 
 /// Last hidden states at the wanted positions, (N × H).
@@ -149,22 +129,16 @@ pub(super) fn mlm_losses<G: Gemm, T: Tape<f32, Cpu>>(
     states: Matrix<T>,
     targets: &[u32],
 ) -> Vector<T> {
-    let (x, mut tape) = states.split_tape();
+    let (x, tape) = states.split_tape();
     assert_eq!(x.shape().0, targets.len(), "one target a state");
     let (losses, saved) = network.head().losses(gemm, &values(&x), targets);
     let output: Vector = x.device().tensor_from_vec(losses, (targets.len(),));
-    if T::OWNS_TAPE {
-        let (network, y) = (network.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let dx = network.add_to_head(|gradient| {
-                let head = network.head();
-                head.backward(gemm, saved, &dy, gradient)
-            });
-            add_to(gradients, &x, &dx)
-        });
-    }
-    output.put_tape(tape)
+    let network = network.clone();
+    record(x, output, tape, move |dy, dx| {
+        let head = network.head();
+        let of_states = network.add_to_head(|into| head.backward(gemm, saved, &dy, into));
+        arithmetic::add(dx, &of_states);
+    })
 }
 
 /// Logits of the MLM head for a few tokens, (N × tokens).
@@ -174,65 +148,49 @@ pub(super) fn token_logits<G: Gemm, T: Tape<f32, Cpu>>(
     states: Matrix<T>,
     tokens: &[u32],
 ) -> Matrix<T> {
-    let (x, mut tape) = states.split_tape();
+    let (x, tape) = states.split_tape();
     let (logits, saved) = network.head().token_logits(gemm, &values(&x), tokens);
     let output = matrix(x.device(), logits, x.shape().0, tokens.len());
-    if T::OWNS_TAPE {
-        let (network, y) = (network.clone(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let dx = network.add_to_head(|gradient| {
-                let head = network.head();
-                head.token_logits_backward(gemm, saved, &dy, gradient)
-            });
-            add_to(gradients, &x, &dx)
-        });
-    }
-    output.put_tape(tape)
+    let network = network.clone();
+    record(x, output, tape, move |dy, dx| {
+        let head = network.head();
+        let of_states =
+            network.add_to_head(|into| head.token_logits_backward(gemm, saved, &dy, into));
+        arithmetic::add(dx, &of_states);
+    })
 }
 
 /// The affine map `name`, (N × in) to (N × out), in f32.
 pub(super) fn linear<T: Tape<f32, Cpu>>(x: Matrix<T>, network: &Network, name: &str) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
+    let (x, tape) = x.split_tape();
     let inputs = values(&x);
     let linear = network.parameters.linear(name);
     let (n_rows, n_out) = (x.shape().0, linear.n_out());
     let output = matrix(x.device(), linear.forward(&inputs), n_rows, n_out);
-    if T::OWNS_TAPE {
-        let (parameters, name, y) = (network.parameters.clone(), name.to_owned(), output.clone());
-        tape.add_backward_op(move |gradients| {
-            let dy = take(gradients, &y)?;
-            let mut gradient = parameters.take_affine(&name);
-            let into = LinearGradient {
-                weight: &mut gradient.weight,
-                bias: &mut gradient.bias,
-            };
-            let linear = parameters.linear(&name);
-            let dx = gradients.get_or_alloc_mut(&x)?;
-            linear.backward(&inputs, &dy, into, dx, Store::Add);
-            parameters.put_affine(&name, gradient);
-            Ok(())
-        });
-    }
-    output.put_tape(tape)
+    let (parameters, name) = (network.parameters.clone(), name.to_owned());
+    record(x, output, tape, move |dy, dx| {
+        let mut gradient = parameters.take_affine(&name);
+        let into = LinearGradient {
+            weight: &mut gradient.weight,
+            bias: &mut gradient.bias,
+        };
+        let linear = parameters.linear(&name);
+        linear.backward(&inputs, &dy, into, dx, Store::Add);
+        parameters.put_affine(&name, gradient);
+    })
 }
 
 /// The hyperbolic tangent of each element. The crate's own: that of the system has other last bits elsewhere.
 pub(super) fn tanh<T: Tape<f32, Cpu>>(x: Matrix<T>) -> Matrix<T> {
-    let (x, mut tape) = x.split_tape();
+    let (x, tape) = x.split_tape();
     let (n_rows, width) = *x.shape();
     let mut outputs = values(&x);
     hyperbolic::forward(&mut outputs);
     let output = matrix(x.device(), outputs.to_vec(), n_rows, width);
-    if T::OWNS_TAPE {
-        let y = output.clone();
-        tape.add_backward_op(move |gradients| {
-            let mut dy = take(gradients, &y)?;
-            hyperbolic::backward(&outputs, &mut dy);
-            add_to(gradients, &x, &dy)
-        });
-    }
-    output.put_tape(tape)
+    record(x, output, tape, move |mut dy, dx| {
+        hyperbolic::backward(&outputs, &mut dy);
+        arithmetic::add(dx, &dy);
+    })
 }
 
 fn packed(batch: &PackedBatch) -> PackedRows<'_> {
@@ -253,12 +211,20 @@ fn take<S: Shape>(
     Ok(std::mem::take(&mut **gradients.get_or_alloc_mut(output)?))
 }
 
-/// Adds to the gradient of an operation's input.
-fn add_to<S: Shape>(
-    gradients: &mut Gradients<f32, Cpu>,
-    input: &Tensor<S, f32, Cpu>,
-    dx: &[f32],
-) -> Result<(), <Cpu as HasErr>::Err> {
-    arithmetic::add(gradients.get_or_alloc_mut(input)?, dx);
-    Ok(())
+/// An operation's output on the tape. `backward` adds to the gradient of the input `x`, from that of the output.
+fn record<S: Shape, R: Shape, T: Tape<f32, Cpu>>(
+    x: Tensor<S, f32, Cpu>,
+    output: Tensor<R, f32, Cpu>,
+    mut tape: T,
+    backward: impl FnOnce(Vec<f32>, &mut [f32]) + 'static,
+) -> Tensor<R, f32, Cpu, T> {
+    if T::OWNS_TAPE {
+        let y = output.clone();
+        tape.add_backward_op(move |gradients| {
+            let dy = take(gradients, &y)?;
+            backward(dy, gradients.get_or_alloc_mut(&x)?);
+            Ok(())
+        });
+    }
+    output.put_tape(tape)
 }
