@@ -2,8 +2,8 @@
 //!
 //! In: the folder of a run that is done. Out: `config.toml`, the manifest, the mapping, the models, the submission
 //! with its record, and a README. No data: neither the files of `[data]` nor, unless they are asked for, the tables
-//! of scores that repeat its labels. Every file that the manifest knows is compared with its hash first. The same
-//! run gives the same bytes.
+//! of scores that repeat its labels. Only files that the manifest knows go in, and each is compared with its hash first, so
+//! that nothing travels which a user, or a link, has put among them. The same run gives the same bytes.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::archive::{self, Content};
-use super::run_folder::manifest::FileRecord;
 use super::run_folder::names::{self, sorted_names};
 use super::run_folder::results::Results;
 use crate::config::Experiment;
@@ -50,7 +49,9 @@ pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
     );
     let mut entries = Vec::new();
     for file in files(run, &models, scores)? {
-        require_as_written(&results, &file)?;
+        if !is_as_written(&results, &file)? {
+            continue;
+        }
         let content = if file.ends_with("model.safetensors") {
             Content::Stored(run.join(&file))
         } else {
@@ -104,16 +105,17 @@ fn files(run: &Path, models: &[PathBuf], scores: bool) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A model that was cut or replaced since must not travel under the run's name.
-fn require_as_written(results: &Results, file: &Path) -> Result<()> {
+/// Whether the run has written the file; one that was cut or replaced since is refused: it must not travel under the run's
+/// name.
+fn is_as_written(results: &Results, file: &Path) -> Result<bool> {
     let mut records = results.record.outputs.iter();
     let Some(record) = records.find(|record| record.path == file) else {
-        return Ok(());
+        return Ok(file == Path::new(names::MANIFEST));
     };
-    let at = results.path.join(file);
-    if FileRecord::of(&record.key, &at, file)?.has_content_of(record) {
-        return Ok(());
+    if record.is_as_written(&results.path)? {
+        return Ok(true);
     }
+    let at = results.path.join(file);
     let message = format!("{} is not the file that the run has written", at.display());
     Err(Error::refused(message)
         .with_hint("its hash in manifest.json differs; run it again in a new folder"))

@@ -150,6 +150,17 @@ fn no_row_and_no_label_travels_unless_it_is_asked_for() {
 }
 
 #[test]
+fn what_the_run_has_not_written_stays_at_home() {
+    let workspace = packed();
+    workspace.write("first/model/train.tsv", workspace.read("train.tsv"));
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/passwd", workspace.path("first/model/notes.txt"))
+        .expect("a link");
+    workspace.succeed(&["pack", "first", "--out", "again.zip"]);
+    assert!(workspace.read("first.zip") == workspace.read("again.zip"));
+}
+
+#[test]
 fn the_models_of_folds_travel_together() {
     let workspace = Workspace::with_pairs();
     let run = ["run", "experiment.toml", "--out", "folds"];

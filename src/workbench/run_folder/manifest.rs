@@ -229,6 +229,15 @@ impl FileRecord {
         })
     }
 
+    /// Whether the file that this output of the run `run` records is there, and with what it was written with.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it is there and cannot be read.
+    pub fn is_as_written(&self, run: &Path) -> Result<bool> {
+        let at = run.join(&self.path);
+        Ok(at.is_file() && Self::of(&self.key, &at, &self.path)?.has_content_of(self))
+    }
+
     /// The same content under the same key; the path may be another.
     pub fn has_content_of(&self, other: &Self) -> bool {
         (&self.key, self.bytes, &self.sha256) == (&other.key, other.bytes, &other.sha256)
