@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use crate::hand_made::edit_manifest;
 use crate::workspace::{Workspace, metrics};
 
 /// Three epochs of eight steps; the rate is so high that the last epoch is not the best.
@@ -18,6 +19,42 @@ fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_done_run_that_has_lost_something_is_not_called_done() {
+    let workspace = Workspace::with_pairs();
+    let folds = arguments("folds", &["--set=folds.k=2", "--set=train.max_steps=2"]);
+    let single = arguments("run", &["--set=train.max_steps=2"]);
+    workspace.succeed(&single);
+    workspace.succeed(&folds);
+    let refused = |arguments: &[&str]| {
+        let output = workspace.run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    let submission = workspace.read("run/submission.csv");
+    workspace.write("run/submission.csv", "0.5\n");
+    let text = "error: run/submission.csv is not the file that the run has written\nhint: remove run to run it again\n";
+    assert_eq!(refused(&single), text);
+    std::fs::remove_file(workspace.path("run/submission.csv")).expect("it is there");
+    let text = "error: run/submission.csv is gone, and the run is done\nhint: remove run to run it again\n";
+    assert_eq!(refused(&single), text);
+    // Put back, it is done; a log is for people, and a table may be left out.
+    workspace.write("run/submission.csv", submission);
+    workspace.write("run/run.log", "my notes\n");
+    std::fs::remove_file(workspace.path("run/valid.csv")).expect("it is there");
+    workspace.succeed(&single);
+
+    // A fold without its model is no fold to merge.
+    edit_manifest(&workspace, "folds", |manifest| {
+        manifest["state"] = "begun".into()
+    });
+    let weights = "folds/fold-2/model/model.safetensors";
+    std::fs::remove_file(workspace.path(weights)).expect("it is there");
+    let text = refused(&[&folds[..], &["--finish"]].concat());
+    let expected = format!("{weights} is not the file that folds/fold-2/DONE was written for");
+    assert!(text.contains(&expected), "{text}");
 }
 
 /// `metrics.jsonl` without what a clock has measured.

@@ -193,6 +193,7 @@ impl Training<'_> {
             kernel_path: self.start.path.name().to_owned(),
             valid_sha256: sha256_of_file(&dir.join(names::VALID))?.1,
             test_sha256,
+            weights_sha256: Some(sha256_of_file(&dir.join(names::MODEL).join(names::WEIGHTS))?.1),
         };
         context.progress.say(&ended_line(&outcome));
         outcome.write(dir)?;

@@ -1,13 +1,13 @@
 //! `DONE`: the outcome of one fold, the last file that is written into its folder.
 //!
-//! In: a folder of a fold. Out: a [`FoldOutcome`], and the certainty that the scores beside it are those it was written
-//! with. A fold without `DONE` is not done, whatever else is there.
+//! In: a folder of a fold. Out: a [`FoldOutcome`], and the certainty that the scores and the model beside it are those it was
+//! written with. A fold without `DONE` is not done, whatever else is there.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{DONE, TEST, VALID};
+use super::names::{DONE, MODEL, TEST, VALID, WEIGHTS};
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256_of_file;
@@ -39,6 +39,9 @@ pub struct FoldOutcome {
     pub valid_sha256: String,
     /// Of `test.csv`; none without a test file.
     pub test_sha256: Option<String>,
+    /// Of the model's weights; none in folds of earlier versions.
+    #[serde(default)]
+    pub weights_sha256: Option<String>,
 }
 
 impl FoldOutcome {
@@ -53,10 +56,10 @@ impl FoldOutcome {
         atomic::write(&dir.join(DONE), text.as_bytes())
     }
 
-    /// Reads `DONE`, and compares the scores beside it with the hashes in it. `None` where the fold is not done.
+    /// Reads `DONE`, and compares scores and weights beside it with the hashes in it. `None` where the fold is not done.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the scores are others; [`Error::Input`] where `DONE` is no such file; [`Error::Io`].
+    /// [`Error::Refused`] where they are others; [`Error::Input`] where `DONE` is no such file; [`Error::Io`].
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(DONE);
         let text = match std::fs::read(&path) {
@@ -69,12 +72,15 @@ impl FoldOutcome {
             Error::input(place, "the outcome of a fold", error).with_hint(way_out())
         })?;
         let files = [
-            (VALID, Some(&outcome.valid_sha256)),
-            (TEST, outcome.test_sha256.as_ref()),
+            (dir.join(VALID), Some(&outcome.valid_sha256)),
+            (dir.join(TEST), outcome.test_sha256.as_ref()),
+            (
+                dir.join(MODEL).join(WEIGHTS),
+                outcome.weights_sha256.as_ref(),
+            ),
         ];
-        for (name, recorded) in files {
+        for (file, recorded) in files {
             let Some(recorded) = recorded else { continue };
-            let file = dir.join(name);
             if !file.exists() || sha256_of_file(&file)?.1 != *recorded {
                 let message = format!(
                     "{} is not the file that {} was written for",
@@ -111,6 +117,7 @@ mod tests {
             kernel_path: "avx2".to_owned(),
             valid_sha256: sha256_of_file(&dir.join(VALID)).expect("a file").1,
             test_sha256: None,
+            weights_sha256: None,
         };
         outcome.write(dir).expect("room");
         assert_eq!(FoldOutcome::read(dir).expect("whole"), Some(outcome));

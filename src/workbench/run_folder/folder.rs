@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{self, Lock, Owner};
 use super::manifest::{FileRecord, Identity, Manifest, Outcome, State};
-use super::names::{CONFIG, MANIFEST, MODEL, ModelName, OUTPUTS, sorted_names};
+use super::names::{
+    CONFIG, LOG, MANIFEST, METRICS, MODEL, ModelName, OOF, OUTPUTS, TEST, VALID, sorted_names,
+};
 use super::resume;
 use crate::align::GraphReport;
 use crate::atomic;
@@ -177,7 +179,8 @@ pub fn tidy_up(path: &Path) {
 /// The outcome of this run where it is done in the folder at `path`; none where the folder is there to be filled.
 ///
 /// # Errors
-/// [`Error::Refused`] where the folder holds another run (the first difference is named) or is no run; [`Error::Io`].
+/// [`Error::Refused`] where the folder holds another run (the first difference is named), is no run, or has lost what a run
+/// that is done is used for; [`Error::Io`].
 pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Option<Outcome>> {
     let mut found = Manifest::read(path)?;
     if found.is_none() {
@@ -191,7 +194,32 @@ pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result
         return Ok(None);
     };
     require_same(path, experiment, identity, &found)?;
-    Ok(found.result.filter(|_| found.state == State::Done))
+    if found.state != State::Done {
+        return Ok(None);
+    }
+    require_outputs(path, &found)?;
+    Ok(found.result)
+}
+
+/// Refuses a run whose submission, model or mapping is gone, or of which a table is not what was written: to say that it is
+/// done would be no help. Tables may be gone, since packs leave them out; logs are for people.
+fn require_outputs(path: &Path, found: &Manifest) -> Result<()> {
+    for output in &found.outputs {
+        let is_named = |names: &[&str]| names.iter().any(|name| output.path.ends_with(name));
+        let at = path.join(&output.path);
+        let is_missed = at.exists() || !is_named(&[VALID, TEST, OOF]);
+        if is_named(&[LOG, METRICS]) || !is_missed || output.is_as_written(path)? {
+            continue;
+        }
+        let found = match at.exists() {
+            true => "is not the file that the run has written",
+            false => "is gone, and the run is done",
+        };
+        let message = format!("{} {found}", at.display());
+        let hint = format!("remove {} to run it again", path.display());
+        return Err(Error::refused(message).with_hint(hint));
+    }
+    Ok(())
 }
 
 /// Makes the folder of a run or fold ready to be filled: removes what a process was writing when it was killed and, where
