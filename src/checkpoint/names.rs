@@ -152,6 +152,19 @@ pub fn tensors(config: &BertConfig, heads: Heads) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
+/// Numbers in all of [`tensors`]; the greatest there is where they are more.
+pub fn n_weights(config: &BertConfig, heads: Heads) -> usize {
+    let of_shape = |shape: &[usize]| {
+        shape
+            .iter()
+            .fold(1, |n: usize, &length| n.saturating_mul(length))
+    };
+    let tensors = tensors(config, heads);
+    tensors
+        .iter()
+        .fold(0, |n: usize, (_, shape)| n.saturating_add(of_shape(shape)))
+}
+
 /// Those of [`tensors`] that belong to heads.
 pub fn head_tensors(config: &BertConfig, heads: Heads) -> Vec<(String, Vec<usize>)> {
     head_rows(heads)

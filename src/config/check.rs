@@ -10,9 +10,16 @@ use std::path::Path;
 
 use super::{Experiment, FoldsConfig, Loaded, Valid};
 use crate::align::AlignMethod;
-use crate::checkpoint::BertConfig;
+use crate::checkpoint::{BertConfig, Heads, names};
 use crate::data::{LabelColumns, LabelKind, source};
 use crate::error::{Error, Place, Result};
+
+// Far beyond what anybody trains; a number from a setting must not become a loop or a size before it is looked at.
+const MOST_FOLDS: usize = 1000;
+const MOST_LAYERS: usize = 1000;
+const MOST_WIDTH: usize = 65_536;
+/// Of the whole network: 8 GB, with gradients and moments 32 GB.
+const MOST_WEIGHTS: usize = 2_000_000_000;
 
 impl Loaded {
     /// Refuses settings that cannot work.
@@ -108,6 +115,13 @@ impl Loaded {
             "model.heads",
             format!("a divisor of the hidden size {hidden}"),
             heads,
+        )?;
+        let n_weights = names::n_weights(config, Heads::MLM);
+        self.require(
+            n_weights <= MOST_WEIGHTS,
+            "model.hidden",
+            format!("a network of at most {MOST_WEIGHTS} weights"),
+            format!("{n_weights} with these sizes"),
         )
     }
 
@@ -116,7 +130,9 @@ impl Loaded {
             k, repeats, full, ..
         } = self.experiment.folds;
         self.require(k != 1, "folds.k", "0 (a single split), or 2 or more", k)?;
+        self.at_most(MOST_FOLDS, "folds.k", k)?;
         self.at_least(1, "folds.repeats", repeats)?;
+        self.at_most(MOST_FOLDS, "folds.repeats", repeats)?;
         if k == 0 {
             self.require(repeats == 1, "folds.repeats", "1, as folds.k = 0", repeats)?;
             let expected = "false, as folds.k = 0";
@@ -193,14 +209,15 @@ impl Loaded {
         self.require(holds, "align.refine", expected, align.refine)?;
         self.check_plain()?;
         let sizes = [
-            ("model.layers", model.layers),
-            ("model.hidden", model.hidden),
-            ("model.heads", model.heads),
-            ("model.intermediate", model.intermediate),
+            ("model.layers", model.layers, MOST_LAYERS),
+            ("model.hidden", model.hidden, MOST_WIDTH),
+            ("model.heads", model.heads, MOST_WIDTH),
+            ("model.intermediate", model.intermediate, MOST_WIDTH),
         ];
-        for (key, size) in sizes {
+        for (key, size, most) in sizes {
             let Some(size) = size else { continue };
             self.at_least(1, key, size)?;
+            self.at_most(most, key, size)?;
             if align.method != AlignMethod::Scratch {
                 let hint = "a size can be chosen with align.method = \"scratch\"";
                 let error = Error::input(
@@ -291,6 +308,10 @@ impl Loaded {
 
     fn at_least<T: PartialOrd + Display>(&self, least: T, key: &str, found: T) -> Result<()> {
         self.require(found >= least, key, format!("{least} or more"), found)
+    }
+
+    fn at_most(&self, most: usize, key: &str, found: usize) -> Result<()> {
+        self.require(found <= most, key, format!("{most} or less"), found)
     }
 
     fn not_negative(&self, key: &str, found: f64) -> Result<()> {

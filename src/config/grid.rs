@@ -24,6 +24,9 @@ pub const SECTION: &str = "grid";
 /// What its keys begin with in `--set`.
 pub const PREFIX: &str = "grid.";
 
+/// Cells of a grid: each is a run.
+pub const MOST_CELLS: usize = 10_000;
+
 /// A key and the values it takes.
 pub struct Axis {
     /// A key of the experiment.
@@ -143,9 +146,18 @@ fn flatten(section: &str, value: Value, found: &mut Vec<(String, Value)>) {
 }
 
 /// Every choice of one value an axis, the last axis fastest; one empty choice without axes.
-pub fn product(axes: &[Axis]) -> Vec<Vec<(&Axis, &Value)>> {
+///
+/// # Errors
+/// [`Error::Input`] at the axis with which they become more than [`MOST_CELLS`].
+pub fn product(axes: &[Axis]) -> Result<Vec<Vec<(&Axis, &Value)>>> {
     let mut cells = vec![Vec::new()];
     for axis in axes {
+        let n_cells = cells.len().saturating_mul(axis.values.len());
+        if n_cells > MOST_CELLS {
+            let expected = format!("a grid of at most {MOST_CELLS} cells");
+            let error = Error::input(axis.place.clone(), expected, n_cells);
+            return Err(error.with_hint("each cell is a run; make several grids"));
+        }
         cells = cells
             .iter()
             .flat_map(|cell| {
@@ -157,7 +169,7 @@ pub fn product(axes: &[Axis]) -> Vec<Vec<(&Axis, &Value)>> {
             })
             .collect();
     }
-    cells
+    Ok(cells)
 }
 
 #[cfg(test)]
@@ -184,6 +196,21 @@ mod tests {
             .to_string();
         let at = message.find("e.toml").unwrap_or(0); // without the folder's name
         message[at..].to_owned()
+    }
+
+    #[test]
+    fn a_grid_of_too_many_cells_is_refused_before_they_are_made() {
+        let seeds: Vec<String> = (0..3000).map(|seed| seed.to_string()).collect();
+        let list = seeds.join(", ");
+        let text = format!(
+            "[grid]\nseed = [{list}]\n\"train.batch\" = [{}]\n\"train.warmup_steps\" = [{list}]\n",
+            list.replacen('0', "9999", 1)
+        );
+        let message = refusal(&text, &[]);
+        assert!(
+            message.ends_with("expected a grid of at most 10000 cells, found 9000000"),
+            "{message}"
+        );
     }
 
     #[test]

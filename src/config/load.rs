@@ -52,7 +52,7 @@ pub fn load(file: Option<&Path>, assignments: &[String]) -> Result<Loaded> {
 /// As [`load`]; [`Error::Input`] for a grid of other things than lists of good values.
 pub fn load_cells(file: Option<&Path>, assignments: &[String]) -> Result<Vec<Loaded>> {
     let layers = Layers::read(file, assignments)?;
-    let cells = grid::product(&layers.axes).into_iter();
+    let cells = grid::product(&layers.axes)?.into_iter();
     cells
         .map(|cell| layers.experiment(name(file), &cell))
         .collect()

@@ -9,6 +9,9 @@ use crate::data::{LabelColumns, LabelKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
 
+/// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
+const MOST: usize = 1_000_000;
+
 impl Loaded {
     pub(super) fn check_learning(&self) -> Result<()> {
         let experiment = &self.experiment;
@@ -66,7 +69,9 @@ impl Loaded {
         let of_objective = |name: &str| format!("{objective}.{name}");
         let of_train = |name: &str| format!("{train}.{name}");
         self.at_least(1, &of_train("epochs"), stage.epochs)?;
+        self.at_most(MOST, &of_train("epochs"), stage.epochs)?;
         self.at_least(1, &of_train("batch"), stage.batch)?;
+        self.at_most(MOST, &of_train("batch"), stage.batch)?;
         self.require(
             stage.mask > 0.0 && stage.mask < 1.0,
             &of_objective("mask"),

@@ -167,3 +167,44 @@ fn rows_longer_than_the_model_are_refused() {
         "--set model.heads=3: expected a divisor of the hidden size 256, found 3"
     );
 }
+
+#[test]
+fn numbers_that_would_become_endless_loops_or_sizes_are_refused() {
+    for (assignments, expected) in [
+        (
+            &["folds.k=1000000000000000000"][..],
+            "--set folds.k=1000000000000000000: expected 1000 or less, found 1000000000000000000",
+        ),
+        (
+            &["folds.k=2", "folds.repeats=100000000000"],
+            "--set folds.repeats=100000000000: expected 1000 or less, found 100000000000",
+        ),
+        (
+            &["model.intermediate=4611686018427387904"],
+            "--set model.intermediate=4611686018427387904: expected 65536 or less, found 4611686018427387904",
+        ),
+        (
+            &["model.layers=1000000000000"],
+            "--set model.layers=1000000000000: expected 1000 or less, found 1000000000000",
+        ),
+        (
+            &["train.batch=1000000000000"],
+            "--set train.batch=1000000000000: expected 1000000 or less, found 1000000000000",
+        ),
+    ] {
+        assert_eq!(check(assignments), Err(expected.to_owned()));
+    }
+    let assignments = ["model.hidden=65536", "model.layers=1000"].map(str::to_owned);
+    let loaded = load(None, &assignments).expect("known keys");
+    let config = loaded.experiment.scratch_size(None, 10);
+    let message = loaded
+        .check_model(&config)
+        .expect_err("17 billion a layer")
+        .to_string();
+    assert!(
+        message.starts_with(
+            "--set model.hidden=65536: expected a network of at most 2000000000 weights, found "
+        ),
+        "{message}"
+    );
+}

@@ -149,11 +149,7 @@ impl Start {
 
     /// Weights of the model, all of them.
     pub fn n_parameters(&self) -> usize {
-        let tensors = names::tensors(&self.config, self.heads);
-        tensors
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum()
+        names::n_weights(&self.config, self.heads)
     }
 
     /// Which number type the products have, and where that is not the one that was asked for.
