@@ -140,10 +140,11 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Unexpected`] where the system gives no threads or no signal handler; [`Error::Refused`] for an environment
-    /// that asks for what there is not.
+    /// that asks for what there is not, and for names that are not UTF-8.
     pub fn begin(common: &Common) -> Result<Self> {
         kernels::path::check_variable()?;
-        let show = match (common.quiet, stderr().is_terminal()) {
+        require_utf8()?;
+        let show = match (common.quiet, stderr().is_terminal() && !is_notebook()) {
             (true, _) => Show::Nothing,
             (false, true) => Show::Bars,
             (false, false) => Show::Lines,
@@ -199,6 +200,30 @@ impl Session {
             say(line);
         }
     }
+}
+
+/// Refuses arguments, and a working directory, that are not UTF-8: records of a run are, and name its files.
+fn require_utf8() -> Result<()> {
+    let folder = std::env::current_dir().unwrap_or_default().into_os_string();
+    for word in std::env::args_os().chain([folder]) {
+        if word.to_str().is_none() {
+            let message = format!("{} is not UTF-8", word.display());
+            return Err(Error::refused(message).with_hint("rename the file or folder"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a notebook shows the output. `!command` has a terminal there, whose bars would be kept frame by frame.
+fn is_notebook() -> bool {
+    const SET_BY_KERNELS: [&str; 3] = [
+        "JPY_PARENT_PID",
+        "KAGGLE_KERNEL_RUN_TYPE",
+        "COLAB_RELEASE_TAG",
+    ];
+    SET_BY_KERNELS
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 /// Ctrl-C and termination ask the work to end; a second time ends the process at once.
