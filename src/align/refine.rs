@@ -81,6 +81,13 @@ pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
     }
     let before = firsts(mapping);
     let key = input.key.with(Purpose::Refine);
+    let most_tokens = MOST_TOKENS.min(input.checkpoint.config.max_position_embeddings);
+    let readable = |example: &&EncodedExample| example.n_tokens() <= most_tokens;
+    let examples = input.examples.iter().copied().filter(readable);
+    let input = &RefineInput {
+        examples: &examples.collect::<Vec<_>>(),
+        ..*input
+    };
     let places = (0..ROUNDS)
         .map(|round| HiddenToken::of_ids(input.examples, mapping.rows.len(), key.at(round as u64)));
     let places: Vec<_> = places.collect();
@@ -170,9 +177,6 @@ impl HiddenToken {
     fn of_ids(examples: &[&EncodedExample], n_ids: usize, key: Key) -> Vec<Self> {
         let mut chosen: Vec<Vec<Self>> = vec![Vec::new(); n_ids];
         for (number, example) in (0..).zip(examples) {
-            if example.n_tokens() > MOST_TOKENS {
-                continue;
-            }
             let key = key.at(u64::from(number));
             for (token, row) in (0..).zip(example.tokens()) {
                 let Some(id) = row.checked_sub(FIRST_CIPHER) else {
@@ -478,12 +482,11 @@ mod tests {
         };
         let first = FIRST_CIPHER;
         let mut examples = vec![example(&[first, first + 1], Some(&[first, 1])); 20];
-        examples.push(example(&vec![first + 2; MOST_TOKENS], Some(&[]))); // too long
         examples.push(example(&[1, first + 3], None));
         let examples: Vec<&EncodedExample> = examples.iter().collect();
         let places = HiddenToken::of_ids(&examples, 4, Key::from_seed(1));
         let n = |id: u32| places.iter().filter(|place| place.id == id).count();
-        assert_eq!((n(0), n(1), n(2), n(3)), (PLACES, PLACES, 0, 1));
+        assert_eq!((n(0), n(1), n(3)), (PLACES, PLACES, 1));
         for place in &places {
             let mut tokens = examples[place.example as usize].tokens();
             assert_eq!(tokens.nth(place.token as usize), Some(first + place.id));

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod names;
+pub mod positions;
 pub mod read;
 pub mod remap;
 pub mod tokenizer;

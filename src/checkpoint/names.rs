@@ -18,6 +18,8 @@ use super::read::Heads;
 
 /// Token embedding and, tied, the matrix of the MLM decoder.
 pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
+/// Position embedding, (positions, hidden).
+pub const POSITION_EMBEDDINGS: &str = "bert.embeddings.position_embeddings.weight";
 /// Bias of the MLM decoder, one number a token.
 pub const MLM_BIAS: &str = "cls.predictions.bias";
 /// A second copy of [`WORD_EMBEDDINGS`] in some files.
@@ -74,10 +76,7 @@ type Row = (&'static str, &'static [Axis]);
 
 const EMBEDDINGS: &[Row] = &[
     (WORD_EMBEDDINGS, &[Axis::Vocab, Axis::Hidden]),
-    (
-        "bert.embeddings.position_embeddings.weight",
-        &[Axis::Positions, Axis::Hidden],
-    ),
+    (POSITION_EMBEDDINGS, &[Axis::Positions, Axis::Hidden]),
     (
         "bert.embeddings.token_type_embeddings.weight",
         &[Axis::Segments, Axis::Hidden],

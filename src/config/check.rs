@@ -100,15 +100,18 @@ impl Loaded {
         let special = 1 + self.experiment.task.kind.n_texts();
         let longest = config.max_position_embeddings.saturating_sub(special);
         let max_tokens = self.experiment.data.max_tokens;
-        self.require(
-            max_tokens <= longest,
-            "data.max_tokens",
-            format!(
+        if max_tokens > longest {
+            let expected = format!(
                 "at most {longest} (the model has {} positions, {special} are for [CLS] and [SEP])",
                 config.max_position_embeddings
-            ),
-            max_tokens,
-        )?;
+            );
+            let error = Error::input(self.place("data.max_tokens"), expected, max_tokens);
+            let hint = format!(
+                "model.positions = {} makes more",
+                max_tokens.saturating_add(special)
+            );
+            return Err(error.with_hint(hint));
+        }
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
         self.require(
             heads > 0 && hidden % heads == 0,
@@ -123,6 +126,21 @@ impl Loaded {
             format!("a network of at most {MOST_WEIGHTS} weights"),
             format!("{n_weights} with these sizes"),
         )
+    }
+
+    /// Positions of a network that starts from a checkpoint with `own` of them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for `model.positions` that cannot be made from these.
+    pub fn positions(&self, own: usize) -> Result<usize> {
+        let Some(wanted) = self.experiment.model.positions else {
+            return Ok(own);
+        };
+        let most = own.saturating_mul(own);
+        let holds = (own..=most).contains(&wanted);
+        let expected = format!("a number from {own}, which the checkpoint has, to {most}");
+        self.require(holds, "model.positions", expected, wanted)?;
+        Ok(wanted)
     }
 
     fn check_folds(&self) -> Result<()> {
@@ -214,6 +232,9 @@ impl Loaded {
             ("model.heads", model.heads, MOST_WIDTH),
             ("model.intermediate", model.intermediate, MOST_WIDTH),
         ];
+        if let Some(positions) = model.positions {
+            self.at_most(MOST_WIDTH, "model.positions", positions)?;
+        }
         for (key, size, most) in sizes {
             let Some(size) = size else { continue };
             self.at_least(1, key, size)?;

@@ -274,7 +274,10 @@ impl Experiment {
                 .unwrap_or(4),
             num_attention_heads: model.heads.unwrap_or(heads),
             intermediate_size: model.intermediate.unwrap_or(intermediate),
-            max_position_embeddings: base.map_or(512, |base| base.max_position_embeddings),
+            max_position_embeddings: model
+                .positions
+                .or(base.map(|base| base.max_position_embeddings))
+                .unwrap_or(512),
             type_vocab_size: base.map_or(2, |base| base.type_vocab_size),
             layer_norm_eps: base.map_or(1e-12, |base| base.layer_norm_eps),
             initializer_range: base.map_or(0.02, |base| base.initializer_range),
@@ -308,6 +311,7 @@ mod tests {
             hidden: Some(16),
             heads: Some(2),
             intermediate: Some(32),
+            positions: None,
         };
         experiment
     }

@@ -145,7 +145,7 @@ pub struct AlignConfig {
     pub refine: bool,
 }
 
-/// `[model]`: the size of a BERT from `scratch`. A missing number is the checkpoint's, or without a checkpoint
+/// `[model]`: the size of a BERT from `scratch`, and the longest row of any. A missing number is the checkpoint's, or without a checkpoint
 /// that of a small BERT: 4 layers, 256 wide, heads of 64, 4 times as wide in between.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -162,6 +162,10 @@ pub struct ModelConfig {
     /// Width of the feed-forward layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate: Option<usize>,
+    /// Tokens of the longest row, with `[CLS]` and `[SEP]`. More than the checkpoint has are made from its own
+    /// ([`crate::checkpoint::positions`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positions: Option<usize>,
 }
 
 /// `[objective]`: what is learnt.

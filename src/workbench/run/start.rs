@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::align::{AlignMethod, Alignment, GraphReport};
+use crate::checkpoint::positions::extend_positions;
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
@@ -54,6 +55,19 @@ impl Start {
             Some(checkpoint) => checkpoint.plain.clone(),
             None => special_tokens_alone()?,
         };
+        // Before the minutes of an alignment.
+        let mut config = match &checkpoint {
+            Some(checkpoint) if experiment.align.method != AlignMethod::Scratch => BertConfig {
+                max_position_embeddings: loaded
+                    .positions(checkpoint.config.max_position_embeddings)?,
+                ..checkpoint.config.clone()
+            },
+            base => {
+                let base = base.as_ref().map(|checkpoint| &checkpoint.config);
+                experiment.scratch_size(base, rows.vocab.size())
+            }
+        };
+        loaded.check_model(&config)?;
         let examples: Vec<_> = rows.counted(experiment).collect();
         let source = AlignmentSource {
             settings: &experiment.align,
@@ -82,31 +96,23 @@ impl Start {
             rows.vocab.n_class_tokens,
         );
         let needed = stages::heads(experiment, &rows.task, &rows.vocab)?;
-        let (config, heads, base) = match (&checkpoint, dir, starts) {
+        let (heads, base) = match (&checkpoint, dir, starts) {
             (Some(checkpoint), Some(dir), Some(starts)) => {
                 if needed.mlm {
                     checkpoint.require_mlm(dir)?;
                 }
-                let config = BertConfig {
-                    vocab_size: starts.len(),
-                    ..checkpoint.config.clone()
-                };
+                config.vocab_size = starts.len();
                 (
-                    config,
                     checkpoint.heads.without_classifier().and(needed),
                     Some((dir.to_owned(), starts)),
                 )
             }
             (base, ..) => {
                 let base = base.as_ref().map(|checkpoint| &checkpoint.config);
-                (
-                    experiment.scratch_size(base, rows.vocab.size()),
-                    needed,
-                    None,
-                )
+                config = experiment.scratch_size(base, rows.vocab.size());
+                (needed, None)
             }
         };
-        loaded.check_model(&config)?;
         let start = Self {
             config,
             heads,
@@ -136,6 +142,7 @@ impl Start {
             Some((dir, starts)) => {
                 let mut weights = Checkpoint::open(dir)?.weights;
                 remap_starts(&mut weights, starts);
+                extend_positions(&mut weights, config.max_position_embeddings);
                 let key = key.with(Purpose::Initialise);
                 let made = Bert::with_fresh_heads(config, self.heads, self.path, weights, key);
                 Ok(made?.0)
