@@ -9,16 +9,20 @@ use serde::Serialize;
 
 use super::run::rows::read_truncated;
 use super::run::{plan, stages};
+use super::run_folder::done::FoldOutcome;
+use super::run_folder::manifest::State;
 use super::run_folder::names::{self, ModelName};
 use super::run_folder::results::Results;
 use super::run_folder::scores::MeanScores;
 use super::{Context, submission};
 use crate::checkpoint::read::read_model;
+use crate::checkpoint::{BertConfig, Heads};
 use crate::config::{self, Experiment};
 use crate::data::{Dictionary, EncodedExample, Labels};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::kernels;
 use crate::model::Bert;
+use crate::objective::Objective;
 use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
@@ -89,15 +93,18 @@ pub fn predict(
 ) -> Result<PredictReport> {
     let config_file = run.join(names::CONFIG);
     require_file(run, &config_file)?;
-    let experiment = config::load(Some(&config_file), &[])?.experiment;
-    let models = models(run, &experiment, progress)?;
-    let record = Results::open(run)?.record;
+    let loaded = config::load(Some(&config_file), &[])?;
+    let experiment = &loaded.experiment;
+    let models = models(run, experiment, progress)?;
+    let results = Results::open(run)?;
+    require_as_written(&results, &models)?;
+    let record = results.record;
     let task = &record.task;
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     // The folds of a run have one vocabulary.
     let vocab = CipherVocab::open(&models[0].join("vocab.txt"), &mut dictionary)?;
     let rows = read_truncated(
-        &experiment,
+        experiment,
         pairs,
         Labels::Ignored,
         &mut dictionary,
@@ -113,10 +120,12 @@ pub fn predict(
     } else {
         train::PREDICT_ROWS
     };
-    let objective = stages::scoring_objective(&experiment, task, &vocab);
+    let objective = stages::scoring_objective(experiment, task, &vocab);
     let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
         let (config, weights, heads) = read_model(dir)?;
+        loaded.check_model(&config)?;
+        require_fitting(dir, (&config, heads), (&vocab, &*objective))?;
         let model = Bert::new(config, heads, path, weights)?;
         let bar = progress.task("score", rows.len() as u64, "rows");
         let mut times = times.iter_mut();
@@ -190,6 +199,44 @@ fn models(run: &Path, experiment: &Experiment, progress: &Progress) -> Result<Ve
         require_file(run, &folder.join(names::WEIGHTS))?;
     }
     Ok(folders)
+}
+
+/// Refuses models of a run that is done, or of a fold that is, which are not what was written. One that was cut has no record
+/// yet.
+fn require_as_written(results: &Results, models: &[PathBuf]) -> Result<()> {
+    if results.record.state != State::Done {
+        for model in models {
+            FoldOutcome::read(model.parent().unwrap_or(&results.path))?;
+        }
+        return Ok(());
+    }
+    for output in &results.record.outputs {
+        let at = results.path.join(&output.path);
+        if models.iter().any(|model| at.starts_with(model)) {
+            results.wrote(&output.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a model whose files do not belong together, or which cannot answer as the experiment asks.
+fn require_fitting(
+    dir: &Path,
+    (config, heads): (&BertConfig, Heads),
+    (vocab, objective): (&CipherVocab, &dyn Objective),
+) -> Result<()> {
+    let hint = "the folder was changed since the run, or holds files of another";
+    if vocab.size() != config.vocab_size {
+        let place = Place::file(dir.join("vocab.txt"));
+        let expected = format!("{} tokens, as config.json says", config.vocab_size);
+        return Err(Error::input(place, expected, vocab.size()).with_hint(hint));
+    }
+    if heads.and(objective.heads()) != heads {
+        let place = Place::file(dir.join(names::WEIGHTS));
+        let expected = "the heads that the objective needs";
+        return Err(Error::input(place, expected, "others").with_hint(hint));
+    }
+    Ok(())
 }
 
 fn require_file(run: &Path, file: &Path) -> Result<()> {

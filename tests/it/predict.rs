@@ -1,5 +1,6 @@
 //! `cipherpet predict`.
 
+use crate::hand_made::edit_manifest;
 use crate::workspace::{Workspace, pairs};
 
 #[test]
@@ -124,4 +125,69 @@ fn a_folder_that_is_no_run() {
     ]);
     insta::assert_snapshot!("predict_no_run", shown);
     assert!(!workspace.exists("again.csv"));
+}
+
+#[test]
+fn a_folder_that_was_changed_since_gives_no_scores() {
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out",
+        "out",
+        "--set=train.max_steps=2",
+    ];
+    let predict = [
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "scores.csv",
+    ];
+    let refused = |workspace: &Workspace| {
+        let output = workspace.run(&predict);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!workspace.exists("scores.csv"));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    // A run that is done knows what it has written.
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&run);
+    let vocabulary = workspace.text("out/model/vocab.txt");
+    workspace.write("out/model/vocab.txt", vocabulary.clone() + "999\n");
+    let text = refused(&workspace);
+    assert!(
+        text.starts_with("error: out/model/vocab.txt is not the file that the run has written"),
+        "{text}"
+    );
+
+    // One that was cut has no record yet, but its files must belong together.
+    edit_manifest(&workspace, "out", |manifest| {
+        manifest["state"] = "begun".into()
+    });
+    let text = refused(&workspace);
+    assert!(
+        text.contains("out/model/vocab.txt: expected 37 tokens, as config.json says, found 38"),
+        "{text}"
+    );
+    workspace.write("out/model/vocab.txt", vocabulary);
+    let config = workspace.text("out/config.toml");
+    workspace.write(
+        "out/config.toml",
+        config.replace("max_tokens = 32", "max_tokens = 5000"),
+    );
+    let text = refused(&workspace);
+    assert!(
+        text.contains("config.toml:") && text.contains("data.max_tokens: expected at most 509"),
+        "{text}"
+    );
+    workspace.write(
+        "out/config.toml",
+        config.replace("name = \"pet\"", "name = \"ce\""),
+    );
+    let text = refused(&workspace);
+    assert!(
+        text.contains("model.safetensors: expected the heads that the objective needs"),
+        "{text}"
+    );
 }

@@ -54,6 +54,25 @@ impl Results {
         }
     }
 
+    /// Whether the run, which is done, has written `file`, a path in its folder. One that was cut or replaced since must
+    /// neither travel under the run's name nor score rows.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for such a file; [`Error::Io`].
+    pub fn wrote(&self, file: &Path) -> Result<bool> {
+        let mut outputs = self.record.outputs.iter();
+        let Some(output) = outputs.find(|output| output.path == file) else {
+            return Ok(false);
+        };
+        if output.is_as_written(&self.path)? {
+            return Ok(true);
+        }
+        let at = self.path.join(file);
+        let message = format!("{} is not the file that the run has written", at.display());
+        Err(Error::refused(message)
+            .with_hint("its hash in manifest.json differs; run it again in a new folder"))
+    }
+
     /// The resolved experiment.
     ///
     /// # Errors
