@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// How the names of files begin that are being written.
 const UNFINISHED: &str = ".unfinished-";
+/// No file takes so long to write.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Writes `bytes` to `path`. A file that was there is replaced in one step. What is no regular file (a pipe,
 /// `/dev/stdout`) is written to directly.
@@ -84,15 +87,36 @@ pub fn is_unfinished(name: &OsStr) -> bool {
 /// # Errors
 /// [`Error::Io`].
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
+    remove_if(folder, |_| true)
+}
+
+/// As [`remove_unfinished`], where somebody else may be writing: only what nobody has touched for an hour.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_abandoned(folder: &Path) -> Result<()> {
+    remove_if(folder, |path| {
+        let touched = path.metadata().and_then(|metadata| metadata.modified());
+        let age = touched.ok().and_then(|touched| touched.elapsed().ok());
+        age.is_some_and(|age| age > ABANDONED)
+    })
+}
+
+/// Removes unfinished files and folders.
+fn remove_if(folder: &Path, holds: impl Fn(&Path) -> bool) -> Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(Error::io("read", folder))?,
     };
     for entry in entries {
         let entry = entry.map_err(Error::io("read", folder))?;
-        if is_unfinished(&entry.file_name()) {
-            let path = entry.path();
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        let path = entry.path();
+        if is_unfinished(&entry.file_name()) && holds(&path) {
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path), // of `write_folder`
+                false => std::fs::remove_file(&path),
+            };
+            removed.map_err(Error::io("remove", &path))?;
         }
     }
     Ok(())

@@ -187,8 +187,17 @@ fn a_run_of_folds_leaves_a_report_once_it_is_merged() {
     // A report that is lost comes back with the next command.
     std::fs::remove_file(workspace.path("out/report.html")).expect("it was there");
     workspace.write("out/.unfinished-page", "<html>");
+    workspace.write("out/.unfinished-old", "<html>");
+    let old = std::fs::File::options()
+        .write(true)
+        .open(workspace.path("out/.unfinished-old"));
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    old.and_then(|old| old.set_modified(yesterday))
+        .expect("a file of ours");
     workspace.succeed(&run);
-    assert!(!workspace.exists("out/.unfinished-page"));
+    assert!(!workspace.exists("out/.unfinished-old"));
+    // Somebody may be writing it.
+    std::fs::remove_file(workspace.path("out/.unfinished-page")).expect("it is left alone");
     assert_eq!(workspace.text("out/report.html"), page);
 }
 

@@ -57,6 +57,29 @@ fn a_done_run_that_has_lost_something_is_not_called_done() {
     assert!(text.contains(&expected), "{text}");
 }
 
+#[test]
+fn what_notebooks_and_killed_processes_leave_in_folders_stops_no_run() {
+    let workspace = Workspace::with_pairs();
+    for folder in ["run", "run/model", "run/checkpoint"] {
+        std::fs::create_dir_all(workspace.path(&format!("{folder}/.unfinished-x")))
+            .expect("a folder");
+        if folder == "run" {
+            std::fs::create_dir(workspace.path("run/.ipynb_checkpoints")).expect("a folder");
+            workspace.succeed(&arguments("first", &["--set=train.max_steps=2"]));
+            let stopped = workspace.run(&arguments("run", &["--max-minutes", "0"]));
+            assert_eq!(stopped.status.code(), Some(75), "{}", stderr(&stopped));
+        }
+        std::fs::create_dir_all(workspace.path(&format!("{folder}/.ipynb_checkpoints")))
+            .expect("a folder");
+    }
+    workspace.succeed(&arguments("run", &[]));
+    workspace.succeed(&arguments("whole", &[]));
+    for file in ["submission.csv", "valid.csv", "model/model.safetensors"] {
+        let (run, whole) = (format!("run/{file}"), format!("whole/{file}"));
+        assert!(workspace.read(&run) == workspace.read(&whole), "{file}");
+    }
+}
+
 /// `metrics.jsonl` without what a clock has measured.
 fn timeless_metrics(workspace: &Workspace, out: &str) -> Vec<serde_json::Value> {
     let mut lines = metrics(&workspace.path(&format!("{out}/metrics.jsonl")));

@@ -149,7 +149,8 @@ impl Checkpoints {
         numbers.sort_unstable();
         for path in others {
             let complete = |number| numbers.binary_search(&number).is_ok();
-            if !number_of(&path, "safetensors").is_some_and(complete) {
+            // A folder is not ours: notebooks leave `.ipynb_checkpoints` wherever they open a file.
+            if !number_of(&path, "safetensors").is_some_and(complete) && !path.is_dir() {
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }

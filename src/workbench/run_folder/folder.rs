@@ -261,6 +261,9 @@ fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
         if path.is_dir() {
             for file in sorted_names(&path)? {
                 let name = name.join(file);
+                if run.join(&name).is_dir() {
+                    continue; // not ours: a notebook has looked at a file
+                }
                 records.push(FileRecord::of("output", &run.join(&name), &name)?);
             }
         } else if path.exists() {
@@ -279,9 +282,11 @@ pub fn require_empty(path: &Path) -> Result<()> {
         return Ok(());
     }
     let names = sorted_names(path)?;
-    // A process that was killed early has left these.
-    let is_ours = |name: &std::ffi::OsString| name == lock::FILE || atomic::is_unfinished(name);
-    if names.iter().all(is_ours) {
+    // A process that was killed early has left these, or a notebook that has looked into the folder.
+    let is_nothing = |name: &std::ffi::OsString| {
+        name == lock::FILE || name == ".ipynb_checkpoints" || atomic::is_unfinished(name)
+    };
+    if names.iter().all(is_nothing) {
         return Ok(());
     }
     let message = format!("{} is not empty and is no run of cipherpet", path.display());
