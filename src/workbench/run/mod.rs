@@ -194,6 +194,10 @@ fn finish(
     Context { progress, .. }: Context<'_>,
 ) -> Result<PartReport> {
     let path = folder.path().to_owned();
+    // Their ids go into the submission.
+    for key in ["data.test", "submit.like"] {
+        folder.require_same_input(key)?;
+    }
     let outcome = match single {
         None => Merge::new(&path, experiment, rows)?.write(progress)?,
         Some(Trained {

@@ -131,6 +131,22 @@ impl RunFolder {
         atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())
     }
 
+    /// Refuses to go on where the file of `key`, which is read again at the end, is no longer the one that the run began with.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Io`].
+    pub fn require_same_input(&self, key: &str) -> Result<()> {
+        let inputs = self.manifest.identity.inputs.iter();
+        for input in inputs.filter(|input| input.key == key) {
+            if !FileRecord::of(key, &input.path, &input.path)?.has_content_of(input) {
+                let message = format!("{} has changed since the run began", input.path.display());
+                let hint = "put the file back and run the same command again; or begin a new run";
+                return Err(Error::refused(message).with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
     /// Records every output, of the run and of its `models`, and the outcome. The run is done when this returns.
     ///
     /// # Errors
