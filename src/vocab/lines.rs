@@ -4,7 +4,7 @@
 //! streamed; memory does not grow with it as long as its lines are short. Does not tokenise.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
@@ -13,6 +13,8 @@ use crate::progress::{Progress, Task};
 
 /// Bytes of text that are read before they are worked on in parallel.
 pub const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a line: a book is no sentence, and what is made of one grows with it.
+const LONGEST_LINE: u64 = 1 << 20;
 /// Lines that one thread works on at a time.
 pub const LINES_PER_TASK: usize = 256;
 
@@ -46,7 +48,8 @@ pub fn task(name: &str, files: &[PathBuf], progress: &Progress) -> Result<Task> 
 /// first of them.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::Input`] for a line that is not UTF-8, what `work` returns.
+/// [`Error::Io`] where the file cannot be read, [`Error::Input`] for a line that is not UTF-8 or longer than 1 MB, what `work`
+/// returns.
 pub fn read(
     path: &Path,
     chunk_bytes: usize,
@@ -63,11 +66,18 @@ pub fn read(
         chunk.clear();
         let first_line = lines + 1;
         while chunk.len() < chunk_bytes {
-            let read = reader.read_until(b'\n', &mut chunk);
-            if read.map_err(Error::io("read", path))? == 0 {
+            let mut line = (&mut reader).take(LONGEST_LINE + 1);
+            let read = line.read_until(b'\n', &mut chunk);
+            let read = read.map_err(Error::io("read", path))?;
+            if read == 0 {
                 break;
             }
             lines += 1;
+            if read as u64 > LONGEST_LINE {
+                let expected = "a line of at most 1 MB";
+                let error = Error::input(Place::line(path, lines), expected, "a longer one");
+                return Err(error.with_hint("a line is a sentence: put each on a line of its own"));
+            }
         }
         if chunk.is_empty() {
             break;

@@ -82,11 +82,18 @@ fn options(method: CompressionMethod) -> SimpleFileOptions {
         .unix_permissions(0o644)
 }
 
+/// A submission of ten million rows is smaller; a few MB of zip may hold any number of bytes.
+const MOST_BYTES: u64 = 256_000_000;
+
 /// The content of a zip of one file; `path` names it in errors.
 ///
 /// # Errors
 /// [`Error::Input`] where it is none.
 pub fn read_one(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    read_at_most(MOST_BYTES, path, bytes)
+}
+
+fn read_at_most(most: u64, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
     let bad = |found: String| Error::input(Place::file(path), "a zip of one file", found);
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|error| bad(error.to_string()))?;
@@ -97,8 +104,14 @@ pub fn read_one(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
         .by_index(0)
         .map_err(|error| bad(error.to_string()))?;
     let mut content = Vec::new();
-    file.read_to_end(&mut content)
+    (&mut file)
+        .take(most + 1)
+        .read_to_end(&mut content)
         .map_err(|error| bad(error.to_string()))?;
+    if content.len() as u64 > most {
+        let expected = "a zip of one file of at most 256 MB";
+        return Err(Error::input(Place::file(path), expected, "a larger one"));
+    }
     Ok(content)
 }
 
@@ -119,6 +132,20 @@ mod tests {
         let bytes = std::fs::read(at("a.zip")).expect("the file");
         assert_eq!(bytes, std::fs::read(at("b.zip")).expect("the file"));
         assert_eq!(read_one(&at("a.zip"), bytes).expect("a zip"), b"0.5\n-1\n");
+    }
+
+    #[test]
+    fn what_a_zip_may_swell_to_has_a_bound() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let zip = folder.path().join("a.zip");
+        let entries = [("a".to_owned(), Content::Text(vec![b'0'; 1000]))];
+        write(&zip, &entries).expect("a small file");
+        let read = |most| read_at_most(most, &zip, std::fs::read(&zip).expect("the file"));
+        assert_eq!(read(1000).expect("as large as may be").len(), 1000);
+        let message = read(999).expect_err("one byte more").to_string();
+        assert!(
+            message.ends_with("expected a zip of one file of at most 256 MB, found a larger one")
+        );
     }
 
     #[test]

@@ -91,6 +91,18 @@ fn threads_and_chunks_do_not_show() {
 }
 
 #[test]
+fn a_line_that_is_a_book_is_refused() {
+    let folder = folder(format!("的\n{}\n", "a ".repeat(600_000)).as_bytes());
+    let error = count(&folder).expect_err("1.2 MB");
+    assert!(
+        error
+            .to_string()
+            .ends_with("text:2: expected a line of at most 1 MB, found a longer one"),
+        "{error}"
+    );
+}
+
+#[test]
 fn source_is_recorded() {
     let folder = folder(b"abc");
     let (_, sources) = count(&folder).expect("valid");

@@ -2,6 +2,7 @@
 //!
 //! In: what was blended. Out: files. Does not write the submission.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -120,13 +121,13 @@ impl Estimate {
                 ..Self::default()
             };
         };
-        let last = folds.iter().copied().max().unwrap_or(0);
+        let numbers: BTreeSet<usize> = folds.iter().copied().collect();
         let of_fold = |fold: usize| {
             let rows: Vec<usize> = (0..folds.len()).filter(|&row| folds[row] == fold).collect();
             let table = table.select(&rows);
             metric.of(&table.targets, &table.scores)
         };
-        let by_fold: Vec<f64> = (1..=last).filter_map(of_fold).collect();
+        let by_fold: Vec<f64> = numbers.into_iter().filter_map(of_fold).collect();
         let (fold_mean, fold_deviation) = mean_and_deviation(&by_fold).unzip();
         let interval = metric.interval(&table.targets, &table.scores, Key::from_seed(0));
         let (low, high) = interval.unzip();

@@ -183,7 +183,7 @@ impl Axis {
             .into_iter()
             .find(|step| last / step <= 8)
             .unwrap_or(last.div_ceil(8));
-        let ticks = (1..=last).filter(|at| at % step == 0 || step == 1);
+        let ticks = (step..=last).step_by(step);
         let room = (last as f64 - 1.0).max(1.0) * 0.06;
         Self {
             label: label.into(),
@@ -270,7 +270,7 @@ fn short(value: f64) -> String {
 
 /// Lowest and highest of the finite values.
 pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    let finite = values.into_iter().filter(|value| value.is_finite());
+    let finite = values.into_iter().filter(|value| value.abs() < 1e30);
     finite.fold(None, |found, value| {
         let (low, high) = found.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))

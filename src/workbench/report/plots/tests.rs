@@ -60,6 +60,14 @@ fn ticks_are_round_and_say_no_more_digits_than_they_need() {
 }
 
 #[test]
+fn numbers_that_no_run_has_do_not_become_loops() {
+    let axis = Axis::counting("epoch", 1_000_000_000_000_000);
+    assert_eq!(axis.ticks.len(), 8);
+    let axis = Axis::around("loss", [1.0, 1.7e308, -1.7e308]).expect("one value");
+    assert!(axis.high < 2.0);
+}
+
+#[test]
 fn an_axis_around_equal_values_has_room() {
     let axis = Axis::around("", [0.5, f64::NAN, 0.5]).expect("values");
     assert!(axis.low < 0.5 && axis.high > 0.5);
