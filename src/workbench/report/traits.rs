@@ -93,9 +93,10 @@ fn sliced(
         }
         _ => {}
     }
+    // The ends alone: whole ranges run into each other where texts are long.
     let names: Vec<String> = known
         .iter()
-        .map(|one| range_name(one.slice.range))
+        .map(|one| format!("{:.0}", one.slice.range.1))
         .collect();
     let scores = known.iter().filter_map(|one| one.score);
     let points = (0..known.len()).map(|index| index as f64).zip(scores);
@@ -112,7 +113,7 @@ fn sliced(
     let bounds = bounds(run.metric);
     let ends = ((low - 0.02).max(bounds.0), (high + 0.02).min(bounds.1));
     let axes = (
-        &Axis::names(label, &names),
+        &Axis::names(format!("{label}, up to"), &names),
         &Axis::linear(of.title, ends, 6),
     );
     let bars = match run.metric {
