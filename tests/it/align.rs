@@ -102,6 +102,15 @@ fn the_network_refines_the_same_on_any_number_of_threads() {
     };
     let (mapping, accuracy) = refine("1");
     assert_eq!(refine("3"), (mapping, accuracy));
+    // Rows that the network has no positions for are not read by it: each sentence of 48 tokens or so, twice.
+    let pairs = workspace.text("cipher/pairs.tsv");
+    let ids: Vec<&str> = pairs.split_whitespace().take(4000).collect();
+    let long: String = (ids.chunks_exact(80))
+        .map(|row| format!("{}\t{}\t1\n", row[..40].join(" "), row[40..].join(" ")))
+        .collect();
+    workspace.write("cipher/pairs.tsv", pairs + &long);
+    let report = align(&workspace, &["--refine"]);
+    assert_eq!(report["refinement"]["rounds"], 2, "{report}");
     // The tiny network knows nothing, and what is sure stays.
     let (before, after) = (plain["token_accuracy"].as_f64(), accuracy);
     assert!(

@@ -86,6 +86,8 @@ fn the_walkthrough_runs_and_shows_its_curves() {
         .flat_map(|output| output["text"].as_array().expect("lines"))
         .map(|line| line.as_str().expect("text"))
         .collect();
+    let frames = text.replace("\r\n", "\n").matches('\r').count();
+    assert_eq!(frames, 0, "frames of a bar:\n{text}");
     let lines = text.lines().count();
     assert!((5..40).contains(&lines), "{lines} lines:\n{text}");
     assert!(

@@ -1,6 +1,6 @@
 //! The experiment file and `--set`, seen from the command line.
 
-use crate::workspace::Workspace;
+use crate::workspace::{ALL_HEADS, Workspace};
 
 fn refused(name: &str, experiment: &str, arguments: &[&str]) {
     let workspace = Workspace::with_pairs();
@@ -47,6 +47,85 @@ fn a_file_that_is_not_there() {
 #[test]
 fn rows_longer_than_the_model() {
     refused("config_too_long", "", &["--set", "data.max_tokens=600"]);
+}
+
+#[test]
+fn positions_beyond_those_of_the_checkpoint_are_made_from_its_own() {
+    let workspace = Workspace::with_pairs();
+    workspace.write_checkpoint("bert", ALL_HEADS); // 64 positions
+    let text = workspace.text("experiment.toml");
+    let (before, after) = text.split_once("[model]").expect("a size");
+    let after = after.split_once("[train]").expect("settings").1;
+    workspace.write("experiment.toml", format!("{before}[train]{after}"));
+    let row = |i: usize| {
+        format!(
+            "{} {}\t{} 5\t{}\n",
+            i % 7,
+            vec!["9"; 70].join(" "),
+            i % 5,
+            i % 2
+        )
+    };
+    workspace.write("train.tsv", (0..60).map(row).collect::<String>());
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out=out",
+        "--set=align.method=random",
+        "--set=checkpoint.dir=bert",
+    ];
+    let small = ["--set=data.max_tokens=90", "--set=train.max_steps=2"];
+    let refused = |more: &[&str]| {
+        let output = workspace.run(&[&run[..], &small, more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!workspace.exists("out"));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let text = refused(&[]);
+    assert!(
+        text.contains("found 90\nhint: model.positions = 93 makes more"),
+        "{text}"
+    );
+    let text = refused(&["--set=model.positions=63"]);
+    assert!(
+        text.contains("expected a number from 64, which the checkpoint has, to 4096, found 63"),
+        "{text}"
+    );
+    workspace.succeed(&[&run[..], &small, &["--set=model.positions=93"]].concat());
+    assert_eq!(
+        workspace.json("out/model/config.json")["max_position_embeddings"],
+        93
+    );
+    workspace.succeed(&[
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "again.csv",
+    ]);
+    assert_eq!(
+        workspace.read("again.csv"),
+        workspace.read("out/submission.csv")
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_utf8_is_refused_before_any_work() {
+    use std::os::unix::ffi::OsStrExt;
+    let workspace = Workspace::with_pairs();
+    let mut command = workspace.command(&["run", "experiment.toml", "--out"]);
+    let output = command
+        .arg(std::ffi::OsStr::from_bytes(b"r\xff"))
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.ends_with("is not UTF-8\nhint: rename the file or folder\n"),
+        "{text}"
+    );
 }
 
 #[test]
