@@ -16,6 +16,7 @@
 //!    operations over states and heads of [`crate::model`], and how states become scores. `//!` states the formula, logits or
 //!    probabilities, the range of the labels, the paper and the nearest relative. What dfdx cannot write in good time enters
 //!    through [`crate::model::ops::closed_form`].
+//!    An objective of one number a row is its loss alone, as [`mse`] is: `number.rs` has the rest.
 //! 2. A variant of [`ObjectiveName`] and its line in [`ObjectiveName::recipe`].
 //! 3. A row in the table above, and in that of `tests/it/objective.rs`, which checks the gradient through the whole network.
 //!
