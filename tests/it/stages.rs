@@ -57,23 +57,33 @@ fn random_lists_of_stages_killed_anywhere_end_with_the_same_bytes() {
         let key = Key::from_seed(88).at(list);
         let stages = random_stages(key.at(0));
         let mut victim = Victim::of(with_stages(&stages), &settings);
-        let mut sessions = 0;
+        let (mut sessions, mut in_a_row, mut ends) = (0, 0, 0);
         loop {
             let random = key.at(1).bits(sessions);
             sessions += 1;
+            in_a_row += 1;
             assert!(sessions < 1000, "it never ends\n{stages}");
             // Later sessions are given more time, so that an end comes.
-            let moment = Moment::Change(1 + random % 40 + 5 * sessions);
+            let moment = Moment::Change(1 + random % 40 + 5 * in_a_row);
             let threads = ["--threads=1", "--threads=2"][(random >> 63) as usize];
             let session = victim.session(&[&settings[..], &[threads]].concat(), moment);
-            if !session.killed {
+            if session.killed {
+                continue;
+            }
+            assert_same_outcome(&victim.workspace, "whole/run", "run");
+            ends += 1;
+            // On a busy machine the process may be done before its end is ordered: then once more from the start.
+            if victim.kills >= 2 || ends == 20 {
                 break;
+            }
+            in_a_row = 0;
+            for folder in ["run", "stages"] {
+                let _ = std::fs::remove_dir_all(victim.workspace.path(folder)); // there is not always a stage
             }
         }
         kills += victim.kills;
-        assert_same_outcome(&victim.workspace, "whole/run", "run");
     }
-    assert!(kills >= 16, "{kills} kills");
+    assert!(kills >= 8, "{kills} kills");
 }
 
 fn spawn(
