@@ -83,10 +83,13 @@ pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<WrittenReport> {
 }
 
 /// Leaves the page in the folder of a run that has just ended. The run is done with or without it, so that a failure is
-/// only said.
-pub fn write(run: &Path, progress: &Progress) {
-    // What a process left that was killed while it wrote the page; another may be merging the same folds just now.
-    let cleared = atomic::remove_abandoned(run);
+/// only said. A folder `is_shared` where another process may be merging the same folds just now.
+pub fn write(run: &Path, is_shared: bool, progress: &Progress) {
+    // What a process left that was killed while it wrote the page.
+    let cleared = match is_shared {
+        true => atomic::remove_abandoned(run),
+        false => atomic::remove_unfinished(run),
+    };
     if let Err(error) = cleared.and_then(|()| report(&[run.to_owned()], None)) {
         progress.say(&format!(
             "no {FILE}: {error}; `cipherpet report {}` tries again",

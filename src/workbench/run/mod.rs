@@ -76,7 +76,8 @@ pub fn run(
     if let PartReport::Run(run) = &done
         && (!run.found_done || !path.join(report::FILE).exists())
     {
-        report::write(&path, context.progress);
+        let is_shared = plan::has_folds(&loaded.experiment);
+        report::write(&path, is_shared, context.progress);
     }
     Ok(done)
 }
