@@ -23,7 +23,7 @@
 //! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, corruption | tensors |
 //! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
 //! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, `mapping.tsv` | dfdx, training |
-//! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap | model maths |
+//! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap, more positions | model maths |
 //! | [`kernels`] | the network's arithmetic on slices, forward and backward, in f32 or bf16 ([`kernels::path`]); naive twins in the tests | dfdx, files, config |
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`align`](mod@align) | which plaintext row each cipher id starts from: rank, random, scratch, a file, a graph; refinement by the network; quality without a key | training |

@@ -91,10 +91,11 @@ impl Loaded {
         self.at_least(n_texts, "data.max_tokens", data.max_tokens)
     }
 
-    /// Refuses rows longer than the model has positions. Needs the checkpoint's `config`.
+    /// Refuses rows longer than the model has positions, heads that do not divide its width, and a network of more weights than
+    /// a machine holds. `config` is the model's.
     ///
     /// # Errors
-    /// [`Error::Input`] for `data.max_tokens`.
+    /// [`Error::Input`] for `data.max_tokens`, `model.heads` or `model.hidden`.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
         // [CLS], and a [SEP] after each text.
         let special = 1 + self.experiment.task.kind.n_texts();

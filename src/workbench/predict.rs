@@ -82,8 +82,8 @@ pub struct PredictOptions {
 /// gives the mean over the folds that are done. A run that was cut will do, once it has finished an epoch, or a fold.
 ///
 /// # Errors
-/// [`Error::Refused`] where `run` holds no model; those of the readers; [`Error::Interrupted`], which leaves
-/// no file.
+/// [`Error::Refused`] where `run` holds no model, or one that is not what the run has written; [`Error::Input`] where the files of
+/// a model do not belong together; those of the readers; [`Error::Interrupted`], which leaves no file.
 pub fn predict(
     run: &Path,
     pairs: &Path,

@@ -268,10 +268,10 @@ fn short(value: f64) -> String {
     }
 }
 
-/// Lowest and highest of the finite values.
+/// Lowest and highest of the values, but for those that no axis can hold (NaN, 1e30 and beyond).
 pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    let finite = values.into_iter().filter(|value| value.abs() < 1e30);
-    finite.fold(None, |found, value| {
+    let drawable = values.into_iter().filter(|value| value.abs() < 1e30);
+    drawable.fold(None, |found, value| {
         let (low, high) = found.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))
     })
