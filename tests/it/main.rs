@@ -28,6 +28,7 @@ mod notebook;
 mod objective;
 mod pack;
 mod predict;
+mod process;
 mod python;
 mod report;
 mod resume;

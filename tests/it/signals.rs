@@ -1,9 +1,7 @@
 //! Ctrl-C and termination of a run at work.
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
-
+use crate::process::Running;
 use crate::workspace::{Workspace, metrics};
 
 /// Sends `signal` to a run once it has finished an epoch.
@@ -17,26 +15,11 @@ fn interrupt(signal: &str) {
         "--set",
         "train.epochs=1000000",
     ];
-    let mut child = workspace
-        .command(&run)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    while !line.starts_with("epoch 1/") {
-        line.clear();
-        let read = stderr.read_line(&mut line).expect("UTF-8");
-        assert_ne!(read, 0, "the run has ended before its first epoch");
-    }
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", signal, &id]).status();
-    assert!(sent.expect("kill").success());
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).expect("UTF-8");
-    let status = child.wait().expect("the run ends");
-    assert_eq!(status.code(), Some(75), "{rest}");
+    let mut running = Running::start(&workspace, &run);
+    running.wait_for("epoch 1/");
+    running.send(signal);
+    let (status, rest) = running.end();
+    assert_eq!(status, Some(75), "{rest}");
     let end = "stopped: out holds what is needed to go on\nhint: run the same command again\n";
     assert!(rest.ends_with(end), "{rest}");
 
@@ -88,24 +71,15 @@ fn a_second_run_in_the_folder_is_refused_with_the_owner_of_the_first() {
         "--set",
         "train.epochs=1000000",
     ];
-    let mut child = workspace
-        .command(&run)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the command starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    stderr.read_line(&mut line).expect("UTF-8"); // it has begun
+    let mut running = Running::start(&workspace, &run);
+    running.wait_for("rows: ");
     let output = workspace.run(&run);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
-    child.kill().expect("it was started");
-    child.wait().expect("it was killed");
+    let id = running.id();
+    running.send("KILL");
+    running.end();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let owner = format!(
-        "error: another run is at work in out: process {} on ",
-        child.id()
-    );
+    let owner = format!("error: another run is at work in out: process {id} on ");
     assert!(said.starts_with(&owner), "{said}");
     assert!(
         said.ends_with("hint: wait for it, or choose another folder with --out\n"),

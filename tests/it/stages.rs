@@ -2,12 +2,10 @@
 //! one stage at once.
 #![cfg(target_os = "linux")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-
 use cipherpet::random::Key;
 
 use crate::kill::{Moment, Victim};
+use crate::process::Running;
 use crate::resume::assert_same_outcome;
 use crate::workspace::Workspace;
 
@@ -86,37 +84,6 @@ fn random_lists_of_stages_killed_anywhere_end_with_the_same_bytes() {
     assert!(kills >= 8, "{kills} kills");
 }
 
-fn spawn(
-    workspace: &Workspace,
-    arguments: &[&str],
-) -> (Child, BufReader<std::process::ChildStderr>) {
-    let mut command = workspace.command(arguments);
-    command.stderr(Stdio::piped()).stdout(Stdio::null());
-    let mut child = command.spawn().expect("the command starts");
-    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    (child, stderr)
-}
-
-/// Reads until a line holds `wanted`.
-fn wait_for(stderr: &mut impl BufRead, wanted: &str) {
-    let mut said = String::new();
-    while !said
-        .lines()
-        .next_back()
-        .unwrap_or_default()
-        .contains(wanted)
-    {
-        let read = stderr.read_line(&mut said).expect("UTF-8");
-        assert_ne!(read, 0, "it ended and never said `{wanted}`:\n{said}");
-    }
-}
-
-fn send(signal: &str, child: &Child) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", signal, &id]).status();
-    assert!(sent.expect("kill").success());
-}
-
 #[test]
 fn of_two_processes_that_want_one_stage_one_trains_and_the_other_waits() {
     let stages = "[[stage]]\nname = \"masks\"\nobjective = \"mlm\"\nepochs = 200\n\
@@ -125,20 +92,16 @@ fn of_two_processes_that_want_one_stage_one_trains_and_the_other_waits() {
     let run = |out: &'static str, seed: &'static str| {
         ["run", "experiment.toml", "--out", out, "--seed", seed]
     };
-    let (mut first, mut first_says) = spawn(&workspace, &run("both/a", "0"));
-    wait_for(&mut first_says, "trained once for all folds and seeds");
-    send("STOP", &first);
-    let (mut second, mut second_says) = spawn(&workspace, &run("both/b", "1"));
-    wait_for(&mut second_says, "waiting");
-    send("CONT", &first);
-    wait_for(&mut second_says, "done already");
-    let mut rest = String::new();
-    for (child, says) in [
-        (&mut first, &mut first_says),
-        (&mut second, &mut second_says),
-    ] {
-        says.read_to_string(&mut rest).expect("UTF-8");
-        assert!(child.wait().expect("it ends").success(), "{rest}");
+    let mut first = Running::start(&workspace, &run("both/a", "0"));
+    first.wait_for("trained once for all folds and seeds");
+    first.send("STOP");
+    let mut second = Running::start(&workspace, &run("both/b", "1"));
+    second.wait_for("waiting");
+    first.send("CONT");
+    second.wait_for("done already");
+    for running in [first, second] {
+        let (status, rest) = running.end();
+        assert_eq!(status, Some(0), "{rest}");
     }
     assert_eq!(workspace.names("both/stages").len(), 1);
     // Each ends as it does alone.

@@ -1,8 +1,7 @@
 //! `[submit]`: the form of a submission, from the run to the check.
 
-use std::io::{BufRead, BufReader, Read};
-
 use crate::hand_made::refusal;
+use crate::process::Running;
 use crate::workspace::Workspace;
 
 const RUN: [&str; 6] = [
@@ -148,29 +147,18 @@ fn column_names_that_cannot_be() {
 #[test]
 fn a_test_file_that_changes_under_a_run_gets_no_submission() {
     let workspace = Workspace::with_pairs();
-    let mut child = workspace
-        .command(&[
-            "run",
-            "experiment.toml",
-            "--out=out",
-            "--set=train.epochs=300",
-        ])
-        .stderr(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("the command starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    while !line.starts_with("epoch 1/") {
-        line.clear();
-        let read = stderr.read_line(&mut line).expect("UTF-8");
-        assert_ne!(read, 0, "the run has ended before its first epoch");
-    }
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out=out",
+        "--set=train.epochs=300",
+    ];
+    let mut running = Running::start(&workspace, &run);
+    running.wait_for("epoch 1/");
     let test = workspace.text("test.tsv");
     workspace.write("test.tsv", test.clone() + "1 2\t3\n");
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).expect("UTF-8");
-    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{rest}");
+    let (status, rest) = running.end();
+    assert_eq!(status, Some(1), "{rest}");
     assert!(
         rest.contains("test.tsv has changed since the run began\nhint: put the file back"),
         "{rest}"
@@ -178,11 +166,6 @@ fn a_test_file_that_changes_under_a_run_gets_no_submission() {
     assert!(!workspace.exists("out/submission.csv"));
     // Put back, the run ends where it was.
     workspace.write("test.tsv", test);
-    workspace.succeed(&[
-        "run",
-        "experiment.toml",
-        "--out=out",
-        "--set=train.epochs=300",
-    ]);
+    workspace.succeed(&run);
     assert_eq!(workspace.text("out/submission.csv").lines().count(), 40);
 }
