@@ -657,3 +657,16 @@ fn a_folder_that_holds_something_else() {
     );
     assert_eq!(workspace.names("mine"), ["thesis.tex"]);
 }
+
+#[test]
+fn a_fold_of_any_number_is_counted_once_and_not_up_to() {
+    let workspace = workspace();
+    let table = "row,label,score,fold\n0,1,2,1\n1,0,-1,1000000000000000000\n";
+    write_run(&workspace, "a", table, "1\n0\n-1\n");
+    workspace.succeed(&["ensemble", "a", "--out", "blend"]);
+    assert_eq!(
+        workspace.json("blend/manifest.json")["result"]["oof_auc"],
+        1.0
+    );
+    workspace.succeed(&["report", "a"]);
+}
