@@ -238,7 +238,7 @@ fn log_probabilities(
             // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
             let before = if token < example.a.len() { 1 } else { 2 };
             let position = batch.n_tokens() + before + token;
-            batch.push_texts(&example.a, example.b.as_deref());
+            batch.push_texts(&example.a, example.b.as_deref(), false);
             batch.input_ids[position] = MASK;
             positions.push(position as u32);
         }

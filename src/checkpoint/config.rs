@@ -41,6 +41,10 @@ pub struct BertConfig {
     pub hidden_dropout_prob: f32,
     /// Dropout of attention probabilities, `0.0..1.0`. Kept likewise.
     pub attention_probs_dropout_prob: f32,
+    /// The model wants token type 1 at every token that the other text of its row has too, 0 elsewhere. A key of this crate:
+    /// `transformers` keeps it, and whoever scores rows there makes the token types.
+    #[serde(default)]
+    pub mark_shared: bool,
 }
 
 /// What a classifier's outputs mean, for those who open the model: keys of `config.json` that transformers reads.
@@ -145,6 +149,7 @@ impl BertConfig {
                 0.1,
                 PROBABILITY,
             )?,
+            mark_shared: keys.flag("mark_shared")?,
         };
         let heads = config.num_attention_heads;
         if !config.hidden_size.is_multiple_of(heads) {
@@ -247,6 +252,19 @@ impl Keys<'_> {
         })
     }
 
+    /// True or false; false where the key is absent.
+    fn flag(&self, key: &str) -> Result<bool> {
+        match self.map.get(key) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Error::input(
+                self.place(key),
+                "true or false",
+                self.found(key),
+            )),
+        }
+    }
+
     /// Refuses any text but `wanted`. An absent key means `wanted`, as in `transformers`.
     fn only(&self, key: &str, wanted: &str, hint: &str) -> Result<()> {
         match self.map.get(key) {
@@ -309,7 +327,10 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let config = parse(&tiny()).unwrap();
+        let config = BertConfig {
+            mark_shared: true,
+            ..parse(&tiny()).unwrap()
+        };
         let heads = Heads {
             pooler: true,
             nsp: true,
@@ -377,6 +398,10 @@ mod tests {
         assert_eq!(
             message("layer_norm_eps", Some(json!(null))),
             "config.json:layer_norm_eps: expected a number from 1.1754944e-38 to 1.0, found null"
+        );
+        assert_eq!(
+            message("mark_shared", Some(json!("yes"))),
+            "config.json:mark_shared: expected true or false, found \"yes\""
         );
         assert_eq!(
             message("hidden_dropout_prob", Some(json!(1))),

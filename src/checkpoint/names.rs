@@ -262,6 +262,7 @@ mod tests {
             initializer_range: 0.2,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
+            mark_shared: false,
         }
     }
 

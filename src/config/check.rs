@@ -113,6 +113,12 @@ impl Loaded {
             );
             return Err(error.with_hint(hint));
         }
+        self.require(
+            config.type_vocab_size > 1 || self.experiment.data.mark_shared != Some(true),
+            "data.mark_shared",
+            "false, as the model has one token type",
+            true,
+        )?;
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
         self.require(
             heads > 0 && hidden % heads == 0,

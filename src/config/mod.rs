@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
-use crate::data::{ExampleFormat, FoldOptions, source};
+use crate::data::{ExampleFormat, FoldOptions, TextKind, source};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::metrics::MetricName;
@@ -253,6 +253,12 @@ impl Experiment {
         inputs
     }
 
+    /// Whether the network is told which tokens both texts of a row have, where it has `token_types` of them.
+    pub fn mark_shared(&self, token_types: usize) -> bool {
+        let by_default = self.task.kind == TextKind::Pair && token_types > 1;
+        self.data.mark_shared.unwrap_or(by_default)
+    }
+
     /// The size of a fresh model of `vocab_size` rows: `[model]`, then `base` (a checkpoint's size), then a
     /// small BERT.
     pub fn scratch_size(&self, base: Option<&BertConfig>, vocab_size: usize) -> BertConfig {
@@ -283,6 +289,7 @@ impl Experiment {
             initializer_range: base.map_or(0.02, |base| base.initializer_range),
             hidden_dropout_prob: self.train.dropout as f32,
             attention_probs_dropout_prob: self.train.dropout as f32,
+            mark_shared: false,
         }
     }
 }

@@ -55,6 +55,10 @@ pub struct DataConfig {
     pub valid: Valid,
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
     pub max_tokens: usize,
+    /// The network is told which tokens the other text of a row has too, by token type 1. Default: for pairs, where the
+    /// checkpoint has two token types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark_shared: Option<bool>,
     /// One ASCII character between columns; default tab.
     pub delimiter: char,
     /// The first line holds column names; default false.
@@ -318,6 +322,7 @@ impl Default for DataConfig {
             unlabelled: Vec::new(),
             valid: Valid::Split(ValidSplit::Row10),
             max_tokens: 32,
+            mark_shared: None,
             delimiter: format.delimiter,
             header: format.header,
             text_a: format.text_a,

@@ -4,7 +4,7 @@
 //! offsets of the rows. Real pairs have about 16 tokens; padding to the longest would be half of a batch. Does not mask
 //! tokens and does not know labels' targets.
 
-use super::reserved::{CLS, SEP};
+use super::reserved::{CLS, FIRST_CIPHER, SEP};
 
 /// One row to append.
 #[derive(Debug, Clone, Copy)]
@@ -95,15 +95,23 @@ impl PackedBatch {
         self.close_row();
     }
 
-    /// Appends `[CLS] a [SEP]`, with a second text `[CLS] a [SEP] b [SEP]`; segments all 0: the reference never uses token
-    /// type 1.
-    pub fn push_texts(&mut self, a: &[u32], b: Option<&[u32]>) {
+    /// Appends `[CLS] a [SEP]`, with a second text `[CLS] a [SEP] b [SEP]`. Segments are 0 (the reference never uses token
+    /// type 1), but with `mark_shared` 1 where the other text has the same token: a small network does not learn to compare
+    /// from few rows, and is told. Reserved tokens, such as `[MASK]` and `[UNK]`, are never marked.
+    pub fn push_texts(&mut self, a: &[u32], b: Option<&[u32]>, mark_shared: bool) {
         self.input_ids.push(CLS);
-        for text in std::iter::once(a).chain(b) {
+        self.segment_ids.push(0);
+        let texts = [Some(a), b];
+        for (text, other) in [(texts[0], texts[1]), (texts[1], texts[0])] {
+            let Some(text) = text else { continue };
+            let other = other.filter(|_| mark_shared).unwrap_or_default();
+            let is_shared = |token: &u32| *token >= FIRST_CIPHER && other.contains(token);
             self.input_ids.extend_from_slice(text);
             self.input_ids.push(SEP);
+            self.segment_ids
+                .extend(text.iter().map(|token| u32::from(is_shared(token))));
+            self.segment_ids.push(0);
         }
-        self.segment_ids.resize(self.input_ids.len(), 0);
         self.close_row();
     }
 
@@ -141,6 +149,7 @@ impl PackedBatch {
 #[cfg(test)]
 mod tests {
     use super::super::example::{EncodedExample, Target};
+    use super::super::reserved::{MASK, UNK};
     use super::*;
 
     #[test]
@@ -148,7 +157,7 @@ mod tests {
         let mut batch = PackedBatch::default();
         assert_eq!((batch.n_rows(), batch.n_tokens()), (0, 0));
         assert!(batch.cls_positions().is_empty());
-        batch.push_texts(&[10, 11], Some(&[12]));
+        batch.push_texts(&[10, 11], Some(&[12]), false);
         batch.push(&[2, 9, 3], &[0, 1, 1]);
         assert_eq!(batch.input_ids, [2, 10, 11, 3, 12, 3, 2, 9, 3]);
         assert_eq!(batch.segment_ids, [0, 0, 0, 0, 0, 0, 0, 1, 1]);
@@ -167,9 +176,25 @@ mod tests {
                 target: Target::Unknown,
             };
             let mut batch = PackedBatch::default();
-            batch.push_texts(&example.a, example.b.as_deref());
+            batch.push_texts(&example.a, example.b.as_deref(), true);
             assert_eq!(batch.n_tokens(), example.n_tokens());
         }
+    }
+
+    #[test]
+    fn tokens_of_both_texts_are_marked_and_reserved_ones_never() {
+        let marks = |a: &[u32], b: Option<&[u32]>| {
+            let mut batch = PackedBatch::default();
+            batch.push_texts(a, b, true);
+            batch.segment_ids
+        };
+        let both = [MASK, UNK, 20, 21, 20];
+        assert_eq!(
+            marks(&both, Some(&[22, 20, UNK, MASK])),
+            [0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0, 0]
+        );
+        assert_eq!(marks(&[20], None), [0, 0, 0]);
+        assert_eq!(marks(&[20], Some(&[])), [0, 0, 0, 0]);
     }
 
     #[test]
@@ -183,7 +208,7 @@ mod tests {
             position_ids: Some(&[4, 0, 4]),
             visible: Some(&[1, 2, 3]),
         });
-        batch.push_texts(&[10], Some(&[]));
+        batch.push_texts(&[10], Some(&[]), false);
         assert_eq!(batch.position_ids, [0, 1, 4, 0, 4, 0, 1, 2, 3]);
         assert_eq!(batch.visible, [2, 2, 1, 2, 3, 4, 4, 4, 4]);
         assert_eq!(batch.offsets, [0, 2, 5, 9]);

@@ -196,6 +196,7 @@ mod tests {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            mark_shared: false,
         };
         let heads = Heads {
             pooler: true,

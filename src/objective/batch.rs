@@ -15,6 +15,9 @@ pub struct Draw {
     pub mask: f64,
     /// Rows of the vocabulary that a hidden token may be replaced by.
     pub cipher_rows: Range<u32>,
+    /// Tokens that the other text of a row has too get token type 1, where both are to be seen
+    /// ([`PackedBatch::push_texts`]).
+    pub mark_shared: bool,
     /// Stream of this epoch; each row has its own below it.
     pub key: Key,
 }
@@ -69,8 +72,8 @@ impl Batch {
         let hidden: Vec<Vec<u32>> = (0..).zip(&mut texts).map(hide).collect();
 
         let mut position = self.rows.n_tokens() as u32;
-        self.rows
-            .push_texts(&texts[0], texts.get(1).map(Vec::as_slice));
+        let second = texts.get(1).map(Vec::as_slice);
+        self.rows.push_texts(&texts[0], second, draw.mark_shared);
         if uses(&row.target) {
             self.labelled.push(self.positions.len() as u32);
             self.positions.push(position);
@@ -100,6 +103,7 @@ mod tests {
         Draw {
             mask,
             cipher_rows: reserved::FIRST_CIPHER..100,
+            mark_shared: false,
             key: Key::from_seed(1),
         }
     }
@@ -168,6 +172,26 @@ mod tests {
         let single = [row(&[7, 8], None, Target::Unknown)];
         let batch = Batch::draw(&single, &[0], &draw(1.0), Target::is_known);
         assert_eq!((batch.positions, batch.tokens), (vec![1, 2], vec![7, 8]));
+    }
+
+    #[test]
+    fn a_mark_tells_nothing_of_what_is_hidden() {
+        let rows = vec![row(&[7, 8, 9], Some(&[9, 7, 10]), Target::Unknown); 400];
+        let numbers: Vec<usize> = (0..rows.len()).collect();
+        let draw = Draw {
+            mark_shared: true,
+            ..draw(0.5)
+        };
+        let batch = Batch::draw(&rows, &numbers, &draw, Target::is_known).rows;
+        for (tokens, marks) in batch.input_ids.chunks(9).zip(batch.segment_ids.chunks(9)) {
+            let (a, b) = (&tokens[1..4], &tokens[5..8]);
+            for (text, other, marks) in [(a, b, &marks[1..4]), (b, a, &marks[5..8])] {
+                for (token, mark) in text.iter().zip(marks) {
+                    let is_shared = *token >= reserved::FIRST_CIPHER && other.contains(token);
+                    assert_eq!(*mark == 1, is_shared, "{tokens:?} {marks:?}");
+                }
+            }
+        }
     }
 
     #[test]

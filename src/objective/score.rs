@@ -14,11 +14,12 @@ pub fn scores(
     rows: &[EncodedExample],
     swap: bool,
 ) -> Option<Scores> {
+    let mark_shared = model.config.mark_shared;
     let mut batch = PackedBatch::default();
     for row in rows {
-        batch.push_texts(&row.a, row.b.as_deref());
+        batch.push_texts(&row.a, row.b.as_deref(), mark_shared);
         if swap && let Some(b) = &row.b {
-            batch.push_texts(b, Some(&row.a));
+            batch.push_texts(b, Some(&row.a), mark_shared);
         }
     }
     let first: Vec<u32> = batch.cls_positions().iter().map(|&p| p as u32).collect();

@@ -182,6 +182,7 @@ impl<'a> Run<'a> {
         let draw = Draw {
             mask: stage.options.mask,
             cipher_rows: self.plan.cipher_rows.clone(),
+            mark_shared: self.model.config.mark_shared,
             key: stage.key.at(epoch),
         };
         let batches = order.chunks(stage.options.batch);

@@ -417,6 +417,7 @@ mod layers {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            mark_shared: false,
         };
         let only_mlm = Heads::MLM;
         let path = Path::resolve(precision);

@@ -83,6 +83,7 @@ fn config(hidden: usize) -> BertConfig {
         initializer_range: 0.2,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
+        mark_shared: false,
     }
 }
 
@@ -139,6 +140,7 @@ fn draw(mask: f64) -> Draw {
     Draw {
         mask,
         cipher_rows: reserved::FIRST_CIPHER..VOCAB - N_CLASSES,
+        mark_shared: false,
         key: Key::from_seed(3),
     }
 }

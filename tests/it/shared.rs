@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cipherpet::checkpoint::{FloatType, Heads, Problem, read::read_model, save_labelled};
+use cipherpet::data::reserved::SEP;
 use cipherpet::data::{
     Assign, Classes, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
     read_examples,
@@ -177,15 +178,22 @@ fn test_rows(workspace: &Workspace) -> Vec<Vec<u32>> {
 #[test]
 fn a_written_model_is_the_same_in_transformers() {
     let workspace = two_experiments();
-    for experiment in ["rank.toml", "experiment.toml"] {
-        let swap = "predict.swap=false";
-        workspace.succeed(&["run", experiment, "--out", "out", "--set", swap]);
+    for (experiment, mark) in [
+        ("rank.toml", true),
+        ("experiment.toml", true),
+        ("rank.toml", false),
+    ] {
+        let (swap, marks) = ("predict.swap=false", format!("data.mark_shared={mark}"));
+        let precision = "train.precision=f32"; // as theirs
+        let settings = ["--set", swap, "--set", &marks, "--set", precision];
+        workspace.succeed(&[&["run", experiment, "--out", "out"][..], &settings].concat());
         let (model, test) = (workspace.path("out/model"), workspace.path("test.tsv"));
         let Some(found) = in_transformers(&model, &test) else {
             return;
         };
         assert_eq!(found["pretraining"], experiment == "rank.toml");
         assert!(found["labels"].is_null());
+        assert_eq!(found["marks"], mark);
 
         let test = test_rows(&workspace);
         let ours = workspace.text("out/submission.csv");
@@ -198,7 +206,7 @@ fn a_written_model_is_the_same_in_transformers() {
                 ours.parse::<f64>().expect("a number"),
             );
             assert!(
-                (theirs - ours).abs() < 1e-4,
+                (theirs - ours).abs() < 1e-5,
                 "transformers {theirs}, ours {ours}"
             );
         }
@@ -249,8 +257,10 @@ fn a_written_classifier_is_the_same_in_transformers() {
     assert_eq!(found["labels"], serde_json::json!(labels.names));
     let rows = found["rows"].as_array().expect("a list");
     for (row, ids) in rows.iter().zip(test_rows(&workspace)) {
+        let texts: Vec<&[u32]> = ids[1..].split(|&id| id == SEP).collect();
         let mut batch = PackedBatch::default();
-        batch.push(&ids, &vec![0; ids.len()]);
+        batch.push_texts(texts[0], Some(texts[1]), model.config.mark_shared);
+        assert_eq!(batch.input_ids, ids);
         let states = model.encode(&Pass::prediction(&batch, &[0]), NoneTape);
         let ours = model.classify(model.pool(states, Pooling::Tanh)).as_vec();
         let theirs = row["class_logits"].as_array().expect("a list");

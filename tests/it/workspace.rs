@@ -172,6 +172,7 @@ impl Workspace {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            mark_shared: false,
         };
         let dir = self.path(name);
         save(

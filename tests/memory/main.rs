@@ -73,6 +73,7 @@ fn model(precision: Precision) -> Bert {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        mark_shared: false,
     };
     let heads = Heads::MLM;
     let path = Path::resolve(precision);
@@ -111,6 +112,7 @@ fn batch(number: u64) -> Batch {
     let draw = Draw {
         mask: 0.15,
         cipher_rows: reserved::FIRST_CIPHER..VOCABULARY,
+        mark_shared: false,
         key,
     };
     pet().batch(&rows, &numbers, &draw)

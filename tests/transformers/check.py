@@ -7,7 +7,8 @@ PAIRS.tsv holds two sentences a line as they stand in the pair files of the run 
 
 The folder must open with AutoTokenizer, with BertForMaskedLM where model.safetensors has the MLM head, where it has the
 NSP head too with BertForPreTraining, and where it has a classifier with BertForSequenceClassification. Weights that are missing, or there without being asked for, end the script with an error, as does a
-tokenizer that does not know its special tokens or gives a segment other than 0. Weights are computed with in f32 whatever
+tokenizer that does not know its special tokens or gives a segment other than 0. Where config.json says `mark_shared`, the
+models are given token type 1 at every token that the other sentence has too. Weights are computed with in f32 whatever
 type they are stored in.
 
 Printed:
@@ -15,6 +16,7 @@ Printed:
     tokenizer       its class
     vocabulary      number of tokens
     pretraining     whether the NSP head is there, so that BertForPreTraining was opened too
+    marks           whether the models were given token types that mark shared tokens
     labels          names of the classifier's outputs, in order; null without one
     rows            one object a pair:
         ids         what the tokenizer gives for the pair
@@ -70,6 +72,13 @@ def logits_of(model, encoded):
     return logits[0, 0]
 
 
+def mark_shared(ids):
+    """Token types of a row for a model whose config.json says mark_shared; reserved tokens keep 0."""
+    end = ids.index(RESERVED.index("[SEP]"))
+    shared = {token for token in set(ids[:end]) & set(ids[end:]) if token >= len(RESERVED)}
+    return [int(token in shared) for token in ids]
+
+
 def open_models(folder):
     """The architectures that the folder has weights for, `None` for the others."""
     with safe_open(folder / "model.safetensors", "pt") as weights:
@@ -94,12 +103,17 @@ def main(folder, pairs):
         if model is not None:
             assert model.config.vocab_size == len(tokenizer), "the model has another vocabulary than the tokenizer"
 
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    wants_marks = config.get("mark_shared", False)
     rows = []
     for line in pairs.read_text(encoding="utf-8-sig").splitlines():
         a, b = line.split("\t")[:2]
         encoded = tokenizer(a, b, return_tensors="pt")
         assert not encoded["token_type_ids"].any(), "a segment other than 0"
-        row = {"ids": encoded["input_ids"][0].tolist(), "score": None, "cls_logits": None, "class_logits": None}
+        ids = encoded["input_ids"][0].tolist()
+        if wants_marks:
+            encoded["token_type_ids"] = torch.tensor([mark_shared(ids)])
+        row = {"ids": ids, "score": None, "cls_logits": None, "class_logits": None}
         if masked_lm is not None:
             logits = logits_of(masked_lm, encoded)
             if pretraining is not None:
@@ -113,6 +127,7 @@ def main(folder, pairs):
         "tokenizer": type(tokenizer).__name__,
         "vocabulary": len(tokenizer),
         "pretraining": pretraining is not None,
+        "marks": wants_marks,
         "labels": None if sequence is None else [sequence.config.id2label[i] for i in range(sequence.num_labels)],
         "rows": rows,
     }

@@ -28,6 +28,7 @@ fn config() -> BertConfig {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        mark_shared: false,
     }
 }
 

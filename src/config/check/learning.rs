@@ -5,7 +5,7 @@
 
 use super::Loaded;
 use crate::config::{Stage, StageRows, Valid};
-use crate::data::{LabelColumns, LabelKind, ValidSplit};
+use crate::data::{LabelColumns, LabelKind, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
 
@@ -50,6 +50,12 @@ impl Loaded {
             let error = Error::input(self.place("task.metric"), expected, format!("`{metric}`"));
             return Err(error.with_hint(format!("one of {}", fitting.join(", "))));
         }
+        self.require(
+            data.mark_shared != Some(true) || task.kind == TextKind::Pair,
+            "data.mark_shared",
+            "false, as task.kind = \"single\" has no second text",
+            true,
+        )?;
         if let Some(LabelColumns::Several(columns)) = &data.label
             && (labels != LabelKind::Multilabel || columns.is_empty())
         {

@@ -169,6 +169,41 @@ fn rows_longer_than_the_model_are_refused() {
 }
 
 #[test]
+fn marks_want_two_texts_and_two_token_types() {
+    let single = check(&["data.mark_shared=true", "task.kind=single"]);
+    assert_eq!(
+        single.expect_err("one text"),
+        "--set data.mark_shared=true: expected false, as task.kind = \"single\" has no second text, found true"
+    );
+    let of = |settings: &[&str]| {
+        let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+        load(None, &settings).expect("known keys")
+    };
+    let loaded = of(&["data.mark_shared=true"]);
+    let mut config = loaded.experiment.scratch_size(None, 10);
+    assert!(loaded.check_model(&config).is_ok());
+    config.type_vocab_size = 1;
+    assert_eq!(
+        loaded
+            .check_model(&config)
+            .expect_err("one type")
+            .to_string(),
+        "--set data.mark_shared=true: expected false, as the model has one token type, found true"
+    );
+    assert!(of(&[]).check_model(&config).is_ok());
+    let marks = |settings: &[&str], types| of(settings).experiment.mark_shared(types);
+    assert_eq!(
+        [
+            marks(&[], 2),
+            marks(&[], 1),
+            marks(&["task.kind=single"], 2)
+        ],
+        [true, false, false]
+    );
+    assert!(!marks(&["data.mark_shared=false"], 2));
+}
+
+#[test]
 fn numbers_that_would_become_endless_loops_or_sizes_are_refused() {
     for (assignments, expected) in [
         (

@@ -113,6 +113,7 @@ impl Start {
                 (needed, None)
             }
         };
+        config.mark_shared = experiment.mark_shared(config.type_vocab_size);
         let start = Self {
             config,
             heads,
