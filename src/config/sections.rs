@@ -201,8 +201,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Peak learning rate; default 3e-4, which suits small models (a BERT-base wants about 2e-5).
     pub learning_rate: f64,
-    /// Steps of linear rise before the schedule; default 200.
-    pub warmup_steps: usize,
+    /// Steps over which the rate rises from 0 to its peak; below 1 a share of the steps of the stage. Default .1.
+    pub warmup_steps: f64,
     /// `linear` (default), `cosine` or `constant`: how the rate falls after the rise.
     #[schemars(with = "String")]
     pub schedule: Schedule,
@@ -386,7 +386,7 @@ impl Default for TrainConfig {
             max_steps: 0,
             batch: 64,
             learning_rate: 3e-4,
-            warmup_steps: 200,
+            warmup_steps: 0.1,
             schedule: Schedule::Linear,
             layer_decay: 1.0,
             weight_decay: 0.01,

@@ -54,7 +54,7 @@ pub struct StageConfig {
     pub learning_rate: Option<f64>,
     /// As `train.warmup_steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_steps: Option<usize>,
+    pub warmup_steps: Option<f64>,
     /// As `train.schedule`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -122,8 +122,8 @@ pub struct Stage {
     pub batch: usize,
     /// At the top of the schedule.
     pub learning_rate: f64,
-    /// Steps over which the rate rises from 0.
-    pub warmup_steps: usize,
+    /// Steps over which the rate rises from 0; below 1 a share of all steps.
+    pub warmup_steps: f64,
     /// How the rate falls after that.
     pub schedule: Schedule,
     /// The rate of a layer as a share of the one above it.

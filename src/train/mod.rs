@@ -25,7 +25,7 @@ pub use fit::fit;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 use resume::{FitProgress, Snapshot};
-pub use schedule::{Schedule, learning_rate_at, total_steps};
+pub use schedule::{Schedule, learning_rate_at, peak_learning_rate, total_steps, warmup_steps};
 
 /// How one stage learns.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,8 +38,8 @@ pub struct TrainOptions {
     pub batch: usize,
     /// At the top of the schedule.
     pub learning_rate: f64,
-    /// Steps over which the rate rises from 0.
-    pub warmup_steps: usize,
+    /// Steps over which the rate rises from 0; below 1 a share of all steps.
+    pub warmup_steps: f64,
     /// How the rate falls after that.
     pub schedule: Schedule,
     /// Decoupled decay of matrices.

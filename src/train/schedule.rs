@@ -1,4 +1,4 @@
-//! Linear warm-up, then a fall to 0 over the steps of the fit, or none.
+//! Linear warm-up, then a fall to 0 over the rest of the steps, or none.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +28,35 @@ pub fn total_steps(n_rows: usize, options: &TrainOptions) -> usize {
     }
 }
 
-/// Learning rate of step `step`, counted from 0, of `total` steps.
+/// Steps over which the rate rises, of `total` steps.
+pub fn warmup_steps(total: usize, options: &TrainOptions) -> usize {
+    if options.warmup_steps < 1.0 {
+        (options.warmup_steps * total as f64).round() as usize
+    } else {
+        options.warmup_steps as usize
+    }
+}
+
+/// Learning rate of step `step`, counted from 0, of `total` steps: a straight rise to `options.learning_rate` at the last
+/// step of the warm-up, and the schedule over the steps after it.
 pub fn learning_rate_at(step: usize, total: usize, options: &TrainOptions) -> f64 {
-    let rising = (step + 1) as f64 / options.warmup_steps.max(1) as f64;
-    let part = (step as f64 / total.max(1) as f64).min(1.0);
+    let warmup = warmup_steps(total, options);
+    if step < warmup {
+        return options.learning_rate * (step + 1) as f64 / warmup as f64;
+    }
+    let part = (step - warmup) as f64 / total.saturating_sub(warmup).max(1) as f64;
     let falling = match options.schedule {
         Schedule::Linear => 1.0 - part,
         Schedule::Cosine => (1.0 + (std::f64::consts::PI * part).cos()) / 2.0,
         Schedule::Constant => 1.0,
     };
-    options.learning_rate * rising.min(1.0) * falling
+    options.learning_rate * falling
+}
+
+/// The highest rate of a fit of `total` steps: `options.learning_rate`, or less where the warm-up outlasts the fit.
+pub fn peak_learning_rate(total: usize, options: &TrainOptions) -> f64 {
+    let top = warmup_steps(total, options).saturating_sub(1);
+    learning_rate_at(top.min(total.saturating_sub(1)), total, options)
 }
 
 #[cfg(test)]
@@ -50,7 +69,7 @@ mod tests {
             max_steps,
             batch: 64,
             learning_rate: 1.0,
-            warmup_steps: 10,
+            warmup_steps: 10.0,
             schedule: Schedule::Linear,
             weight_decay: 0.0,
             dropout: 0.0,
@@ -69,11 +88,27 @@ mod tests {
 
     #[test]
     fn rises_over_the_warm_up_and_falls_to_nothing() {
-        let rate = |step| learning_rate_at(step, 100, &options(0));
+        let rate = |step| learning_rate_at(step, 110, &options(0));
         assert!((rate(0) - 0.1).abs() < 1e-12);
-        assert!((rate(9) - 0.91).abs() < 1e-12);
-        assert!((rate(50) - 0.5).abs() < 1e-12);
-        assert!((rate(99) - 0.01).abs() < 1e-12);
+        assert_eq!((rate(9), rate(10)), (1.0, 1.0));
+        assert!((rate(60) - 0.5).abs() < 1e-12);
+        assert!((rate(109) - 0.01).abs() < 1e-12);
+        assert_eq!(peak_learning_rate(110, &options(0)), 1.0);
+    }
+
+    #[test]
+    fn a_share_is_of_the_steps_and_a_short_fit_says_how_far_it_rises() {
+        let share = |warmup_steps| TrainOptions {
+            warmup_steps,
+            ..options(0)
+        };
+        assert_eq!(warmup_steps(264, &share(0.1)), 26);
+        assert_eq!(warmup_steps(264, &share(0.0)), 0);
+        assert_eq!(warmup_steps(264, &share(200.0)), 200);
+        assert_eq!(learning_rate_at(0, 264, &share(0.0)), 1.0);
+        assert_eq!(peak_learning_rate(264, &share(0.1)), 1.0);
+        assert_eq!(peak_learning_rate(50, &share(200.0)), 0.25);
+        assert_eq!(peak_learning_rate(2, &share(0.1)), 1.0); // no step is left for a rise
     }
 
     #[test]
@@ -83,11 +118,11 @@ mod tests {
                 schedule,
                 ..options(0)
             };
-            learning_rate_at(step, 100, &options)
+            learning_rate_at(step, 110, &options)
         };
-        assert!((rate(Schedule::Cosine, 25) - (1.0 + 0.5_f64.sqrt()) / 2.0).abs() < 1e-12);
-        assert!((rate(Schedule::Cosine, 50) - 0.5).abs() < 1e-12);
-        assert!((rate(Schedule::Constant, 99) - 1.0).abs() < 1e-12);
+        assert!((rate(Schedule::Cosine, 35) - (1.0 + 0.5_f64.sqrt()) / 2.0).abs() < 1e-12);
+        assert!((rate(Schedule::Cosine, 60) - 0.5).abs() < 1e-12);
+        assert!((rate(Schedule::Constant, 109) - 1.0).abs() < 1e-12);
         assert!((rate(Schedule::Constant, 4) - 0.5).abs() < 1e-12); // the warm-up stays
     }
 }

@@ -93,6 +93,13 @@ impl Loaded {
             "a number above 0",
             stage.learning_rate,
         )?;
+        let warmup = stage.warmup_steps;
+        self.require(
+            (0.0..1.0).contains(&warmup) || (warmup >= 1.0 && warmup.fract() == 0.0),
+            &of_train("warmup_steps"),
+            "a number of steps, or a share of them below 1",
+            warmup,
+        )?;
         self.require(
             (0.0..1.0).contains(&stage.dropout),
             &of_train("dropout"),

@@ -56,6 +56,14 @@ fn values_out_of_range_are_refused_at_their_place() {
             "0 numbers, one a file of align.plain, found 1",
         ),
         (
+            "train.warmup_steps=1.5",
+            "a number of steps, or a share of them below 1, found 1.5",
+        ),
+        (
+            "train.warmup_steps=-1",
+            "a number of steps, or a share of them below 1, found -1",
+        ),
+        (
             "data.token_separator=\"\"",
             "one or more characters without the delimiter, found \"\"",
         ),

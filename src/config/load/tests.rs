@@ -36,7 +36,7 @@ fn file_lies_over_default_and_set_over_file() {
         (loaded.experiment.seed, train.epochs, train.batch),
         (7, 2, 8)
     );
-    assert_eq!(train.warmup_steps, 200);
+    assert_eq!(train.warmup_steps, 0.1);
     assert_eq!(loaded.name, "experiment");
 }
 

@@ -11,7 +11,7 @@ use crate::config::Experiment;
 use crate::data::Task;
 use crate::error::Result;
 use crate::model::Bert;
-use crate::train::{self, FitPlan, FitReport};
+use crate::train::{self, FitPlan, FitReport, Stage};
 use crate::workbench::Context;
 use crate::workbench::run_folder::resume::Saves;
 
@@ -52,12 +52,33 @@ impl Fitting<'_> {
         let begin = begin.unwrap_or_default();
         let done = plan.steps_done(&begin);
         let mut watch = RunWatch::new(dir, &writer, size, (saves, &begin, done), context)?;
+        for (stage, total) in plan.stages.iter().zip(plan.totals()) {
+            context.progress.say(&schedule_line(stage, total));
+        }
         let report = train::fit(model, plan, state, &mut watch)?;
         if watch.saved_epoch != Some(report.best_epoch) {
             writer.write(model)?;
         }
         Ok(report)
     }
+}
+
+/// `stage pet: 3,300 steps of 64 rows; the learning rate reaches 3.0e-4 at step 330`
+fn schedule_line(stage: &Stage, total: usize) -> String {
+    let options = &stage.options;
+    let top = train::warmup_steps(total, options).clamp(1, total.max(1));
+    let peak = train::peak_learning_rate(total, options);
+    let mut line = format!(
+        "stage {}: {total} steps of {} rows; the learning rate reaches {peak:.1e} at step {top}",
+        stage.name, options.batch
+    );
+    if peak < options.learning_rate {
+        line.push_str(&format!(
+            ", not {:.1e}: train.warmup_steps is more than the steps of the stage",
+            options.learning_rate
+        ));
+    }
+    line
 }
 
 /// What transformers calls the outputs of the linear head.
