@@ -5,21 +5,24 @@
 
 use super::example::Example;
 
-/// Pops the last token of the first longest text until `max_tokens` are left in all together.
+/// Pops the last token of the first longest text until `max_tokens` are left in all together. Returns whether any was.
 ///
 /// Runs before counting, so that the vocabulary holds only what the model sees.
-pub fn truncate(example: &mut Example, max_tokens: usize) {
-    let Some(b) = &mut example.b else {
-        example.a.truncate(max_tokens);
-        return;
-    };
-    while example.a.len() + b.len() > max_tokens {
-        if example.a.len() >= b.len() {
-            example.a.pop();
-        } else {
-            b.pop();
+pub fn truncate(example: &mut Example, max_tokens: usize) -> bool {
+    let n_before = example.tokens().count();
+    match &mut example.b {
+        None => example.a.truncate(max_tokens),
+        Some(b) => {
+            while example.a.len() + b.len() > max_tokens {
+                if example.a.len() >= b.len() {
+                    example.a.pop();
+                } else {
+                    b.pop();
+                }
+            }
         }
     }
+    n_before > max_tokens
 }
 
 #[cfg(test)]

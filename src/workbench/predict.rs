@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::run::rows::read_truncated;
-use super::run::{plan, stages};
+use super::run::{plan, stages, warnings};
 use super::run_folder::done::FoldOutcome;
 use super::run_folder::manifest::State;
 use super::run_folder::names::{self, ModelName};
@@ -111,6 +111,10 @@ pub fn predict(
         progress,
     )?;
     let rows: Vec<EncodedExample> = rows.iter().map(|pair| vocab.encode(pair)).collect();
+    let whose = pairs.display().to_string();
+    let hint = "is it of the cipher that the run was trained on?";
+    let unknown = warnings::unknown_tokens(&whose, hint, &rows);
+    unknown.iter().for_each(|line| progress.say(line));
 
     let path = kernels::path::Path::resolve(experiment.train.precision);
     let swap = options.swap.unwrap_or(experiment.predict.swap);

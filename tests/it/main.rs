@@ -42,5 +42,6 @@ mod stages;
 mod submit;
 mod tasks;
 mod tidy;
+mod warnings;
 mod wheel;
 mod workspace;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::warnings;
 use super::watch::{FitSize, ModelWriter, RunWatch};
 use crate::checkpoint::Labels;
 use crate::config::Experiment;
@@ -53,9 +54,18 @@ impl Fitting<'_> {
         let done = plan.steps_done(&begin);
         let mut watch = RunWatch::new(dir, &writer, size, (saves, &begin, done), context)?;
         for (stage, total) in plan.stages.iter().zip(plan.totals()) {
-            context.progress.say(&schedule_line(stage, total));
+            let line = schedule_line(stage, total);
+            let lines = [Some(line), warnings::batch_beyond_rows(stage)];
+            lines
+                .iter()
+                .flatten()
+                .for_each(|line| context.progress.say(line));
         }
         let report = train::fit(model, plan, state, &mut watch)?;
+        let n_stages = self.experiment.stages().len();
+        let last = plan.stages.last();
+        let rising = last.and_then(|stage| warnings::still_rising(&report, stage, n_stages));
+        rising.iter().for_each(|line| context.progress.say(line));
         if watch.saved_epoch != Some(report.best_epoch) {
             writer.write(model)?;
         }

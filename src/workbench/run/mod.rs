@@ -22,6 +22,7 @@ pub mod rows;
 mod shared_stage;
 pub mod stages;
 pub mod start;
+pub mod warnings;
 mod watch;
 
 use std::path::Path;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
 use crate::data::{
@@ -79,7 +80,7 @@ impl Rows {
         }
         let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
         let of_stages = raw.of_stages.iter();
-        Ok(Self {
+        let rows = Self {
             of_stages: of_stages
                 .map(|(stage, rows)| (stage.clone(), encode(rows)))
                 .collect(),
@@ -92,7 +93,27 @@ impl Rows {
             dictionary,
             vocab,
             task: raw.task,
-        })
+        };
+        rows.say_unknown_tokens(experiment, progress);
+        Ok(rows)
+    }
+
+    fn say_unknown_tokens(&self, experiment: &Experiment, progress: &Progress) {
+        let rare = "a lower vocab.min_count gives more of them a row of their own";
+        let other = "is it of the same cipher as the training rows?";
+        let files = [
+            ("the training rows", rare, &self.labelled),
+            ("the validation file", other, &self.valid_file),
+            ("the test file", other, &self.test),
+            ("data.unlabelled", other, &self.extra),
+        ];
+        for (whose, hint, rows) in files {
+            // Rows that have no say in the vocabulary are not of the run.
+            let takes_part =
+                !std::ptr::eq(rows, &self.extra) || experiment.learns_from(UnlabelledRows::Extra);
+            let line = warnings::unknown_tokens(whose, hint, rows).filter(|_| takes_part);
+            line.iter().for_each(|line| progress.say(line));
+        }
     }
 
     /// Every row whose tokens the vocabulary counts.
@@ -186,6 +207,8 @@ impl Rows {
                 self.test.len()
             ));
         }
+        let missing = warnings::missing_classes(&fit.train, &self.task);
+        missing.iter().for_each(|line| progress.say(line));
         fit
     }
 }
@@ -322,9 +345,14 @@ pub fn read_truncated(
             path.display()
         ));
     }
-    for pair in &mut file.examples {
-        truncate(pair, experiment.data.max_tokens);
+    let max_tokens = experiment.data.max_tokens;
+    let mut n_cut = 0;
+    for example in &mut file.examples {
+        n_cut += usize::from(truncate(example, max_tokens));
     }
+    let n_rows = file.examples.len();
+    let cut = warnings::cut_rows(path, n_cut, n_rows, max_tokens);
+    cut.iter().for_each(|line| progress.say(line));
     Ok(file.examples)
 }
 

@@ -1,0 +1,158 @@
+//! What is allowed and probably not meant: said before, or right after, the minutes it costs.
+//!
+//! In: rows, settings, the report of a fit. Out: a line each, or none. Does not refuse anything.
+
+use std::path::Path;
+
+use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
+use crate::train::{FitReport, Stage};
+
+/// Larger shares are worth a word.
+const CUT_ROWS: f64 = 0.01;
+const UNKNOWN_TOKENS: f64 = 0.1;
+/// Of a score that goes from 0 to 1, in the last epoch.
+const RISE: f64 = 0.002;
+
+/// `data.max_tokens` cuts more than a hundredth of the rows of a file.
+pub fn cut_rows(path: &Path, cut: usize, rows: usize, max_tokens: usize) -> Option<String> {
+    let share = cut as f64 / rows.max(1) as f64;
+    (share > CUT_ROWS).then(|| {
+        format!(
+            "warning: {}: {cut} of {rows} rows ({:.1} %) have more than data.max_tokens = {max_tokens} tokens and were cut",
+            path.display(),
+            100.0 * share
+        )
+    })
+}
+
+/// More than a tenth of the tokens of `rows` have no row in the vocabulary. `whose` says which rows, `hint` why that may be.
+pub fn unknown_tokens<'a>(
+    whose: &str,
+    hint: &str,
+    rows: impl IntoIterator<Item = &'a EncodedExample>,
+) -> Option<String> {
+    let (mut unknown, mut all) = (0_usize, 0_usize);
+    for token in rows.into_iter().flat_map(EncodedExample::tokens) {
+        unknown += usize::from(token == UNK);
+        all += 1;
+    }
+    let share = unknown as f64 / all.max(1) as f64;
+    (share > UNKNOWN_TOKENS).then(|| {
+        format!(
+            "warning: {whose}: {:.0} % of the tokens are unknown to the model ([UNK]); {hint}",
+            100.0 * share
+        )
+    })
+}
+
+/// A class of which the training rows have none: the model cannot learn it.
+pub fn missing_classes(train: &[EncodedExample], task: &Task) -> Option<String> {
+    if matches!(task.labels, LabelKind::Ordinal) || train.is_empty() {
+        return None;
+    }
+    let is_there = |class: u32| {
+        train
+            .iter()
+            .any(|row| row.target.holds(class) == Some(true))
+    };
+    let missing = (0..).zip(&task.classes);
+    let missing: Vec<&str> = missing
+        .filter(|&(class, _)| !is_there(class))
+        .map(|(_, name)| name.as_str())
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "warning: no row to train on has the label {}, so the model cannot learn it",
+        missing.join(", ")
+    ))
+}
+
+/// One step an epoch, of fewer rows than asked for.
+pub fn batch_beyond_rows(stage: &Stage) -> Option<String> {
+    let (batch, rows) = (stage.options.batch, stage.rows.len());
+    (batch > rows).then(|| {
+        format!(
+            "warning: stage {}: train.batch = {batch} is more than its {rows} rows, so an epoch is one step",
+            stage.name
+        )
+    })
+}
+
+/// The last epoch of the last stage is the best, and much better than the one before.
+pub fn still_rising(report: &FitReport, stage: &Stage, n_stages: usize) -> Option<String> {
+    let [.., before, last] = &report.epochs[..] else {
+        return None;
+    };
+    let metric = last.valid.metric.metric();
+    let rise = last.valid.valid_score? - before.valid.valid_score?;
+    let gain = if metric.higher_is_better { rise } else { -rise };
+    let is_rising = before.stage == last.stage && report.best_epoch == last.epoch && gain > RISE;
+    // A stage that ends by its number of steps would not see more epochs.
+    if !is_rising || stage.options.max_steps > 0 {
+        return None;
+    }
+    let key = match n_stages {
+        1 => "train.epochs".to_owned(),
+        _ => format!("stage.{}.epochs", stage.name),
+    };
+    Some(format!(
+        "warning: the valid {} was still getting better at the end ({rise:+.4} in the last epoch); more epochs will \
+         probably help: --set {key}={}",
+        metric.title,
+        4 * stage.options.epochs
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Target;
+
+    fn row(a: &[u32], target: Target) -> EncodedExample {
+        EncodedExample {
+            a: a.to_vec(),
+            b: None,
+            target,
+        }
+    }
+
+    #[test]
+    fn a_share_beyond_the_bound_is_said_and_no_smaller_one() {
+        let path = Path::new("t.tsv");
+        assert_eq!(cut_rows(path, 10, 1000, 32), None);
+        assert_eq!(
+            cut_rows(path, 11, 1000, 32).as_deref(),
+            Some(
+                "warning: t.tsv: 11 of 1000 rows (1.1 %) have more than data.max_tokens = 32 tokens and were cut"
+            )
+        );
+        assert_eq!(cut_rows(path, 0, 0, 32), None);
+        let known = row(&[7; 9], Target::Unknown);
+        let rows = [known.clone(), row(&[UNK], Target::Unknown)];
+        assert_eq!(unknown_tokens("t.tsv", "why", &rows), None);
+        let rows = [known, row(&[UNK, UNK], Target::Unknown)];
+        assert_eq!(
+            unknown_tokens("t.tsv", "why", &rows).as_deref(),
+            Some("warning: t.tsv: 18 % of the tokens are unknown to the model ([UNK]); why")
+        );
+        assert_eq!(unknown_tokens("t.tsv", "why", &[]), None);
+    }
+
+    #[test]
+    fn a_class_without_rows_is_named() {
+        let mut task = Task::binary_pairs();
+        let positive = [row(&[7], true.into())];
+        assert_eq!(
+            missing_classes(&positive, &task).as_deref(),
+            Some("warning: no row to train on has the label 0, so the model cannot learn it")
+        );
+        let both = [row(&[7], true.into()), row(&[7], false.into())];
+        assert_eq!(missing_classes(&both, &task), None);
+        task.labels = LabelKind::Multilabel;
+        let none = [row(&[7], Target::Several(vec![]))];
+        assert!(missing_classes(&none, &task).is_some_and(|line| line.contains("label 0, 1,")));
+        assert_eq!(missing_classes(&[], &task), None);
+    }
+}

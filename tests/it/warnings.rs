@@ -1,0 +1,67 @@
+//! What is allowed and probably not meant is said, each once, and not where all is well.
+
+use crate::workspace::Workspace;
+
+/// The lines of stderr that warn.
+fn warnings(workspace: &Workspace, arguments: &[&str]) -> Vec<String> {
+    let output = workspace.run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    let lines = stderr.lines().filter(|line| line.contains("warning: "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_run_says_what_is_probably_not_meant() {
+    let workspace = Workspace::with_pairs();
+    let run = ["run", "experiment.toml", "--out", "good"];
+    let rising = |line: &String| line.contains("still getting better"); // so it may be of noise
+    let mut lines = warnings(&workspace, &run);
+    lines.retain(|line| !rising(line));
+    assert!(lines.is_empty(), "{lines:?}");
+
+    // All labels are 1 but that of a row that is held out.
+    let train: String = (0..20)
+        .map(|i| format!("1 2 3 4 5\t2 3 4\t{}\n", u8::from(i > 0)))
+        .collect();
+    workspace.write("train.tsv", train);
+    workspace.write("test.tsv", "901 902\t903 904\n".repeat(30));
+    let settings = [
+        "--set",
+        "data.max_tokens=6",
+        "--set",
+        "vocab.min_count=15",
+        "--set",
+        "train.unlabelled=[]",
+    ];
+    workspace.write("other.tsv", "7001\t7002\n");
+    let arguments = [&["run", "experiment.toml", "--out", "bad"][..], &settings].concat();
+    let mut lines = warnings(&workspace, &arguments);
+    lines.retain(|line| !rising(line));
+    let wanted = [
+        "20 of 20 rows (100.0 %) have more than data.max_tokens = 6 tokens and were cut",
+        "no row to train on has the label 0",
+        "stage pet: train.batch = 32 is more than its 18 rows",
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{lines:?}");
+    for (line, wanted) in lines.iter().zip(wanted) {
+        assert!(line.contains(wanted), "{line}");
+    }
+    let lines = warnings(
+        &workspace,
+        &[
+            "predict",
+            "bad",
+            "--pairs",
+            "other.tsv",
+            "--out",
+            "scores.csv",
+        ],
+    );
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    let wanted =
+        "other.tsv: 100 % of the tokens are unknown to the model ([UNK]); is it of the cipher that";
+    assert!(line.contains(wanted), "{line}");
+}
