@@ -15,7 +15,7 @@ const BYTES_OF_TEXT: u64 = 1 << 20;
 /// written beside the last one), `scores` lines and `vocabulary` tokens.
 pub fn run_bytes(parameters: usize, scores: usize, vocabulary: usize) -> u64 {
     2 * 4 * parameters as u64
-        + BYTES_A_SCORE * scores as u64
+        + score_bytes(scores)
         + BYTES_A_TOKEN * vocabulary as u64
         + BYTES_OF_TEXT
 }
@@ -31,6 +31,25 @@ pub fn checkpoint_bytes(parameters: usize) -> u64 {
     3 * 4 * 4 * parameters as u64
 }
 
+/// What training several models one after the other adds to a disk at its fullest, in bytes. `held` has an entry a model, in
+/// order: what its folder holds of checkpoints and weights, which going on replaces.
+pub fn training_bytes(held: &[u64], parameters: usize, vocabulary: usize) -> u64 {
+    let peak = run_bytes(parameters, 0, vocabulary) + checkpoint_bytes(parameters);
+    let end = fold_bytes(parameters, vocabulary);
+    let (mut most, mut grown) = (0, 0_i128); // a model that is done may leave less than its folder held before
+    for &held in held {
+        let held = i128::from(held.min(peak));
+        most = most.max(grown + i128::from(peak) - held);
+        grown += i128::from(end) - held;
+    }
+    u64::try_from(most).unwrap_or(u64::MAX)
+}
+
+/// What a number of lines with a score take, in bytes.
+pub fn score_bytes(scores: usize) -> u64 {
+    BYTES_A_SCORE * scores as u64
+}
+
 /// Free bytes on the disk of a folder, `None` where the system does not tell.
 pub fn available(folder: &Path) -> Option<u64> {
     fs4::available_space(folder).ok()
@@ -44,7 +63,7 @@ pub fn require(needed: u64, available: Option<u64>, folder: &Path) -> Result<()>
     match available {
         Some(available) if available < needed => {
             let message = format!(
-                "the run needs about {} of disk, {} has {} left",
+                "the run needs about {} more of disk, {} has {} left",
                 megabytes(needed),
                 folder.display(),
                 megabytes(available)
@@ -77,8 +96,25 @@ mod tests {
         let error = require(needed, Some(needed - 1_000_000), folder).expect_err("too small");
         assert_eq!(
             error.to_string(),
-            "the run needs about 9.1 MB of disk, runs/a has 8.1 MB left"
+            "the run needs about 9.1 MB more of disk, runs/a has 8.1 MB left"
         );
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_needed_again() {
+        let (peak, end) = (
+            run_bytes(1000, 0, 0) + checkpoint_bytes(1000),
+            fold_bytes(1000, 0),
+        );
+        let needed = |held: &[u64]| training_bytes(held, 1000, 0);
+        assert_eq!(needed(&[]), 0);
+        assert_eq!(needed(&[0]), peak);
+        assert_eq!(needed(&[0, 0, 0]), 2 * end + peak);
+        assert_eq!(needed(&[peak - 10]), 10);
+        assert_eq!(needed(&[u64::MAX]), 0);
+        // The first needs its own peak, whatever those after it hold; what it frees is room for them.
+        assert_eq!(needed(&[0, peak, peak]), peak);
+        assert_eq!(needed(&[peak - 10, 0]), end + 10);
     }
 
     #[test]

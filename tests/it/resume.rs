@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crate::hand_made::edit_manifest;
-use crate::workspace::{Workspace, metrics};
+use crate::workspace::{Workspace, metrics, skipped};
 
 /// Three epochs of eight steps; the rate is so high that the last epoch is not the best.
 pub const RUN: [&str; 4] = [
@@ -369,5 +369,42 @@ mod on_unix {
         assert!(workspace.read("stop/checkpoint/1.safetensors") == before);
         workspace.succeed(&arguments("stop", &[]));
         assert_same_outcome(&workspace, "whole", "stop");
+    }
+
+    /// Runs in a file system of so many bytes, mounted at `disk`, twice cut and then to the end; `None` where nobody may mount.
+    fn on_a_small_disk(workspace: &Workspace, bytes: usize, arguments: &[&str]) -> Option<Output> {
+        let command = workspace.command(arguments);
+        let script = "mkdir disk && mount -t tmpfs -o size=\"$1\" tmpfs disk || exit 99; shift
+            for stop in 1 2; do \"$@\" --max-minutes=0; test $? = 75 || exit 98; done
+            \"$@\" && cp -r disk/cut cut";
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(bytes.to_string())
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(workspace.path(""))
+            .output()
+            .ok()?;
+        let is_mounted = output.status.code() != Some(99) && workspace.exists("disk");
+        is_mounted.then_some(output)
+    }
+
+    #[test]
+    fn a_run_that_fits_on_a_disk_goes_on_there() {
+        let workspace = Workspace::with_pairs();
+        let size = ["--set=model.hidden=128", "--set=model.intermediate=512"];
+        workspace.succeed(&arguments("whole", &size));
+        // Twice the model, three checkpoints of four models each, and a little more.
+        let model = workspace.read("whole/model/model.safetensors").len();
+        let bytes = 15 * model + (1 << 20);
+        match on_a_small_disk(&workspace, bytes, &arguments("disk/cut", &size)) {
+            None => {
+                skipped("nobody may mount a file system here (unshare --map-root-user --mount)")
+            }
+            Some(output) => {
+                assert!(output.status.success(), "{}", stderr(&output));
+                assert_same_outcome(&workspace, "whole", "cut");
+            }
+        }
     }
 }

@@ -226,22 +226,25 @@ fn finish(
     Ok(PartReport::Run(RunReport::new(&path, outcome, false)))
 }
 
-/// Room for every model that is not done, and for what is made of them.
+/// Room for every model that is not done, and for what is made of them, beside what the run holds already.
 fn check_disk(experiment: &Experiment, rows: &Rows, start: &Start, run: &Path) -> Result<()> {
     let test = rows.test.len();
+    let (done, others) = plan::done_and_others(experiment, run);
     let scores = match &rows.folds {
         // Held out once a repeat and merged once; scored by each model, and a submission with its zip.
         Some(folds) => {
-            (folds.options.repeats + 1) * rows.labelled.len() + (folds.total() + 3) * test
+            let more_models = folds.total().saturating_sub(done.len());
+            (folds.options.repeats + 1) * rows.labelled.len() + (more_models + 3) * test
         }
         // The submission, zipped, and its plain scores.
         None => rows.held_out.len() + rows.valid_file.len() + 3 * test,
     };
-    let (parameters, vocabulary) = (start.n_parameters(), rows.vocab.size());
-    let more_models = plan::not_done(experiment, run).saturating_sub(1) as u64;
-    let needed = disk::run_bytes(parameters, scores, vocabulary)
-        + disk::checkpoint_bytes(parameters)
-        + more_models * disk::fold_bytes(parameters, vocabulary);
+    let held: Vec<u64> = others
+        .iter()
+        .map(|folder| resume::held_bytes(folder))
+        .collect();
+    let needed = disk::training_bytes(&held, start.n_parameters(), rows.vocab.size())
+        + disk::score_bytes(scores);
     let nearest = run.ancestors().find(|folder| folder.is_dir());
     let there = nearest.unwrap_or(Path::new("."));
     disk::require(needed, disk::available(there), run)

@@ -60,12 +60,13 @@ pub fn key(experiment: &Experiment, model: ModelName) -> Key {
     }
 }
 
-/// Models whose folder in `run` has no outcome; a single split counts until the run is done.
-pub fn not_done(experiment: &Experiment, run: &Path) -> usize {
-    let models = models(experiment).into_iter();
-    models
-        .filter(|model| !model.folder(run).join(DONE).exists())
-        .count()
+/// The folders of the models in `run`, those that have an outcome and those that have none. A single split has none until
+/// the run is done.
+pub fn done_and_others(experiment: &Experiment, run: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let folders = models(experiment).into_iter();
+    folders
+        .map(|model| model.folder(run))
+        .partition(|folder| folder.join(DONE).exists())
 }
 
 /// Refuses a part that the run does not have.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::Owner;
 use super::manifest::TOOL;
-use super::names::DONE;
+use super::names::{DONE, MODEL};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::kernels;
@@ -112,6 +112,17 @@ pub fn is_resumable(run: &Path) -> bool {
     let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
     let mut folders = entries.map(|entry| entry.path());
     has_checkpoint(run) || folders.any(|path| has_checkpoint(&path) || path.join(DONE).exists())
+}
+
+/// Bytes of the checkpoints and the model in the folder of a run or fold, which going on replaces.
+pub fn held_bytes(folder: &Path) -> u64 {
+    let entries = [CHECKPOINT, MODEL].map(|inner| std::fs::read_dir(folder.join(inner)));
+    let entries = entries.into_iter().flatten().flatten().flatten();
+    let files = entries.filter_map(|entry| entry.metadata().ok());
+    files
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
 }
 
 /// Removes the checkpoints of a fit that is done and recorded as done.
