@@ -93,34 +93,55 @@ pub enum RowStart {
 }
 
 impl Mapping {
-    /// Writes the [`COLUMNS`] with a header, tab-separated; a field that holds a quote stands in quotes (RFC 4180). `top3` is
-    /// `token:weight` joined by blanks. Whole or not at all.
+    /// Writes [`Mapping::table`], whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) from the system.
+    /// [`Error::Io`] from the system.
     pub fn write(&self, path: &Path, dictionary: &Dictionary, plain: &PlainVocab) -> Result<()> {
-        atomic::write_with(path, |out| {
-            let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(out);
-            table.write_record(COLUMNS)?;
-            for row in &self.rows {
-                let first = row
-                    .found
-                    .as_ref()
-                    .and_then(|found| found.candidates.first());
-                let token = first.map(|first| first.token.as_str());
-                let token = token.or_else(|| row.plain.map(|id| plain.token(id)));
-                table.write_field(dictionary.name(row.cipher_id))?;
-                table.write_field(row.count.to_string())?;
-                table.write_field(token.unwrap_or_default())?;
-                table.write_field(row.plain_count.to_string())?;
-                table.write_field(row.method)?;
-                match &row.found {
-                    Some(found) => table.write_record(found.fields())?,
-                    None => table.write_record([""; 4])?,
-                }
+        atomic::write(path, &self.table(dictionary, plain)?)
+    }
+
+    /// The [`COLUMNS`] with a header, tab-separated; a field that holds a quote stands in quotes (RFC 4180). `top3` is
+    /// `token:weight` joined by blanks.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`], never seen.
+    pub fn table(&self, dictionary: &Dictionary, plain: &PlainVocab) -> Result<Vec<u8>> {
+        let failed = |error| Error::Unexpected(format!("mapping as a table: {error}"));
+        let mut bytes = Vec::new();
+        let filled = self.fill(&mut bytes, dictionary, plain);
+        filled.map_err(failed)?;
+        Ok(bytes)
+    }
+
+    fn fill(
+        &self,
+        bytes: &mut Vec<u8>,
+        dictionary: &Dictionary,
+        plain: &PlainVocab,
+    ) -> std::io::Result<()> {
+        let mut table = csv::WriterBuilder::new()
+            .delimiter(b'\t')
+            .from_writer(bytes);
+        table.write_record(COLUMNS)?;
+        for row in &self.rows {
+            let first = row
+                .found
+                .as_ref()
+                .and_then(|found| found.candidates.first());
+            let token = first.map(|first| first.token.as_str());
+            let token = token.or_else(|| row.plain.map(|id| plain.token(id)));
+            table.write_field(dictionary.name(row.cipher_id))?;
+            table.write_field(row.count.to_string())?;
+            table.write_field(token.unwrap_or_default())?;
+            table.write_field(row.plain_count.to_string())?;
+            table.write_field(row.method)?;
+            match &row.found {
+                Some(found) => table.write_record(found.fields())?,
+                None => table.write_record([""; 4])?,
             }
-            table.flush()
-        })
+        }
+        table.flush()
     }
 
     /// What each row of the run's vocabulary (7 + kept + `n_class_tokens`) starts from: PAD, UNK, CLS, SEP, MASK, UNK, UNK,

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::hand_made::edit_manifest;
 use crate::language;
 use crate::workspace::{ALL_HEADS, Workspace};
 
@@ -321,4 +322,61 @@ fn folds_share_one_alignment() {
     workspace.succeed(&["run", "e.toml", "--out", "whole"]);
     let weights = |run: &str| workspace.read(&format!("{run}/fold-2/model/model.safetensors"));
     assert!(weights("run") == weights("whole"));
+}
+
+#[test]
+fn a_cut_run_takes_up_the_alignment_that_it_has_written_and_no_other() {
+    let workspace = workspace();
+    workspace.write("e.toml", EXPERIMENT);
+    workspace.succeed(&["run", "e.toml", "--out", "whole"]);
+    let session = || {
+        let output = workspace.run(&["run", "e.toml", "--out", "cut", "--max-minutes=0"]);
+        assert_eq!(output.status.code(), Some(75));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    session();
+    assert!(session().contains("alignment: taken up from mapping.tsv of this run"));
+    // The same tokens under other ids.
+    let mapping = workspace.text("cut/mapping.tsv");
+    let mut lines: Vec<Vec<&str>> = mapping
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let (first, second) = (lines[1][0], lines[2][0]);
+    (lines[1][0], lines[2][0]) = (second, first);
+    let lines: Vec<String> = lines.iter().map(|line| line.join("\t")).collect();
+    workspace.write("cut/mapping.tsv", lines.join("\n") + "\n");
+    let said = session();
+    let line = "alignment: mapping.tsv is not what this run has written; aligning again";
+    assert!(said.contains(line), "{said}");
+    assert_eq!(workspace.text("cut/mapping.tsv"), mapping);
+    // As after a kill between the manifest and the mapping.
+    std::fs::remove_file(workspace.path("cut/mapping.tsv")).expect("it is there");
+    workspace.succeed(&["run", "e.toml", "--out", "cut"]);
+    for file in ["mapping.tsv", "valid.csv", "model/model.safetensors"] {
+        let (cut, whole) = (format!("cut/{file}"), format!("whole/{file}"));
+        assert!(workspace.read(&cut) == workspace.read(&whole), "{file}");
+    }
+    // Nobody goes on from a mapping that the models before did not start from.
+    let mut fold = EXPERIMENT.to_owned() + "\n[folds]\nk = 2\n";
+    fold = fold.replace("max_steps = 4", "max_steps = 1");
+    workspace.write("folds.toml", fold);
+    let fold =
+        |number: &str| workspace.run(&["run", "folds.toml", "--out", "run", "--fold", number]);
+    assert!(fold("1").status.success());
+    edit_manifest(&workspace, "run", |manifest| {
+        manifest["mapping_sha256"] = "0".repeat(64).into()
+    });
+    let output = fold("2");
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        workspace.transcript(&output)
+    );
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        said.contains("run was begun with another mapping.tsv than this machine makes"),
+        "{said}"
+    );
 }

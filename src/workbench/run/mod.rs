@@ -34,9 +34,9 @@ use self::part::{FoldReport, PartReport, RunPart, RunReport};
 use self::rows::Rows;
 use self::start::Start;
 use super::run_folder::done::FoldOutcome;
-use super::run_folder::folder::{self, Opened, RunFolder};
+use super::run_folder::folder::{self, Beginning, Opened, RunFolder};
 use super::run_folder::manifest::{Identity, Outcome};
-use super::run_folder::names::{LOG, MAPPING, ModelName};
+use super::run_folder::names::{LOG, ModelName};
 use super::run_folder::resume;
 use super::{Context, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
@@ -144,16 +144,13 @@ fn fill(
         let start = Start::build(loaded, &rows, folder.path(), logged)?;
         check_disk(experiment, &rows, &start, folder.path())?;
         context.stop.check()?;
-        folder.begin(
-            experiment,
-            &rows.task,
-            start.mapping.wrapped,
-            start.quality.as_deref(),
-        )?;
-        let mapping = folder.join(MAPPING);
-        start
-            .mapping
-            .write(&mapping, &rows.dictionary, &start.plain)?;
+        let mapping = start.mapping.table(&rows.dictionary, &start.plain)?;
+        let beginning = Beginning {
+            mapping: &mapping,
+            wrapped_ids: start.mapping.wrapped,
+            quality: start.quality.as_deref(),
+        };
+        folder.begin(experiment, &rows.task, &beginning)?;
         if part == RunPart::Whole && !folder.is_own() {
             progress = progress.logging_to(&folder.join(LOG))?; // there is a folder for it now
         }

@@ -8,6 +8,7 @@ use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
 use crate::config::Loaded;
 use crate::error::Result;
+use crate::hash::sha256_of_file;
 use crate::kernels;
 use crate::kernels::path::Precision;
 use crate::model::Bert;
@@ -80,7 +81,7 @@ impl Start {
             precision: experiment.train.precision,
             key: experiment.key(),
         };
-        let Alignment { mapping, quality } = match SavedAlignment::of(run)? {
+        let Alignment { mapping, quality } = match SavedAlignment::of(run, context.progress)? {
             Some(saved) => {
                 context
                     .progress
@@ -207,12 +208,20 @@ struct SavedAlignment {
 }
 
 impl SavedAlignment {
-    /// None where the run has none, or its method takes no time.
-    fn of(run: &Path) -> Result<Option<Self>> {
+    /// None where the run has none, its method takes no time, or the file is not what the run has written.
+    fn of(run: &Path, progress: &Progress) -> Result<Option<Self>> {
         let mapping = run.join(folder::MAPPING);
         let manifest = Manifest::read(run)?.filter(|_| mapping.exists());
-        let quality = manifest.and_then(|manifest| manifest.alignment);
-        Ok(quality.map(|quality| Self { mapping, quality }))
+        let Some((quality, recorded)) =
+            manifest.and_then(|found| Some((found.alignment?, found.mapping_sha256)))
+        else {
+            return Ok(None);
+        };
+        if recorded != Some(sha256_of_file(&mapping)?.1) {
+            progress.say("alignment: mapping.tsv is not what this run has written; aligning again");
+            return Ok(None);
+        }
+        Ok(Some(Self { mapping, quality }))
     }
 
     fn read(self, source: &AlignmentSource) -> Result<Alignment> {

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, Lock, Owner};
 use super::manifest::{FileRecord, Identity, Manifest, Outcome, State};
 use super::names::{
-    CONFIG, LOG, MANIFEST, METRICS, MODEL, ModelName, OOF, OUTPUTS, TEST, VALID, sorted_names,
+    CONFIG, LOG, MANIFEST, MAPPING, METRICS, MODEL, ModelName, OOF, OUTPUTS, TEST, VALID,
+    sorted_names,
 };
 use super::resume;
 use crate::align::GraphReport;
@@ -21,6 +22,7 @@ use crate::atomic;
 use crate::config::{self, Experiment};
 use crate::data::Task;
 use crate::error::{Error, Result};
+use crate::hash::sha256;
 
 /// What was found at the place of the run.
 pub enum Opened {
@@ -37,6 +39,16 @@ pub struct RunFolder {
     kept: bool,
     /// None where the folder is shared.
     lock: Option<Lock>,
+}
+
+/// What every model of a run starts from.
+pub struct Beginning<'a> {
+    /// `mapping.tsv`, whole.
+    pub mapping: &'a [u8],
+    /// Cipher ids that share a plaintext row, as they lie beyond the last counted plaintext token.
+    pub wrapped_ids: usize,
+    /// What is known of the mapping without a key.
+    pub quality: Option<&'a GraphReport>,
 }
 
 impl RunFolder {
@@ -60,6 +72,7 @@ impl RunFolder {
         let kept = resume::is_resumable(path);
         if kept && let Some(before) = Manifest::read(path)? {
             manifest.alignment = before.alignment; // its mapping stays too
+            manifest.mapping_sha256 = before.mapping_sha256;
         }
         let folder = Self {
             path: path.to_owned(),
@@ -105,30 +118,48 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Records what every model starts from. From here on the folder stays, whatever happens, and whoever goes on with
-    /// this run takes up the alignment, once its mapping is written. Of processes that share the folder the first one's record
-    /// stays.
+    /// Records what every model starts from, and writes the mapping. From here on the folder stays, whatever happens, and
+    /// whoever goes on with this run takes up the alignment. Of processes that share the folder the first one's record stays.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Refused`] where the run has begun with another mapping; [`Error::Io`].
     pub fn begin(
         &mut self,
         experiment: &Experiment,
         task: &Task,
-        wrapped_ids: usize,
-        quality: Option<&GraphReport>,
+        beginning: &Beginning<'_>,
     ) -> Result<()> {
         self.kept = true;
+        let sha256 = sha256(beginning.mapping);
+        let before = self.manifest.mapping_sha256.replace(sha256);
         self.manifest.task = task.clone();
-        self.manifest.wrapped_ids = wrapped_ids;
-        self.manifest.alignment = quality.cloned().map(Box::new);
+        self.manifest.wrapped_ids = beginning.wrapped_ids;
+        self.manifest.alignment = beginning.quality.cloned().map(Box::new);
+        // The manifest first: without it the folder would be taken for somebody else's. A mapping that a kill has kept from
+        // following it is made again.
         if self.is_own() {
-            return self.manifest.write(&self.path);
+            self.require_same_mapping(before)?;
+            self.manifest.write(&self.path)?;
+        } else {
+            std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
+            self.manifest.write_new(&self.path)?;
+            let recorded = Manifest::read(&self.path)?;
+            self.require_same_mapping(recorded.and_then(|recorded| recorded.mapping_sha256))?;
+            atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         }
-        std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
-        // The manifest first: without it the folder would be taken for somebody else's.
-        self.manifest.write_new(&self.path)?;
-        atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())
+        atomic::write(&self.join(MAPPING), beginning.mapping)
+    }
+
+    /// Models of one run start from one mapping. Another processor may align a little differently.
+    fn require_same_mapping(&self, recorded: Option<String>) -> Result<()> {
+        if recorded.is_none() || recorded == self.manifest.mapping_sha256 {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let message = format!("{path} was begun with another {MAPPING} than this machine makes");
+        Err(Error::refused(message).with_hint(format!(
+            "go on on the machine that began it; or, where {MAPPING} is there now, run the same command again"
+        )))
     }
 
     /// Refuses to go on where the file of `key`, which is read again at the end, is no longer the one that the run began with.

@@ -167,6 +167,9 @@ pub struct Manifest {
     /// What is known of the alignment, for methods that know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alignment: Option<Box<GraphReport>>,
+    /// Of `mapping.tsv`, 64 hexadecimal digits: whoever goes on takes up no other. None in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping_sha256: Option<String>,
     /// Every file the run has written, except this one.
     pub outputs: Vec<FileRecord>,
     /// Present once the run is done.
@@ -262,6 +265,7 @@ impl Manifest {
             corpora: counts.map_or(serde_json::Value::Null, count::recorded_corpora),
             wrapped_ids: 0,
             alignment: None,
+            mapping_sha256: None,
             outputs: Vec::new(),
             result: None,
         }

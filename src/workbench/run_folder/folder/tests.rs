@@ -45,8 +45,11 @@ fn begin(folder: &mut RunFolder, wrapped_ids: usize) {
     let begun = folder.begin(
         &Experiment::default(),
         &Task::binary_pairs(),
-        wrapped_ids,
-        None,
+        &Beginning {
+            mapping: b"cipher_id",
+            wrapped_ids,
+            quality: None,
+        },
     );
     begun.expect("room for a manifest");
 }
