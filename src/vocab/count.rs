@@ -18,6 +18,9 @@ use crate::data::table::{Quoting, Table, quoted};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 
+/// Rows of a tokenizer at most: each thread counts all of them. The largest vocabularies have a million.
+const MOST_ROWS: u32 = 1 << 22;
+
 /// `token<TAB>count`, most frequent first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenCounts {
@@ -112,11 +115,11 @@ fn count_in_chunks(
     chunk_bytes: usize,
 ) -> Result<(TokenCounts, Vec<TextSource>)> {
     let tokenizer = open_tokenizer(checkpoint)?;
-    let last_row = tokenizer.get_vocab(true).into_values().max();
+    let n_rows = n_rows(&tokenizer, checkpoint)?;
     let task = lines::task("counting", files, progress)?;
     let mut counter = Counter {
         tokenizer,
-        counts: vec![0; last_row.map_or(0, |row| row as usize + 1)],
+        counts: vec![0; n_rows],
     };
     let mut sources = Vec::with_capacity(files.len());
     for path in files {
@@ -124,6 +127,22 @@ fn count_in_chunks(
         sources.push(lines::read(path, chunk_bytes, &task, work)?);
     }
     Ok((counter.finish(), sources))
+}
+
+/// One more than the largest row of a tokenizer.
+fn n_rows(tokenizer: &Tokenizer, checkpoint: &Path) -> Result<usize> {
+    let rows = tokenizer.get_vocab(true).into_iter();
+    let Some((token, last)) = rows.max_by_key(|(_, row)| *row) else {
+        return Ok(0);
+    };
+    if last >= MOST_ROWS {
+        let place = Place::file(source::join(checkpoint, "tokenizer.json")).field("vocab");
+        let expected = format!("rows below {MOST_ROWS}");
+        let found = format!("{last} for {}", quoted(&token));
+        return Err(Error::input(place, expected, found)
+            .with_hint("rows of a vocabulary have the numbers 0, 1, 2, …; is the file damaged?"));
+    }
+    Ok(last as usize + 1)
 }
 
 struct Counter {

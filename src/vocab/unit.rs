@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{AddedToken, NormalizedString, Normalizer, Tokenizer};
+use tokenizers::{AddedToken, Model, ModelWrapper, NormalizedString, Normalizer, Tokenizer};
 
 use super::plain::{PlainId, PlainVocab, is_special};
 use crate::data::source;
+use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
 
 /// What one token stands for.
@@ -254,13 +255,30 @@ pub fn open_tokenizer(checkpoint: &Path) -> Result<Tokenizer> {
     let path = source::join(checkpoint, "tokenizer.json");
     let mut tokenizer = if source::exists(&path) {
         Tokenizer::from_bytes(source::read(&path)?)
-            .map_err(|error| Error::input(Place::file(&path), "a tokenizer", error))?
+            .map_err(|error| Error::input(Place::file(&path), "a tokenizer", error))
+            .and_then(|tokenizer| with_unknown(tokenizer, &path))?
     } else {
         word_piece(checkpoint)?
     };
     tokenizer.with_truncation(None).map_err(unexpected)?;
     tokenizer.with_padding(None);
     Ok(tokenizer)
+}
+
+/// Refuses a tokenizer that would fail at the first word that it does not know.
+fn with_unknown(tokenizer: Tokenizer, path: &Path) -> Result<Tokenizer> {
+    let unknown = match tokenizer.get_model() {
+        ModelWrapper::WordPiece(model) => &model.unk_token,
+        ModelWrapper::WordLevel(model) => &model.unk_token,
+        ModelWrapper::BPE(_) | ModelWrapper::Unigram(_) => return Ok(tokenizer), // they do without
+    };
+    if tokenizer.get_model().token_to_id(unknown).is_some() {
+        return Ok(tokenizer);
+    }
+    let place = Place::file(path).field("model.unk_token");
+    let found = format!("{}, which is none", quoted(unknown));
+    Err(Error::input(place, "a token of model.vocab", found)
+        .with_hint("add it to model.vocab, or take the file from the BERT's own page"))
 }
 
 /// BERT's tokenizer over `vocab.txt`.

@@ -65,6 +65,38 @@ fn tokenizer_json_is_used_as_it_is_but_not_cut() {
     assert_eq!(show(&count(&folder).expect("valid").0), "我 3");
 }
 
+/// What is said of a `tokenizer.json` with the model of [`VOCAB`] after `edit`.
+fn refused(edit: impl FnOnce(&mut serde_json::Value)) -> String {
+    let folder = folder("我".as_bytes());
+    let tokenizer = word_piece(folder.path()).expect("valid");
+    let text = tokenizer.to_string(false).expect("JSON");
+    let mut json = serde_json::from_str(&text).expect("JSON");
+    edit(&mut json);
+    let path = folder.path().join("tokenizer.json");
+    std::fs::write(&path, json.to_string()).expect("writable");
+    let error = count(&folder).expect_err("no such tokenizer");
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.hint().is_some());
+    let place = format!("{}/", folder.path().display());
+    error.to_string().replace(&place, "")
+}
+
+#[test]
+fn a_row_of_four_thousand_million_takes_no_memory() {
+    assert_eq!(
+        refused(|json| json["model"]["vocab"]["ab"] = u32::MAX.into()),
+        "tokenizer.json:vocab: expected rows below 4194304, found 4294967295 for `ab`"
+    );
+}
+
+#[test]
+fn a_tokenizer_needs_its_unknown_token() {
+    assert_eq!(
+        refused(|json| json["model"]["unk_token"] = "[NONE]".into()),
+        "tokenizer.json:model.unk_token: expected a token of model.vocab, found `[NONE]`, which is none"
+    );
+}
+
 #[test]
 fn threads_and_chunks_do_not_show() {
     let text = "我的abc,的\n的 我 \"\n".repeat(1000);
