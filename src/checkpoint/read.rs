@@ -219,12 +219,18 @@ fn no_weights(dir: &Path) -> Error {
     if !source::exists(&source::join(dir, "pytorch_model.bin")) {
         return error("none");
     }
-    let dir = dir.display();
-    error("only pytorch_model.bin").with_hint(format!(
-        "convert it: python -c \"import torch; from safetensors.torch import save_file; \
-         weights = torch.load('{dir}/pytorch_model.bin', map_location='cpu', weights_only=True); \
-         save_file({{name: w.clone().contiguous() for name, w in weights.items()}}, '{dir}/{WEIGHTS}')\""
-    ))
+    let error = error("only pytorch_model.bin");
+    // Names are arguments in quotes of the shell: inside the script, `$(…)` in a name would be run.
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (from, to) = (path("pytorch_model.bin"), path(WEIGHTS));
+    match shlex::try_join([from.as_str(), &to]) {
+        Err(_) => error, // a name with a NUL, which no system has
+        Ok(names) => error.with_hint(format!(
+            "convert it: python -c \"import sys, torch; from safetensors.torch import save_file; \
+             weights = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
+             save_file({{name: w.clone().contiguous() for name, w in weights.items()}}, sys.argv[2])\" {names}"
+        )),
+    }
 }
 
 /// The tensors of one file under our names.

@@ -269,10 +269,32 @@ fn only_pytorch_model_bin() {
     );
     assert!(hint.starts_with("convert it: python -c \""), "{hint}");
     assert!(
-        hint.contains("torch.load('DIR/pytorch_model.bin'"),
+        hint.ends_with("\" DIR/pytorch_model.bin DIR/model.safetensors"),
         "{hint}"
     );
-    assert!(hint.ends_with("'DIR/model.safetensors')\""), "{hint}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_shell_runs_nothing_that_stands_in_the_name_of_a_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent
+        .path()
+        .join("a $(echo ran > hit) `echo ran > hit` 'b");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("pytorch_model.bin"), "").unwrap();
+    let error = no_weights(&dir);
+    let command = error.hint().unwrap().strip_prefix("convert it: ").unwrap();
+    let script = format!("python() {{ printf '%s\\n' \"$3\" \"$4\"; }}; {command}");
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(parent.path())
+        .output()
+        .unwrap();
+    let names =
+        ["pytorch_model.bin", WEIGHTS].map(|name| format!("{}\n", dir.join(name).display()));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), names.concat());
+    assert!(!parent.path().join("hit").exists());
 }
 
 #[test]
