@@ -1,7 +1,7 @@
 //! Tables with delimiters, row by row, with line numbers that hold.
 //!
 //! In: the bytes of a TSV or CSV file. Out: rows of text fields and the line each begins on; and files written
-//! beside and renamed. A byte order mark and CRLF are accepted. Does not know what the columns mean.
+//! beside and renamed. A byte order mark, CRLF and CR alone are accepted. Does not know what the columns mean.
 
 use std::path::Path;
 
@@ -79,10 +79,11 @@ impl<'a> Table<'a> {
             .iter()
             .take_while(|byte| matches!(byte, b'\r' | b'\n'));
         let begin = before + breaks.count();
-        self.line += newlines(&self.bytes[self.counted..begin]);
+        self.line += line_ends(&self.bytes[self.counted..begin]);
         self.counted = begin;
-        let own_end = before > 0 && self.bytes[before - 1] == b'\r';
-        let empty = newlines(&self.bytes[before..begin]) - u64::from(own_end && begin > before);
+        // The reader has passed over the `\r` of the row above, and not yet over its `\n`.
+        let ends_above = before > 0 && self.bytes[before - 1..].starts_with(b"\r\n");
+        let empty = line_ends(&self.bytes[before..begin]) - u64::from(ends_above);
         if empty > 0 {
             let place = Place::line(self.path, self.line - empty);
             return Err(Error::input(place, "a row", "an empty line"));
@@ -101,8 +102,12 @@ impl<'a> Table<'a> {
     }
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+/// Lines that end in `bytes`, each with `\n`, `\r\n`, or `\r` alone.
+fn line_ends(bytes: &[u8]) -> u64 {
+    let next = bytes.iter().skip(1).chain([&0]);
+    let ends = bytes.iter().zip(next);
+    ends.filter(|&(&byte, &next)| byte == b'\n' || (byte == b'\r' && next != b'\n'))
+        .count() as u64
 }
 
 /// Input text as it stands in an error: in backquotes, cut after 40 characters, `nothing` where it is empty.
@@ -142,6 +147,8 @@ mod tests {
         let expected = ["t:1=a|b", "t:2=c|d", "t:3=e|f"];
         assert_eq!(rows(b"a\tb\nc\td\ne\tf", Quoting::Off), expected);
         assert_eq!(rows(b"a\tb\r\nc\td\r\ne\tf\r\n", Quoting::Off), expected);
+        assert_eq!(rows(b"a\tb\rc\td\re\tf\r", Quoting::Off), expected);
+        assert_eq!(rows(b"a\tb\rc\td\r\ne\tf\n\r", Quoting::Off), expected);
         let with_mark = b"\xef\xbb\xbfa\tb\r\nc\td\ne\tf\n\n\r\n";
         assert_eq!(rows(with_mark, Quoting::Off), expected);
     }
@@ -164,7 +171,12 @@ mod tests {
             rows(b"\na\n", Quoting::Off),
             ["t:1: expected a row, found an empty line"]
         );
-        for bytes in [&b"a\n\n\nb\n"[..], b"a\r\n\r\n\r\nb\r\n", b"a\n\r\n\nb"] {
+        for bytes in [
+            &b"a\n\n\nb\n"[..],
+            b"a\r\n\r\n\r\nb\r\n",
+            b"a\n\r\n\nb",
+            b"a\r\r\rb\r",
+        ] {
             assert_eq!(
                 rows(bytes, Quoting::Off),
                 ["t:1=a", "t:2: expected a row, found an empty line"]
