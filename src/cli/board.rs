@@ -1,5 +1,6 @@
 //! `cipherpet board`: all runs at a glance.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -78,12 +79,31 @@ pub fn board(arguments: &BoardArguments, session: &Session) -> Result<()> {
 fn csv(board: &Board) -> Result<String> {
     let failed =
         |error: &dyn std::fmt::Display| Error::Unexpected(format!("board as CSV: {error}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut rows = csv::Writer::from_writer(Vec::new());
     for row in &board.runs {
-        writer.serialize(row).map_err(|error| failed(&error))?;
+        rows.serialize(row).map_err(|error| failed(&error))?;
+    }
+    let bytes = rows.into_inner().map_err(|error| failed(&error))?;
+    let mut reader = csv::ReaderBuilder::new();
+    let mut rows = reader.has_headers(false).from_reader(&bytes[..]);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows.records() {
+        let row = row.map_err(|error| failed(&error))?;
+        let written = writer.write_record(row.iter().map(|cell| no_formula(cell).into_owned()));
+        written.map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;
     String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+/// A cell that a spreadsheet would run as a formula, as text (OWASP, CSV injection): notes and names of folders may come from
+/// others.
+fn no_formula(cell: &str) -> Cow<'_, str> {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    match is_formula && cell.parse::<f64>().is_err() {
+        true => Cow::Owned(format!("'{cell}")),
+        false => Cow::Borrowed(cell),
+    }
 }
 
 /// Columns fit into `width`; without one, lines are as long as they are.
@@ -190,6 +210,27 @@ mod tests {
             public_score: Some(0.9),
             public_note: Some("test A".to_owned()),
         }
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_nothing() {
+        let mut run = row("-runs/a");
+        run.score = Some(-0.5);
+        run.public_note = Some("=HYPERLINK(\"http://x\")".to_owned());
+        let board = Board {
+            runs: vec![run],
+            skipped: Vec::new(),
+        };
+        let text = csv(&board).expect("CSV");
+        let line = text.lines().nth(1).expect("a row");
+        assert!(
+            line.starts_with("'-runs/a,done,5eed5eed,auc,-0.5,"),
+            "{line}"
+        );
+        assert!(
+            line.ends_with(",0.9,\"'=HYPERLINK(\"\"http://x\"\")\""),
+            "{line}"
+        );
     }
 
     #[test]
