@@ -227,3 +227,26 @@ fn scores_that_cannot_be_noted() {
         "{shown}"
     );
 }
+
+#[test]
+fn scores_that_are_noted_at_once_are_all_kept() {
+    let workspace = runs();
+    let score = |n: u32| {
+        let arguments = ["score", "runs/single", &n.to_string(), "--threads=1"];
+        let mut command = workspace.command(&arguments);
+        command.stdout(std::process::Stdio::null());
+        command.spawn().expect("it starts")
+    };
+    let processes: Vec<_> = (0..30).map(score).collect();
+    for mut process in processes {
+        assert!(process.wait().expect("it ends").success());
+    }
+    let text = workspace.text("runs/single/public_scores.jsonl");
+    let noted = text.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line["score"].as_f64().expect("a number")
+    });
+    let mut noted: Vec<f64> = noted.collect();
+    noted.sort_by(f64::total_cmp);
+    assert_eq!(noted, (0..30).map(f64::from).collect::<Vec<_>>());
+}
