@@ -191,3 +191,30 @@ fn a_folder_that_was_changed_since_gives_no_scores() {
         "{text}"
     );
 }
+
+#[test]
+fn a_damaged_manifest_gives_no_scores() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--out",
+        "out",
+        "--set=train.max_steps=2",
+    ]);
+    let manifest = workspace.read("out/manifest.json");
+    workspace.write("out/manifest.json", &manifest[..manifest.len() / 2]);
+    let output = workspace.run(&[
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "scores.csv",
+    ]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: out/manifest.json:"), "{said}");
+    let left = |name: &String| name.starts_with("scores.csv");
+    assert!(!workspace.names("").iter().any(left));
+}
