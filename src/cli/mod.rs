@@ -178,7 +178,7 @@ impl Session {
             Command::Ensemble(arguments) => ensemble::ensemble(arguments, self),
             Command::Board(arguments) => board::board(arguments, self),
             Command::Score(arguments) => score::score(arguments),
-            Command::Pack(arguments) => pack::pack(arguments),
+            Command::Pack(arguments) => pack::pack(arguments, self),
             Command::Count(arguments) => count::count(arguments, self),
             Command::Align(arguments) => align::align(arguments, self),
             Command::Audit(arguments) => audit::audit(arguments, self),

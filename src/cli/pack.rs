@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output;
+use super::{Session, output};
 use crate::error::Result;
 use crate::workbench::disk::megabytes;
 use crate::workbench::pack as job;
@@ -31,8 +31,9 @@ pub struct PackArguments {
     json: bool,
 }
 
-pub fn pack(arguments: &PackArguments) -> Result<()> {
-    let report = job::pack(&arguments.run, &arguments.out, arguments.scores)?;
+pub fn pack(arguments: &PackArguments, session: &Session) -> Result<()> {
+    let out = &arguments.out;
+    let report = job::pack(&arguments.run, out, arguments.scores, &session.stop)?;
     let text = format!(
         "{}: {} files in {}/, {}",
         report.pack.display(),

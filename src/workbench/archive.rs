@@ -11,11 +11,15 @@ use zip::result::ZipError;
 use zip::write::{FileOptions, SimpleFileOptions};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use super::Stop;
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 
 /// A file of more bytes needs the wide fields of zip64.
 const LARGE: u64 = 0xffff_ffff;
+
+/// Bytes that are copied at a time.
+const PIECE: u64 = 1 << 20;
 
 /// What an entry holds.
 pub enum Content {
@@ -30,11 +34,11 @@ pub enum Content {
 /// Writes a zip of these names and their content.
 ///
 /// # Errors
-/// [`Error::Io`] where a file cannot be read or the zip cannot be written; nothing is left then.
-pub fn write(path: &Path, entries: &[(String, Content)]) -> Result<()> {
+/// [`Error::Io`] where a file cannot be read or the zip cannot be written, [`Error::Interrupted`]; nothing is left then.
+pub fn write(path: &Path, entries: &[(String, Content)], stop: &Stop) -> Result<()> {
     let mut failure = None;
     let written = atomic::write_with(path, |out| {
-        write_entries(out, path, entries).map_err(|error| {
+        write_entries(out, path, entries, stop).map_err(|error| {
             failure = Some(error);
             std::io::Error::other("the archive is not whole")
         })
@@ -45,7 +49,12 @@ pub fn write(path: &Path, entries: &[(String, Content)]) -> Result<()> {
     }
 }
 
-fn write_entries(out: &mut dyn Write, archive: &Path, entries: &[(String, Content)]) -> Result<()> {
+fn write_entries(
+    out: &mut dyn Write,
+    archive: &Path,
+    entries: &[(String, Content)],
+    stop: &Stop,
+) -> Result<()> {
     let failed = |error| match error {
         ZipError::Io(source) => Error::io("write", archive)(source),
         other => Error::Unexpected(format!("zip: {other}")),
@@ -65,7 +74,15 @@ fn write_entries(out: &mut dyn Write, archive: &Path, entries: &[(String, Conten
         };
         let options = options(method).large_file(size > LARGE);
         writer.start_file(name, options).map_err(failed)?;
-        std::io::copy(bytes, &mut writer).map_err(Error::io("write", archive))?;
+        // Weights take minutes to copy: piece by piece, so that Ctrl-C is heard.
+        loop {
+            stop.check()?;
+            let piece = &mut bytes.take(PIECE);
+            let copied = std::io::copy(piece, &mut writer).map_err(Error::io("write", archive))?;
+            if copied < PIECE {
+                break;
+            }
+        }
     }
     let mut out = writer.finish().map_err(failed)?;
     out.flush().map_err(Error::io("write", archive))
@@ -127,8 +144,8 @@ mod tests {
             "submission.csv".to_owned(),
             Content::Text(b"0.5\n-1\n".to_vec()),
         )];
-        write(&at("a.zip"), &entries).expect("a small file");
-        write(&at("b.zip"), &entries).expect("a small file");
+        write(&at("a.zip"), &entries, &Stop::default()).expect("a small file");
+        write(&at("b.zip"), &entries, &Stop::default()).expect("a small file");
         let bytes = std::fs::read(at("a.zip")).expect("the file");
         assert_eq!(bytes, std::fs::read(at("b.zip")).expect("the file"));
         assert_eq!(read_one(&at("a.zip"), bytes).expect("a zip"), b"0.5\n-1\n");
@@ -139,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let zip = folder.path().join("a.zip");
         let entries = [("a".to_owned(), Content::Text(vec![b'0'; 1000]))];
-        write(&zip, &entries).expect("a small file");
+        write(&zip, &entries, &Stop::default()).expect("a small file");
         let read = |most| read_at_most(most, &zip, std::fs::read(&zip).expect("the file"));
         assert_eq!(read(1000).expect("as large as may be").len(), 1000);
         let message = read(999).expect_err("one byte more").to_string();
@@ -152,14 +169,14 @@ mod tests {
     fn files_go_in_as_they_are_and_the_order_is_kept() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let (file, zip) = (folder.path().join("w"), folder.path().join("a.zip"));
-        let weights = vec![7_u8; 100_000];
+        let weights = vec![7_u8; 2_100_000]; // more than two pieces
         std::fs::write(&file, &weights).expect("a small file");
         let entries = [
             ("z/weights".to_owned(), Content::Stored(file.clone())),
             ("a/weights".to_owned(), Content::File(file)),
         ];
-        write(&zip, &entries).expect("a small file");
-        assert!(zip.metadata().expect("the file").len() > 100_000); // once stored, once compressed
+        write(&zip, &entries, &Stop::default()).expect("a small file");
+        assert!(zip.metadata().expect("the file").len() > 2_100_000); // once stored, once compressed
         let mut archive = ZipArchive::new(File::open(&zip).expect("the file")).expect("a zip");
         assert_eq!(archive.len(), 2);
         for (number, name) in ["z/weights", "a/weights"].into_iter().enumerate() {
@@ -178,11 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_leaves_no_zip() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let stop = Stop::default();
+        stop.request();
+        let entries = [("a".to_owned(), Content::Text(vec![0; 10]))];
+        let stopped = write(&folder.path().join("a.zip"), &entries, &stop);
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+        let names = std::fs::read_dir(folder.path()).expect("the folder");
+        assert_eq!(names.count(), 0);
+    }
+
+    #[test]
     fn a_file_that_is_missing_leaves_no_zip() {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let (file, zip) = (folder.path().join("none"), folder.path().join("a.zip"));
         let entries = [("none".to_owned(), Content::File(file.clone()))];
-        let error = write(&zip, &entries).expect_err("no such file").to_string();
+        let error = write(&zip, &entries, &Stop::default())
+            .expect_err("no such file")
+            .to_string();
         let expected = format!("cannot read {}: No such file", file.display());
         assert!(error.starts_with(&expected), "{error}");
         assert_eq!(
@@ -198,7 +229,7 @@ mod tests {
     fn a_full_disk_names_the_archive() {
         let full = Path::new("/dev/full");
         let entries = [("a".to_owned(), Content::Text(vec![0; 10]))];
-        let error = write(full, &entries).expect_err("no room");
+        let error = write(full, &entries, &Stop::default()).expect_err("no room");
         assert!(
             error
                 .to_string()

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::Stop;
 use super::archive::{self, Content};
 use super::run_folder::names::{self, sorted_names};
 use super::run_folder::results::Results;
@@ -34,8 +35,8 @@ pub struct PackReport {
 ///
 /// # Errors
 /// [`Error::Refused`] where the run is not done, has no model, or holds a file that is not the one it wrote;
-/// [`Error::Io`], which leaves no zip.
-pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
+/// [`Error::Io`] and [`Error::Interrupted`], which leave no zip.
+pub fn pack(run: &Path, out: &Path, scores: bool, stop: &Stop) -> Result<PackReport> {
     let results = Results::open_done(run)?;
     let models = results.models();
     if models.is_empty() {
@@ -49,6 +50,7 @@ pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
     );
     let mut entries = Vec::new();
     for file in files(run, &models, scores)? {
+        stop.check()?;
         if file != Path::new(names::MANIFEST) && !results.wrote(&file)? {
             continue;
         }
@@ -64,7 +66,7 @@ pub fn pack(run: &Path, out: &Path, scores: bool) -> Result<PackReport> {
         format!("{name}/README.txt"),
         Content::Text(readme.into_bytes()),
     ));
-    archive::write(out, &entries)?;
+    archive::write(out, &entries, stop)?;
     Ok(PackReport {
         pack: out.to_owned(),
         folder: name,

@@ -19,6 +19,7 @@ use std::path::Path;
 pub use check::{Checked, check, check_like};
 pub use record::{Source, SubmissionRecord};
 
+use super::Stop;
 use super::archive::{self, Content};
 use super::number::probability;
 use super::run_folder::results::{Results, holds_scores};
@@ -65,7 +66,8 @@ pub fn leave(
     let rows = (test.as_path(), &experiment.format());
     let written = write((scores, task), rows, &experiment.submit, &csv)?;
     let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
-    archive::write(&zip, &[(names::SUBMISSION.to_owned(), Content::Text(text))])?;
+    let entry = (names::SUBMISSION.to_owned(), Content::Text(text));
+    archive::write(&zip, &[entry], &Stop::default())?; // too short to be stopped
     if scores.width > 1 || !holds_scores(&experiment.submit) {
         scores::write_test(scores, task, &folder.join(names::TEST))?;
     }
