@@ -152,6 +152,7 @@ impl Session {
         let stop = Stop::default();
         listen(stop.clone())?;
         let threads = common.threads.map_or(0, usize::from); // 0: as many as there are
+        require_threads(threads)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -200,6 +201,20 @@ impl Session {
             say(line);
         }
     }
+}
+
+/// Refuses threads that would only wait for each other: a thousand on two processors take a minute to begin.
+fn require_threads(threads: usize) -> Result<()> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (4 * processors).max(64);
+    if threads <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "--threads {threads}: at most {most} on this machine of {processors} processors; more only wait for each other"
+    );
+    Err(Error::refused(message)
+        .with_hint("leave --threads away: one thread a processor is fastest"))
 }
 
 /// Refuses arguments, and a working directory, that are not UTF-8: records of a run are, and name its files.

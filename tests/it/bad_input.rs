@@ -143,3 +143,19 @@ fn tokens_that_are_all_rare() {
         &[&RUN[..], &["--set", "vocab.min_count=100000"]].concat(),
     );
 }
+
+#[test]
+fn threads_beyond_any_use_are_refused_at_once() {
+    let workspace = Workspace::with_pairs();
+    let output = workspace.run(&[&RUN[..], &["--threads", "60000"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        said.starts_with("error: --threads 60000: at most "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("one thread a processor is fastest\n"),
+        "{said}"
+    );
+}
