@@ -4,9 +4,13 @@
 //! a separate hint. [`Error::exit_code`] is the exit status the command line ends with.
 //! Does not print: `cli` does.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Characters of what was found, or expected, that an error shows: a line of an input may be of any length.
+const LONGEST_TEXT: usize = 400;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -43,7 +47,7 @@ impl Place {
     /// The same place, narrowed to a field.
     pub fn field(self, field: impl ToString) -> Self {
         Self {
-            field: Some(field.to_string()),
+            field: Some(shortened(field.to_string())),
             ..self
         }
     }
@@ -66,7 +70,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input does not hold what it should. The user can fix it.
-    #[error("{place}: expected {expected}, found {found}")]
+    #[error("{}", printable(&format!("{place}: expected {expected}, found {found}")))]
     Input {
         /// Where. Boxed, so that `Result` stays small.
         place: Box<Place>,
@@ -78,7 +82,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The inputs are readable but the request cannot be done with them. The user can fix it.
-    #[error("{message}")]
+    #[error("{}", printable(message))]
     Refused {
         /// What was asked and why it cannot be.
         message: String,
@@ -86,7 +90,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("{}", printable(&format!("cannot {action} {}: {source}", path.display())))]
     Io {
         /// `read`, `write`, `create`, …
         action: &'static str,
@@ -99,13 +103,13 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
     /// Stopped on purpose, with a state from which the same command goes on.
-    #[error("{state}")]
+    #[error("{}", printable(state))]
     Stopped {
         /// What there is to go on from.
         state: String,
     },
     /// A library failed in a way no input explains.
-    #[error("unexpected: {0}")]
+    #[error("unexpected: {}", printable(.0))]
     Unexpected(String),
 }
 
@@ -114,8 +118,8 @@ impl Error {
     pub fn input(place: Place, expected: impl ToString, found: impl ToString) -> Self {
         Self::Input {
             place: Box::new(place),
-            expected: expected.to_string(),
-            found: found.to_string(),
+            expected: shortened(expected.to_string()),
+            found: shortened(found.to_string()),
             hint: None,
         }
     }
@@ -162,7 +166,8 @@ impl Error {
         matches!(self, Self::Interrupted | Self::Stopped { .. })
     }
 
-    /// Exit status: 1 the user can fix it, 2 unexpected, 75 stopped on purpose and ready to go on, 130 interrupted.
+    /// Exit status: 1 the user can fix it, 2 unexpected, 75 stopped on purpose and ready to go on, 130 interrupted with
+    /// nothing to go on from.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input { .. } | Self::Refused { .. } | Self::Io { .. } => 1,
@@ -173,9 +178,69 @@ impl Error {
     }
 }
 
+/// Text of a file or a name as a terminal may have it: control characters, which a terminal would obey, as `\u{1b}`. Line breaks
+/// and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_obeyed(character) {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The first [`LONGEST_TEXT`] characters, and how much was left out.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        let more = text.len() - end;
+        text.truncate(end);
+        text.push_str(&format!("… ({more} bytes more)"));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_any_length_makes_a_short_error() {
+        let long = "语".repeat(10_000_000);
+        let place = Place::file("a.toml").field(&long);
+        let error = Error::input(place, &long, &long).to_string();
+        assert!(error.len() < 4000, "{} bytes", error.len());
+        let kept = "语".repeat(LONGEST_TEXT);
+        assert!(error.ends_with(&format!("found {kept}… (29998800 bytes more)")));
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_text_of_a_file() {
+        let text = "\u{1b}]0;title\u{7}\u{9b}2J\r\u{7f}语\n\tb";
+        let shown = "\\u{1b}]0;title\\u{7}\\u{9b}2J\\r\\u{7f}语\n\tb";
+        assert_eq!(printable(text), shown);
+        let place = Place::file(text).field(text);
+        for error in [
+            Error::input(place, text, text),
+            Error::refused(text),
+            Error::io("read", Path::new(text))(io::Error::other(text)),
+            Error::Stopped {
+                state: text.to_owned(),
+            },
+            Error::Unexpected(text.to_owned()),
+        ] {
+            let shown = error.to_string();
+            assert!(
+                !shown.contains(|c: char| c.is_control() && c != '\n' && c != '\t'),
+                "{shown:?}"
+            );
+        }
+    }
 
     #[test]
     fn says_where_what_and_the_way_out() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 
 /// Least and most time between two plain progress lines.
 const PLAIN_INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
@@ -85,6 +85,7 @@ impl Progress {
 
     /// One line for the user and the log.
     pub fn say(&self, line: &str) {
+        let line = &*printable(line); // names and texts of files stand in it
         self.log(line);
         if self.show != Show::Nothing {
             // A closed stderr must not end a long run.
@@ -166,7 +167,7 @@ impl Task {
 
     /// A short text beside the bar: the loss, the file under way.
     pub fn note(&self, text: String) {
-        self.bar.set_message(text);
+        self.bar.set_message(printable(&text).into_owned());
     }
 
     /// A line that stays, above the bar.

@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand};
 use console::style;
 
 use crate::config::{self, Loaded};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::kernels;
 use crate::progress::{Progress, Show};
 use crate::workbench::{Context, Stop};
@@ -198,7 +198,7 @@ impl Session {
     /// A note for the user, not for the log.
     fn note(&self, line: &str) {
         if !self.quiet {
-            say(line);
+            say(&printable(line));
         }
     }
 }
@@ -266,8 +266,9 @@ pub fn report(error: &Error) -> ExitCode {
     say(&format!("{} {error}", label.bold().for_stderr()));
     if let Some(hint) = error.hint() {
         say(&format!(
-            "{} {hint}",
-            style("hint:").cyan().bold().for_stderr()
+            "{} {}",
+            style("hint:").cyan().bold().for_stderr(),
+            printable(hint)
         ));
     }
     ExitCode::from(error.exit_code())

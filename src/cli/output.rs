@@ -1,11 +1,11 @@
 //! stdout: text for people, or one JSON object.
 
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 
 /// Prints the text, or with `json` the value as one object on one line.
 ///
@@ -20,6 +20,9 @@ pub fn print(value: &impl Serialize, text: &str, json: bool) -> Result<()> {
     };
     out.push('\n');
     let mut stdout = stdout().lock();
+    if stdout.is_terminal() {
+        out = printable(&out).into_owned();
+    }
     match stdout
         .write_all(out.as_bytes())
         .and_then(|()| stdout.flush())

@@ -145,6 +145,17 @@ fn tokens_that_are_all_rare() {
 }
 
 #[test]
+fn a_terminal_obeys_nothing_that_stands_in_a_file() {
+    let workspace = Workspace::with_pairs();
+    workspace.write("train.tsv", b"1 2\t3\t1\n1 \x1b]0;title\x07\t3\t0\n");
+    let output = workspace.run(&RUN);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.contains("found `\\u{1b}]0;title\\u{7}`"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
 fn threads_beyond_any_use_are_refused_at_once() {
     let workspace = Workspace::with_pairs();
     let output = workspace.run(&[&RUN[..], &["--threads", "60000"]].concat());
