@@ -27,7 +27,7 @@ pub struct AlignArguments {
     #[command(flatten)]
     sources: Sources,
     /// Where to write the mapping
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: PathBuf,
     /// Print everything as one JSON object
     #[arg(long)]

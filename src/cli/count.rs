@@ -23,7 +23,7 @@ pub struct CountArguments {
     #[arg(long, value_name = "DIR", default_value = DEMO_CHECKPOINT)]
     checkpoint: PathBuf,
     /// Where to write the counts
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: PathBuf,
     /// Print the record as one JSON object
     #[arg(long)]

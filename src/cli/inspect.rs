@@ -24,7 +24,7 @@ pub struct InspectArguments {
     #[command(flatten)]
     reading: Reading,
     /// Write a first experiment file for these files
-    #[arg(long, value_name = "TOML")]
+    #[arg(long, value_name = "TOML", value_parser = output::file)]
     starter: Option<PathBuf>,
     /// Print everything as one JSON object
     #[arg(long)]

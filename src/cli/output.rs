@@ -1,7 +1,7 @@
-//! stdout: text for people, or one JSON object.
+//! What a command leaves: on stdout text for people, or one JSON object; and where a file goes that the user has named.
 
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -31,5 +31,19 @@ pub fn print(value: &impl Serialize, text: &str, json: bool) -> Result<()> {
             Err(Error::io("write", Path::new("stdout"))(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// A file to write, as `--out` names it. A symbolic link stays, and the file that it leads to is written.
+pub fn file(name: &str) -> std::result::Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    if !path.is_symlink() {
+        return Ok(path);
+    }
+    match path.metadata() {
+        Ok(found) if !found.is_file() => Ok(path), // a pipe or a terminal, as /dev/stdout
+        _ => path
+            .canonicalize()
+            .map_err(|error| format!("it is a link that leads to no file ({error})")),
     }
 }

@@ -21,7 +21,7 @@ pub struct PackArguments {
     /// The run folder
     run: PathBuf,
     /// The zip to write
-    #[arg(long, value_name = "FILE.zip")]
+    #[arg(long, value_name = "FILE.zip", value_parser = output::file)]
     out: PathBuf,
     /// Add the scores of validation and test rows, for ensembles; they repeat the labels
     #[arg(long)]

@@ -25,7 +25,7 @@ pub struct PredictArguments {
     #[arg(long, value_name = "FILE")]
     pairs: PathBuf,
     /// Where to write one score a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: PathBuf,
     /// Send each row through the network alone, and report the time of a row
     #[arg(long)]

@@ -21,7 +21,7 @@ pub struct ReportArguments {
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Where to write the page [default for one run: RUN/report.html]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: Option<PathBuf>,
     /// Print what was written as one JSON object
     #[arg(long)]

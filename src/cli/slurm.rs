@@ -47,7 +47,7 @@ pub struct SlurmArguments {
     #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
     sbatch: Vec<String>,
     /// The script to write [default: stdout]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: Option<PathBuf>,
     /// Print the script and its tasks as one JSON object
     #[arg(long)]

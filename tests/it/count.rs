@@ -44,3 +44,27 @@ fn a_file_that_is_not_there_leaves_no_counts() {
     insta::assert_snapshot!("count_no_file", shown);
     assert!(!workspace.exists("counts.tsv"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_is_named_stays_and_its_file_is_written() {
+    let workspace = Workspace::empty();
+    workspace.write("text.txt", "的 我\n");
+    workspace.write("real.tsv", "old");
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, workspace.path(name)).expect("a link");
+    };
+    link("real.tsv", "link.tsv");
+    workspace.succeed(&["count", "text.txt", "--out", "link.tsv"]);
+    assert!(workspace.path("link.tsv").is_symlink());
+    assert_eq!(workspace.text("real.tsv"), "我\t1\n的\t1\n".to_owned());
+    // What a shell has opened is written to, and not replaced.
+    link("/dev/stdout", "out.tsv");
+    let printed = workspace.run(&["count", "text.txt", "--out", "out.tsv", "--quiet"]);
+    assert!(String::from_utf8_lossy(&printed.stdout).contains("的\t1\n"));
+    link("nowhere/at.tsv", "lost.tsv");
+    let output = workspace.run(&["count", "text.txt", "--out", "lost.tsv"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a link that leads to no file"));
+    assert!(workspace.path("lost.tsv").is_symlink());
+}
