@@ -2,7 +2,8 @@
 //!
 //! One file a command. stdout carries what one may pipe; progress, notes and errors go to stderr.
 //! Exit status: 0 done; 1 the user can fix it; 2 wrong usage, or unexpected; 75 stopped on
-//! purpose, and the same command goes on; 130 interrupted. A reader that closes
+//! purpose with a state saved, and the same command goes on; 130 interrupted with nothing saved: before there was
+//! anything to save, or by a second Ctrl-C, which waits for nothing. A reader that closes
 //! the pipe early is no error. No logic of a job lives here.
 //!
 //! [`workbench`]: crate::workbench
@@ -251,7 +252,7 @@ fn listen(stop: Stop) -> Result<()> {
             )]
             std::process::exit(130);
         }
-        say("stopping; once more to stop at once");
+        say("stopping; once more to stop at once, without saving");
     };
     ctrlc::set_handler(handler)
         .map_err(|error| Error::Unexpected(format!("cannot listen for signals: {error}")))

@@ -89,3 +89,33 @@ fn a_second_run_in_the_folder_is_refused_with_the_owner_of_the_first() {
     let output = workspace.run(&[&run[..], &["--max-minutes", "0"]].concat());
     assert_eq!(output.status.code(), Some(75));
 }
+
+#[test]
+fn a_second_ctrl_c_waits_for_nothing_and_what_was_saved_stays() {
+    let workspace = Workspace::with_pairs();
+    let run = ["run", "experiment.toml", "--out", "out"];
+    let stopped = workspace.run(&[&run[..], &["--max-minutes", "0"]].concat());
+    assert_eq!(stopped.status.code(), Some(75));
+    let saved = workspace.names("out/checkpoint");
+    // A manifest that is a pipe: the run waits for it, and looks at no stop meanwhile.
+    let manifest = workspace.read("out/manifest.json");
+    std::fs::remove_file(workspace.path("out/manifest.json")).expect("it is there");
+    let made = std::process::Command::new("mkfifo")
+        .arg(workspace.path("out/manifest.json"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    let mut running = Running::start(&workspace, &run);
+    let pipe = std::fs::OpenOptions::new()
+        .write(true)
+        .open(workspace.path("out/manifest.json")); // returns once the run reads
+    running.send("INT");
+    running.wait_for("stopping; once more to stop at once, without saving");
+    running.send("INT");
+    let (status, rest) = running.end();
+    assert_eq!(status, Some(130), "{rest}");
+    drop(pipe);
+    assert_eq!(workspace.names("out/checkpoint"), saved);
+    std::fs::remove_file(workspace.path("out/manifest.json")).expect("it is there");
+    workspace.write("out/manifest.json", manifest);
+    workspace.succeed(&run);
+}
