@@ -37,6 +37,9 @@
 //! - The same config, data and seed give the same bytes on any number of threads: random numbers are functions of a
 //!   [`random::Key`], and no sum depends on how work was split. Another instruction set may give other last bits;
 //!   the manifest names it ([`kernels::path`]).
+//!   That holds for the same rows in the same order. The last digits of a row's score depend on the rows that are scored
+//!   with it (by up to 7e-9 in a probability, as measured): `predict --one-by-one`, or a test file in another order, may
+//!   differ there.
 //! - A run that was cut, at any moment, ends with the bytes of one that was not.
 //! - Rows are packed end to end, never padded. What nobody reads is not computed: the MLM head and all of the last layer
 //!   but its keys and values run at target positions only.
