@@ -210,6 +210,23 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Says why a test does not run, past the capture of the test harness, and leaves it for the list at the end of all tests.
+#[cfg(test)]
+pub fn skipped(reason: &str) {
+    let line = match std::thread::current().name() {
+        Some(test) => format!("skipped: {test}: {reason}\n"),
+        None => format!("skipped: {reason}\n"),
+    };
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let program = std::env::current_exe().unwrap_or_default();
+    let list = program.ancestors().nth(3); // the folder `target`
+    let list = list.map(|target| target.join("tmp/skipped.txt"));
+    let open = list.map(|list| OpenOptions::new().append(true).create(true).open(list));
+    if let Some(Ok(mut list)) = open {
+        let _ = list.write_all(line.as_bytes()); // it was told already
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

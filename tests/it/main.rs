@@ -36,6 +36,7 @@ mod run;
 mod settings;
 mod shared;
 mod signals;
+mod skipped;
 mod slurm;
 mod slurm_cluster;
 mod stages;

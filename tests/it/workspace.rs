@@ -8,6 +8,9 @@ use cipherpet::checkpoint::{BertConfig, FloatType, Heads, Weights, names, save};
 use cipherpet::random::Key;
 use ndarray::{ArrayD, IxDyn};
 
+use crate::skipped;
+pub use crate::skipped::skipped;
+
 /// An experiment that trains in well under a second.
 const EXPERIMENT: &str = r#"[data]
 train = ["train.tsv"]
@@ -44,6 +47,7 @@ pub struct Workspace {
 
 impl Workspace {
     pub fn empty() -> Self {
+        skipped::list_at_end();
         let folder = tempfile::tempdir().expect("a folder for the test");
         Self { folder }
     }
@@ -245,10 +249,4 @@ pub fn metrics(path: &Path) -> Vec<serde_json::Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).expect("each line is whole"))
         .collect()
-}
-
-/// Says why a test does not run, past the capture of the test harness.
-pub fn skipped(reason: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }

@@ -1,5 +1,4 @@
 //! Every path that this CPU has against products in f64, at sizes around the tiles of all kernels.
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use super::bf16::{Bf16, Kernel, PackedWeight};
 use super::portable::F32;
@@ -123,7 +122,7 @@ fn f32_equals_the_naive_products() {
 fn bf16_on_avx512_equals_the_naive_products_of_rounded_values() {
     match Bf16::new(Kernel::Avx512) {
         Some(gemm) => agrees(gemm, &SIZES),
-        None => println!("skipped: no AVX-512 BF16 on this CPU"),
+        None => crate::progress::skipped("no AVX-512 BF16 on this CPU"),
     }
 }
 
@@ -136,7 +135,9 @@ fn amx() -> Option<Bf16> {
         runs.then(|| Bf16::unchecked(Kernel::Amx))
     });
     if gemm.is_none() {
-        println!("skipped: neither AMX nor AVX-512 on this CPU, or a system other than Linux");
+        crate::progress::skipped(
+            "neither AMX nor AVX-512 on this CPU, or a system other than Linux",
+        );
     }
     gemm
 }
@@ -165,7 +166,7 @@ fn bf16_on_amx_equals_the_naive_products_around_its_own_limits() {
 fn the_emulator_sees_every_product_and_the_release() {
     use super::amx::emulator;
     if Bf16::new(Kernel::Amx).is_some() || !emulator::install_where_possible() {
-        println!("skipped: AMX on this CPU, or no AVX-512");
+        crate::progress::skipped("AMX on this CPU, or no AVX-512");
         return;
     }
     let gemm = Bf16::unchecked(Kernel::Amx);
@@ -189,7 +190,7 @@ fn the_emulator_sees_every_product_and_the_release() {
 fn a_row_does_not_depend_on_the_rows_beside_it() {
     let avx512 = Bf16::new(Kernel::Avx512);
     if avx512.is_none() {
-        println!("skipped in part: no AVX-512 BF16 on this CPU");
+        crate::progress::skipped("in part: no AVX-512 BF16 on this CPU");
     }
     avx512.into_iter().chain(amx()).for_each(rows_are_apart);
 }
@@ -218,7 +219,7 @@ fn rows_are_apart(gemm: Bf16) {
 fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
     use super::bf16::bf16;
     if Bf16::new(Kernel::Avx512).is_none() {
-        println!("skipped: no AVX-512 BF16 on this CPU");
+        crate::progress::skipped("no AVX-512 BF16 on this CPU");
         return;
     }
     let values = [
@@ -247,7 +248,7 @@ fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
 fn panels_hold_pairs_of_neighbours_and_zeros_beyond() {
     use super::bf16::{PANEL, bf16};
     if Bf16::new(Kernel::Avx512).is_none() {
-        println!("skipped: no AVX-512 BF16 on this CPU");
+        crate::progress::skipped("no AVX-512 BF16 on this CPU");
         return;
     }
     let sizes = [(1, 1), (32, 16), (31, 17), (256, 64), (70, 63), (33, 40)];

@@ -444,12 +444,10 @@ mod tests {
 
     /// Facts of the OPPO pairs that were counted elsewhere.
     #[test]
-    #[expect(clippy::print_stderr, reason = "says why it was skipped")]
     fn oppo_facts() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/oppo");
         if !folder.is_dir() {
-            eprintln!("skipped: no OPPO pairs beside the project");
-            return;
+            return crate::progress::skipped("no OPPO pairs beside the project");
         }
         let mut dictionary = Dictionary::new(TokenKind::Number);
         let mut read = |name: &str| {

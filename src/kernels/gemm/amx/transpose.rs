@@ -94,7 +94,6 @@ unsafe fn transpose_8(tokens: [*const bf16; TOKENS], out: &mut [u32]) {
 }
 
 #[cfg(test)]
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 mod tests {
     use super::*;
     use crate::kernels::gemm::bf16::{Bf16, Kernel};
@@ -102,7 +101,7 @@ mod tests {
     #[test]
     fn a_tile_holds_the_tokens_of_a_column_in_a_row() {
         if !avx512::is_available() {
-            println!("skipped: no AVX-512 BF16 on this CPU");
+            crate::progress::skipped("no AVX-512 BF16 on this CPU");
             return;
         }
         for (n_rows, width) in [(0, 5), (1, 1), (32, 16), (33, 83), (70, 64), (95, 40)] {
