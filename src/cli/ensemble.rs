@@ -17,9 +17,9 @@ Examples:
   cipherpet ensemble runs/a --set submit.format=csv --set submit.probability=true --out runs/a-csv
 
 The runs must have held out the same rows and scored the same test file. What they make is a run
-to `board`, `check` and `ensemble`. [submit] is that of the first run, under --set. Weights are
-chosen on the rows that the metric is told of, so theirs is told twice: as fitted, and nested, on
-rows that took no part in the choice. The nested one counts.")]
+to `board`, `check` and `ensemble`. [submit] is that of the first run, under --set. With --how
+weights the metric is printed twice: fitted on the same rows that chose the weights, which is too
+good, and nested, on rows that did not choose them. Trust the nested one.")]
 pub struct EnsembleArguments {
     /// Run folders; ensembles are runs too
     #[arg(required = true, value_name = "RUN")]

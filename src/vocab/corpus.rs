@@ -223,7 +223,7 @@ fn types(
     }
     if types.is_empty() {
         let expected = format!("tokens that stand there {MIN_COUNT} times or more");
-        let error = Error::input(place(), expected, "rarer ones only");
+        let error = Error::input(place(), expected, "only tokens that are rarer");
         return Err(error.with_hint("take more plaintext"));
     }
     Ok(types)
@@ -348,7 +348,7 @@ mod tests {
         );
         assert_eq!(
             world(&["我们\n"]).refusal(),
-            "0.txt: expected tokens that stand there 5 times or more, found rarer ones only"
+            "0.txt: expected tokens that stand there 5 times or more, found only tokens that are rarer"
         );
     }
 }

@@ -87,8 +87,8 @@ pub enum RowStart {
     Copy(PlainId),
     /// The mean of plaintext rows by these weights, which are above 0.
     Mean(Vec<(PlainId, f32)>),
-    /// The mean of those rows of the new vocabulary in this range that are copies or means themselves (where there are
-    /// none, of all), and Gaussian noise of their spread, entry by entry.
+    /// A random row near the others of this range of the new vocabulary: entry by entry, their mean and Gaussian noise of
+    /// their spread. Only rows that start from plaintext count: those of the range, or where it has none all of the vocabulary's.
     Band(Range<usize>, Key),
 }
 

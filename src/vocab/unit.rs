@@ -62,7 +62,7 @@ impl Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnitChoice {
-    /// Every unit; the likeliest stays.
+    /// Every unit is tried; the one that fits best is kept.
     #[default]
     Auto,
     /// [`Unit::Char`] alone.

@@ -284,7 +284,7 @@ impl Checkpoints {
             return Ok(());
         };
         let message = format!(
-            "{} was made {made}, here is `{here}`: the result would be that of neither",
+            "{} was made {made}, here is `{here}`: the result would be like neither of the two",
             path.display()
         );
         Err(Error::refused(message).with_hint(way_out))

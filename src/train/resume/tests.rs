@@ -184,11 +184,11 @@ fn a_checkpoint_of_other_kernels_or_another_version_is_refused() {
     };
     assert_eq!(
         refusal("cipherpet 1", "f32 avx512"),
-        "1.json was made with the kernels `f32 avx2`, here is `f32 avx512`: the result would be that of neither"
+        "1.json was made with the kernels `f32 avx2`, here is `f32 avx512`: the result would be like neither of the two"
     );
     assert_eq!(
         refusal("cipherpet 2", "f32 avx2"),
-        "1.json was made by `cipherpet 1`, here is `cipherpet 2`: the result would be that of neither"
+        "1.json was made by `cipherpet 1`, here is `cipherpet 2`: the result would be like neither of the two"
     );
     // It was not touched: the first machine can go on.
     assert!(open(folder.path()).newest().expect("readable").0.is_some());
