@@ -85,6 +85,12 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     };
     line("valid", &format!("\"{split}\" # {why}"));
     line("max_tokens", &max_tokens(inspection));
+    if inspection.task.kind == TextKind::Pair {
+        line(
+            "mark_shared",
+            "true # tell the network which tokens both sentences have",
+        );
+    }
     for (key, value) in lines_off_default(format, &READING_KEYS) {
         line(key, &value);
     }
@@ -94,7 +100,8 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
          [vocab]\nmin_count = 5\n\n\
          [checkpoint]\ndir = \"{DEMO_CHECKPOINT}\" # the small BERT inside the tool, or a Hugging Face folder\n\n\
          [align]\nmethod = \"rank\"\ncounts = \"{DEMO_COUNTS}\" # or what `cipherpet count` makes of your own corpus\n\n\
-         [train]\nepochs = 3\nbatch = 64\nlearning_rate = 3e-4 # about 2e-5 for a BERT-base"
+         [train]\nepochs = 3\nbatch = 64\nlearning_rate = 3e-4 # about 2e-5 for a BERT-base\n\
+         warmup_steps = 0.1 # a share of the steps, or a number of them"
     )
     .expect("a String takes every write");
     Ok(text)
