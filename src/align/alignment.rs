@@ -50,6 +50,13 @@ pub struct GraphReport {
     pub likelihood_rank: f64,
     /// The same for a random map.
     pub likelihood_shuffled: f64,
+    /// How much likelier held-out cipher text is by the order of its tokens than without, in nats a token; 0 or less where
+    /// there is no order to align by.
+    #[serde(default)]
+    pub order_gain: f64,
+    /// The same of held-out plaintext.
+    #[serde(default)]
+    pub order_gain_plain: f64,
     /// Share of tokens whose first candidate is the same from every start, 0 to 1.
     pub stability: f64,
     /// Rounds of self-learning.
@@ -143,6 +150,8 @@ impl GraphReport {
             likelihood: quality.likelihood,
             likelihood_rank: quality.likelihood_rank,
             likelihood_shuffled: quality.likelihood_shuffled,
+            order_gain: quality.order_gain,
+            order_gain_plain: quality.order_gain_plain,
             stability: quality.stability,
             rounds: quality.rounds,
             restarts: quality.restarts,

@@ -14,6 +14,7 @@
 
 mod alignment;
 pub mod anchors;
+mod estimate;
 mod file;
 pub mod graph;
 mod input;
@@ -26,6 +27,7 @@ mod scratch;
 mod units;
 
 pub use alignment::{Alignment, CoverageBand, GraphReport, Refinement, UnitTrial};
+pub use estimate::{Estimate, estimate};
 pub use file::reread;
 pub use input::{AlignInput, AlignMethod, GraphInput};
 pub use methods::align;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Reading, Session, output};
-use crate::align::AlignMethod;
+use crate::align::{AlignMethod, Estimate};
 use crate::config::{AlignConfig, DEMO_CHECKPOINT, Experiment};
 use crate::error::Result;
 use crate::vocab::UnitChoice;
@@ -70,7 +70,7 @@ pub struct Sources {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum PlainUnit {
-    /// Each of the others, and the likeliest stays
+    /// Try all of the others and keep the one that fits best
     Auto,
     /// A character
     Char,
@@ -106,9 +106,10 @@ impl Sources {
             key: self.key.as_deref(),
             seed: self.seed,
         };
-        let loaded = self
-            .reading
-            .load(&["vocab.min_count", "train.precision"], who)?;
+        let loaded = self.reading.load(
+            &["data.max_tokens", "vocab.min_count", "train.precision"],
+            who,
+        )?;
         Ok((options, loaded.experiment))
     }
 }
@@ -119,6 +120,14 @@ pub fn align(arguments: &AlignArguments, session: &Session) -> Result<()> {
     let report = job::align(&options, &experiment, Some(out), session.context())?;
     let text = format!("{}: {}", out.display(), show(&report));
     output::print(&report, &text, arguments.json)
+}
+
+/// `81.4 %`, or why it cannot be told.
+fn expected(estimate: &Estimate) -> String {
+    match (estimate.share, &estimate.cannot_tell) {
+        (Some(share), _) => format!("{:.1} %", 100.0 * share),
+        (None, reason) => format!("cannot tell: {}", reason.as_deref().unwrap_or("no figure")),
+    }
 }
 
 /// The figures for people.
@@ -135,6 +144,8 @@ pub fn show(report: &AlignReport) -> String {
         let _ = writeln!(text, "  {what:<24}{figure}"); // a String takes every write
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let of_plaintext = quality.order_gain / quality.order_gain_plain.max(f64::MIN_POSITIVE);
+    line("order, as in plaintext", percent(of_plaintext.max(0.0)));
     line(
         "likelihood a token",
         format!(
@@ -151,8 +162,10 @@ pub fn show(report: &AlignReport) -> String {
     }
     line("mutually best", quality.mutual_best.to_string());
     line("stability", percent(quality.stability));
-    line("expected to be right", percent(report.expected_accuracy));
-    line("trusted", percent(report.trusted_tokens));
+    line("expected to be right", expected(&report.estimate));
+    if let Some(trusted) = report.trusted_tokens {
+        line("more right than wrong", percent(trusted));
+    }
     if let (Some(tokens), Some(types)) = (report.token_accuracy, report.type_accuracy) {
         line(
             "right by the key",
@@ -169,13 +182,16 @@ pub fn show(report: &AlignReport) -> String {
         let right = band
             .token_accuracy
             .map(|right| format!(", right {}", percent(right)));
+        let trusted = band
+            .trusted
+            .map(|trusted| format!(", more right than wrong {}", percent(trusted)));
         let name = format!("ids {} to {}", band.first, band.last);
         line(
             &name,
             format!(
-                "{} of tokens, trusted {}{}",
+                "{} of tokens{}{}",
                 percent(band.tokens),
-                percent(band.trusted),
+                trusted.unwrap_or_default(),
                 right.unwrap_or_default()
             ),
         );

@@ -5,7 +5,7 @@ use clap::Args;
 use super::align::{Sources, show};
 use super::{Session, output};
 use crate::error::Result;
-use crate::workbench::audit as job;
+use crate::workbench::audit::{self as job, AuditReport};
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
@@ -22,9 +22,32 @@ pub struct AuditArguments {
     json: bool,
 }
 
+/// The statement, what it means, and the figures.
+fn describe(report: &AuditReport) -> String {
+    let exposed = report.figures.exposed.iter().take(10);
+    let exposed: Vec<String> = exposed
+        .map(|one| format!("{} ({:.1} %)", one.id, 100.0 * one.tokens))
+        .collect();
+    let mut text = format!(
+        "{}\n\nAn attacker needs {}.\n",
+        report.statement, report.attacker_needs
+    );
+    if !exposed.is_empty() {
+        let list = exposed.join(", ");
+        text.push_str(&format!(
+            "Most exposed are the ids {list} (share of all tokens).\n"
+        ));
+    }
+    text.push_str("An owner can\n");
+    for advice in &report.owner_can {
+        text.push_str(&format!("- {advice}\n"));
+    }
+    format!("{text}\n{}", show(&report.figures))
+}
+
 pub fn audit(arguments: &AuditArguments, session: &Session) -> Result<()> {
     let (options, experiment) = arguments.sources.load("audit")?;
     let report = job::audit(&options, &experiment, session.context())?;
-    let text = format!("{}\n\n{}", report.statement, show(&report.figures));
+    let text = describe(&report);
     output::print(&report, &text, arguments.json)
 }

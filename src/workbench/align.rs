@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::alignment::AlignmentSource;
 use super::{Context, machine};
-use crate::align::{Alignment, GraphReport, anchors};
+use crate::align::{Alignment, Estimate, GraphReport, anchors, estimate};
 use crate::checkpoint::Checkpoint;
 use crate::config::{AlignConfig, Experiment};
 use crate::data::truncate::truncate;
@@ -20,6 +20,11 @@ use crate::data::{CipherId, Dictionary, EncodedExample, Example, Labels, read_ex
 use crate::error::{Error, Place, Result};
 use crate::random::Key;
 use crate::vocab::{CipherVocab, PlainVocab, Segmenter, Unit};
+
+/// An id with this confidence or more counts as told.
+const EXPOSED: f64 = 0.95;
+/// So many of them are named.
+const MOST_EXPOSED: usize = 20;
 
 /// What to align, with what.
 #[derive(Debug, Clone)]
@@ -51,10 +56,15 @@ pub struct AlignReport {
     pub reachable_accuracy: Option<f64>,
     /// By frequency band; without a key what is known without one.
     pub bands: Vec<BandReport>,
-    /// Share of the tokens that the alignment itself expects to be right, 0 to 1: mean confidence.
-    pub expected_accuracy: f64,
-    /// Share of the tokens whose id has a confidence above a half.
-    pub trusted_tokens: f64,
+    /// What can be said without a key.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// Mean confidence of the pairs, by tokens, 0 to 1. No estimate: a wrong mapping has .6 and more.
+    pub mean_confidence: f64,
+    /// Share of the tokens whose id has a confidence above a half; none where the estimate cannot tell.
+    pub trusted_tokens: Option<f64>,
+    /// The frequent ids whose pairs are the surest, most frequent first; none where the estimate cannot tell.
+    pub exposed: Vec<ExposedId>,
     /// Tokens in the rows, those of rare ids too.
     pub cipher_tokens: u64,
     /// Wall time.
@@ -66,6 +76,17 @@ pub struct AlignReport {
     pub quality: GraphReport,
 }
 
+/// An id that is very likely told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExposedId {
+    /// The id as it stands in the files.
+    pub id: String,
+    /// Its share of all tokens, 0 to 1.
+    pub tokens: f64,
+    /// Estimated chance that its first candidate is right, 0 to 1.
+    pub confidence: f64,
+}
+
 /// Ids of about the same frequency.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BandReport {
@@ -75,8 +96,8 @@ pub struct BandReport {
     pub last: usize,
     /// Share of all tokens, 0 to 1.
     pub tokens: f64,
-    /// Share of the band's tokens whose id has a confidence above a half.
-    pub trusted: f64,
+    /// Share of the band's tokens whose id has a confidence above a half; none where the estimate cannot tell.
+    pub trusted: Option<f64>,
     /// As [`AlignReport::token_accuracy`], in the band.
     pub token_accuracy: Option<f64>,
     /// As [`AlignReport::type_accuracy`], in the band.
@@ -243,6 +264,8 @@ fn report(
         .copied()
         .collect();
     let reachable = key.map(|_| Judgement::of(&reachable));
+    let estimate = estimate(&quality, all.expected);
+    let can_tell = estimate.share.is_some();
     let bands = quality.coverage.iter().map(|band| {
         let within = &judged[(band.first - 1).min(judged.len())..band.last.min(judged.len())];
         let within = Judgement::of(within);
@@ -250,7 +273,7 @@ fn report(
             first: band.first,
             last: band.last,
             tokens: within.tokens / all.tokens,
-            trusted: within.trusted,
+            trusted: can_tell.then_some(within.trusted),
             token_accuracy: within.token_accuracy,
             type_accuracy: within.type_accuracy,
         }
@@ -262,13 +285,30 @@ fn report(
         reachable_tokens: reachable.as_ref().map(|part| part.tokens / all.tokens),
         reachable_accuracy: reachable.and_then(|part| part.token_accuracy),
         bands: bands.collect(),
-        expected_accuracy: all.expected,
-        trusted_tokens: all.trusted,
+        mean_confidence: all.expected,
+        trusted_tokens: can_tell.then_some(all.trusted),
+        exposed: match can_tell {
+            true => exposed(rows, &judged, all.tokens),
+            false => Vec::new(),
+        },
+        estimate,
         cipher_tokens: all.tokens as u64 + rows.vocab.rare_tokens,
         seconds,
         peak_rss_bytes: machine::peak_rss_bytes(),
         quality: *quality,
     })
+}
+
+/// Of the ids with a confidence of [`EXPOSED`] or more, the most frequent.
+fn exposed(rows: &CipherRows, judged: &[Judged], tokens: f64) -> Vec<ExposedId> {
+    let ids = rows.vocab.kept.iter().zip(judged);
+    let sure = ids.filter(|(_, judged)| judged.confidence >= EXPOSED);
+    let exposed = sure.map(|((id, count), judged)| ExposedId {
+        id: rows.dictionary.name(*id),
+        tokens: *count as f64 / tokens,
+        confidence: judged.confidence,
+    });
+    exposed.take(MOST_EXPOSED).collect()
 }
 
 /// One id.

@@ -1,6 +1,7 @@
 //! How reversible a masking is: for whoever is about to publish desensitised sentences.
 //!
-//! In: what [`align`](super::align) takes. Out: its figures, and one statement of them in words. Writes nothing.
+//! In: what [`align`](super::align) takes. Out: its figures, one statement of them in words, and what they mean for the owner of
+//! the text. Writes nothing, and names no plaintext.
 
 use serde::Serialize;
 
@@ -16,6 +17,10 @@ pub struct AuditReport {
     pub statement: String,
     /// In one word.
     pub reversible: Reversible,
+    /// What somebody needs who wants to do the same.
+    pub attacker_needs: String,
+    /// What makes it harder, by what was measured.
+    pub owner_can: Vec<&'static str>,
     /// In numbers.
     #[serde(flatten)]
     pub figures: AlignReport,
@@ -23,7 +28,7 @@ pub struct AuditReport {
 
 /// How much of the text comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Reversible {
     /// Half of the tokens or more.
     Largely,
@@ -31,7 +36,17 @@ pub enum Reversible {
     Partly,
     /// Less.
     Hardly,
+    /// Without a key there is no telling.
+    CannotTell,
 }
+
+/// From `experiments/audit_grid.py`.
+const OWNER_CAN: [&str; 4] = [
+    "publish fewer sentences: the share that comes back falls steeply below some thousand",
+    "publish the ids of a sentence in random order: nothing is left to align by",
+    "give each part of the data numbers of its own, so that no number can be followed through all of it",
+    "leave frequent ids out or merge them: they are told first, and tell their neighbours",
+];
 
 /// Aligns the rows with the plaintext and says what came of it.
 ///
@@ -43,21 +58,28 @@ pub fn audit(
     context: Context,
 ) -> Result<AuditReport> {
     let figures = align::align(options, experiment, None, context)?;
-    let share = figures.token_accuracy.unwrap_or(figures.expected_accuracy);
+    let share = figures.token_accuracy.or(figures.estimate.share);
     let reversible = Reversible::of(share);
     Ok(AuditReport {
         statement: statement(&figures, reversible),
         reversible,
+        attacker_needs: format!(
+            "the published files, {} tokens of readable text of the same kind, and {:.0} seconds on a machine like this one",
+            n_plain_tokens(&figures),
+            figures.seconds
+        ),
+        owner_can: OWNER_CAN.to_vec(),
         figures,
     })
 }
 
 impl Reversible {
-    fn of(share: f64) -> Self {
+    fn of(share: Option<f64>) -> Self {
         match share {
-            0.5.. => Self::Largely,
-            0.1.. => Self::Partly,
-            _ => Self::Hardly,
+            Some(0.5..) => Self::Largely,
+            Some(0.1..) => Self::Partly,
+            Some(_) => Self::Hardly,
+            None => Self::CannotTell,
         }
     }
 
@@ -66,30 +88,43 @@ impl Reversible {
             Self::Largely => "largely",
             Self::Partly => "partly",
             Self::Hardly => "hardly",
+            Self::CannotTell => "perhaps",
         }
     }
 }
 
+fn n_plain_tokens(figures: &AlignReport) -> u64 {
+    let trials = figures.quality.units.iter();
+    trials.map(|trial| trial.plain_tokens).max().unwrap_or(0)
+}
+
 fn statement(figures: &AlignReport, reversible: Reversible) -> String {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let plain = figures.quality.units.iter();
-    let plain = plain.map(|trial| trial.plain_tokens).max().unwrap_or(0);
-    let found = match figures.token_accuracy {
-        Some(right) => format!(
+    let (plain, seconds) = (n_plain_tokens(figures), figures.seconds);
+    let found = match (figures.token_accuracy, figures.estimate.share) {
+        (Some(right), _) => format!(
             "{} of the tokens are given back their plaintext",
             percent(right)
         ),
-        None => format!(
-            "an estimated {} of the tokens are given back their plaintext, {} with more right than wrong",
-            percent(figures.expected_accuracy),
-            percent(figures.trusted_tokens)
-        ),
+        (None, Some(share)) => {
+            format!(
+                "an estimated {} of the tokens are given back their plaintext",
+                percent(share)
+            )
+        }
+        (None, None) => {
+            let reason = figures.estimate.cannot_tell.as_deref();
+            return format!(
+                "Cannot tell how far the masking is reversible: {}. This was tried with {plain} tokens of plaintext, for {seconds:.0} \
+                 seconds and without the key. It is no sign of safety: name the key (--key) to measure, or more plaintext of the same kind.",
+                reason.unwrap_or("there is no figure")
+            );
+        }
     };
     format!(
-        "The masking is {} reversible. From {plain} tokens of plaintext, in {:.0} seconds and without the key, {found}. \
+        "The masking is {} reversible. From {plain} tokens of plaintext, in {seconds:.0} seconds and without the key, {found}. \
          Another plaintext, more of it, or another method may find more: a low figure is no proof of safety.",
         reversible.name(),
-        figures.seconds
     )
 }
 
@@ -99,10 +134,12 @@ mod tests {
 
     #[test]
     fn words_for_shares() {
-        let words = [0.0, 0.09, 0.1, 0.49, 0.5, 1.0].map(|share| Reversible::of(share).name());
+        let words =
+            [0.0, 0.09, 0.1, 0.49, 0.5, 1.0].map(|share| Reversible::of(Some(share)).name());
         assert_eq!(
             words,
             ["hardly", "hardly", "partly", "partly", "largely", "largely"]
         );
+        assert_eq!(Reversible::of(None), Reversible::CannotTell);
     }
 }

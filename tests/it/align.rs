@@ -141,7 +141,43 @@ fn an_audit_says_it_in_words_and_writes_nothing() {
             .as_str()
             .is_some_and(|text| text.contains("an estimated "))
     );
+    let exposed = report["exposed"].as_array().expect("a list");
+    assert!(!exposed.is_empty() && exposed.len() <= 20, "{report}");
+    // A cut that the help names.
+    audit(&["--set", "data.max_tokens=20"]);
     assert_eq!(workspace.names("."), before);
+}
+
+/// The same ids, dealt anew over all rows: there is no order to align by, and however sure the pairs look, it is not said that
+/// the masking is reversible.
+#[test]
+fn an_audit_cannot_tell_where_order_is_lost() {
+    let workspace = workspace();
+    let pairs = workspace.text("cipher/pairs.tsv");
+    let rows: Vec<Vec<&str>> = pairs.lines().map(|row| row.split('\t').collect()).collect();
+    let texts = || rows.iter().flat_map(|row| &row[..2]);
+    let ids: Vec<&str> = texts().flat_map(|text| text.split(' ')).collect();
+    assert!(!ids.len().is_multiple_of(7919), "or it is no permutation");
+    let mut dealt = (0..ids.len()).map(|at| ids[at * 7919 % ids.len()]);
+    let mut deal = |text: &str| {
+        let n = text.split(' ').count();
+        dealt.by_ref().take(n).collect::<Vec<_>>().join(" ")
+    };
+    let shuffled: String = rows
+        .iter()
+        .map(|row| format!("{}\t{}\n", deal(row[0]), deal(row[1])))
+        .collect();
+    workspace.write("cipher/pairs.tsv", shuffled);
+    let arguments = [&["audit", "--json"], &SOURCES[..]].concat();
+    let report: Value = serde_json::from_str(&workspace.succeed(&arguments)).expect("one object");
+    assert_eq!(report["reversible"], "cannot_tell", "{report}");
+    assert!(report["expected_accuracy"].is_null() && report["trusted_tokens"].is_null());
+    assert_eq!(report["exposed"], serde_json::json!([]));
+    let statement = report["statement"].as_str().expect("a sentence");
+    assert!(
+        statement.starts_with("Cannot tell how far the masking is reversible: under the mapping"),
+        "{statement}"
+    );
 }
 
 #[test]

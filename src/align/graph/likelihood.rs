@@ -79,6 +79,24 @@ impl<'a> BigramModel<'a> {
 
     /// Mean logarithm of the probability of a symbol of the cipher (the closing boundary is one) under `map`.
     pub fn mean(&self, cipher: &Graph, map: &Map) -> f64 {
+        self.mean_of(cipher, map, |left, right| self.log_probability(left, right))
+    }
+
+    /// How much likelier a symbol of the cipher is by its left neighbour than by itself, under `map`: mean of
+    /// ln P(right | left) - ln P(right). What order tells, whatever the frequencies; 0 or less for text without order.
+    pub fn order_gain(&self, cipher: &Graph, map: &Map) -> f64 {
+        self.mean_of(cipher, map, |left, right| {
+            self.log_probability(left, right) - self.log_probability(None, right)
+        })
+    }
+
+    /// Mean over the pairs of neighbours of the cipher of what `of` says of their plaintext ranks.
+    fn mean_of(
+        &self,
+        cipher: &Graph,
+        map: &Map,
+        of: impl Fn(Option<u32>, Option<u32>) -> f64 + Sync,
+    ) -> f64 {
         let side = self.side(cipher, map);
         let sums: Vec<(f64, f64)> = (0..=cipher.n())
             .into_par_iter()
@@ -86,10 +104,8 @@ impl<'a> BigramModel<'a> {
                 let entries = cipher.neighbours[RIGHT].row(row).iter();
                 entries.fold((0.0, 0.0), |(sum, total), &(neighbour, count)| {
                     let count = f64::from(count);
-                    (
-                        sum + count * self.log_probability(side(row as u32), side(neighbour)),
-                        total + count,
-                    )
+                    let value = of(side(row as u32), side(neighbour));
+                    (sum + count * value, total + count)
                 })
             })
             .collect();

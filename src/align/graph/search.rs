@@ -85,6 +85,8 @@ struct Level {
     /// Held-out cipher text by the same ranks.
     held_out: Graph,
     plain: Graph,
+    /// Held-out plaintext by the same ranks.
+    plain_held_out: Graph,
     /// The known plaintext rank of a cipher rank.
     known: Map,
 }
@@ -115,6 +117,7 @@ impl Level {
             }
         }
         Self {
+            plain_held_out: Graph::with_types(&plain.held_out, b.types.clone()),
             cipher: a,
             held_out,
             plain: b,
@@ -398,6 +401,7 @@ fn conclude(level: &Level, state: &State, cipher: &Side, options: &GraphOptions)
     let by_rank: Map = (0..a.n())
         .map(|rank| (rank < b.n()).then_some(rank as u32))
         .collect();
+    let itself: Map = (0..b.n() as u32).map(Some).collect();
     let mut shuffled = by_rank.clone();
     shuffled.shuffle(&mut options.key.with(Purpose::Align).rng());
     let quality = Quality {
@@ -405,6 +409,8 @@ fn conclude(level: &Level, state: &State, cipher: &Side, options: &GraphOptions)
         likelihood: state.likelihood,
         likelihood_rank: model.mean(&level.held_out, &by_rank),
         likelihood_shuffled: model.mean(&level.held_out, &shuffled),
+        order_gain: model.order_gain(&level.held_out, &state.map),
+        order_gain_plain: model.order_gain(&level.plain_held_out, &itself),
         coverage: quality::coverage(a, cipher.train.total(), &matches),
         ..Quality::default()
     };

@@ -46,6 +46,10 @@ pub struct Quality {
     pub likelihood_rank: f64,
     /// The same for a random map.
     pub likelihood_shuffled: f64,
+    /// How much likelier held-out cipher text is by its order than without, in nats a token.
+    pub order_gain: f64,
+    /// The same of held-out plaintext, which is what a right map of the same kind of text would have.
+    pub order_gain_plain: f64,
     /// By frequency band of the cipher.
     pub coverage: Vec<Band>,
     /// Share of cipher tokens whose first candidate is the same over restarts; 1 where there was one.
