@@ -11,8 +11,13 @@ use std::path::Path;
 use super::{Experiment, FoldsConfig, Loaded, Valid};
 use crate::align::AlignMethod;
 use crate::checkpoint::{BertConfig, Heads, names};
-use crate::data::{LabelColumns, LabelKind, source};
+use crate::data::{Column, LabelColumns, LabelKind, ValidSplit, source};
 use crate::error::{Error, Place, Result};
+use crate::vocab::missing_folder;
+
+/// The choices of `data.valid`.
+const VALID_HINT: &str = "`row10` holds out every tenth row, 0.2 (without quotes) every fifth, `group` rows that share no \
+                          sentence with the others, `none` no row";
 
 // Far beyond what anybody trains; a number from a setting must not become a loop or a size before it is looked at.
 const MOST_FOLDS: usize = 1000;
@@ -86,9 +91,30 @@ impl Loaded {
             "one or more characters without the delimiter",
             format!("{:?}", data.label_separator),
         )?;
+        self.check_columns()?;
         // Each text keeps a token or more.
         let n_texts = self.experiment.task.kind.n_texts();
         self.at_least(n_texts, "data.max_tokens", data.max_tokens)
+    }
+
+    fn check_columns(&self) -> Result<()> {
+        let Some((first, second, column)) = self.experiment.format().repeated_column() else {
+            return Ok(());
+        };
+        let [first, second] = [first, second].map(|key| format!("data.{key}"));
+        // Where only one of the two was set, that is the place.
+        let (key, other) = match self.places.contains_key(&second) {
+            true => (second, first),
+            false => (first, second),
+        };
+        let column = match column {
+            Column::Number(number) => format!("column {number}"),
+            Column::Name(name) => format!("column `{name}`"),
+        };
+        let expected = format!("another column than that of {other}");
+        let found = format!("{column} for both");
+        let hint = format!("set {key} or {other} to another column");
+        Err(Error::input(self.place(&key), expected, found).with_hint(hint))
     }
 
     /// Refuses rows longer than the model has positions, heads that do not divide its width, and a network of more weights than
@@ -290,6 +316,12 @@ impl Loaded {
         }
         let valid = match &data.valid {
             Valid::File(path) => Some(path),
+            Valid::Split(ValidSplit::Share(share)) => {
+                let holds = *share > 0.0 && *share <= 0.5;
+                let expected = "a share above 0, up to 0.5";
+                self.require(holds, "data.valid", expected, share)?;
+                None
+            }
             Valid::Split(_) => None,
         };
         let files = data.train.iter().map(|path| ("data.train", path));
@@ -318,18 +350,16 @@ impl Loaded {
             )?;
         }
         if let Some(path) = valid {
-            let expected = "`row10`, `group`, `none` or a file";
-            self.require(source::exists(path), "data.valid", expected, missing(path))?;
+            let there = source::exists(path);
+            self.require(there, "data.valid", Valid::CHOICES, missing(path))
+                .map_err(|error| error.with_hint(VALID_HINT))?;
         }
         if let Some(dir) = &checkpoint.dir {
             let config = source::join(dir, "config.json");
             let expected = "a BERT folder with config.json";
-            self.require(
-                source::exists(&config),
-                "checkpoint.dir",
-                expected,
-                missing(dir),
-            )?;
+            let there = source::exists(&config);
+            self.require(there, "checkpoint.dir", expected, missing(dir))
+                .map_err(|error| error.with_hint(missing_folder::hint(dir)))?;
         }
         Ok(())
     }

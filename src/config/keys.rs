@@ -112,6 +112,22 @@ impl Keys {
         }
     }
 
+    /// The keys of values that are called `name`, in any section but the elements of lists.
+    pub fn named(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (field, node) in &self.0 {
+            match node {
+                Node::Value | Node::Path(_) if field == name => found.push(field.clone()),
+                Node::Section(inner) => {
+                    let inner = inner.named(name).into_iter();
+                    found.extend(inner.map(|key| join(field, &key)));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// What to do about a key that is not known.
     pub fn hint(&self, key: &str) -> String {
         match self.nearest(key) {
@@ -310,7 +326,8 @@ impl Keys {
                         inner.collect(element, &element_key(&key, None, at), found);
                     }
                 }
-                (Node::Path(words), value) if !is_word(words, value) => {}
+                (Node::Path(words), Value::String(_) | Value::Array(_))
+                    if !is_word(words, value) => {}
                 (_, value) => found.push((key, value.clone())),
             }
         }

@@ -90,6 +90,11 @@ pub struct Experiment {
     pub stage: Vec<StageConfig>,
 }
 
+/// The keys that end in `name`: `train.epochs` for `epochs`.
+pub fn keys_named(name: &str) -> Vec<String> {
+    Keys::experiment().named(name)
+}
+
 /// A key that two experiments set differently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {

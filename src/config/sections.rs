@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::align::AlignMethod;
 use crate::data::split::ValidSplit;
@@ -50,7 +50,8 @@ pub struct DataConfig {
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(extend("x-path" = true))]
     pub unlabelled: Vec<PathBuf>,
-    /// `row10` (default), `group`, `none`, or a labelled file. With `folds.k` the folds take its place.
+    /// `row10` (default), `group`, a share of the rows such as 0.1, `none`, or a labelled file. With `folds.k` the folds
+    /// take its place.
     #[schemars(with = "String", extend("x-path" = true, "x-words" = Valid::WORDS))]
     pub valid: Valid,
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
@@ -63,13 +64,17 @@ pub struct DataConfig {
     pub delimiter: char,
     /// The first line holds column names; default false.
     pub header: bool,
-    /// Column of the first sentence: a number from 1, or a name where there is a header.
-    #[schemars(with = "String")]
-    pub text_a: Column,
-    /// Column of the second sentence.
-    #[schemars(with = "String")]
-    pub text_b: Column,
-    /// Column of the label, or a list of columns with 0 or 1, one a label. Default: the column after the texts.
+    /// Column of the first sentence: a number from 1, or a name where there is a header. Default: column 1, with a header the
+    /// one with a usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub text_a: Option<Column>,
+    /// Column of the second sentence. Default: column 2, with a header the one with a usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub text_b: Option<Column>,
+    /// Column of the label, or a list of columns with 0 or 1, one a label. Default: the column after the texts, with a header
+    /// the one with a usual name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub label: Option<LabelColumns>,
@@ -264,8 +269,7 @@ pub enum SubmitFormat {
 }
 
 /// `data.valid`: where the validation rows come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Valid {
     /// Rows of the training files.
     Split(ValidSplit),
@@ -274,8 +278,10 @@ pub enum Valid {
 }
 
 impl Valid {
-    /// The values that are no path.
+    /// The values that are neither a path nor a number.
     pub const WORDS: [&str; 3] = ["row10", "group", "none"];
+    /// What the key may hold, in words.
+    pub const CHOICES: &str = "`row10`, `group`, `none`, a share such as 0.1, or a file";
 }
 
 impl From<String> for Valid {
@@ -289,15 +295,42 @@ impl From<String> for Valid {
     }
 }
 
-impl From<Valid> for String {
-    fn from(valid: Valid) -> Self {
-        match valid {
-            Valid::Split(ValidSplit::Row10) => "row10".to_owned(),
-            Valid::Split(ValidSplit::Group) => "group".to_owned(),
-            Valid::Split(ValidSplit::None) => "none".to_owned(),
-            // Only paths read from TOML text come here, and those are UTF-8.
-            Valid::File(path) => path.to_string_lossy().into_owned(),
+impl Serialize for Valid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Split(ValidSplit::Row10) => serializer.serialize_str("row10"),
+            Self::Split(ValidSplit::Group) => serializer.serialize_str("group"),
+            Self::Split(ValidSplit::None) => serializer.serialize_str("none"),
+            Self::Split(ValidSplit::Share(share)) => serializer.serialize_f64(*share),
+            Self::File(path) => path.serialize(serializer),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Valid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct WordOrShare;
+        impl serde::de::Visitor<'_> for WordOrShare {
+            type Value = Valid;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(Valid::CHOICES)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Valid, E> {
+                Ok(Valid::from(text.to_owned()))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, share: f64) -> std::result::Result<Valid, E> {
+                Ok(Valid::Split(ValidSplit::Share(share)))
+            }
+
+            // `check` says which shares there are.
+            fn visit_i64<E: serde::de::Error>(self, share: i64) -> std::result::Result<Valid, E> {
+                self.visit_f64(share as f64)
+            }
+        }
+        deserializer.deserialize_any(WordOrShare)
     }
 }
 

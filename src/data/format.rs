@@ -40,7 +40,8 @@ impl From<Column> for LabelColumns {
 /// `kind` and `labels` under `[task]`.
 ///
 /// A file without a header has no other columns than these. One without its label columns has fewer, and those
-/// behind them move up. With a header, further columns are ignored.
+/// behind them move up. With a header, columns are found by their usual names ([`super::column_names`]) where no key names
+/// them, and further columns are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExampleFormat {
@@ -52,11 +53,15 @@ pub struct ExampleFormat {
     pub delimiter: char,
     /// First line holds column names; default false.
     pub header: bool,
-    /// First text; default column 1.
-    pub text_a: Column,
-    /// Second text; default column 2. Not looked at where a row has one text.
-    pub text_b: Column,
-    /// The label; `None` (default) for the column behind the texts: 3 for pairs, 2 for single texts.
+    /// First text; `None` (default) for column 1, or with a header for the one with a usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_a: Option<Column>,
+    /// Second text; `None` (default) for column 2, or with a header for the one with a usual name. Not looked at where a row
+    /// has one text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_b: Option<Column>,
+    /// The label; `None` (default) for the column behind the texts: 3 for pairs, 2 for single texts; with a header for the one
+    /// with a usual name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelColumns>,
     /// Between several labels in one column; default a comma. An empty field has none of them.
@@ -74,8 +79,8 @@ impl Default for ExampleFormat {
             labels: LabelKind::Binary,
             delimiter: '\t',
             header: false,
-            text_a: Column::Number(1),
-            text_b: Column::Number(2),
+            text_a: None,
+            text_b: None,
             label: None,
             label_separator: ",".to_owned(),
             token_separator: " ".to_owned(),
@@ -112,18 +117,29 @@ impl ExampleFormat {
                 _ => {}
             }
         }
-        for (at, (_, column)) in columns.iter().enumerate() {
-            if columns[..at].iter().any(|(_, other)| other == column) {
+        match self.repeated_column() {
+            Some((_, key, _)) => {
                 let texts = match self.kind {
                     TextKind::Pair => "`data.text_a`, `data.text_b`",
                     TextKind::Single => "`data.text_a`",
                 };
-                return refuse(format!(
-                    "{texts} and `data.label` must be different columns"
-                ));
+                let message = format!("{texts} and `data.label` must be different columns");
+                let hint = format!("set `data.{key}` to another column");
+                Err(Error::refused(message).with_hint(hint))
             }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Two keys of one column, the column last; none where each has its own.
+    pub fn repeated_column(&self) -> Option<(&'static str, &'static str, Column)> {
+        let columns = self.columns();
+        let mut each = columns.iter().enumerate();
+        each.find_map(|(at, (key, column))| {
+            let mut before = columns[..at].iter();
+            let (first, _) = before.find(|(_, other)| other == column)?;
+            Some((*first, *key, column.clone()))
+        })
     }
 
     fn check_labels(&self) -> Result<()> {
@@ -156,31 +172,35 @@ impl ExampleFormat {
         Ok(())
     }
 
-    /// The columns of the texts and of the label, with their keys, in this order.
+    /// The columns of the texts and of the label that are known without a look at the file, with their keys, in this order.
     fn columns(&self) -> Vec<(&'static str, Column)> {
         let texts = self.text_columns().into_iter();
-        let labels = self.label_columns().into_iter();
+        let texts = texts.filter_map(|(key, column)| Some((key, column?)));
+        let labels = self.label_columns().into_iter().flatten();
         texts
-            .map(|(key, column)| (key, column.clone()))
             .chain(labels.map(|column| ("label", column)))
             .collect()
     }
 
-    /// The one or two columns of the texts, with their keys.
-    pub(super) fn text_columns(&self) -> Vec<(&'static str, &Column)> {
-        let mut columns = vec![("text_a", &self.text_a)];
-        if self.kind == TextKind::Pair {
-            columns.push(("text_b", &self.text_b));
-        }
-        columns
+    /// The one or two columns of the texts, with their keys; none for one that a header has to tell.
+    pub(super) fn text_columns(&self) -> Vec<(&'static str, Option<Column>)> {
+        let keys = [("text_a", &self.text_a), ("text_b", &self.text_b)].into_iter();
+        let numbered = (1..).zip(keys.take(self.kind.n_texts()));
+        numbered
+            .map(|(number, (key, column))| {
+                let by_place = (!self.header).then_some(Column::Number(number));
+                (key, column.clone().or(by_place))
+            })
+            .collect()
     }
 
-    /// The column of the label, or those of the classes.
-    pub(super) fn label_columns(&self) -> Vec<Column> {
+    /// The column of the label, or those of the classes; none where a header has to tell.
+    pub(super) fn label_columns(&self) -> Option<Vec<Column>> {
         match &self.label {
-            None => vec![Column::Number(self.kind.n_texts() + 1)],
-            Some(LabelColumns::One(column)) => vec![column.clone()],
-            Some(LabelColumns::Several(columns)) => columns.clone(),
+            None if self.header => None,
+            None => Some(vec![Column::Number(self.kind.n_texts() + 1)]),
+            Some(LabelColumns::One(column)) => Some(vec![column.clone()]),
+            Some(LabelColumns::Several(columns)) => Some(columns.clone()),
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod batch;
 pub mod classes;
+pub mod column_names;
 pub mod corrupt;
 pub mod dictionary;
 pub mod example;

@@ -4,6 +4,7 @@
 //! with file, line, field, what was expected and what was found. Does not truncate, count or shuffle; a file is held in
 //! memory whole.
 
+mod identifiers;
 mod label;
 mod layout;
 
@@ -43,6 +44,8 @@ pub struct ExampleFile {
     pub examples: Vec<Example>,
     /// The file has a label column (read or ignored).
     pub has_labels: bool,
+    /// Which columns of a header were taken for what, where it was by their names and not by a key.
+    pub found_columns: Option<String>,
 }
 
 /// Reads a file whole; `dictionary` learns its tokens, and the classes of `labels` their names.
@@ -111,10 +114,12 @@ fn parse(
             break;
         }
     }
+    identifiers::refuse(path, &examples, (format, &layout), dictionary)?;
     Ok(ExampleFile {
         path: path.to_owned(),
         examples,
         has_labels,
+        found_columns: layout.found_by_name(format),
     })
 }
 
@@ -192,6 +197,8 @@ fn parse_token(
     }
 }
 
+#[cfg(test)]
+mod columns;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]

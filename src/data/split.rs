@@ -14,13 +14,15 @@ use super::example::Example;
 use super::strata::Strata;
 
 /// `data.valid` where it is no file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValidSplit {
     /// Rows i with i mod 10 = 0, as the reference splits.
     Row10,
     /// Whole components of shared sentences, about a tenth of the rows.
     Group,
+    /// This share of the rows, above 0, at equal distances from the first row on: .1 holds out the rows of `Row10`.
+    Share(f64),
     /// No row.
     None,
 }
@@ -32,6 +34,12 @@ pub fn valid_rows<P: Borrow<Example>>(pairs: &[P], split: ValidSplit) -> Vec<usi
     match split {
         ValidSplit::Row10 => (0..pairs.len()).step_by(10).collect(),
         ValidSplit::Group => grouped_rows(pairs),
+        ValidSplit::Share(share) => {
+            let n_before = |row: usize| (row as f64 * share).floor();
+            (0..pairs.len())
+                .filter(|&row| row == 0 || n_before(row) > n_before(row - 1))
+                .collect()
+        }
         ValidSplit::None => Vec::new(),
     }
 }
@@ -156,6 +164,18 @@ mod tests {
         let pairs: Vec<_> = (0..21).map(|i| pair(i, i, None)).collect();
         assert_eq!(valid_rows(&pairs, ValidSplit::Row10), [0, 10, 20]);
         assert!(valid_rows(&pairs, ValidSplit::None).is_empty());
+    }
+
+    #[test]
+    fn a_share_takes_rows_at_equal_distances() {
+        let pairs: Vec<_> = (0..10_000).map(|i| pair(i, i, None)).collect();
+        let rows = |share| valid_rows(&pairs, ValidSplit::Share(share));
+        assert_eq!(rows(0.1), valid_rows(&pairs, ValidSplit::Row10));
+        assert_eq!(rows(0.25)[..3], [0, 4, 8]);
+        for share in [0.001, 0.05, 0.15, 0.3, 0.5] {
+            let n = rows(share).len() as f64;
+            assert!((n - share * 10_000.0).abs() <= 1.0, "{share}: {n}");
+        }
     }
 
     #[test]

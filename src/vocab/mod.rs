@@ -12,6 +12,7 @@ pub mod count;
 pub mod encipher;
 pub mod lines;
 pub mod mapping;
+pub mod missing_folder;
 pub mod plain;
 pub mod unit;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::missing_folder;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 
@@ -59,7 +60,7 @@ impl PlainVocab {
             "`vocab.txt` or `tokenizer.json`",
             "neither",
         )
-        .with_hint("name the folder of a BERT in the Hugging Face layout"))
+        .with_hint(missing_folder::hint(dir)))
     }
 
     /// From tokens in row order. `origin` names the file in errors. Of two equal tokens the later counts, as in

@@ -134,6 +134,18 @@ fn a_second_column_that_is_a_text_or_a_label_is_refused() {
     assert!(!workspace.exists("first.toml"));
 }
 
+#[test]
+fn an_experiment_file_is_no_file_of_rows() {
+    let workspace = Workspace::with_pairs();
+    let output = workspace.run(&["inspect", "experiment.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stderr).expect("UTF-8"),
+        "error: experiment.toml: expected a file of rows, found an experiment file\n\
+         hint: name the files of rows; --experiment TOML gives the settings that they are read by\n"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_stdout_is_an_error_and_a_closed_one_is_not() {

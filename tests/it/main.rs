@@ -30,6 +30,7 @@ mod pack;
 mod predict;
 mod process;
 mod python;
+mod reading;
 mod report;
 mod resume;
 mod run;

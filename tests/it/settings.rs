@@ -30,6 +30,55 @@ fn no_epochs() {
 }
 
 #[test]
+fn a_share_of_the_rows_validates() {
+    let workspace = Workspace::with_pairs();
+    let run = ["run", "experiment.toml", "--set=train.max_steps=1"];
+    workspace.succeed(&[&run[..], &["--out=share", "--set=data.valid=0.1"]].concat());
+    workspace.succeed(&[&run[..], &["--out=tenth", "--set=data.valid=row10"]].concat());
+    let valid = |run: &str| workspace.text(&format!("{run}/valid.csv"));
+    assert_eq!(valid("share"), valid("tenth"));
+    // Its resolved config says the same, and is the same run.
+    workspace.succeed(&["run", "share/config.toml", "--out=share"]);
+    for (value, expected) in [
+        ("0.7", "expected a share above 0, up to 0.5, found 0.7\n"),
+        (
+            "tenth.tsv",
+            "hint: `row10` holds out every tenth row, 0.2 (without quotes) every fifth,",
+        ),
+    ] {
+        let refused =
+            workspace.run(&[&run[..], &["--set", &format!("data.valid={value}")]].concat());
+        let shown = String::from_utf8(refused.stderr).expect("UTF-8");
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn the_name_of_a_model_is_not_a_folder() {
+    let workspace = Workspace::with_pairs();
+    workspace.write("plain.txt", "ab\n");
+    let run = [
+        "run",
+        "experiment.toml",
+        "--set=checkpoint.dir=bert-base-chinese",
+    ];
+    let count = [
+        "count",
+        "plain.txt",
+        "--checkpoint=bert-base-chinese",
+        "--out=c.tsv",
+    ];
+    for arguments in [&run[..], &count] {
+        let output = workspace.run(arguments);
+        let shown = String::from_utf8(output.stderr).expect("UTF-8");
+        let line = "`hf download bert-base-chinese --local-dir bert-base-chinese` makes one\n";
+        assert!(shown.ends_with(line), "{arguments:?}: {shown}");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn rank_without_a_checkpoint() {
     refused("config_rank_alone", "", &["--set", "align.method=rank"]);
 }

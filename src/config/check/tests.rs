@@ -75,6 +75,22 @@ fn values_out_of_range_are_refused_at_their_place() {
 }
 
 #[test]
+fn a_column_with_two_uses_is_refused_where_it_was_set() {
+    assert_eq!(
+        check(&["data.text_a=2"]).expect_err("the second text by default"),
+        "--set data.text_a=2: expected another column than that of data.text_b, found column 2 for both"
+    );
+    assert_eq!(
+        check(&["data.header=true", "data.text_a=text", "data.text_b=text"]).expect_err("one text"),
+        "--set data.text_b=text: expected another column than that of data.text_a, found column `text` for both"
+    );
+    assert_eq!(
+        check(&["data.label=1"]).expect_err("a text as label"),
+        "--set data.label=1: expected another column than that of data.text_a, found column 1 for both"
+    );
+}
+
+#[test]
 fn folds_that_cannot_be_are_refused() {
     let refused = |assignments: &[&str]| check(assignments).expect_err("no such folds");
     assert_eq!(
@@ -140,7 +156,8 @@ fn files_that_are_not_there_are_refused() {
     );
     assert_eq!(
         check(&["data.valid=/no/row1O"]),
-        Err("--set data.valid=/no/row1O: expected `row10`, `group`, `none` or a file, found none at /no/row1O".into())
+        Err("--set data.valid=/no/row1O: expected `row10`, `group`, `none`, a share such as 0.1, or a file, \
+             found none at /no/row1O".into())
     );
     assert_eq!(
         check(&["data.train=[]"]),

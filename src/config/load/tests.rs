@@ -69,7 +69,7 @@ fn set_takes_toml_values_bare_words_and_one_path_for_a_list() {
     assert_eq!(experiment.train.learning_rate, 2e-5);
     assert_eq!(experiment.data.train, [PathBuf::from("/d/a.tsv")]);
     assert_eq!(experiment.data.unlabelled.len(), 2);
-    assert_eq!(String::from(experiment.data.valid), "group");
+    assert_eq!(experiment.data.valid, Valid::from("group".to_owned()));
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn single_texts_have_their_label_in_the_second_column() {
 #[test]
 fn columns_of_the_settings_stand_for_single_texts_too() {
     let format = ExampleFormat {
-        text_a: Column::Number(2),
+        text_a: Some(Column::Number(2)),
         label: Some(Column::Number(1).into()),
         ..single(LabelKind::Binary)
     };
@@ -71,7 +71,7 @@ fn columns_of_the_settings_stand_for_single_texts_too() {
     assert_eq!(show("5 6\n", &format, Optional), ["5 6/-"]);
     let format = ExampleFormat {
         header: true,
-        text_a: Column::Name("text".into()),
+        text_a: Some(Column::Name("text".into())),
         label: Some(Column::Name("y".into()).into()),
         ..single(LabelKind::Ordinal)
     };
@@ -112,8 +112,8 @@ fn the_order_of_rows_does_not_move_the_classes() {
             .map(|row| {
                 let of = |i| format!("k{}", key.at(row).bits(i) % 13);
                 match labels {
-                    LabelKind::Multilabel => format!("{row}\t{},{}\n", of(0), of(1)),
-                    _ => format!("{row}\t{}\n", of(0)),
+                    LabelKind::Multilabel => format!("{row} 0\t{},{}\n", of(0), of(1)),
+                    _ => format!("{row} 0\t{}\n", of(0)),
                 }
             })
             .collect();
@@ -165,7 +165,7 @@ fn several_labels_in_columns_of_their_own_keep_the_order_of_the_columns() {
         classes_of(rows, &three_columns(false)),
         (expected.clone(), numbered)
     );
-    let with_header = format!("q\tp\tz\ta\tm\n{rows}");
+    let with_header = format!("q1\tq2\tz\ta\tm\n{rows}");
     let named = ["z", "a", "m"].map(str::to_owned).to_vec();
     assert_eq!(
         classes_of(&with_header, &three_columns(true)),
@@ -185,7 +185,7 @@ fn several_labels_in_columns_of_their_own_keep_the_order_of_the_columns() {
 #[test]
 fn columns_of_labels_that_are_others_than_in_the_file_before() {
     let format = three_columns(true);
-    let rows = |names: &str| format!("q\tp\t{names}\n1\t2\t0\t1\t1\n");
+    let rows = |names: &str| format!("q1\tq2\t{names}\n1\t2\t0\t1\t1\n");
     assert_eq!(
         refused_after(&rows("z\ta\tm"), &rows("z\ta\tn"), &format)[0],
         "x.tsv:1:n: expected a class of the training rows: `z`, `a`, `m`, found `n`"
@@ -337,7 +337,10 @@ fn label_columns_that_do_not_fit_the_labels() {
             },
             Required
         ),
-        ["`data.text_a` and `data.label` must be different columns"]
+        [
+            "`data.text_a` and `data.label` must be different columns",
+            "hint: set `data.label` to another column"
+        ]
     );
 }
 

@@ -71,7 +71,12 @@ impl<'a> LabelReader<'a> {
         let field = fields[first].trim();
         let place_of_first = || place(first);
         match self.format.labels {
-            LabelKind::Binary => Ok(zero_or_one(field, place_of_first)?.into()),
+            LabelKind::Binary => zero_or_one(field, place_of_first)
+                .map(Target::from)
+                .map_err(|error| match field {
+                    "" => error,
+                    _ => error.with_hint(other_than_zero_or_one(field)),
+                }),
             LabelKind::Ordinal => Ok(Target::Number(number(field, place_of_first)?)),
             LabelKind::Classes => Ok(Target::Class(self.class(field, place_of_first)?)),
             LabelKind::Multilabel if self.class_of_column.is_empty() => {
@@ -165,6 +170,31 @@ fn number(field: &str, place: impl Fn() -> Place) -> Result<f32> {
                 _ => "labels that are no numbers are `task.labels = \"classes\"`",
             }))
         }
+    }
+}
+
+/// What to write in the place of another label of two.
+fn other_than_zero_or_one(field: &str) -> &'static str {
+    match field.to_lowercase().as_str() {
+        "yes" | "no" | "y" | "n" => {
+            "write 1 for yes and 0 for no, or set `task.labels = \"classes\"`"
+        }
+        "true" | "false" | "t" | "f" => {
+            "write 1 for true and 0 for false, or set `task.labels = \"classes\"`"
+        }
+        "-1" => "write 0 for -1, or set `task.labels = \"classes\"`",
+        other => match other.parse::<f64>() {
+            Ok(number) if number == 0.0 || number == 1.0 => {
+                "write 0 and 1 without a fraction; for numbers whose order counts set `task.labels = \"ordinal\"`"
+            }
+            Ok(_) => {
+                "for several classes set `task.labels = \"classes\"`, for numbers whose order counts \"ordinal\"; is it \
+                 the column of the label? `data.label` names it"
+            }
+            Err(_) => {
+                "for names of classes set `task.labels = \"classes\"`; is it the column of the label? `data.label` names it"
+            }
+        },
     }
 }
 

@@ -74,8 +74,8 @@ fn csv_with_header() -> ExampleFormat {
     ExampleFormat {
         delimiter: ',',
         header: true,
-        text_a: Column::Name("left".into()),
-        text_b: Column::Name("right".into()),
+        text_a: Some(Column::Name("left".into())),
+        text_b: Some(Column::Name("right".into())),
         label: Some(Column::Name("same".into()).into()),
         ..ExampleFormat::default()
     }
@@ -148,28 +148,12 @@ fn csv_with_a_header_and_the_label_in_front() {
 fn columns_by_number_move_up_where_the_label_is_absent() {
     let format = ExampleFormat {
         label: Some(Column::Number(1).into()),
-        text_a: Column::Number(2),
-        text_b: Column::Number(3),
+        text_a: Some(Column::Number(2)),
+        text_b: Some(Column::Number(3)),
         ..ExampleFormat::default()
     };
     assert_eq!(show("1\t5\t6\n", &format, Required), ["5/6/1"]);
     assert_eq!(show("5\t6\n", &format, Ignored), ["5/6/-"]);
-}
-
-#[test]
-fn columns_by_number_under_a_header() {
-    let format = ExampleFormat {
-        header: true,
-        ..ExampleFormat::default()
-    };
-    assert_eq!(
-        show("a\tb\ty\textra\n1\t2\t1\tz\n", &format, Required),
-        ["1/2/1"]
-    );
-    assert_eq!(
-        show("a b y\n1 2 1\n", &format, Required)[0],
-        "x.tsv:1:3: expected a column number 3, found the columns `a b y`"
-    );
 }
 
 #[test]
@@ -261,6 +245,18 @@ fn four_columns() {
 }
 
 #[test]
+fn a_label_column_beyond_the_last() {
+    let format = ExampleFormat {
+        label: Some(Column::Number(4).into()),
+        ..ExampleFormat::default()
+    };
+    assert_eq!(
+        show("1\t2\t0\n", &format, Required)[1],
+        "hint: `data.label` is 4: set it to a column from 1 to 3; rows without a label belong in `data.unlabelled`"
+    );
+}
+
+#[test]
 fn two_columns_where_a_label_is_required() {
     assert_eq!(
         required("1\t2\n"),
@@ -317,8 +313,35 @@ fn empty_line_between_rows() {
 fn label_other_than_0_or_1() {
     assert_eq!(
         required("1\t2\t1\r\n1\t2\t2\r\n"),
-        ["x.tsv:2:3: expected label 0 or 1, found `2`"]
+        [
+            "x.tsv:2:3: expected label 0 or 1, found `2`",
+            "hint: for several classes set `task.labels = \"classes\"`, for numbers whose order counts \"ordinal\"; is it \
+             the column of the label? `data.label` names it"
+        ]
     );
+    for (label, hint) in [
+        (
+            "0.0",
+            "hint: write 0 and 1 without a fraction; for numbers whose order counts set `task.labels = \"ordinal\"`",
+        ),
+        (
+            "yes",
+            "hint: write 1 for yes and 0 for no, or set `task.labels = \"classes\"`",
+        ),
+        (
+            "True",
+            "hint: write 1 for true and 0 for false, or set `task.labels = \"classes\"`",
+        ),
+    ] {
+        let shown = required(format!("1\t2\t{label}\n"));
+        assert_eq!(
+            shown,
+            [
+                format!("x.tsv:1:3: expected label 0 or 1, found `{label}`").as_str(),
+                hint
+            ]
+        );
+    }
     assert_eq!(
         required("1\t2\t\n"),
         [
@@ -398,7 +421,10 @@ fn formats_that_contradict_themselves() {
     );
     assert_eq!(
         refused(&|format| format.label = Some(Column::Number(2).into())),
-        ["`data.text_a`, `data.text_b` and `data.label` must be different columns"]
+        [
+            "`data.text_a`, `data.text_b` and `data.label` must be different columns",
+            "hint: set `data.label` to another column"
+        ]
     );
     assert_eq!(
         refused(&|format| format.label = Some(Column::Name("y".into()).into())),

@@ -23,7 +23,7 @@ use crate::data::reserved::FIRST_CIPHER;
 use crate::data::{
     Classes, Dictionary, ExampleFile, Labels, Task, TextKind, ValidSplit, read_examples,
 };
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
@@ -56,6 +56,7 @@ pub fn inspect(
     starter: Option<&Path>,
     Context { progress, stop }: Context,
 ) -> Result<Inspection> {
+    files.iter().try_for_each(|path| refuse_experiment(path))?;
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     let Guess { format, why } = task_guess::guess(files, &experiment.format())?;
     let task = progress.task("read", files.len() as u64, "files");
@@ -92,6 +93,17 @@ pub fn inspect(
         inspection.starter = Some(file.to_owned());
     }
     Ok(inspection)
+}
+
+/// Refuses what says how files are read in the place of a file.
+fn refuse_experiment(path: &Path) -> Result<()> {
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        return Ok(());
+    }
+    let error = Error::input(Place::file(path), "a file of rows", "an experiment file");
+    Err(error.with_hint(
+        "name the files of rows; --experiment TOML gives the settings that they are read by",
+    ))
 }
 
 /// The files are those for training, for scoring, and without labels; the task comes with the reason for it.
@@ -313,6 +325,7 @@ fn split_name(split: ValidSplit) -> &'static str {
     match split {
         ValidSplit::Row10 => "row10",
         ValidSplit::Group => "group",
+        ValidSplit::Share(_) => "share",
         ValidSplit::None => "none",
     }
 }

@@ -362,6 +362,7 @@ mod tests {
             path: path.into(),
             examples: pairs.collect(),
             has_labels: rows.iter().any(|row| row.2.is_some()),
+            found_columns: None,
         }
     }
 

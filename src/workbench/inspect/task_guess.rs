@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use crate::data::classes::MAX_CLASSES;
 use crate::data::{
-    Column, Dictionary, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind, source,
+    Column, Dictionary, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind, column_names,
+    source,
 };
 use crate::error::{Error, Place, Result};
 
@@ -185,9 +186,11 @@ impl FileProfile {
 
     /// Texts of a row, and the columns of its labels, from 0: rules 3 and 4.
     fn columns_of_labels(&self, format: &ExampleFormat) -> Result<(TextKind, Vec<usize>)> {
-        let default = ExampleFormat::default();
         let width = self.columns.len();
-        let texts_are_set = (&format.text_a, &format.text_b) != (&default.text_a, &default.text_b);
+        if let Some(found) = self.by_names(format) {
+            return Ok(found);
+        }
+        let texts_are_set = format.text_a.is_some() || format.text_b.is_some();
         if format.kind == TextKind::Single || format.label.is_some() || texts_are_set {
             let label = match &format.label {
                 Some(LabelColumns::One(column)) => self.position(column),
@@ -220,6 +223,23 @@ impl FileProfile {
             },
             _ => Ok((TextKind::Pair, vec![2])),
         }
+    }
+
+    /// By the names in the header: texts that are found by theirs, or set, and the label.
+    fn by_names(&self, format: &ExampleFormat) -> Option<(TextKind, Vec<usize>)> {
+        let names: Vec<&str> = self.header.as_ref()?.iter().map(String::as_str).collect();
+        let set = [&format.text_a, &format.text_b];
+        let set = set.map(|column| column.as_ref().and_then(|column| self.position(column)));
+        let (kind, texts) = match (set, column_names::pair(&names)) {
+            ([Some(a), b], _) => (format.kind, [Some(a), b].into_iter().flatten().collect()),
+            (_, Some((a, b))) if format.kind == TextKind::Pair => (TextKind::Pair, vec![a, b]),
+            _ => (TextKind::Single, vec![column_names::single(&names)?]),
+        };
+        let label = match &format.label {
+            Some(LabelColumns::One(column)) => self.position(column),
+            _ => column_names::label(&names, &texts),
+        };
+        Some((kind, label.into_iter().collect()))
     }
 
     /// The kind of the label in `column`; `3 classes`, and what the column holds: rule 5.

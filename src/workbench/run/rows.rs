@@ -339,6 +339,9 @@ pub fn read_truncated(
 ) -> Result<Vec<Example>> {
     let are_ignored = matches!(labels, Labels::Ignored);
     let mut file = read_examples(path, &experiment.format(), labels, dictionary)?;
+    if let Some(found) = &file.found_columns {
+        progress.say(&format!("{}: {found}, by their names", path.display()));
+    }
     if file.has_labels && are_ignored {
         progress.say(&format!(
             "{}: has labels, which are ignored",
@@ -361,7 +364,7 @@ mod tests {
     use super::*;
     use crate::data::Target;
 
-    /// 20 rows `i <TAB> i+1 <TAB> i%2`, a labelled test file and an extra file.
+    /// 20 rows `i 0 <TAB> i+1 0 <TAB> i%2`, a labelled test file and an extra file.
     fn experiment(folder: &Path) -> Experiment {
         let write = |name: &str, text: String| {
             let path = folder.join(name);
@@ -369,7 +372,7 @@ mod tests {
             path
         };
         let train = (0..20)
-            .map(|i| format!("{i}\t{}\t{}\n", i + 1, i % 2))
+            .map(|i| format!("{i} 0\t{} 0\t{}\n", i + 1, i % 2))
             .collect();
         let mut experiment = Experiment::default();
         experiment.data.train = vec![write("train.tsv", train)];
