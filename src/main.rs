@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use cipherpet::cli::{Arguments, Session, report};
-use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     let outcome =
         Session::begin(&arguments.common).and_then(|session| session.execute(&arguments.command));
     match outcome {

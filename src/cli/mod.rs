@@ -23,7 +23,9 @@ mod report;
 mod run;
 mod score;
 mod slurm;
+mod usage;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +47,7 @@ use crate::workbench::{Context, Stop};
     about = "The workbench for text competitions on desensitised data"
 )]
 #[command(after_help = "Example: `cipherpet run` does the whole job on data inside the tool.")]
-#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 pub struct Arguments {
     /// What every command takes.
     #[command(flatten)]
@@ -53,6 +55,17 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// What the process was called with. Ends the process where that is wrong usage, or a page of help is asked for.
+    pub fn read() -> Self {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        match Self::try_parse_from(&words) {
+            Ok(arguments) => arguments,
+            Err(error) => usage::with_tip(error, &words).exit(),
+        }
+    }
 }
 
 /// Options of every command.

@@ -17,6 +17,35 @@ fn help_of_the_tool_and_of_every_command() {
 }
 
 #[test]
+fn help_is_a_command_too() {
+    let workspace = Workspace::empty();
+    let page = |arguments: &[&str]| workspace.succeed(arguments);
+    assert_eq!(page(&["help", "run"]), page(&["run", "--help"]));
+}
+
+#[test]
+fn wrong_usage_names_what_was_meant() {
+    let workspace = Workspace::empty();
+    for (arguments, tip) in [
+        (
+            &["run", "e.toml", "--epochs", "3"][..],
+            "tip: write `--set train.epochs=3`\n",
+        ),
+        (
+            &["run", "--learning-rate=2e-5"],
+            "tip: write `--set train.learning_rate=2e-5`\n",
+        ),
+        (&["train", "e.toml"], "tip: `cipherpet run` trains\n"),
+    ] {
+        let output = workspace.run(arguments);
+        let shown = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(shown.contains(tip), "{arguments:?}: {shown}");
+        assert!(!shown.contains("-- --"), "{arguments:?}: {shown}");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_2_and_writes_nothing_on_stdout() {
     let workspace = Workspace::empty();
     for arguments in [
