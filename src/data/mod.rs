@@ -16,6 +16,7 @@ pub mod dictionary;
 pub mod example;
 pub mod folds;
 pub mod format;
+pub mod gzip;
 pub mod ids;
 pub mod reader;
 pub mod reserved;

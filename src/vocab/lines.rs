@@ -1,12 +1,13 @@
 //! Plain text files as chunks of whole lines.
 //!
-//! In: the path of a UTF-8 file. Out: its lines, a chunk at a time, and what the file was: size, lines, hash. A file is
+//! In: the path of a UTF-8 file, which gzip may have compressed. Out: its lines, a chunk at a time, and what the file was: size, lines, hash. A file is
 //! streamed; memory does not grow with it as long as its lines are short. Does not tokenise.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::data::gzip;
 use crate::error::{Error, Place, Result};
 use crate::hash::Hasher;
 use crate::progress::{Progress, Task};
@@ -23,7 +24,7 @@ pub const LINES_PER_TASK: usize = 256;
 pub struct TextSource {
     /// As the user named it.
     pub path: PathBuf,
-    /// Size.
+    /// Size, decompressed.
     pub bytes: u64,
     /// Lines, empty ones too.
     pub lines: u64,
@@ -58,7 +59,8 @@ pub fn read(
 ) -> Result<TextSource> {
     task.note(path.display().to_string());
     let file = File::open(path).map_err(Error::io("read", path))?;
-    let mut reader = BufReader::new(file);
+    let content = gzip::stream(BufReader::new(file)).map_err(Error::io("read", path))?;
+    let mut reader = BufReader::new(content);
     let mut hasher = Hasher::default();
     let (mut bytes, mut lines) = (0, 0);
     let mut chunk = Vec::with_capacity(chunk_bytes);
@@ -68,7 +70,13 @@ pub fn read(
         while chunk.len() < chunk_bytes {
             let mut line = (&mut reader).take(LONGEST_LINE + 1);
             let read = line.read_until(b'\n', &mut chunk);
-            let read = read.map_err(Error::io("read", path))?;
+            let read = read.map_err(|error| match error.kind() {
+                // The kinds that a decoder gives; a disk gives others.
+                ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                    gzip::damaged(path, &error)
+                }
+                _ => Error::io("read", path)(error),
+            })?;
             if read == 0 {
                 break;
             }

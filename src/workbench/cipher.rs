@@ -144,7 +144,11 @@ fn unit_of_text(options: &CipherOptions) -> Result<Unit> {
 fn names(plain: &[(TextKind, PathBuf)]) -> Result<Vec<PathBuf>> {
     let mut names = Vec::with_capacity(plain.len());
     for (_, path) in plain {
-        let name = PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
+        let mut name = PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
+        // The copy is not compressed.
+        if name.extension().is_some_and(|extension| extension == "gz") {
+            name.set_extension("");
+        }
         let found = match (name.as_os_str() == KEY, names.contains(&name)) {
             (true, _) => "the name of the key",
             (false, true) => "a name that another file has",

@@ -13,7 +13,7 @@ use super::form::{Columns, Form};
 use crate::config::SubmitConfig;
 use crate::data::ids::read_ids;
 use crate::data::table::{Quoting, Table, quoted};
-use crate::data::{ExampleFormat, LabelKind, Task};
+use crate::data::{ExampleFormat, LabelKind, Task, source};
 use crate::error::{Error, Place, Result};
 
 /// What the sample holds.
@@ -43,7 +43,7 @@ impl Sample {
     /// [`Error::Io`]; [`Error::Input`] for a file without such a header, for a row with another number of fields or an id
     /// that is not its own, and for names in `submit` that the header does not have.
     pub fn read(path: &Path, submit: &SubmitConfig) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = source::read(path)?;
         let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or(&[]);
         let delimiters = [b'\t', b',', b';'];
         let found = delimiters.into_iter().find(|byte| first.contains(byte));
