@@ -242,7 +242,7 @@ fn commands_refuse_settings_that_they_do_not_read() {
         refused(&align, "train.epochs=0"),
         "error: --set train.epochs=0: expected a key that `align` reads, found `train.epochs`\n\
          hint: `align` reads task.kind, task.labels, data.delimiter, data.header, data.text_a, data.text_b, \
-         data.label, data.label_separator, data.token_separator, data.tokens, vocab.min_count, train.precision\n"
+         data.label, data.label_separator, data.token_separator, data.tokens, data.max_tokens, vocab.min_count, train.precision\n"
     );
     assert!(!workspace.exists("m.tsv"));
     let audit = [&["audit"], &pairs[..]].concat();
