@@ -41,6 +41,7 @@
 //!   with it (by up to 7e-9 in a probability, as measured): `predict --one-by-one`, or a test file in another order, may
 //!   differ there.
 //! - A run that was cut, at any moment, ends with the bytes of one that was not.
+//! - Another `[submit]` or `[predict]` is the same run: it writes submission and scores anew and never trains.
 //! - Rows are packed end to end, never padded. What nobody reads is not computed: the MLM head and all of the last layer
 //!   but its keys and values run at target positions only.
 //! - `unsafe` and `asm!` stand under [`kernels`] alone, each with its argument.

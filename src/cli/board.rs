@@ -143,6 +143,7 @@ fn cells(row: &Row) -> [String; 12] {
     let folds = match (row.folds, row.state) {
         (0, State::Done) => "-".to_owned(),
         (0, State::Begun) => "begun".to_owned(),
+        (0, State::Reopened) => "reopened".to_owned(),
         (folds, _) => format!("{}/{folds}", row.folds_done),
     };
     let public = row.public_score.map(|score| match &row.public_note {

@@ -25,7 +25,8 @@ and values numbers or names as there. The experiment of a run knows the names of
 
 Exit status 1 with the line and the reason where it is not.")]
 pub struct CheckArguments {
-    /// In the form of `[submit]`, by default one score a line; a .zip holds one such file
+    /// In the form of `[submit]`: by default `id,score` where the test file has ids, else one score a line; a .zip holds one
+    /// such file
     submission: PathBuf,
     /// The test file it is for
     #[arg(long, value_name = "FILE", required_unless_present = "like")]

@@ -26,9 +26,11 @@ Examples:
   cipherpet run small.toml large.toml --set 'grid.seed=[0, 1, 2]'
 
 Paths in the file are relative to the file, in --set to the working folder. A run that is done is
-not done again: its result is printed. One that was stopped or killed goes on from its last
-checkpoint, to the same bytes as if it had not been. Of several experiments, one that fails does
-not stop the others; the exit status is 1 then. Several processes may train folds of one run at once.")]
+not done again: its result is printed. With another [submit] its submission is written from the
+stored scores; with another [predict] its models score the rows again. Neither trains. One that was
+stopped or killed goes on from its last checkpoint, to the same bytes as if it had not been. Of
+several experiments, one that fails does not stop the others; the exit status is 1 then. Several
+processes may train folds of one run at once.")]
 pub struct RunArguments {
     /// The experiment files [default: the one inside the tool]
     #[arg(value_name = "EXPERIMENT.toml")]
@@ -109,6 +111,10 @@ impl RunArguments {
 
 fn note_found(report: &PartReport, session: &Session) {
     match report {
+        PartReport::Run(report) if report.rewritten => {
+            let run = report.run.display();
+            session.note(&format!("{run} was done already: nothing was trained"));
+        }
         PartReport::Run(report) if report.found_done => {
             session.note(&format!("{} is done already", report.run.display()));
         }

@@ -8,7 +8,7 @@ mod learning;
 use std::fmt::Display;
 use std::path::Path;
 
-use super::{Experiment, FoldsConfig, Loaded, Valid};
+use super::{Experiment, FoldsConfig, Loaded, SubmitConfig, Valid};
 use crate::align::AlignMethod;
 use crate::checkpoint::{BertConfig, Heads, names};
 use crate::data::{Column, LabelColumns, LabelKind, ValidSplit, source};
@@ -47,8 +47,9 @@ impl Loaded {
     /// [`Error::Input`] for the first name that cannot head a column.
     pub fn check_submit(&self) -> Result<()> {
         let submit = &self.experiment.submit;
+        let id_column = submit.id_column.as_deref().unwrap_or(SubmitConfig::ID);
         let names = [
-            ("submit.id_column", &submit.id_column),
+            ("submit.id_column", id_column),
             ("submit.score_column", &submit.score_column),
         ];
         for (key, name) in names {
@@ -57,7 +58,7 @@ impl Loaded {
             self.require(holds, key, expected, format!("{name:?}"))?;
         }
         self.require(
-            submit.id_column != submit.score_column,
+            id_column != submit.score_column,
             "submit.score_column",
             "another name than submit.id_column",
             format!("{:?} for both", submit.score_column),

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::is_after_training;
 use super::keys::join;
 use super::load::{Folder, checked_value, require_known};
 use crate::error::{Error, Place, Result};
@@ -45,6 +46,12 @@ impl Axis {
     /// stands there twice.
     pub fn new(key: &str, list: Value, place: Place, folder: &Folder) -> Result<Self> {
         require_known(key, &place)?;
+        if is_after_training(key) {
+            let error = Error::input(place, "a key that changes a model", format!("`{key}`"));
+            return Err(error.with_hint(format!(
+                "train once; then `cipherpet run` with --set {key}=VALUE uses the same model"
+            )));
+        }
         let Value::Array(list) = list else {
             let found = format!("{list}");
             let error = Error::input(place, "a list of values", found);

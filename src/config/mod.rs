@@ -57,6 +57,17 @@ pub const READING: [&str; 10] = [
     "data.tokens",
 ];
 
+/// What `[predict]` and `[submit]` say is done after the training, with the model that there is.
+const AFTER_TRAINING: [&str; 2] = ["predict.", "submit."];
+
+/// Whether a key, which may name a section or a part of one, changes no model.
+pub fn is_after_training(key: &str) -> bool {
+    let key = format!("{key}.");
+    AFTER_TRAINING
+        .iter()
+        .any(|section| key.starts_with(section))
+}
+
 /// A whole experiment file. A missing key has the value of `Experiment::default()`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -126,15 +137,30 @@ impl Experiment {
         Ok(Keys::experiment().settings(&table))
     }
 
-    /// SHA-256 of every key that is no path and whose value is not the default, sorted; 64 hexadecimal digits. So a
-    /// key that later versions add changes no experiment that does not set it. What a path leads to counts by its content,
-    /// which is not known here.
+    /// SHA-256 of every key that is no path, changes a model ([`is_after_training`] keys do not) and is not at its default,
+    /// sorted; 64 hexadecimal digits. So a key that later versions add changes no experiment that does not set it. What a
+    /// path leads to counts by its content, which is not known here.
     ///
     /// # Errors
     /// As [`Experiment::to_toml`].
     pub fn sha256(&self) -> Result<String> {
-        let default = Self::default().settings()?;
-        let settings = self.settings()?;
+        self.sha256_of(&|key| !is_after_training(key))
+    }
+
+    /// As [`Experiment::sha256`], of the keys of `[submit]`.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    pub fn submit_sha256(&self) -> Result<String> {
+        self.sha256_of(&|key| key.starts_with("submit."))
+    }
+
+    fn sha256_of(&self, counts: &dyn Fn(&str) -> bool) -> Result<String> {
+        let counted = |experiment: &Self| -> Result<Vec<(String, toml::Value)>> {
+            let settings = experiment.settings()?.into_iter();
+            Ok(settings.filter(|(key, _)| counts(key)).collect())
+        };
+        let (default, settings) = (counted(&Self::default())?, counted(self)?);
         let changed = settings.iter().filter(|setting| !default.contains(setting));
         let mut lines: Vec<String> = changed
             .map(|(key, value)| format!("{key} = {value}\n"))
@@ -147,7 +173,7 @@ impl Experiment {
         Ok(sha256(lines.concat()))
     }
 
-    /// The first key, paths aside, whose value differs in `other`: the key, the value here and there; none for one
+    /// The first key, paths and [`is_after_training`] keys aside, whose value differs in `other`: the key, the value here and there; none for one
     /// that is not set.
     ///
     /// # Errors
@@ -158,7 +184,9 @@ impl Experiment {
             let mut settings = settings.iter();
             settings.find_map(|(other, value)| (other == key).then(|| value.clone()))
         };
-        let differing = (here.iter().chain(&there)).find_map(|(key, _)| {
+        let of_models = |(key, _): &&(String, toml::Value)| !is_after_training(key);
+        let keys = here.iter().chain(&there).filter(of_models);
+        let differing = keys.into_iter().find_map(|(key, _)| {
             let (here, there) = (value(&here, key), value(&there, key));
             let key = key.clone();
             (here != there).then_some(Difference { key, here, there })
@@ -383,12 +411,27 @@ mod tests {
         let mut seed = base.clone();
         seed.seed = 1;
         let mut name = base.clone();
-        name.submit.id_column = "row".to_owned();
+        name.data.token_separator = "|".to_owned();
         let mut rate = base.clone();
         rate.train.learning_rate = 2e-5;
         for other in [seed, name, rate] {
             assert_ne!(other.sha256().expect("hash"), base.sha256().expect("hash"));
         }
+    }
+
+    #[test]
+    fn what_is_done_after_training_has_a_hash_of_its_own() {
+        let base = complete();
+        let mut form = base.clone();
+        form.submit.id_column = Some("row".to_owned());
+        form.predict.swap = false;
+        let hashes = |experiment: &Experiment| (experiment.sha256(), experiment.submit_sha256());
+        let (before, after) = (hashes(&base), hashes(&form));
+        assert_eq!(before.0.expect("hash"), after.0.expect("hash"));
+        assert_ne!(before.1.expect("hash"), after.1.expect("hash"));
+        assert_eq!(base.first_difference(&form).expect("UTF-8 paths"), None);
+        assert!(is_after_training("submit") && is_after_training("predict.swap"));
+        assert!(!is_after_training("predictor") && !is_after_training("data.test"));
     }
 
     #[test]

@@ -230,7 +230,8 @@ pub struct TrainConfig {
     pub save_every_minutes: f64,
 }
 
-/// `[predict]`: how rows are scored.
+/// `[predict]`: how rows are scored. Another value for a run that is done lets its models score all rows again; the best epochs
+/// stay those that the scores of its training chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PredictConfig {
@@ -242,11 +243,13 @@ pub struct PredictConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubmitConfig {
-    /// `plain` (default) or `csv`.
+    /// `auto` (default), `plain` or `csv`.
     pub format: SubmitFormat,
-    /// `csv`: the name of the first column, default `id`. Its values are those of the test file's column of
-    /// this name; where it has none, the rows count from 0.
-    pub id_column: String,
+    /// `csv`: the column of the test file that holds the ids, and the name of the first column here. Default: `id`, or
+    /// the first name that ends with it (`qid`, `test_id`) and has a value of its own in each row. A test file without a
+    /// header has no ids: its rows count from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
     /// `csv`: the name of the second column; default `score`.
     pub score_column: String,
     /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false.
@@ -261,8 +264,10 @@ pub struct SubmitConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SubmitFormat {
-    /// One score a line, in the order of the test file, no header.
+    /// `csv` where the test file has ids, else `plain`.
     #[default]
+    Auto,
+    /// One score a line, in the order of the test file, no header.
     Plain,
     /// A header, then id and score.
     Csv,
@@ -443,11 +448,16 @@ impl Default for PredictConfig {
     }
 }
 
+impl SubmitConfig {
+    /// What the column of the ids is called where nothing else says so.
+    pub const ID: &str = "id";
+}
+
 impl Default for SubmitConfig {
     fn default() -> Self {
         Self {
-            format: SubmitFormat::Plain,
-            id_column: "id".to_owned(),
+            format: SubmitFormat::Auto,
+            id_column: None,
             score_column: "score".to_owned(),
             probability: false,
             like: None,

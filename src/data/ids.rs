@@ -1,14 +1,16 @@
 //! Row ids of a test file, for submissions that repeat them.
 //!
-//! In: a file, its [`ExampleFormat`] and a column's name. Out: the ids in file order. Does not look at the sentences.
+//! In: a file, its [`ExampleFormat`] and a column's name, or none to look for one. Out: the ids in file order. Does not look
+//! at the sentences.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::format::ExampleFormat;
+use super::format::{Column, ExampleFormat};
 use super::source;
 use super::table::quoted;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 /// The values of the column `name`; `None` where the file has no header, or none with this name.
 ///
@@ -16,11 +18,9 @@ use crate::error::{Error, Result};
 /// [`Error::Io`]; [`Error::Input`] for an id that is empty or stands there a second time, and for a row without
 /// the column.
 pub fn read_ids(path: &Path, format: &ExampleFormat, name: &str) -> Result<Option<Vec<String>>> {
-    format.check()?;
-    if !format.header {
+    let Some(bytes) = read_with_header(path, format)? else {
         return Ok(None);
-    }
-    let bytes = source::read(path)?;
+    };
     let mut table = format.table(path, &bytes);
     if !table.advance()? {
         return Ok(None);
@@ -45,6 +45,86 @@ pub fn read_ids(path: &Path, format: &ExampleFormat, name: &str) -> Result<Optio
         ids.push(id);
     }
     Ok(Some(ids))
+}
+
+/// As [`read_ids`], of a column that a file with a header must have; `key` is the setting that names it.
+///
+/// # Errors
+/// As [`read_ids`]; [`Error::Input`] for a header without the column.
+pub fn require_ids(
+    path: &Path,
+    format: &ExampleFormat,
+    (key, name): (&str, &str),
+) -> Result<Option<Vec<String>>> {
+    let Some(header) = read_header(path, format)? else {
+        return Ok(None);
+    };
+    if header.iter().any(|column| column == name) {
+        return read_ids(path, format, name);
+    }
+    let near = |column: &&String| strsim::damerau_levenshtein(column, name) <= name.len() / 3;
+    let hint = match header.iter().find(near) {
+        Some(column) => format!("did you mean `{column}`?"),
+        None => format!("leave {key} out to have the column found"),
+    };
+    let columns: Vec<String> = header.iter().map(|column| quoted(column)).collect();
+    let found = format!("the columns {}", columns.join(", "));
+    let expected = format!("a column `{name}`, as {key} says");
+    Err(Error::input(Place::line(path, 1), expected, found).with_hint(hint))
+}
+
+/// The column that tells the rows apart, and its ids: `id` in small or capital letters, else the first whose name ends
+/// with it and whose values are all different. `None` where the file has no header or no such column.
+///
+/// # Errors
+/// As [`read_ids`], for a column `id`.
+pub fn find_ids(path: &Path, format: &ExampleFormat) -> Result<Option<(String, Vec<String>)>> {
+    let Some(header) = read_header(path, format)? else {
+        return Ok(None);
+    };
+    let is_text = |number: usize, name: &str| {
+        let texts = format.text_columns();
+        texts.iter().any(|(_, column)| match column {
+            Some(Column::Number(text)) => *text == number,
+            Some(Column::Name(text)) => text == name,
+            None => false, // found by the usual names of texts, none of which is one of ids
+        })
+    };
+    let numbered = (1..).zip(&header);
+    let others = numbered.filter(|(number, name)| !is_text(*number, name));
+    let others: Vec<&String> = others.map(|(_, name)| name).collect();
+    if let Some(name) = others.iter().find(|name| name.eq_ignore_ascii_case("id")) {
+        let ids = read_ids(path, format, name)?;
+        return Ok(ids.map(|ids| ((*name).clone(), ids)));
+    }
+    let ends_with_id = |name: &&&String| name.to_ascii_lowercase().ends_with("id");
+    for name in others.iter().filter(ends_with_id) {
+        match read_ids(path, format, name) {
+            Ok(Some(ids)) => return Ok(Some(((*name).clone(), ids))),
+            Ok(None) | Err(Error::Input { .. }) => {} // it does not tell the rows apart
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The first row of a file that has a header.
+fn read_header(path: &Path, format: &ExampleFormat) -> Result<Option<Vec<String>>> {
+    let Some(bytes) = read_with_header(path, format)? else {
+        return Ok(None);
+    };
+    let mut table = format.table(path, &bytes);
+    let has_header = table.advance()?;
+    Ok(has_header.then(|| table.fields().iter().map(str::to_owned).collect()))
+}
+
+/// The bytes of a file that has a header.
+fn read_with_header(path: &Path, format: &ExampleFormat) -> Result<Option<Cow<'static, [u8]>>> {
+    format.check()?;
+    match format.header {
+        true => source::read(path).map(Some),
+        false => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +160,67 @@ mod tests {
         assert_eq!(ids(text, true, "id"), Ok(None));
         assert_eq!(ids("1,2\n", false, "row"), Ok(None));
         assert_eq!(ids("", true, "row"), Ok(None));
+    }
+
+    fn at(text: &str, work: impl Fn(&Path, &ExampleFormat)) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).expect("a small file");
+        let format = ExampleFormat {
+            delimiter: ',',
+            header: true,
+            text_a: Some(Column::Name("q1".to_owned())),
+            text_b: Some(Column::Name("q2".to_owned())),
+            ..ExampleFormat::default()
+        };
+        work(&path, &format);
+    }
+
+    #[test]
+    fn a_column_of_ids_is_found_by_its_name_and_its_values() {
+        let cases = [
+            ("ID,q1,q2\n7,1,2\n8,1,2\n", Some("ID")),
+            ("qid,id,q1,q2\n1,7,1,2\n2,8,1,2\n", Some("id")),
+            ("pid,qid,q1,q2\n7,1,1,2\n7,2,1,2\n", Some("qid")), // pid holds 7 twice
+            ("grid,q1,q2\n7,1,2\n7,1,2\n", None),
+            ("n,q1,q2\n7,1,2\n8,1,2\n", None),
+        ];
+        for (text, expected) in cases {
+            at(text, |path, format| {
+                let found = find_ids(path, format).expect("a good file");
+                assert_eq!(
+                    found.as_ref().map(|(name, _)| name.as_str()),
+                    expected,
+                    "{text}"
+                );
+            });
+        }
+        at("q1,q2,id\n1,2,7\n1,2,7\n", |path, format| {
+            let error = find_ids(path, format).expect_err("7 twice").to_string();
+            assert!(
+                error.ends_with("t.csv:3:id: expected an id of its own, found `7` a second time"),
+                "{error}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_misspelt_column_is_refused_with_the_one_that_was_meant() {
+        at("pair_id,q1,q2\n7,1,2\n", |path, format| {
+            let hint = |name: &str| {
+                let error = require_ids(path, format, ("submit.id_column", name)).expect_err(name);
+                let expected = format!(
+                    "t.csv:1: expected a column `{name}`, as submit.id_column says, found the columns `pair_id`, `q1`, `q2`"
+                );
+                assert!(error.to_string().ends_with(&expected), "{error}");
+                error.hint().expect("a way out").to_owned()
+            };
+            assert_eq!(hint("pairid"), "did you mean `pair_id`?");
+            assert_eq!(
+                hint("row"),
+                "leave submit.id_column out to have the column found"
+            );
+        });
     }
 
     #[test]

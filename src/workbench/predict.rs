@@ -8,21 +8,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::run::rows::read_truncated;
-use super::run::{plan, stages, warnings};
+use super::run::{kept_model, plan, stages, warnings};
 use super::run_folder::done::FoldOutcome;
 use super::run_folder::manifest::State;
 use super::run_folder::names::{self, ModelName};
 use super::run_folder::results::Results;
 use super::run_folder::scores::MeanScores;
 use super::{Context, submission};
-use crate::checkpoint::read::read_model;
-use crate::checkpoint::{BertConfig, Heads};
-use crate::config::{self, Experiment};
+use crate::config::{self, Experiment, SubmitConfig};
 use crate::data::{Dictionary, EncodedExample, Labels};
-use crate::error::{Error, Place, Result};
-use crate::kernels;
-use crate::model::Bert;
-use crate::objective::Objective;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train;
 use crate::vocab::CipherVocab;
@@ -116,7 +111,10 @@ pub fn predict(
     let unknown = warnings::unknown_tokens(&whose, hint, &rows);
     unknown.iter().for_each(|line| progress.say(line));
 
-    let path = kernels::path::Path::resolve(experiment.train.precision);
+    let submit = &submit_for(pairs, experiment, progress);
+    if submit.like.is_none() {
+        submission::check_rows(submit, (pairs, &experiment.format()))?;
+    }
     let swap = options.swap.unwrap_or(experiment.predict.swap);
     let mut mean = MeanScores::new(rows.len(), task.n_scores());
     let at_once = if options.one_by_one {
@@ -127,10 +125,7 @@ pub fn predict(
     let objective = stages::scoring_objective(experiment, task, &vocab);
     let mut times = vec![Duration::ZERO; rows.len().div_ceil(at_once)];
     for dir in &models {
-        let (config, weights, heads) = read_model(dir)?;
-        loaded.check_model(&config)?;
-        require_fitting(dir, (&config, heads), (&vocab, &*objective))?;
-        let model = Bert::new(config, heads, path, weights)?;
+        let model = kept_model::open(dir, &loaded, (&vocab, &*objective))?;
         let bar = progress.task("score", rows.len() as u64, "rows");
         let mut times = times.iter_mut();
         let mut begun = Instant::now();
@@ -143,20 +138,6 @@ pub fn predict(
         mean.add(&scores);
     }
     let scores = mean.finish();
-    // The sample is one for the test file of the run: other rows have other ids.
-    let is_test = |like: &PathBuf| {
-        let of_test = experiment.data.test.as_deref() == pairs.canonicalize().ok().as_deref();
-        if !of_test {
-            progress.say(&format!(
-                "submission: {} is the sample for another file, so the form is that of submit.format",
-                like.display()
-            ));
-        }
-        of_test
-    };
-    let mut submit = experiment.submit.clone();
-    submit.like = submit.like.filter(is_test);
-    let submit = &submit;
     let written = submission::write((&scores, task), (pairs, &experiment.format()), submit, out)?;
     written
         .remarks
@@ -180,6 +161,19 @@ pub fn predict(
         rows_per_second: scores.len() as f64 / seconds.max(f64::MIN_POSITIVE),
         latency: Latency::of(times).filter(|_| options.one_by_one),
     })
+}
+
+/// The `[submit]` of the run for the rows of `pairs`. The sample is one for its test file: other rows have other ids.
+fn submit_for(pairs: &Path, experiment: &Experiment, progress: &Progress) -> SubmitConfig {
+    let mut submit = experiment.submit.clone();
+    let is_test = experiment.data.test.as_deref() == pairs.canonicalize().ok().as_deref();
+    if !is_test && let Some(like) = submit.like.take() {
+        progress.say(&format!(
+            "submission: {} is the sample for another file, so the form is that of submit.format",
+            like.display()
+        ));
+    }
+    submit
 }
 
 /// The folders of the models whose mean is the run's answer; one at least.
@@ -219,26 +213,6 @@ fn require_as_written(results: &Results, models: &[PathBuf]) -> Result<()> {
         if models.iter().any(|model| at.starts_with(model)) {
             results.wrote(&output.path)?;
         }
-    }
-    Ok(())
-}
-
-/// Refuses a model whose files do not belong together, or which cannot answer as the experiment asks.
-fn require_fitting(
-    dir: &Path,
-    (config, heads): (&BertConfig, Heads),
-    (vocab, objective): (&CipherVocab, &dyn Objective),
-) -> Result<()> {
-    let hint = "the folder was changed since the run, or holds files of another";
-    if vocab.size() != config.vocab_size {
-        let place = Place::file(dir.join("vocab.txt"));
-        let expected = format!("{} tokens, as config.json says", config.vocab_size);
-        return Err(Error::input(place, expected, vocab.size()).with_hint(hint));
-    }
-    if heads.and(objective.heads()) != heads {
-        let place = Place::file(dir.join(names::WEIGHTS));
-        let expected = "the heads that the objective needs";
-        return Err(Error::input(place, expected, "others").with_hint(hint));
     }
     Ok(())
 }

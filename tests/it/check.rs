@@ -54,8 +54,8 @@ fn bad_submissions_name_the_line_and_the_reason() {
 fn the_test_file_may_need_reading_keys() {
     let workspace = Workspace::empty();
     workspace.write("test.csv", "id,q1,q2\n0,1|2,3\n1,4,5|6\n");
-    workspace.write("s.csv", "1\n2\n");
-    workspace.succeed(&[
+    workspace.write("s.csv", "id,score\n0,1\n1,2\n");
+    let check = [
         "check",
         "s.csv",
         "--test",
@@ -72,7 +72,16 @@ fn the_test_file_may_need_reading_keys() {
         "data.text_b=q2",
         "--set",
         "data.label=label",
-    ]);
+    ];
+    workspace.succeed(&check);
+    // The ids of the test file are missed, unless plain scores are asked for.
+    workspace.write("s.csv", "1\n2\n");
+    assert_eq!(
+        refusal(&workspace, &check),
+        "error: s.csv:1: expected the header `id,score`, found `1`\n\
+         hint: submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header"
+    );
+    workspace.succeed(&[&check[..], &["--set", "submit.format=plain"]].concat());
 }
 
 #[test]

@@ -116,15 +116,276 @@ fn a_run_writes_the_form_it_is_asked_for_and_predict_does_too() {
     ]);
 }
 
+/// What training leaves.
+const OF_TRAINING: [&str; 3] = ["model/model.safetensors", "metrics.jsonl", "mapping.tsv"];
+
+/// Runs, and expects that the run was found, trained nothing, and wrote its submission anew.
+fn rewritten(workspace: &Workspace, arguments: &[&str]) -> serde_json::Value {
+    let output = workspace.run(&[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{}", workspace.transcript(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&report["found_done"], &report["rewritten"]),
+        (&true.into(), &true.into())
+    );
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("epoch 1"), "{stderr}");
+    report
+}
+
 #[test]
-fn another_form_is_another_run_and_names_the_way_out() {
+fn another_form_is_written_from_stored_scores_without_training() {
     let workspace = Workspace::with_pairs();
     workspace.succeed(&RUN);
-    let other = [&RUN[..], &["--set", "submit.probability=true"]].concat();
+    let trained = OF_TRAINING.map(|name| workspace.read(&format!("out/{name}")));
+    let plain = workspace.text("out/submission.csv");
+    let forms = [
+        "--set",
+        "submit.format=csv",
+        "--set",
+        "submit.probability=true",
+    ];
+    let other = [&RUN[..], &forms].concat();
+    rewritten(&workspace, &other);
     assert_eq!(
-        refusal(&workspace, &other),
-        "error: out holds another run: `submit.probability` is false there, true here\n\
-         hint: `cipherpet ensemble RUN --set submit.KEY=VALUE --out DIR` writes the scores of a run in another form"
+        trained,
+        OF_TRAINING.map(|name| workspace.read(&format!("out/{name}")))
+    );
+    // As if it had been asked for at once, and told in every record.
+    workspace.succeed(
+        &[
+            &["run", "experiment.toml", "--out", "fresh"],
+            &RUN[4..],
+            &forms,
+        ]
+        .concat(),
+    );
+    for name in [
+        "submission.csv",
+        "submission.zip",
+        "test.csv",
+        "config.toml",
+    ] {
+        let (ours, fresh) = (format!("out/{name}"), format!("fresh/{name}"));
+        assert_eq!(workspace.read(&ours), workspace.read(&fresh), "{name}");
+    }
+    let manifests = ["out", "fresh"].map(|run| workspace.json(&format!("{run}/manifest.json")));
+    for key in ["config_sha256", "submit_sha256", "state", "predict"] {
+        assert_eq!(manifests[0][key], manifests[1][key], "{key}");
+    }
+    assert_eq!(manifests[0]["result"]["steps"], 2);
+    assert!(
+        workspace
+            .text("out/run.log")
+            .contains("written anew, from stored scores")
+    );
+    // Found as it is now, and back again.
+    let again: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&[&other[..], &["--json"]].concat()))
+            .expect("JSON");
+    assert_eq!(
+        (&again["found_done"], &again["rewritten"]),
+        (&true.into(), &false.into())
+    );
+    rewritten(&workspace, &RUN);
+    assert_eq!(workspace.text("out/submission.csv"), plain);
+    workspace.succeed(&[
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "again.csv",
+    ]);
+    assert_eq!(workspace.text("again.csv"), plain);
+}
+
+#[test]
+fn another_sample_is_another_form_of_the_same_run() {
+    let workspace = Workspace::with_pairs();
+    let header = |name: &str| {
+        (0..40)
+            .rev()
+            .map(|row| format!("{row},0.5\n"))
+            .fold(format!("key,{name}\n"), |text, line| text + &line)
+    };
+    workspace.write("sample.csv", header("p"));
+    let run = [
+        "run",
+        "experiment.toml",
+        "--set",
+        "train.max_steps=2",
+        "--set",
+        "submit.like=sample.csv",
+    ];
+    workspace.succeed(&run);
+    let [folder] = &workspace.names("runs")[..] else {
+        panic!("one run")
+    };
+    let submission = format!("runs/{folder}/submission.csv");
+    assert!(workspace.text(&submission).starts_with("key,p\n39,0."));
+    workspace.write("sample.csv", header("q"));
+    rewritten(&workspace, &run);
+    assert!(workspace.text(&submission).starts_with("key,q\n39,0."));
+    rewritten(&workspace, &run[..4]);
+    assert_eq!(workspace.names("runs").len(), 1);
+    assert_eq!(workspace.text(&submission).lines().count(), 40);
+}
+
+#[test]
+fn another_way_to_score_asks_the_models_that_are_there() {
+    let workspace = Workspace::with_pairs();
+    let folds = ["--set", "folds.k=2", "--set", "folds.full=true"];
+    for more in [&[][..], &folds] {
+        let run = [&RUN[..], more].concat();
+        workspace.succeed(&run);
+        let tables: &[&str] = match more {
+            [] => &["valid.csv", "submission.csv"],
+            _ => &[
+                "oof.csv",
+                "submission.csv",
+                "fold-2/valid.csv",
+                "fold-1/test.csv",
+                "full/test.csv",
+            ],
+        };
+        let read = || {
+            tables
+                .iter()
+                .map(|name| workspace.text(&format!("out/{name}")))
+                .collect::<Vec<_>>()
+        };
+        let manifest = || workspace.json("out/manifest.json");
+        let (before, result) = (read(), manifest()["result"].clone());
+        let once = [&run[..], &["--set", "predict.swap=false"]].concat();
+        rewritten(&workspace, &once);
+        let after = read();
+        assert!(before.iter().zip(&after).all(|(a, b)| a != b), "{tables:?}");
+        assert_eq!(manifest()["predict"]["swap"], false);
+        assert_ne!(manifest()["result"]["scores"], result["scores"]);
+        let predict = [
+            "predict",
+            "out",
+            "--pairs",
+            "test.tsv",
+            "--out",
+            "again.csv",
+        ];
+        workspace.succeed(&predict);
+        assert_eq!(
+            workspace.text("again.csv"),
+            workspace.text("out/submission.csv")
+        );
+        rewritten(&workspace, &run);
+        assert_eq!(read(), before);
+        assert_eq!(manifest()["result"]["scores"], result["scores"]);
+        std::fs::remove_dir_all(workspace.path("out")).expect("the run");
+    }
+}
+
+#[test]
+fn a_rewrite_that_was_cut_is_mended_and_until_then_no_result() {
+    let workspace = Workspace::with_pairs();
+    let run = [&RUN[..], &["--set", "folds.k=2"]].concat();
+    workspace.succeed(&run);
+    let names = [
+        "submission.csv",
+        "oof.csv",
+        "fold-1/valid.csv",
+        "fold-1/DONE",
+    ];
+    let read = || names.map(|name| workspace.read(&format!("out/{name}")));
+    let before = read();
+    let text = workspace.text("out/manifest.json");
+    let text = text.replacen("\"state\": \"done\"", "\"state\": \"reopened\"", 1);
+    let predict = text.find("\"predict\": {").expect("the key");
+    let end = predict + text[predict..].find('}').expect("its end") + 1;
+    let cut = format!("{}\"predict\": null{}", &text[..predict], &text[end..]);
+    workspace.write("out/manifest.json", cut);
+    workspace.write("out/submission.csv", "half");
+    workspace.write("out/fold-1/valid.csv", "half");
+    let blend = ["ensemble", "out", "--out", "blend"];
+    assert!(refusal(&workspace, &blend).starts_with("error: the run in out is not done\n"));
+    let one = [&run[..], &["--fold", "1"]].concat();
+    assert!(refusal(&workspace, &one).contains("hint: leave --fold out"));
+    rewritten(&workspace, &run);
+    assert_eq!(read(), before);
+}
+
+/// A table with a header and ids, 40 rows.
+fn write_table(workspace: &Workspace, header: &str) {
+    let pairs = workspace.text("test.tsv");
+    let line = |(row, line): (usize, &str)| format!("q{row}\t{line}\n");
+    let rows: String = pairs.lines().enumerate().map(line).collect();
+    workspace.write("test.tsv", format!("{header}\n{rows}"));
+    let pairs = workspace.text("train.tsv");
+    let rows: String = pairs.lines().enumerate().map(line).collect();
+    workspace.write("train.tsv", format!("{header}\tlabel\n{rows}"));
+}
+
+#[test]
+fn ids_of_the_test_file_are_in_the_submission_and_a_misspelt_column_is_refused_before_training() {
+    let workspace = Workspace::with_pairs();
+    write_table(&workspace, "qid\ta\tb");
+    let columns = ["header=true", "text_a=a", "text_b=b", "label=label"];
+    let columns = columns.map(|assignment| format!("--set=data.{assignment}"));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let run = [&RUN[..], &columns].concat();
+    let misspelt = [&run[..], &["--quiet", "--set", "submit.id_column=q_id"]].concat();
+    assert_eq!(
+        refusal(&workspace, &misspelt),
+        "error: test.tsv:1: expected a column `q_id`, as submit.id_column says, found the columns `qid`, `a`, `b`\n\
+         hint: did you mean `qid`?"
+    );
+    assert!(!workspace.exists("out"));
+    workspace.succeed(&run);
+    let text = workspace.text("out/submission.csv");
+    assert!(text.starts_with("qid,score\nq0,"), "{text}");
+    workspace.succeed(&[
+        "check",
+        "out/submission.csv",
+        "--test",
+        "test.tsv",
+        "--experiment",
+        "out/config.toml",
+    ]);
+    let predict = [
+        "predict",
+        "out",
+        "--pairs",
+        "test.tsv",
+        "--out",
+        "again.csv",
+    ];
+    workspace.succeed(&predict);
+    assert_eq!(workspace.text("again.csv"), text);
+    // Asked for in words, they are plain scores; and the stored ones are the same.
+    rewritten(
+        &workspace,
+        &[&run[..], &["--set", "submit.format=plain"]].concat(),
+    );
+    let scores = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(',').expect("two columns").1);
+    assert!(workspace.text("out/submission.csv").lines().eq(scores));
+}
+
+#[test]
+fn a_grid_of_forms_is_no_grid_of_runs() {
+    let workspace = Workspace::with_pairs();
+    assert_eq!(
+        refusal(
+            &workspace,
+            &[
+                "run",
+                "experiment.toml",
+                "--set",
+                "grid.predict.swap=[true, false]"
+            ]
+        ),
+        "error: --set grid.predict.swap=[true, false]: expected a key that changes a model, found `predict.swap`\n\
+         hint: train once; then `cipherpet run` with --set predict.swap=VALUE uses the same model"
     );
 }
 
@@ -139,7 +400,7 @@ fn column_names_that_cannot_be() {
     );
     assert_eq!(
         refused("submit.format=tsv"),
-        "error: --set submit.format=tsv: expected `plain` or `csv`, found `tsv`"
+        "error: --set submit.format=tsv: expected one of `auto`, `plain`, `csv`, found `tsv`"
     );
     assert!(!workspace.exists("out"));
 }

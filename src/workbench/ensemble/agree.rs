@@ -260,6 +260,6 @@ fn needs_ids(submit: &SubmitConfig) -> Option<&'static str> {
     match (&submit.like, submit.format) {
         (Some(_), _) => Some("submit.like"),
         (None, SubmitFormat::Csv) => Some("submit.format = \"csv\""),
-        (None, SubmitFormat::Plain) => None,
+        (None, SubmitFormat::Plain | SubmitFormat::Auto) => None,
     }
 }

@@ -198,6 +198,7 @@ pub(super) fn identity(runs: &[Results], how: How, experiment: &Experiment) -> R
     }
     Ok(Identity {
         config_sha256: sha256(text),
+        submit_sha256: experiment.submit_sha256()?,
         inputs,
     })
 }

@@ -7,6 +7,7 @@ use super::Inspection;
 use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
+use crate::data::ids::find_ids;
 use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 
@@ -104,7 +105,29 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
          warmup_steps = 0.1 # a share of the steps, or a number of them"
     )
     .expect("a String takes every write");
+    text.push_str(&submit(inspection, format)?);
     Ok(text)
+}
+
+/// `[submit]`, with the column of ids that the test file has.
+fn submit(inspection: &Inspection, format: &ExampleFormat) -> Result<String> {
+    let mut tests = inspection.survey.files.iter();
+    let test = tests.find(|file| file.role == Role::Test);
+    let ids = test.map(|file| find_ids(&file.path, format)).transpose();
+    // Ids that are not all different are for the user to see when the run says so.
+    let id_column = match ids {
+        Ok(Some(Some((name, _)))) => format!("id_column = {}", toml::Value::String(name)),
+        Ok(_) | Err(Error::Input { .. }) => "# id_column = \"id\"".to_owned(),
+        Err(error) => return Err(error),
+    };
+    Ok(format!(
+        "\n[submit] # another one writes the submission anew, without training\n\
+         format = \"auto\" # ids and scores where the test file has ids, else one score a line\n\
+         {id_column} # the column of the test file that holds the ids\n\
+         score_column = \"score\"\n\
+         probability = false # true: from 0 to 1\n\
+         # like = \"sample_submission.csv\" # header, ids, order and columns as in the organisers' sample\n"
+    ))
 }
 
 /// The objective, where the default one does not learn such labels; what else would do stands behind it.

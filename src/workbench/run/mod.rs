@@ -14,10 +14,12 @@
 
 pub mod batch;
 mod fitting;
+pub mod kept_model;
 pub mod merge;
 pub mod model;
 pub mod part;
 pub mod plan;
+mod rewrite;
 pub mod rows;
 mod shared_stage;
 pub mod stages;
@@ -34,16 +36,17 @@ use self::part::{FoldReport, PartReport, RunPart, RunReport};
 use self::rows::Rows;
 use self::start::Start;
 use super::run_folder::done::FoldOutcome;
-use super::run_folder::folder::{self, Beginning, Opened, RunFolder};
+use super::run_folder::folder::{self, Beginning, Opened, RunFolder, Standing};
 use super::run_folder::manifest::{Identity, Outcome};
 use super::run_folder::names::{LOG, ModelName};
 use super::run_folder::resume;
 use super::{Context, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
-/// earlier process was cut there.
+/// earlier process was cut there. A run that is done, but for another `[submit]` or `[predict]`, is not trained again: see
+/// [`rewrite`].
 ///
 /// # Errors
 /// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] where the run
@@ -68,14 +71,15 @@ pub fn run(
         Some(out) => out.to_owned(),
         None => plan::default_folder(loaded, &identity),
     };
-    let done = match open(&path, &loaded.experiment, identity, part) {
+    let done = match open(&path, &loaded.experiment, &identity, part) {
         Ok(Found::Done(report)) => Ok(*report),
         Ok(Found::Ready(folder)) => fill(*folder, loaded, part, context),
+        Ok(Found::Outdated) => rewrite::rewrite(&path, loaded, identity, context),
         Err(error) => Err(error),
     };
     let done = done.map_err(|error| resume::stopped(error, &path))?;
     if let PartReport::Run(run) = &done
-        && (!run.found_done || !path.join(report::FILE).exists())
+        && (!run.found_done || run.rewritten || !path.join(report::FILE).exists())
     {
         let is_shared = plan::has_folds(&loaded.experiment);
         report::write(&path, is_shared, context.progress);
@@ -87,19 +91,28 @@ pub fn run(
 enum Found {
     /// The part that is asked for, done.
     Done(Box<PartReport>),
+    /// The run, done, but for another `[predict]` or `[submit]`.
+    Outdated,
     /// A folder to do it in.
     Ready(Box<RunFolder>),
 }
 
-fn open(path: &Path, experiment: &Experiment, identity: Identity, part: RunPart) -> Result<Found> {
+fn open(path: &Path, experiment: &Experiment, identity: &Identity, part: RunPart) -> Result<Found> {
     let run_done = |outcome| Box::new(PartReport::Run(RunReport::new(path, outcome, true)));
     if !plan::has_folds(experiment) {
-        return Ok(match RunFolder::open(path, experiment, identity)? {
+        return Ok(match RunFolder::open(path, experiment, identity.clone())? {
             Opened::Done(outcome) => Found::Done(run_done(outcome)),
+            Opened::Outdated => Found::Outdated,
             Opened::Ready(folder) => Found::Ready(folder),
         });
     }
-    match (part, folder::look(path, experiment, &identity)?) {
+    match (part, folder::look(path, experiment, identity)?) {
+        (
+            RunPart::Fold(name),
+            Standing::Outdated {
+                has_other_scores: true,
+            },
+        ) => return Err(other_scores(path, name)),
         (RunPart::Fold(name), _) => {
             let dir = name.folder(path);
             if let Some(outcome) = FoldOutcome::read(&dir)? {
@@ -108,14 +121,24 @@ fn open(path: &Path, experiment: &Experiment, identity: Identity, part: RunPart)
                 return Ok(Found::Done(Box::new(PartReport::Fold(report))));
             }
         }
-        (_, Some(outcome)) => return Ok(Found::Done(run_done(outcome))),
-        (RunPart::Finish, None) => {
+        (_, Standing::Done(outcome)) => return Ok(Found::Done(run_done(outcome))),
+        (_, Standing::Outdated { .. }) => return Ok(Found::Outdated),
+        (RunPart::Finish, Standing::Free) => {
             plan::require_all(experiment, path)?; // before anything is read
         }
-        (RunPart::Whole, None) => {}
+        (RunPart::Whole, Standing::Free) => {}
     }
-    let folder = RunFolder::shared(path, experiment, identity);
+    let folder = RunFolder::shared(path, experiment, identity.clone());
     Ok(Found::Ready(Box::new(folder)))
+}
+
+fn other_scores(path: &Path, fold: ModelName) -> Error {
+    let message = format!(
+        "the models of {} are trained; --fold {fold} would score one of them alone",
+        path.display()
+    );
+    Error::refused(message)
+        .with_hint("leave --fold out: all are scored with this [predict], and merged")
 }
 
 /// Reads the rows, trains what is asked for and finishes the run.
@@ -133,7 +156,7 @@ fn fill(
     }
     resume::say_owner_before(folder.left_by(), &progress);
     let rows = Rows::read(experiment, &progress)?;
-    submission::check_sample(experiment, &rows.task, rows.test.len())?;
+    submission::check_form(experiment, &rows.task, rows.test.len())?;
     // A single split says what it trains on before the checkpoint is opened; a fold says it in its own log.
     let single_rows =
         (!plan::has_folds(experiment)).then(|| rows.fit(&rows.held_out, experiment, &progress));
@@ -219,7 +242,7 @@ fn finish(
             }
         }
     };
-    folder.finish(&plan::models(experiment), outcome.clone())?;
+    folder.finish(experiment, &plan::models(experiment), outcome.clone())?;
     Ok(PartReport::Run(RunReport::new(&path, outcome, false)))
 }
 

@@ -175,12 +175,7 @@ impl Training<'_> {
             report,
             test_scores,
         } = self.model(name, &fit_rows, context)?;
-        let mut test_sha256 = None;
-        if let Some(test_scores) = &test_scores {
-            let test = dir.join(names::TEST);
-            scores::write_test(test_scores, &self.rows.task, &test)?;
-            test_sha256 = Some(sha256_of_file(&test)?.1);
-        }
+        let hashes = write_fold_scores(dir, test_scores.as_ref(), &self.rows.task)?;
         let outcome = FoldOutcome {
             fold: name.fold(),
             valid: report.best.clone(),
@@ -191,8 +186,8 @@ impl Training<'_> {
             tokens_per_second: report.tokens_per_second,
             peak_rss_bytes: machine::peak_rss_bytes(),
             kernel_path: self.start.path.name().to_owned(),
-            valid_sha256: sha256_of_file(&dir.join(names::VALID))?.1,
-            test_sha256,
+            valid_sha256: hashes.valid,
+            test_sha256: hashes.test,
             weights_sha256: Some(sha256_of_file(&dir.join(names::MODEL).join(names::WEIGHTS))?.1),
         };
         context.progress.say(&ended_line(&outcome));
@@ -202,7 +197,36 @@ impl Training<'_> {
     }
 }
 
-fn write_valid(rows: &FitRows, scores: &Scores, task: &Task, dir: &Path) -> Result<()> {
+/// The hashes of the tables of a fold.
+pub(super) struct TableHashes {
+    pub valid: String,
+    pub test: Option<String>,
+}
+
+/// Writes the scores of the test rows into the folder of a fold, and hashes them and `valid.csv` beside them.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn write_fold_scores(
+    dir: &Path,
+    test_scores: Option<&Scores>,
+    task: &Task,
+) -> Result<TableHashes> {
+    let mut test = None;
+    if let Some(test_scores) = test_scores {
+        let table = dir.join(names::TEST);
+        scores::write_test(test_scores, task, &table)?;
+        test = Some(sha256_of_file(&table)?.1);
+    }
+    let valid = sha256_of_file(&dir.join(names::VALID))?.1;
+    Ok(TableHashes { valid, test })
+}
+
+/// Writes `valid.csv`: the scores of the rows that a model holds out.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn write_valid(rows: &FitRows, scores: &Scores, task: &Task, dir: &Path) -> Result<()> {
     let targets = rows.valid.iter().map(|row| row.target.clone());
     let mut scored = Scored {
         rows: rows.valid_numbers.clone(),

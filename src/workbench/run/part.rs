@@ -52,8 +52,10 @@ pub struct RunReport {
     pub peak_rss_bytes: Option<u64>,
     /// `submission.csv`; none where the experiment has no test file.
     pub submission: Option<PathBuf>,
-    /// The run had been done before; nothing was computed.
+    /// The run had been done before; nothing was trained.
     pub found_done: bool,
+    /// Such a run, with a submission, and where `[predict]` asks for it scores, that were written anew.
+    pub rewritten: bool,
     /// See [`Outcome`].
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub cross_validation: Option<Box<CrossValidation>>,
@@ -91,6 +93,7 @@ impl RunReport {
             peak_rss_bytes: outcome.peak_rss_bytes,
             submission: outcome.submission.then(|| run.join(names::SUBMISSION)),
             found_done,
+            rewritten: false,
             cross_validation: outcome.cross_validation,
         }
     }

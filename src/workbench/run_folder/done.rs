@@ -61,37 +61,52 @@ impl FoldOutcome {
     /// # Errors
     /// [`Error::Refused`] where they are others; [`Error::Input`] where `DONE` is no such file; [`Error::Io`].
     pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let Some(outcome) = Self::read_with_weights(dir)? else {
+            return Ok(None);
+        };
+        Self::require(&dir.join(VALID), Some(&outcome.valid_sha256), dir)?;
+        Self::require(&dir.join(TEST), outcome.test_sha256.as_ref(), dir)?;
+        Ok(Some(outcome))
+    }
+
+    /// As [`FoldOutcome::read`], of a fold whose scores are to be made anew: the weights alone are compared.
+    ///
+    /// # Errors
+    /// As [`FoldOutcome::read`].
+    pub fn read_with_weights(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(DONE);
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(Error::io("read", &path))?,
         };
-        let way_out = || format!("remove {} to train the fold again", dir.display());
         let outcome: Self = serde_json::from_slice(&text).map_err(|error| {
             let place = Place::line(&path, error.line() as u64);
-            Error::input(place, "the outcome of a fold", error).with_hint(way_out())
+            Error::input(place, "the outcome of a fold", error).with_hint(way_out(dir))
         })?;
-        let files = [
-            (dir.join(VALID), Some(&outcome.valid_sha256)),
-            (dir.join(TEST), outcome.test_sha256.as_ref()),
-            (
-                dir.join(MODEL).join(WEIGHTS),
-                outcome.weights_sha256.as_ref(),
-            ),
-        ];
-        for (file, recorded) in files {
-            let Some(recorded) = recorded else { continue };
-            if !file.exists() || sha256_of_file(&file)?.1 != *recorded {
-                let message = format!(
-                    "{} is not the file that {} was written for",
-                    file.display(),
-                    path.display()
-                );
-                return Err(Error::refused(message).with_hint(way_out()));
-            }
-        }
+        let weights = dir.join(MODEL).join(WEIGHTS);
+        Self::require(&weights, outcome.weights_sha256.as_ref(), dir)?;
         Ok(Some(outcome))
     }
+
+    /// Refuses a file that is not the one with the recorded hash.
+    fn require(file: &Path, recorded: Option<&String>, dir: &Path) -> Result<()> {
+        let Some(recorded) = recorded else {
+            return Ok(());
+        };
+        if file.exists() && sha256_of_file(file)?.1 == *recorded {
+            return Ok(());
+        }
+        let (file, done) = (file.display(), dir.join(DONE));
+        let message = format!(
+            "{file} is not the file that {} was written for",
+            done.display()
+        );
+        Err(Error::refused(message).with_hint(way_out(dir)))
+    }
+}
+
+fn way_out(dir: &Path) -> String {
+    format!("remove {} to train the fold again", dir.display())
 }
 
 #[cfg(test)]

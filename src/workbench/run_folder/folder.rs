@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, Lock, Owner};
 use super::manifest::{FileRecord, Identity, Manifest, Outcome, State};
 use super::names::{
-    CONFIG, LOG, MANIFEST, MAPPING, METRICS, MODEL, ModelName, OOF, OUTPUTS, TEST, VALID,
-    sorted_names,
+    CONFIG, LOG, MANIFEST, MAPPING, METRICS, MODEL, ModelName, OOF, OUTPUTS, REWRITTEN, TEST,
+    VALID, sorted_names,
 };
 use super::resume;
 use crate::align::GraphReport;
@@ -28,6 +28,8 @@ use crate::hash::sha256;
 pub enum Opened {
     /// The same run, done.
     Done(Outcome),
+    /// The same run, trained, with scores or a submission by other settings; see [`Standing::Outdated`].
+    Outdated,
     /// A folder that is ours to fill.
     Ready(Box<RunFolder>),
 }
@@ -58,15 +60,21 @@ impl RunFolder {
     /// [`Error::Refused`] where the folder is in use: by another run at work, by a run of other config or
     /// inputs (the first difference is named), or by files that are no run. [`Error::Io`].
     pub fn open(path: &Path, experiment: &Experiment, identity: Identity) -> Result<Opened> {
-        if let Some(outcome) = look(path, experiment, &identity)? {
-            tidy_up(path);
-            return Ok(Opened::Done(outcome));
+        match look(path, experiment, &identity)? {
+            Standing::Done(outcome) => {
+                tidy_up(path);
+                return Ok(Opened::Done(outcome));
+            }
+            Standing::Outdated { .. } => return Ok(Opened::Outdated),
+            Standing::Free => {}
         }
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
         let lock = Lock::take(path)?;
         // Another process may have done the run in the meantime.
-        if let Some(outcome) = look(path, experiment, &identity)? {
-            return Ok(Opened::Done(outcome));
+        match look(path, experiment, &identity)? {
+            Standing::Done(outcome) => return Ok(Opened::Done(outcome)),
+            Standing::Outdated { .. } => return Ok(Opened::Outdated),
+            Standing::Free => {}
         }
         let mut manifest = Manifest::begin(identity, experiment);
         let kept = resume::is_resumable(path);
@@ -143,8 +151,11 @@ impl RunFolder {
         } else {
             std::fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
             self.manifest.write_new(&self.path)?;
-            let recorded = Manifest::read(&self.path)?;
-            self.require_same_mapping(recorded.and_then(|recorded| recorded.mapping_sha256))?;
+            if let Some(found) = Manifest::read(&self.path)? {
+                // Another process may have been first.
+                require_same_predict(&self.path, experiment, &found)?;
+                self.require_same_mapping(found.mapping_sha256)?;
+            }
             atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         }
         atomic::write(&self.join(MAPPING), beginning.mapping)
@@ -182,24 +193,43 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Refused`] where the manifest of a shared folder is gone; [`Error::Io`].
-    pub fn finish(mut self, models: &[ModelName], outcome: Outcome) -> Result<()> {
+    pub fn finish(
+        mut self,
+        experiment: &Experiment,
+        models: &[ModelName],
+        outcome: Outcome,
+    ) -> Result<()> {
         if !self.is_own() {
             let manifest = Manifest::read(&self.path)?;
-            self.manifest = manifest.ok_or_else(|| {
+            let manifest = manifest.ok_or_else(|| {
                 let message = format!("{} has lost its manifest", self.path.display());
                 Error::refused(message).with_hint("run the same command again")
             })?;
+            // Who merges writes the submission: it is that of this process.
+            let identity = std::mem::replace(&mut self.manifest, manifest).identity;
+            self.manifest.identity = identity;
+            atomic::write(&self.join(CONFIG), experiment.to_toml()?.as_bytes())?;
         }
-        self.manifest.outputs = output_records(&self.path, Path::new(""))?;
-        for model in models.iter().filter(|&&model| model != ModelName::Single) {
-            let inner = output_records(&self.path, Path::new(&model.folder_name()))?;
-            self.manifest.outputs.extend(inner);
-        }
-        self.manifest.state = State::Done;
-        self.manifest.result = Some(outcome);
-        self.manifest.write(&self.path)?;
+        close(&self.path, self.manifest.clone(), models, outcome)?;
         resume::forget(&self.path)
     }
+}
+
+/// Records every output in the run `path`, of the run and of its `models`, and the outcome. The run is done when this returns.
+pub(super) fn close(
+    path: &Path,
+    mut manifest: Manifest,
+    models: &[ModelName],
+    outcome: Outcome,
+) -> Result<()> {
+    manifest.outputs = output_records(path, Path::new(""))?;
+    for model in models.iter().filter(|&&model| model != ModelName::Single) {
+        let inner = output_records(path, Path::new(&model.folder_name()))?;
+        manifest.outputs.extend(inner);
+    }
+    manifest.state = State::Done;
+    manifest.result = Some(outcome);
+    manifest.write(path)
 }
 
 impl Drop for RunFolder {
@@ -223,39 +253,81 @@ pub fn tidy_up(path: &Path) {
     }
 }
 
-/// The outcome of this run where it is done in the folder at `path`; none where the folder is there to be filled.
+/// What stands at the place of a run.
+#[derive(Debug, PartialEq)]
+pub enum Standing {
+    /// Nothing, or the run that was cut: the folder is there to be filled.
+    Free,
+    /// The run, done.
+    Done(Outcome),
+    /// The run, trained, with a submission by another `[submit]`.
+    Outdated {
+        /// The scores are by another `[predict]`, or were being made when that was cut.
+        has_other_scores: bool,
+    },
+}
+
+/// What stands in the folder at `path`.
 ///
 /// # Errors
-/// [`Error::Refused`] where the folder holds another run (the first difference is named), is no run, or has lost what a run
-/// that is done is used for; [`Error::Io`].
-pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Option<Outcome>> {
+/// [`Error::Refused`] where the folder holds another run (the first difference is named), is no run, has lost what a run
+/// that is done is used for, or is under way with another `[predict]`; [`Error::Io`].
+pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Standing> {
     let mut found = Manifest::read(path)?;
     if found.is_none() {
         let empty = require_empty(path);
         found = Manifest::read(path)?; // another process may have begun the same run just now
         if found.is_none() {
-            return empty.map(|()| None);
+            return empty.map(|()| Standing::Free);
         }
     }
     let Some(found) = found else {
-        return Ok(None);
+        return Ok(Standing::Free);
     };
     require_same(path, experiment, identity, &found)?;
-    if found.state != State::Done {
-        return Ok(None);
+    if found.state == State::Begun {
+        require_same_predict(path, experiment, &found)?;
+        return Ok(Standing::Free);
     }
     require_outputs(path, &found)?;
-    Ok(found.result)
+    let has_other_scores = found.predict.as_ref() != Some(&experiment.predict);
+    let has_submission =
+        found.state == State::Done && found.identity.submit_sha256 == identity.submit_sha256;
+    Ok(match found.result {
+        Some(outcome) if has_submission && !has_other_scores => Standing::Done(outcome),
+        _ => Standing::Outdated { has_other_scores },
+    })
+}
+
+/// Refuses to go on with another `[predict]`: the epochs of a model, and the folds of a run, are compared by their scores.
+fn require_same_predict(path: &Path, experiment: &Experiment, found: &Manifest) -> Result<()> {
+    let (here, Some(there)) = (&experiment.predict, &found.predict) else {
+        return Ok(());
+    };
+    if here == there {
+        return Ok(());
+    }
+    let message = format!(
+        "the run in {} was begun with predict.swap = {}, not {}",
+        path.display(),
+        there.swap,
+        here.swap
+    );
+    Err(Error::refused(message).with_hint(
+        "end the run as it was begun; then this command scores the rows again, without training",
+    ))
 }
 
 /// Refuses a run whose submission, model or mapping is gone, or of which a table is not what was written: to say that it is
-/// done would be no help. Tables may be gone, since packs leave them out; logs are for people.
+/// done would be no help. Tables may be gone, since packs leave them out; logs are for people. While scores or submission are
+/// written anew, they may be of either form.
 fn require_outputs(path: &Path, found: &Manifest) -> Result<()> {
     for output in &found.outputs {
         let is_named = |names: &[&str]| names.iter().any(|name| output.path.ends_with(name));
         let at = path.join(&output.path);
         let is_missed = at.exists() || !is_named(&[VALID, TEST, OOF]);
-        if is_named(&[LOG, METRICS]) || !is_missed || output.is_as_written(path)? {
+        let is_under_way = found.state == State::Reopened && is_named(&REWRITTEN);
+        if is_named(&[LOG, METRICS]) || is_under_way || !is_missed || output.is_as_written(path)? {
             continue;
         }
         let found = match at.exists() {
@@ -350,23 +422,21 @@ fn require_same(
     if identity.is_same(&found.identity) {
         return Ok(());
     }
-    let mut hint = "choose another folder with --out, or remove this one";
+    let hint = "choose another folder with --out, or remove this one";
+    let (here, there) = (
+        identity.inputs_of_models(),
+        found.identity.inputs_of_models(),
+    );
     let difference = match differing_key(path, experiment)? {
-        Some((key, difference)) => {
-            if key.starts_with("submit.") {
-                hint = "`cipherpet ensemble RUN --set submit.KEY=VALUE --out DIR` writes the scores of a run in another form";
-            }
-            difference
-        }
-        None => differing_input(&identity.inputs, &found.identity.inputs)
-            .unwrap_or_else(|| "its config differs".to_owned()),
+        Some(difference) => difference,
+        None => differing_input(&here, &there).unwrap_or_else(|| "its config differs".to_owned()),
     };
     let message = format!("{} holds another run: {difference}", path.display());
     Err(Error::refused(message).with_hint(hint))
 }
 
 /// The first setting in which the config of the folder differs, and how: ``seed` is 1 there, 2 here`.
-fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<(String, String)>> {
+fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<String>> {
     let Ok(there) = config::load(Some(&path.join(CONFIG)), &[]) else {
         return Ok(None); // gone, or of another version
     };
@@ -377,13 +447,12 @@ fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<(String,
     let differing = experiment.first_difference(&there.experiment)?;
     Ok(differing.map(|differing| {
         let (there, here) = (show(differing.there), show(differing.here));
-        let text = format!("`{}` is {there} there, {here} here", differing.key);
-        (differing.key, text)
+        format!("`{}` is {there} there, {here} here", differing.key)
     }))
 }
 
 /// The first input of other content.
-fn differing_input(here: &[FileRecord], there: &[FileRecord]) -> Option<String> {
+fn differing_input(here: &[&FileRecord], there: &[&FileRecord]) -> Option<String> {
     let mut pairs = here.iter().zip(there);
     Some(
         match pairs.find(|(here, there)| !here.has_content_of(there)) {

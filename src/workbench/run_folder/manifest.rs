@@ -1,7 +1,7 @@
 //! `manifest.json`: what went into a run, what came out, on what machine.
 //!
-//! A run is known by its [`Identity`] alone: its settings and the content of its inputs, wherever they lie.
-//! Everything else (times, threads, processor) is only told.
+//! A run is known by its [`Identity`] alone: its settings and the content of its inputs, wherever they lie. `[predict]` and
+//! `[submit]` are no part of that: they say what is made of a model, and the manifest tells what they said. Everything else (times, threads, processor) is only told.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::done::FoldOutcome;
 use super::names::MANIFEST;
 use crate::align::GraphReport;
 use crate::atomic;
-use crate::config::Experiment;
+use crate::config::{Experiment, PredictConfig};
 use crate::data::folds::{Assign, Shares};
 use crate::data::{Task, source};
 use crate::error::{Error, Place, Result};
@@ -26,10 +26,14 @@ pub const TOOL: &str = concat!("cipherpet ", env!("CARGO_PKG_VERSION"));
 /// What makes two runs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// SHA-256 of the settings and of every input's key and content; paths take no part.
+    /// SHA-256 of the settings that change a model, and of the key and content of every input that does; paths take no part.
     pub config_sha256: String,
     /// Every file the run reads.
     pub inputs: Vec<FileRecord>,
+    /// SHA-256 of `[submit]` and of its sample: what the submission looks like. Another one is another submission of the same
+    /// run. Empty while the submission is written anew, and in manifests of earlier versions.
+    #[serde(default)]
+    pub submit_sha256: String,
 }
 
 /// A file as it was.
@@ -51,6 +55,8 @@ pub struct FileRecord {
 pub enum State {
     /// It has not ended, or was cut.
     Begun,
+    /// The models are there; scores or submission are written anew, for other settings.
+    Reopened,
     /// Everything is written.
     Done,
 }
@@ -152,6 +158,9 @@ pub struct Manifest {
     /// Texts of a row, kind of its label, and the classes in the order of their scores.
     #[serde(default = "Task::binary_pairs")]
     pub task: Task,
+    /// How the stored scores of rows came about; null while they are made anew.
+    #[serde(default = "default_predict")]
+    pub predict: Option<PredictConfig>,
     /// Root of all random streams.
     pub seed: u64,
     /// Threads it ran on; they change no byte of a result.
@@ -176,6 +185,14 @@ pub struct Manifest {
     pub result: Option<Outcome>,
 }
 
+/// Runs of earlier versions that said something else are other runs by their hash.
+fn default_predict() -> Option<PredictConfig> {
+    Some(PredictConfig::default())
+}
+
+/// The input that is the sample of the organisers.
+const SAMPLE: &str = "submit.like";
+
 impl Identity {
     /// Hashes a resolved config and every file it names.
     ///
@@ -194,20 +211,29 @@ impl Identity {
     /// # Errors
     /// [`Error::Refused`] where a path of the config is not UTF-8.
     pub fn new(experiment: &Experiment, inputs: Vec<FileRecord>) -> Result<Self> {
-        let mut text = experiment.sha256()?;
-        for input in &inputs {
-            text += &format!("\n{} {}", input.key, input.sha256);
-        }
+        let with_inputs = |settings: String, is_counted: &dyn Fn(&FileRecord) -> bool| {
+            let inputs = inputs.iter().filter(|input| is_counted(input));
+            let lines = inputs.map(|input| format!("\n{} {}", input.key, input.sha256));
+            sha256(settings + &lines.collect::<String>())
+        };
         Ok(Self {
-            config_sha256: sha256(text),
+            config_sha256: with_inputs(experiment.sha256()?, &|input| !input.is_sample()),
+            submit_sha256: with_inputs(experiment.submit_sha256()?, &FileRecord::is_sample),
             inputs,
         })
     }
 
+    /// The files that a model depends on.
+    pub fn inputs_of_models(&self) -> Vec<&FileRecord> {
+        let inputs = self.inputs.iter();
+        inputs.filter(|input| !input.is_sample()).collect()
+    }
+
     /// Whether both are the same run, their files under the same paths or under others.
     pub fn is_same(&self, other: &Self) -> bool {
-        let same_inputs = self.inputs.len() == other.inputs.len()
-            && (self.inputs.iter().zip(&other.inputs)).all(|(a, b)| a.has_content_of(b));
+        let (here, there) = (self.inputs_of_models(), other.inputs_of_models());
+        let same_inputs = here.len() == there.len()
+            && (here.iter().zip(&there)).all(|(a, b)| a.has_content_of(b));
         self.config_sha256 == other.config_sha256 && same_inputs
     }
 }
@@ -230,6 +256,10 @@ impl FileRecord {
             bytes,
             sha256,
         })
+    }
+
+    fn is_sample(&self) -> bool {
+        self.key == SAMPLE
     }
 
     /// Whether the file that this output of the run `run` records is there, and with what it was written with.
@@ -256,6 +286,7 @@ impl Manifest {
             state: State::Begun,
             identity,
             task: Task::binary_pairs(),
+            predict: Some(experiment.predict.clone()),
             seed: experiment.seed,
             threads: rayon::current_num_threads(),
             kernel_path: kernels::path::Path::resolve(experiment.train.precision)

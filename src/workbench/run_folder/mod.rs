@@ -2,7 +2,7 @@
 //!
 //! [`names`] has its files and the models of a run. [`folder`] takes it for one process ([`lock`]) or for several;
 //! [`manifest`] records what went in and what came out, [`done`] what became of a fold, [`scores`] the tables of scores;
-//! [`resume`] saves a fit and goes on with it. [`record`] and [`results`] read a folder back, of this version of the tool or of
+//! [`resume`] saves a fit and goes on with it; [`reopen`] gives a run that is done another submission. [`record`] and [`results`] read a folder back, of this version of the tool or of
 //! another. Does not train.
 
 pub mod done;
@@ -11,6 +11,7 @@ pub mod lock;
 pub mod manifest;
 pub mod names;
 pub mod record;
+pub mod reopen;
 pub mod results;
 pub mod resume;
 pub mod scores;

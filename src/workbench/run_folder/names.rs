@@ -55,6 +55,18 @@ pub const OUTPUTS: [&str; 12] = [
     DONE,
 ];
 
+/// Those that another `[predict]` or `[submit]` writes anew.
+pub const REWRITTEN: [&str; 8] = [
+    CONFIG,
+    VALID,
+    TEST,
+    OOF,
+    SUBMISSION,
+    SUBMISSION_ZIP,
+    SUBMISSION_JSON,
+    DONE,
+];
+
 /// One model of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModelName {

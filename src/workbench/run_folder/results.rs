@@ -5,7 +5,7 @@
 //! that folders of other versions of the tool show too. Writes nothing.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{FileRecord, State};
@@ -46,7 +46,7 @@ impl Results {
         let results = Self::open(path)?;
         match results.record.state {
             State::Done => Ok(results),
-            State::Begun => {
+            State::Begun | State::Reopened => {
                 let message = format!("the run in {} is not done", path.display());
                 Err(Error::refused(message)
                     .with_hint("end it first: the same `cipherpet run` again"))
@@ -158,7 +158,7 @@ impl Results {
         if table.exists() {
             return Ok(Some(table));
         }
-        if plain.exists() && holds_scores(&self.experiment()?.submit) {
+        if plain.exists() && holds_scores(&plain, &self.experiment()?.submit)? {
             return Ok(Some(plain));
         }
         let (path, test) = (self.path.display(), names::TEST);
@@ -195,9 +195,17 @@ impl Results {
     }
 }
 
-/// Whether a submission of this form is the scores as they are, one a line.
-pub fn holds_scores(submit: &SubmitConfig) -> bool {
-    submit.format == SubmitFormat::Plain && !submit.probability && submit.like.is_none()
+/// Whether a submission of this form is the scores as they are, one a line. The ids of the test file may have made a table of
+/// it, which a header tells.
+fn holds_scores(submission: &Path, submit: &SubmitConfig) -> Result<bool> {
+    if submit.format == SubmitFormat::Csv || submit.probability || submit.like.is_some() {
+        return Ok(false);
+    }
+    let file = File::open(submission).map_err(Error::io("read", submission))?;
+    let mut first = String::new();
+    // A header of ids and scores is no longer.
+    let read = BufReader::new(file).take(1 << 16).read_line(&mut first);
+    Ok(read.is_ok() && !first.contains(','))
 }
 
 fn has_weights(model: &Path) -> bool {

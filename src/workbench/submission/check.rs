@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::form::{Columns, Form};
+use super::row_ids::RowIds;
 use super::sample::{Sample, quoting};
 use super::{columns, row_numbers};
-use crate::config::{SubmitConfig, SubmitFormat};
-use crate::data::ids::read_ids;
+use crate::config::SubmitConfig;
 use crate::data::table::{Table, quoted};
 use crate::data::{Dictionary, ExampleFormat, LabelKind, Labels, Task, read_examples};
 use crate::error::{Error, Place, Result};
@@ -57,12 +57,11 @@ pub fn check(
         LabelKind::Multilabel => known(task).map(<[String]>::len),
         _ => Some(1),
     };
-    match submit.format {
-        SubmitFormat::Plain => read_plain((submission, &bytes), (&value, width), &mut seen)?,
-        SubmitFormat::Csv => {
-            let ids = read_ids(test, format, &submit.id_column)?;
+    match RowIds::of(submit, (test, format))? {
+        RowIds::Order => read_plain((submission, &bytes), (&value, width), &mut seen)?,
+        RowIds::Column { name, ids } => {
             let ids = ids.unwrap_or_else(|| row_numbers(rows));
-            let mut header = vec![submit.id_column.as_str()];
+            let mut header = vec![name.as_str()];
             header.extend(
                 width
                     .is_some()
@@ -73,7 +72,7 @@ pub fn check(
             let expected = Expected {
                 header: &header,
                 is_open: width.is_none(),
-                header_hint: "submit.id_column and submit.score_column name the columns",
+                header_hint: "submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header",
                 id: 0,
                 ids: &ids,
                 whose: "the test file",

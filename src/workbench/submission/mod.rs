@@ -1,8 +1,8 @@
 //! Submissions: scores in the form that `[submit]` asks for, zipped beside, with a record of where they come from;
 //! and the [`check`] before upload.
 //!
-//! The form is that of the organisers' sample (`submit.like`), whose columns decide. Without one it is a line a row, or a table
-//! with an id column: one score for two classes and ordinals, the name of the likeliest of several classes, a number a label.
+//! The form is that of the organisers' sample (`submit.like`), whose columns decide. Without one it is a table with the ids of
+//! the test file, or a line a row where it has none ([`row_ids`]): one score for two classes and ordinals, the name of the likeliest of several classes, a number a label.
 //!
 //! Scores are logit(YES) - logit(NO), any real number, with 9 significant digits, so that no two different
 //! f32 print the same and AUC loses nothing. As probabilities they have as many digits as an f64 needs; where even
@@ -11,6 +11,7 @@
 mod check;
 mod form;
 mod record;
+mod row_ids;
 mod sample;
 
 use std::collections::BTreeSet;
@@ -22,16 +23,16 @@ pub use record::{Source, SubmissionRecord};
 use super::Stop;
 use super::archive::{self, Content};
 use super::number::probability;
-use super::run_folder::results::{Results, holds_scores};
+use super::run_folder::results::Results;
 use super::run_folder::{names, scores};
 use crate::atomic;
-use crate::config::{Experiment, SubmitConfig, SubmitFormat};
-use crate::data::ids::read_ids;
+use crate::config::{Experiment, SubmitConfig};
 use crate::data::table::Quoting;
 use crate::data::{ExampleFormat, LabelKind, Scores, Task, source};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use form::{Columns, Form};
+use row_ids::RowIds;
 use sample::Sample;
 
 /// What has been written.
@@ -43,6 +44,15 @@ pub struct WrittenSubmission {
     pub distinct_written: usize,
     /// What a reader should know of ids and ties; mostly nothing.
     pub remarks: Vec<String>,
+}
+
+/// A submission that is not written yet.
+struct Composed {
+    text: String,
+    form: Form,
+    /// It has a header.
+    is_table: bool,
+    remarks: Vec<String>,
 }
 
 /// Leaves the submission of a run or an ensemble in its folder: `submission.csv`, checked against the test file,
@@ -64,13 +74,17 @@ pub fn leave(
     let csv = folder.join(names::SUBMISSION);
     let zip = folder.join(names::SUBMISSION_ZIP);
     let rows = (test.as_path(), &experiment.format());
-    let written = write((scores, task), rows, &experiment.submit, &csv)?;
+    let composed = compose((scores, task), rows, &experiment.submit)?;
+    let table = folder.join(names::TEST);
+    let is_plain = scores.width == 1 && !composed.is_table && !composed.form.probability;
+    // First: a submission of another form may be the only place that has the scores.
+    if !is_plain || table.exists() {
+        scores::write_test(scores, task, &table)?;
+    }
+    let written = composed.write(scores, &csv)?;
     let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
     let entry = (names::SUBMISSION.to_owned(), Content::Text(text));
     archive::write(&zip, &[entry], &Stop::default())?; // too short to be stopped
-    if scores.width > 1 || !holds_scores(&experiment.submit) {
-        scores::write_test(scores, task, &folder.join(names::TEST))?;
-    }
     match &experiment.submit.like {
         Some(like) => {
             check_like(&csv, like, Some(task), &experiment.submit, None)?;
@@ -112,73 +126,97 @@ pub fn leave_run(
 /// Writes `submission`: the scores of the rows of a test file, which is read for their ids only.
 ///
 /// # Errors
-/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`read_ids`]; [`Error::Input`] where `submit.like` is
+/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`check_rows`]; [`Error::Input`] where `submit.like` is
 /// no sample of these rows.
 pub fn write(
     (scores, task): (&Scores, &Task),
-    (test, format): (&Path, &ExampleFormat),
+    rows: (&Path, &ExampleFormat),
     submit: &SubmitConfig,
     submission: &Path,
 ) -> Result<WrittenSubmission> {
-    let mut remarks = Vec::new();
-    let (text, form) = match &submit.like {
-        Some(like) => {
-            let sample = Sample::read(like, submit)?;
-            let form = sample.form(submit, task)?;
-            let (order, remark) = sample.order((test, format), scores.len())?;
-            remarks.extend(remark);
-            let answers = form.answers(&scores.select(&order), task)?;
-            (like_sample(&sample, answers)?, form)
-        }
-        None => {
-            let form = Form::of(submit, task);
-            let answers = form.answers(scores, task)?;
-            let text = match submit.format {
-                SubmitFormat::Plain => lines(&answers),
-                SubmitFormat::Csv => {
-                    let ids = read_ids(test, format, &submit.id_column)?;
-                    let ids = ids.unwrap_or_else(|| {
-                        remarks.push(format!(
-                            "submission: {} has no column `{}`, so the ids are row numbers from 0",
-                            test.display(),
-                            submit.id_column
-                        ));
-                        row_numbers(scores.len())
-                    });
-                    table(&answers, &ids, (submit, task), test)?
-                }
-            };
-            (text, form)
+    compose((scores, task), rows, submit)?.write(scores, submission)
+}
+
+fn compose(
+    (scores, task): (&Scores, &Task),
+    (test, format): (&Path, &ExampleFormat),
+    submit: &SubmitConfig,
+) -> Result<Composed> {
+    if let Some(like) = &submit.like {
+        let sample = Sample::read(like, submit)?;
+        let form = sample.form(submit, task)?;
+        let (order, remark) = sample.order((test, format), scores.len())?;
+        let answers = form.answers(&scores.select(&order), task)?;
+        return Ok(Composed {
+            text: like_sample(&sample, answers)?,
+            form,
+            is_table: true,
+            remarks: remark.into_iter().collect(),
+        });
+    }
+    let form = Form::of(submit, task);
+    let answers = form.answers(scores, task)?;
+    let row_ids = RowIds::of(submit, (test, format))?;
+    let remark = row_ids.remark(submit, (test, format));
+    let (text, is_table) = match row_ids {
+        RowIds::Order => (lines(&answers), false),
+        RowIds::Column { name, ids } => {
+            let ids = ids.unwrap_or_else(|| row_numbers(scores.len()));
+            let text = table(&answers, (&name, &ids), (submit, task), test)?;
+            (text, true)
         }
     };
-    atomic::write(submission, text.as_bytes())?;
-    let probability = form.probability && form.columns == Columns::Score;
-    let (distinct, distinct_written) = count_distinct(&scores.values, probability);
-    if distinct_written < distinct {
-        remarks.push(format!(
-            "submission: {distinct} different scores are {distinct_written} different probabilities, as those \
-             near 1 run out of digits; AUC sees ties there, and none with submit.probability = false"
-        ));
-    }
-    Ok(WrittenSubmission {
-        distinct,
-        distinct_written,
-        remarks,
+    Ok(Composed {
+        text,
+        form,
+        is_table,
+        remarks: remark.into_iter().collect(),
     })
 }
 
-/// Refuses a `submit.like` that is no sample of the test rows, before anything long begins.
+impl Composed {
+    fn write(self, scores: &Scores, submission: &Path) -> Result<WrittenSubmission> {
+        let mut remarks = self.remarks;
+        atomic::write(submission, self.text.as_bytes())?;
+        let probability = self.form.probability && self.form.columns == Columns::Score;
+        let (distinct, distinct_written) = count_distinct(&scores.values, probability);
+        if distinct_written < distinct {
+            remarks.push(format!(
+                "submission: {distinct} different scores are {distinct_written} different probabilities, as those \
+                 near 1 run out of digits; AUC sees ties there, and none with submit.probability = false"
+            ));
+        }
+        Ok(WrittenSubmission {
+            distinct,
+            distinct_written,
+            remarks,
+        })
+    }
+}
+
+/// Refuses a column of ids that a file of rows to score does not have, before they are scored.
 ///
 /// # Errors
-/// [`Error::Input`] for its header, columns or ids; those of [`read_ids`].
-pub fn check_sample(experiment: &Experiment, task: &Task, n_rows: usize) -> Result<()> {
-    let submit = &experiment.submit;
-    if let (Some(like), Some(test)) = (&submit.like, &experiment.data.test) {
-        let sample = Sample::read(like, submit)?;
-        sample.form(submit, task)?;
-        sample.order((test, &experiment.format()), n_rows)?;
+/// [`Error::Input`] for a header without `submit.id_column`, and for ids that do not tell the rows apart; [`Error::Io`].
+pub fn check_rows(submit: &SubmitConfig, rows: (&Path, &ExampleFormat)) -> Result<()> {
+    RowIds::of(submit, rows).map(drop)
+}
+
+/// Refuses a `[submit]` that does not go with the test rows, before anything long begins.
+///
+/// # Errors
+/// Those of [`check_rows`]; [`Error::Input`] where `submit.like` is no sample of these rows: its header, columns or ids.
+pub fn check_form(experiment: &Experiment, task: &Task, n_rows: usize) -> Result<()> {
+    let (submit, format) = (&experiment.submit, experiment.format());
+    match (&submit.like, &experiment.data.test) {
+        (_, None) => Ok(()),
+        (None, Some(test)) => check_rows(submit, (test, &format)),
+        (Some(like), Some(test)) => {
+            let sample = Sample::read(like, submit)?;
+            sample.form(submit, task)?;
+            sample.order((test, &format), n_rows).map(drop)
+        }
     }
-    Ok(())
 }
 
 fn row_numbers(rows: usize) -> Vec<String> {
@@ -199,16 +237,16 @@ fn columns<'a>(submit: &'a SubmitConfig, task: &'a Task) -> Vec<&'a str> {
 
 fn table(
     answers: &[Vec<String>],
-    ids: &[String],
+    (id_column, ids): (&str, &[String]),
     (submit, task): (&SubmitConfig, &Task),
     test: &Path,
 ) -> Result<String> {
     if ids.len() != answers.len() {
-        let place = Place::file(test).field(&submit.id_column);
+        let place = Place::file(test).field(id_column);
         let expected = format!("{} ids, one a score", answers.len());
         return Err(Error::input(place, expected, ids.len()));
     }
-    let mut header = vec![submit.id_column.as_str()];
+    let mut header = vec![id_column];
     header.extend(columns(submit, task));
     let rows = ids.iter().zip(answers);
     let rows = rows.map(|(id, values)| std::iter::once(id).chain(values).cloned().collect());

@@ -4,7 +4,7 @@
 //! [`Sample`], and from it the [`Form`] of a submission and the test row of each of its lines. Computes no score.
 //!
 //! Whether the numbers are probabilities: several columns hold them; one column does where the sample's values are all from 0
-//! to 1 and not all whole, but for ordinals; else `submit.probability` says so.
+//! to 1 and not all written as whole numbers, or is called `prob…`, but for ordinals; else `submit.probability` says so.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) struct Sample {
     lines: Vec<Place>,
     /// Of one column beside the ids: all its values are numbers.
     has_numbers: bool,
-    /// They are from 0 to 1, and not all whole.
+    /// They are from 0 to 1, and not all written as whole numbers.
     has_fractions: bool,
 }
 
@@ -58,7 +58,8 @@ impl Sample {
             return Err(no_header(table.place(), shown()));
         }
         agrees(&header, submit, table.place())?;
-        let id = header.iter().position(|name| *name == submit.id_column);
+        let id_column = submit.id_column.as_deref().unwrap_or(SubmitConfig::ID);
+        let id = header.iter().position(|name| name == id_column);
         let mut sample = Self {
             path: path.to_owned(),
             delimiter,
@@ -97,7 +98,8 @@ impl Sample {
                 match text.trim().parse::<f64>().ok().filter(|x| x.is_finite()) {
                     Some(number) => {
                         all_within &= (0.0..=1.0).contains(&number);
-                        all_whole &= number.fract() == 0.0;
+                        // `0.0` too: who wants whole numbers writes none with a point.
+                        all_whole &= number.fract() == 0.0 && !text.contains('.');
                     }
                     None => self.has_numbers = false,
                 }
@@ -122,7 +124,10 @@ impl Sample {
     /// Whether numbers are from 0 to 1. Without a task they are taken for those of a class.
     pub fn has_probabilities(&self, submit: &SubmitConfig, task: Option<&Task>) -> bool {
         let is_ordinal = task.is_some_and(|task| task.labels == LabelKind::Ordinal);
-        submit.probability || self.header.len() > 2 || self.has_fractions && !is_ordinal
+        let mut others = self.others().into_iter();
+        let is_named_so = others.any(|name| name.to_ascii_lowercase().starts_with("prob"));
+        let asks = self.has_fractions || is_named_so && self.has_numbers;
+        submit.probability || self.header.len() > 2 || asks && !is_ordinal
     }
 
     /// The columns that it asks for.
@@ -234,18 +239,18 @@ fn no_header(place: Place, found: impl ToString) -> Error {
 
 /// Refuses names that the user has set and the header does not have, and a row of values in its place.
 fn agrees(header: &[String], submit: &SubmitConfig, place: Place) -> Result<()> {
-    let default = SubmitConfig::default();
+    let score_column = Some(&submit.score_column);
+    let is_default = |name: &&String| **name == SubmitConfig::default().score_column;
     let names = [
-        ("submit.id_column", &submit.id_column, &default.id_column),
+        ("submit.id_column", submit.id_column.as_ref()),
         (
             "submit.score_column",
-            &submit.score_column,
-            &default.score_column,
+            score_column.filter(|name| !is_default(name)),
         ),
     ];
     let shown = quoted(&header.join(","));
-    for (key, name, default) in names {
-        if name != default && !header.contains(name) {
+    for (key, name) in names {
+        if let Some(name) = name.filter(|name| !header.contains(name)) {
             let expected = format!("a column `{name}`, as {key} says");
             return Err(Error::input(place, expected, shown).with_hint(format!(
                 "leave {key} out: the sample of submit.like names the columns"
@@ -328,6 +333,13 @@ mod tests {
         let fractions = "key,p\nb,.5\na,0\nc,1\n";
         let (text, _) = like(fractions, &[1.0, 0.0, 1.0], &binary, true).expect("fits");
         assert!(text.starts_with("key,p\nb,0.500000000\na,0.731"), "{text}");
+        for sample in [
+            "key,p\na,0.0\nb,0.0\nc,0.0\n",
+            "key,Probability\na,0\nb,0\nc,0\n",
+        ] {
+            let (text, _) = like(sample, &[0.0, 1.0, 9.0], &binary, true).expect("fits");
+            assert!(text.contains("\na,0.500000000\nb,0.731"), "{text}");
+        }
         let ordinal = task(LabelKind::Ordinal, &[]);
         let (text, _) = like(fractions, &[0.25, 0.5, 1.0], &ordinal, true).expect("fits");
         assert_eq!(text, "key,p\nb,0.500000000\na,0.250000000\nc,1.00000000\n");

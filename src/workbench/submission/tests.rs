@@ -1,6 +1,7 @@
 //! Submissions by hand: every form, every refusal.
 
 use super::*;
+use crate::config::SubmitFormat;
 
 /// A folder with `test.tsv` of `rows` rows, and with `test.csv`, whose column `row` holds `b, a, d, c, …`.
 fn folder(rows: usize) -> tempfile::TempDir {
@@ -52,7 +53,7 @@ fn with_header() -> ExampleFormat {
 fn csv() -> SubmitConfig {
     SubmitConfig {
         format: SubmitFormat::Csv,
-        id_column: "row".to_owned(),
+        id_column: Some("row".to_owned()),
         ..SubmitConfig::default()
     }
 }
@@ -266,7 +267,7 @@ fn refusals(
     let folder = folder(2);
     let at = |name: &str| folder.path().join(name);
     let (test, format) = match submit.format {
-        SubmitFormat::Plain => (at("test.tsv"), ExampleFormat::default()),
+        SubmitFormat::Plain | SubmitFormat::Auto => (at("test.tsv"), ExampleFormat::default()),
         SubmitFormat::Csv => (at("test.csv"), with_header()),
     };
     let prefix = format!("{}/", folder.path().display());

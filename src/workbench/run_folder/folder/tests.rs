@@ -1,12 +1,14 @@
 //! Opening run folders: new, begun, done, of another experiment.
 
 use super::super::names::METRICS;
+use super::super::reopen::{Reopened, Taken};
 use super::*;
 use crate::metrics::{MetricName, ValidFigures};
 
 fn identity(experiment: &Experiment, input_sha256: &str) -> Identity {
     Identity {
         config_sha256: experiment.sha256().expect("UTF-8 paths"),
+        submit_sha256: experiment.submit_sha256().expect("UTF-8 paths"),
         inputs: vec![FileRecord {
             key: "data.train".to_owned(),
             path: "/d/train.tsv".into(),
@@ -37,7 +39,7 @@ fn open(path: &Path, experiment: &Experiment, input: &str) -> Result<Opened> {
 fn ready(opened: Result<Opened>) -> Box<RunFolder> {
     match opened.expect("a free folder") {
         Opened::Ready(folder) => folder,
-        Opened::Done(_) => panic!("nothing is done yet"),
+        Opened::Done(_) | Opened::Outdated => panic!("nothing is done yet"),
     }
 }
 
@@ -93,7 +95,7 @@ fn a_run_with_a_checkpoint_goes_on_until_it_is_done() {
     assert!(!path.join(".unfinished-a1b2").exists());
     let folder = ready(open(&path, &experiment, "a"));
     folder
-        .finish(&[ModelName::Single], outcome())
+        .finish(&experiment, &[ModelName::Single], outcome())
         .expect("room for a manifest");
     assert!(!path.join("checkpoint").exists());
 }
@@ -124,11 +126,11 @@ fn the_same_run_is_begun_anew_without_a_checkpoint() {
     assert!(path.join("notes.txt").exists());
     begin(&mut folder, 2);
     folder
-        .finish(&[ModelName::Single], outcome())
+        .finish(&experiment, &[ModelName::Single], outcome())
         .expect("room for a manifest");
     match open(&path, &experiment, "a").expect("our own run") {
         Opened::Done(found) => assert_eq!(found, outcome()),
-        Opened::Ready(_) => panic!("it was done"),
+        Opened::Ready(_) | Opened::Outdated => panic!("it was done"),
     }
     let manifest = Manifest::read(&path).expect("readable").expect("there");
     assert_eq!((manifest.state, manifest.wrapped_ids), (State::Done, 2));
@@ -163,7 +165,7 @@ fn the_same_files_under_other_paths_are_the_same_run() {
     let mut folder = ready(open(&path, &experiment, "a"));
     begin(&mut folder, 0);
     folder
-        .finish(&[ModelName::Single], outcome())
+        .finish(&experiment, &[ModelName::Single], outcome())
         .expect("room for a manifest");
     experiment.data.train = vec!["/e/pairs.tsv".into()];
     let under_other_path = |sha256: &str| {
@@ -197,17 +199,57 @@ fn the_same_files_under_other_paths_are_the_same_run() {
 }
 
 #[test]
-fn another_form_of_submission_names_the_way_to_it() {
+fn another_form_of_submission_is_the_same_run_and_is_recorded_before_a_file_changes() {
+    let parent = tempfile::tempdir().expect("a folder for the test");
+    let path = parent.path().join("run");
+    let mut experiment = Experiment::default();
+    let mut folder = ready(open(&path, &experiment, "a"));
+    begin(&mut folder, 0);
+    let finished = folder.finish(&experiment, &[ModelName::Single], outcome());
+    finished.expect("room for a manifest");
+    let is_outdated = |experiment: &Experiment| {
+        let opened = open(&path, experiment, "a").expect("the same run");
+        matches!(opened, Opened::Outdated)
+    };
+    assert!(!is_outdated(&experiment));
+    let before = experiment.clone();
+    experiment.submit.probability = true;
+    assert!(is_outdated(&experiment));
+    let identity = identity(&experiment, "a");
+    let take = |experiment| match Reopened::take(&path, experiment, &identity) {
+        Ok(Taken::Reopened(reopened)) => *reopened,
+        _ => panic!("it has another submission"),
+    };
+    let mut reopened = take(&experiment);
+    assert!(reopened.has_scores_of(&experiment));
+    reopened.begin(true).expect("room for a manifest");
+    drop(reopened); // killed: neither form is there
+    assert!(is_outdated(&before) && is_outdated(&experiment));
+    let mut reopened = take(&experiment);
+    assert_eq!(*reopened.outcome(), outcome());
+    reopened.begin(true).expect("room for a manifest");
+    let finished = reopened.finish(
+        (&experiment, identity.clone()),
+        &[ModelName::Single],
+        outcome(),
+    );
+    finished.expect("room for a manifest");
+    assert!(!is_outdated(&experiment) && is_outdated(&before));
+}
+
+#[test]
+fn a_run_under_way_keeps_its_way_to_score() {
     let parent = tempfile::tempdir().expect("a folder for the test");
     let path = parent.path().join("run");
     let mut experiment = Experiment::default();
     begin(&mut ready(open(&path, &experiment, "a")), 0);
-    experiment.submit.probability = true;
-    let Err(error) = open(&path, &experiment, "a") else {
-        panic!("it is another run")
-    };
-    let hint = error.hint().expect("a way out");
-    assert!(hint.starts_with("`cipherpet ensemble RUN "), "{hint}");
+    experiment.submit.probability = true; // nothing is written yet
+    begin(&mut ready(open(&path, &experiment, "a")), 0);
+    experiment.predict.swap = false;
+    assert_eq!(
+        refusal(open(&path, &experiment, "a"), &path),
+        "the run in RUN was begun with predict.swap = true, not false"
+    );
 }
 
 #[test]
