@@ -13,9 +13,11 @@ mod audit;
 mod board;
 mod check;
 mod cipher;
+mod completions;
 mod count;
 mod ensemble;
 mod inspect;
+mod man;
 mod output;
 mod pack;
 mod predict;
@@ -110,6 +112,10 @@ pub enum Command {
     Cipher(cipher::CipherArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
     Inspect(inspect::InspectArguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::CompletionsArguments),
+    /// Write the help of every command as manual pages
+    Man(man::ManArguments),
 }
 
 /// Which settings an experiment file and the command line give.
@@ -199,6 +205,8 @@ impl Session {
             Command::Audit(arguments) => audit::audit(arguments, self),
             Command::Cipher(arguments) => cipher::cipher(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
+            Command::Completions(arguments) => completions::completions(arguments),
+            Command::Man(arguments) => man::man(arguments, self),
         })
     }
 

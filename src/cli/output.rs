@@ -1,5 +1,6 @@
 //! What a command leaves: on stdout text for people, or one JSON object; and where a file goes that the user has named.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 
@@ -12,19 +13,26 @@ use crate::error::{Error, Result, printable};
 /// # Errors
 /// [`Error::Io`]; not for a pipe that its reader has closed, who has seen enough.
 pub fn print(value: &impl Serialize, text: &str, json: bool) -> Result<()> {
-    let mut out = if json {
-        serde_json::to_string(value)
-            .map_err(|error| Error::Unexpected(format!("report as JSON: {error}")))?
-    } else {
-        text.trim_end().to_owned()
+    let out = match json {
+        true => serde_json::to_string(value)
+            .map_err(|error| Error::Unexpected(format!("report as JSON: {error}")))?,
+        false => text.trim_end().to_owned(),
     };
-    out.push('\n');
+    print_text(&(out + "\n"))
+}
+
+/// Prints a text; on a terminal without what the terminal would obey.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_text(text: &str) -> Result<()> {
     let mut stdout = stdout().lock();
-    if stdout.is_terminal() {
-        out = printable(&out).into_owned();
-    }
+    let text = match stdout.is_terminal() {
+        true => printable(text),
+        false => Cow::Borrowed(text),
+    };
     match stdout
-        .write_all(out.as_bytes())
+        .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

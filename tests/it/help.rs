@@ -7,8 +7,22 @@ fn help_of_the_tool_and_of_every_command() {
     let workspace = Workspace::empty();
     insta::assert_snapshot!("help", workspace.snapshot(&["--help"]));
     for command in [
-        "run", "slurm", "predict", "report", "check", "ensemble", "board", "score", "pack",
-        "count", "cipher", "align", "audit", "inspect",
+        "run",
+        "slurm",
+        "predict",
+        "report",
+        "check",
+        "ensemble",
+        "board",
+        "score",
+        "pack",
+        "count",
+        "cipher",
+        "align",
+        "audit",
+        "inspect",
+        "completions",
+        "man",
     ] {
         let page = workspace.snapshot(&[command, "--help"]);
         assert!(page.contains("Example"), "{command} --help has no example");
@@ -60,4 +74,49 @@ fn wrong_usage_exits_with_2_and_writes_nothing_on_stdout() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn completions_of_every_shell_know_the_commands() {
+    let workspace = Workspace::empty();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = workspace.succeed(&["completions", shell]);
+        for word in ["ensemble", "one-by-one", "max-minutes"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let output = workspace.run(&["completions", "cmd"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn manual_pages_are_one_a_command_with_its_options_and_examples() {
+    let workspace = Workspace::empty();
+    workspace.succeed(&["man", "--out", "share/man1"]);
+    let help = workspace.succeed(&["--help"]);
+    let list = help.split("Commands:").nth(1).expect("a list");
+    let list = list.split("Options:").next().expect("before the options");
+    let commands = list
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let mut pages: Vec<String> = commands
+        .map(|line| {
+            let command = line.split_whitespace().next().expect("a name");
+            format!("cipherpet-{command}.1")
+        })
+        .chain(["cipherpet.1".to_owned()])
+        .collect();
+    pages.sort();
+    assert_eq!(workspace.names("share/man1"), pages);
+    let page = workspace.text("share/man1/cipherpet-run.1");
+    for part in [
+        ".TH cipherpet-run 1",
+        "max\\-minutes",
+        "threads",
+        "cipherpet run experiment.toml",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    let tool = workspace.text("share/man1/cipherpet.1");
+    assert!(tool.contains("cipherpet\\-run(1)"), "{tool}");
 }
