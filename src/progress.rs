@@ -111,18 +111,7 @@ impl Progress {
             Show::Lines | Show::Nothing => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(total), target);
-        let counts = if unit == "bytes" {
-            "{bytes}/{total_bytes}"
-        } else {
-            "{human_pos}/{human_len} "
-        };
-        let unit_text = if unit == "bytes" { "" } else { unit };
-        let template = format!(
-            "{{prefix}} {{bar:24}} {counts}{unit_text} {{msg}} [{{elapsed}}, {{eta}} left]"
-        );
-        if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style);
-        }
+        bar.set_style(style(unit));
         bar.set_prefix(name.to_owned());
         Task {
             progress: self.clone(),
@@ -132,6 +121,18 @@ impl Progress {
             last_line: Mutex::new(Instant::now()),
         }
     }
+}
+
+/// What a bar looks like. The note comes last and is cut where the terminal ends: a line that is longer would be drawn over and
+/// over.
+fn style(unit: &str) -> ProgressStyle {
+    let counts = match unit {
+        "bytes" => "{bytes}/{total_bytes}".to_owned(),
+        unit => format!("{{human_pos}}/{{human_len}} {unit}"),
+    };
+    let template =
+        format!("{{prefix}} {{bar:12}} {counts} [{{elapsed}}, {{eta}} left] {{wide_msg}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// A piece of work under way. Dropping it clears its bar.
@@ -229,7 +230,31 @@ pub fn skipped(reason: &str) {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::InMemoryTerm;
+
     use super::*;
+
+    #[test]
+    fn a_bar_fits_eighty_columns_and_keeps_what_counts() {
+        for (columns, note) in [
+            (80, "epoch 2/3 loss 0.312"),
+            (120, "epoch 2/3 loss 0.312 lr 2.9e-4"),
+        ] {
+            let terminal = InMemoryTerm::new(4, columns);
+            let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+            let bar = ProgressBar::with_draw_target(Some(36_660), target);
+            bar.set_style(style("steps"));
+            bar.set_prefix("train");
+            bar.set_position(12_345);
+            bar.set_message("epoch 2/3 loss 0.312 lr 2.9e-4".to_owned());
+            bar.tick();
+            let shown = terminal.contents();
+            assert_eq!(shown.lines().count(), 1, "{shown}");
+            for part in ["train ", " 12,345/36,660 steps [", " left] ", note] {
+                assert!(shown.contains(part), "{part}: {shown}");
+            }
+        }
+    }
 
     #[test]
     fn plain_lines_are_a_handful_at_first_and_ever_rarer() {

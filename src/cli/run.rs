@@ -8,6 +8,7 @@ use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
 use crate::metrics::MetricName;
+use crate::workbench::report::FILE;
 use crate::workbench::run as job;
 use crate::workbench::run::batch::{self, BatchReport};
 use crate::workbench::run::part::{FoldReport, PartReport, RunPart, RunReport};
@@ -82,6 +83,9 @@ pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
         let report = job::run(loaded, out, part, session.context())?;
         note_found(&report, session);
         output::print(&report, &text(&report), arguments.json)?;
+        if let PartReport::Run(report) = &report {
+            session.note(&next_line(report));
+        }
         say(&last_line(&report));
         return Ok(());
     }
@@ -123,6 +127,14 @@ fn note_found(report: &PartReport, session: &Session) {
         }
         _ => {}
     }
+}
+
+/// What one may do with a run.
+fn next_line(report: &RunReport) -> String {
+    let run = report.run.display();
+    format!(
+        "next: `cipherpet board` compares runs; `cipherpet predict {run} --pairs FILE --out FILE` scores more rows"
+    )
 }
 
 /// Where the answer is.
@@ -168,8 +180,13 @@ fn run_text(report: &RunReport) -> String {
             score_text(report.valid.valid_score, report.best_epoch, report.epochs)
         ),
     };
+    let page = report.run.join(FILE);
+    let page = match page.exists() {
+        true => format!("\nreport       {}", page.display()),
+        false => String::new(),
+    };
     format!(
-        "run          {}\n{quality}\n{}",
+        "run          {}{page}\n{quality}\n{}",
         report.run.display(),
         cost_text(
             (report.steps, report.tokens_per_second),

@@ -136,7 +136,11 @@ fn rewritten(workspace: &Workspace, arguments: &[&str]) -> serde_json::Value {
 #[test]
 fn another_form_is_written_from_stored_scores_without_training() {
     let workspace = Workspace::with_pairs();
-    workspace.succeed(&RUN);
+    let summary = workspace.succeed(&RUN);
+    assert!(
+        summary.contains("\nreport       out/report.html\n"),
+        "{summary}"
+    );
     let trained = OF_TRAINING.map(|name| workspace.read(&format!("out/{name}")));
     let plain = workspace.text("out/submission.csv");
     let forms = [
