@@ -45,7 +45,7 @@ const OWNER_CAN: [&str; 4] = [
     "publish fewer sentences: the share that comes back falls steeply below some thousand",
     "publish the ids of a sentence in random order: nothing is left to align by",
     "give each part of the data numbers of its own, so that no number can be followed through all of it",
-    "leave frequent ids out or merge them: they are told first, and tell their neighbours",
+    "give frequent words numbers of their own beside those of characters: .82 of 20,000 pairs came back instead of .95",
 ];
 
 /// Aligns the rows with the plaintext and says what came of it.
@@ -63,11 +63,7 @@ pub fn audit(
     Ok(AuditReport {
         statement: statement(&figures, reversible),
         reversible,
-        attacker_needs: format!(
-            "the published files, {} tokens of readable text of the same kind, and {:.0} seconds on a machine like this one",
-            n_plain_tokens(&figures),
-            figures.seconds
-        ),
+        attacker_needs: attacker_needs(&figures, reversible),
         owner_can: OWNER_CAN.to_vec(),
         figures,
     })
@@ -96,6 +92,18 @@ impl Reversible {
 fn n_plain_tokens(figures: &AlignReport) -> u64 {
     let trials = figures.quality.units.iter();
     trials.map(|trial| trial.plain_tokens).max().unwrap_or(0)
+}
+
+fn attacker_needs(figures: &AlignReport, reversible: Reversible) -> String {
+    let (plain, seconds) = (n_plain_tokens(figures), figures.seconds);
+    match reversible {
+        Reversible::CannotTell => format!(
+            "the published files, and readable text: more of it, or of a more similar kind, than the {plain} tokens that were tried"
+        ),
+        _ => format!(
+            "the published files, {plain} tokens of readable text of the same kind, and {seconds:.0} seconds on a machine like this one"
+        ),
+    }
 }
 
 fn statement(figures: &AlignReport, reversible: Reversible) -> String {
