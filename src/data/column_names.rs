@@ -78,11 +78,6 @@ const LABELS: [&str; 24] = [
     "类别",
 ];
 
-/// Names of numbers that only tell rows apart.
-const IDENTIFIERS: [&str; 12] = [
-    "id", "ids", "idx", "index", "row", "rowid", "guid", "uid", "uuid", "pairid", "qid", "no",
-];
-
 /// A name in lower case, without what stands between its words: `Text_A` is `texta`.
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.'));
@@ -128,11 +123,6 @@ pub fn label(names: &[&str], texts: &[usize]) -> Option<usize> {
     })
 }
 
-/// Whether a column of this name only tells rows apart.
-pub fn is_identifier(name: &str) -> bool {
-    IDENTIFIERS.contains(&plain(name).as_str())
-}
-
 fn only(names: &[&str], is_wanted: impl Fn(&str) -> bool) -> Option<usize> {
     let mut columns = (0..names.len()).filter(|&column| is_wanted(&plain(names[column])));
     columns.next().filter(|_| columns.next().is_none())
@@ -160,10 +150,5 @@ mod tests {
         assert_eq!(label(&["a", "b", "is_duplicate"], &[0, 1]), Some(2));
         assert_eq!(label(&["score", "rating", "text"], &[2]), None);
         assert_eq!(label(&["label", "x"], &[0]), None);
-    }
-
-    #[test]
-    fn ids_are_no_texts() {
-        assert!(is_identifier("ID") && is_identifier("pair_id") && !is_identifier("idea"));
     }
 }

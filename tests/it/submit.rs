@@ -13,6 +13,15 @@ const RUN: [&str; 6] = [
     "train.max_steps=2",
 ];
 
+const PREDICT: [&str; 6] = [
+    "predict",
+    "out",
+    "--pairs",
+    "test.tsv",
+    "--out",
+    "again.csv",
+];
+
 #[test]
 fn probabilities_under_a_header_come_from_the_same_scores() {
     let workspace = Workspace::with_pairs();
@@ -92,14 +101,7 @@ fn a_run_writes_the_form_it_is_asked_for_and_predict_does_too() {
     let csv = workspace.text("out/submission.csv");
     assert!(csv.starts_with("row,p\n0,0."), "{csv}");
     assert!(workspace.exists("out/test.csv"));
-    workspace.succeed(&[
-        "predict",
-        "out",
-        "--pairs",
-        "test.tsv",
-        "--out",
-        "again.csv",
-    ]);
+    workspace.succeed(&PREDICT);
     assert_eq!(workspace.text("again.csv"), csv);
     let record = workspace.json("again.csv.json");
     assert_eq!(
@@ -193,14 +195,7 @@ fn another_form_is_written_from_stored_scores_without_training() {
     );
     rewritten(&workspace, &RUN);
     assert_eq!(workspace.text("out/submission.csv"), plain);
-    workspace.succeed(&[
-        "predict",
-        "out",
-        "--pairs",
-        "test.tsv",
-        "--out",
-        "again.csv",
-    ]);
+    workspace.succeed(&PREDICT);
     assert_eq!(workspace.text("again.csv"), plain);
 }
 
@@ -267,15 +262,7 @@ fn another_way_to_score_asks_the_models_that_are_there() {
         assert!(before.iter().zip(&after).all(|(a, b)| a != b), "{tables:?}");
         assert_eq!(manifest()["predict"]["swap"], false);
         assert_ne!(manifest()["result"]["scores"], result["scores"]);
-        let predict = [
-            "predict",
-            "out",
-            "--pairs",
-            "test.tsv",
-            "--out",
-            "again.csv",
-        ];
-        workspace.succeed(&predict);
+        workspace.succeed(&PREDICT);
         assert_eq!(
             workspace.text("again.csv"),
             workspace.text("out/submission.csv")
@@ -353,15 +340,7 @@ fn ids_of_the_test_file_are_in_the_submission_and_a_misspelt_column_is_refused_b
         "--experiment",
         "out/config.toml",
     ]);
-    let predict = [
-        "predict",
-        "out",
-        "--pairs",
-        "test.tsv",
-        "--out",
-        "again.csv",
-    ];
-    workspace.succeed(&predict);
+    workspace.succeed(&PREDICT);
     assert_eq!(workspace.text("again.csv"), text);
     // Asked for in words, they are plain scores; and the stored ones are the same.
     rewritten(
