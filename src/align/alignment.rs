@@ -115,6 +115,12 @@ pub struct CoverageBand {
 }
 
 impl GraphReport {
+    /// What the order of held-out ids tells under the map, as a share of what it tells in plaintext; below 0 where there is no
+    /// order to align by.
+    pub fn order_share(&self) -> f64 {
+        self.order_gain / self.order_gain_plain.max(f64::MIN_POSITIVE)
+    }
+
     /// In one line, for people.
     pub fn describe(&self) -> String {
         format!(

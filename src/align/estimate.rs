@@ -46,7 +46,7 @@ pub struct Estimate {
 
 /// The estimate for an alignment whose pairs have the mean `confidence`, by tokens.
 pub fn estimate(report: &GraphReport, confidence: f64) -> Estimate {
-    let order = report.order_gain / report.order_gain_plain.max(f64::MIN_POSITIVE);
+    let order = report.order_share();
     let percent = |share: f64| format!("{:.0} %", 100.0 * share.max(0.0));
     let cannot_tell = if order < LEAST_ORDER {
         Some(format!(

@@ -144,8 +144,10 @@ pub fn show(report: &AlignReport) -> String {
         let _ = writeln!(text, "  {what:<24}{figure}"); // a String takes every write
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let of_plaintext = quality.order_gain / quality.order_gain_plain.max(f64::MIN_POSITIVE);
-    line("order, as in plaintext", percent(of_plaintext.max(0.0)));
+    line(
+        "order, as in plaintext",
+        percent(quality.order_share().max(0.0)),
+    );
     line(
         "likelihood a token",
         format!(

@@ -78,15 +78,6 @@ impl Reversible {
             None => Self::CannotTell,
         }
     }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Largely => "largely",
-            Self::Partly => "partly",
-            Self::Hardly => "hardly",
-            Self::CannotTell => "perhaps",
-        }
-    }
 }
 
 fn n_plain_tokens(figures: &AlignReport) -> u64 {
@@ -107,32 +98,30 @@ fn attacker_needs(figures: &AlignReport, reversible: Reversible) -> String {
 }
 
 fn statement(figures: &AlignReport, reversible: Reversible) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let (plain, seconds) = (n_plain_tokens(figures), figures.seconds);
-    let found = match (figures.token_accuracy, figures.estimate.share) {
-        (Some(right), _) => format!(
-            "{} of the tokens are given back their plaintext",
-            percent(right)
-        ),
-        (None, Some(share)) => {
-            format!(
-                "an estimated {} of the tokens are given back their plaintext",
-                percent(share)
-            )
-        }
-        (None, None) => {
-            let reason = figures.estimate.cannot_tell.as_deref();
+    let how_far = match reversible {
+        Reversible::Largely => "largely",
+        Reversible::Partly => "partly",
+        Reversible::Hardly => "hardly",
+        Reversible::CannotTell => {
+            let reason = figures.estimate.cannot_tell.as_deref().unwrap_or_default();
             return format!(
-                "Cannot tell how far the masking is reversible: {}. This was tried with {plain} tokens of plaintext, for {seconds:.0} \
-                 seconds and without the key. It is no sign of safety: name the key (--key) to measure, or more plaintext of the same kind.",
-                reason.unwrap_or("there is no figure")
+                "Cannot tell how far the masking is reversible: {reason}. This was tried with {plain} tokens of plaintext, for \
+                 {seconds:.0} seconds and without the key. It is no sign of safety: name the key (--key) to measure, or more \
+                 plaintext of the same kind."
             );
         }
     };
+    let estimated = match figures.token_accuracy {
+        Some(_) => "",
+        None => "an estimated ",
+    };
+    let share = figures.token_accuracy.or(figures.estimate.share);
     format!(
-        "The masking is {} reversible. From {plain} tokens of plaintext, in {seconds:.0} seconds and without the key, {found}. \
-         Another plaintext, more of it, or another method may find more: a low figure is no proof of safety.",
-        reversible.name(),
+        "The masking is {how_far} reversible. From {plain} tokens of plaintext, in {seconds:.0} seconds and without the key, \
+         {estimated}{:.1} % of the tokens are given back their plaintext. Another plaintext, more of it, or another method may \
+         find more: a low figure is no proof of safety.",
+        100.0 * share.unwrap_or_default()
     )
 }
 
@@ -141,13 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_for_shares() {
-        let words =
-            [0.0, 0.09, 0.1, 0.49, 0.5, 1.0].map(|share| Reversible::of(Some(share)).name());
-        assert_eq!(
-            words,
-            ["hardly", "hardly", "partly", "partly", "largely", "largely"]
-        );
-        assert_eq!(Reversible::of(None), Reversible::CannotTell);
+    fn a_word_for_a_share_and_for_none() {
+        use Reversible::{CannotTell, Hardly, Largely, Partly};
+        let words = [0.0, 0.09, 0.1, 0.49, 0.5, 1.0].map(|share| Reversible::of(Some(share)));
+        assert_eq!(words, [Hardly, Hardly, Partly, Partly, Largely, Largely]);
+        assert_eq!(Reversible::of(None), CannotTell);
     }
 }

@@ -101,19 +101,18 @@ impl Rows {
     fn say_unknown_tokens(&self, experiment: &Experiment, progress: &Progress) {
         let rare = "a lower vocab.min_count gives more of them a row of their own";
         let other = "is it of the same cipher as the training rows?";
-        let files = [
+        let mut files = vec![
             ("the training rows", rare, &self.labelled),
             ("the validation file", other, &self.valid_file),
             ("the test file", other, &self.test),
-            ("data.unlabelled", other, &self.extra),
         ];
-        for (whose, hint, rows) in files {
-            // Rows that have no say in the vocabulary are not of the run.
-            let takes_part =
-                !std::ptr::eq(rows, &self.extra) || experiment.learns_from(UnlabelledRows::Extra);
-            let line = warnings::unknown_tokens(whose, hint, rows).filter(|_| takes_part);
-            line.iter().for_each(|line| progress.say(line));
+        if experiment.learns_from(UnlabelledRows::Extra) {
+            files.push(("data.unlabelled", other, &self.extra));
         }
+        let lines = files
+            .into_iter()
+            .filter_map(|(whose, hint, rows)| warnings::unknown_tokens(whose, hint, rows));
+        lines.for_each(|line| progress.say(&line));
     }
 
     /// Every row whose tokens the vocabulary counts.
