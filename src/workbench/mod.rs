@@ -7,6 +7,7 @@
 //! | [`submission`] | writes and checks submissions |
 //! | [`ensemble`] | blends runs, with its arithmetic |
 //! | [`report`](mod@report) | shows runs as a page |
+//! | [`reading`] | how files are read where no setting says it |
 //! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
 //! | [`slurm`] | the script of a cluster for a run |
@@ -34,6 +35,7 @@ pub mod machine;
 pub mod number;
 pub mod pack;
 pub mod predict;
+pub mod reading;
 pub mod report;
 pub mod run;
 pub mod run_folder;

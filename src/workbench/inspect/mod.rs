@@ -8,7 +8,6 @@ pub mod estimate;
 pub mod label_survey;
 pub mod starter;
 pub mod survey;
-pub mod task_guess;
 
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::disk::megabytes;
+use super::reading::task_guess::{self, Guess};
 use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::reserved::FIRST_CIPHER;
@@ -28,7 +28,6 @@ use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
-use task_guess::Guess;
 
 /// All that [`inspect`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
