@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::vocab::UnitChoice;
 use crate::workbench::align::{self as job, AlignOptions, AlignReport};
 use crate::workbench::disk::megabytes;
+use crate::workbench::reading;
 
 /// Arguments of `align`.
 #[derive(Debug, Args)]
@@ -110,7 +111,7 @@ impl Sources {
             &["data.max_tokens", "vocab.min_count", "train.precision"],
             who,
         )?;
-        Ok((options, loaded.experiment))
+        Ok((options, reading::detect_texts(&self.pairs, &loaded)?))
     }
 }
 

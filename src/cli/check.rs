@@ -8,6 +8,7 @@ use clap::Args;
 use super::{Reading, output};
 use crate::data::{LabelKind, Task, TextKind};
 use crate::error::Result;
+use crate::workbench::reading;
 use crate::workbench::run_folder::record::RunRecord;
 use crate::workbench::submission;
 
@@ -49,7 +50,7 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
     let range = arguments.range.clone();
     let loaded = arguments.reading.load(&["submit"], "check")?;
     loaded.check_submit()?;
-    let (experiment, submit) = (&loaded.experiment, &loaded.experiment.submit);
+    let submit = &loaded.experiment.submit;
     // The manifest beside the experiment of a run knows the classes.
     let run = arguments
         .reading
@@ -64,9 +65,9 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
             (checked, like)
         }
         (None, Some(test)) => {
-            let task =
-                task.unwrap_or_else(|| unnamed(experiment.task.kind, experiment.task.labels));
-            let rows = (test.as_path(), &experiment.format());
+            let format = reading::detect_texts(std::slice::from_ref(test), &loaded)?.format();
+            let task = task.unwrap_or_else(|| unnamed(format.kind, format.labels));
+            let rows = (test.as_path(), &format);
             let checked = submission::check((submission, &task), rows, submit, range)?;
             (checked, test)
         }

@@ -22,7 +22,8 @@ Examples:
 
 Writes a copy of each file with numbers for tokens, and key.tsv with what they stand for: to measure
 alignments and methods on text of your own. All files share one key. A character is one id, letters
-and digits too. Columns behind the texts are copied as they are. With the key anyone can read the
+and digits too. In a .csv file, and under a header, texts are found by the names of their columns.
+All other columns are copied as they are. With the key anyone can read the
 copies.")]
 pub struct CipherArguments {
     /// Plain files of pairs: text TAB text, with columns of labels behind or without

@@ -14,6 +14,7 @@ use crate::workbench::count as job;
 #[command(after_help = "\
 Example: cipherpet count corpus/*.txt --checkpoint bert-base-chinese --out counts.tsv
 
+A .csv or .tsv file is a table: its ids and labels are not counted.
 Writes token<TAB>count, most frequent first, and beside it a .json that records what was counted.")]
 pub struct CountArguments {
     /// Plain text files, UTF-8

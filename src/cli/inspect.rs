@@ -13,10 +13,11 @@ use crate::workbench::inspect as job;
 #[command(after_help = "\
 Examples:
   cipherpet inspect train.tsv test.tsv --starter experiment.toml
-  cipherpet inspect train.csv --set data.delimiter=, --set data.header=true --set data.label=label
+  cipherpet inspect train.csv.gz test.csv.gz --set data.label=grade
 
 Files with labels are for training; the first without is the test file, further ones join the MLM.
-What a row holds, one text or two and which kind of label, is recognised from the columns.")]
+Delimiter, header, columns, tokens and the kind of label are recognised, and the first lines say by
+what. A key that is set stands.")]
 pub struct InspectArguments {
     /// Files of texts or pairs of texts, in any number
     #[arg(required = true, value_name = "FILES")]
@@ -42,8 +43,8 @@ const READ: [&str; 6] = [
 ];
 
 pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
-    let experiment = arguments.reading.load(&READ, "inspect")?.experiment;
+    let loaded = arguments.reading.load(&READ, "inspect")?;
     let starter = arguments.starter.as_deref();
-    let inspection = job::inspect(&arguments.files, &experiment, starter, session.context())?;
+    let inspection = job::inspect(&arguments.files, &loaded, starter, session.context())?;
     output::print(&inspection, &inspection.to_string(), arguments.json)
 }

@@ -129,7 +129,8 @@ struct Settings {
 /// How pair files are read, for commands that take them without an experiment.
 #[derive(Debug, Args)]
 struct Reading {
-    /// Take the reading keys of `[data]` (delimiter, header, text_a, …), and `[submit]`, from this experiment file
+    /// Take the reading keys of `[data]` (delimiter, header, text_a, …), and `[submit]`, from this experiment file; without
+    /// one they are recognised from the rows
     #[arg(long, value_name = "TOML")]
     experiment: Option<PathBuf>,
     #[command(flatten)]

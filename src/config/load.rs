@@ -32,8 +32,22 @@ pub struct Loaded {
     pub cell_assignments: Vec<String>,
     /// The merged settings.
     pub experiment: Experiment,
+    /// Whether a file was read, and not `--set` alone.
+    has_file: bool,
     /// The place of every key that a file or `--set` has set.
     pub(super) places: BTreeMap<String, Place>,
+}
+
+impl Loaded {
+    /// Whether an experiment file was read: what it leaves out is at its default on purpose.
+    pub fn has_file(&self) -> bool {
+        self.has_file
+    }
+
+    /// Whether a file or `--set` gives `key`.
+    pub fn sets(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
 }
 
 /// Reads an experiment file (none: the defaults alone) and lays the assignments over it. A `[grid]` is left out:
@@ -89,6 +103,7 @@ struct Layers {
     merged: Table,
     places: BTreeMap<String, Place>,
     axes: Vec<Axis>,
+    has_file: bool,
 }
 
 impl Layers {
@@ -96,6 +111,7 @@ impl Layers {
         let mut layers = Self::default();
         if let Some(file) = file {
             layers.read_file(file)?;
+            layers.has_file = true;
         }
         for assignment in assignments {
             layers.read_assignment(assignment)?;
@@ -123,6 +139,7 @@ impl Layers {
             cell: show(" = ").join(", "),
             cell_assignments: show("="),
             experiment,
+            has_file: self.has_file,
             places,
         })
     }

@@ -211,6 +211,34 @@ impl Experiment {
         }
     }
 
+    /// Takes over how files are read: the reverse of [`Experiment::format`].
+    pub fn read_as(&mut self, format: &ExampleFormat) {
+        let ExampleFormat {
+            kind,
+            labels,
+            delimiter,
+            header,
+            text_a,
+            text_b,
+            label,
+            label_separator,
+            token_separator,
+            tokens,
+        } = format.clone();
+        (self.task.kind, self.task.labels) = (kind, labels);
+        self.data = DataConfig {
+            delimiter,
+            header,
+            text_a,
+            text_b,
+            label,
+            label_separator,
+            token_separator,
+            tokens,
+            ..std::mem::take(&mut self.data)
+        };
+    }
+
     /// What chooses the best epoch and sorts the board.
     pub fn metric(&self) -> MetricName {
         let default = || MetricName::default_for(self.task.labels);

@@ -221,7 +221,7 @@ impl ExampleFormat {
     }
 
     /// `3 tab-separated fields`.
-    pub(super) fn fields(&self, number: impl std::fmt::Display) -> String {
+    pub fn fields(&self, number: impl std::fmt::Display) -> String {
         match self.delimiter {
             '\t' => format!("{number} tab-separated fields"),
             ',' => format!("{number} comma-separated fields"),

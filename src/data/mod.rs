@@ -12,6 +12,7 @@ pub mod batch;
 pub mod classes;
 pub mod column_names;
 pub mod corrupt;
+pub mod dialect;
 pub mod dictionary;
 pub mod example;
 pub mod folds;

@@ -1,13 +1,15 @@
 //! Plain text files as chunks of whole lines.
 //!
-//! In: the path of a UTF-8 file, which gzip may have compressed. Out: its lines, a chunk at a time, and what the file was: size, lines, hash. A file is
-//! streamed; memory does not grow with it as long as its lines are short. Does not tokenise.
+//! In: the path of a UTF-8 file, which gzip may have compressed. Out: its lines, a chunk at a time, and what the file was: size,
+//! lines, hash. A file is streamed; memory does not grow with it as long as its lines are short. Of a table ([`plain_table`]), which
+//! is held whole, each text is a line. Does not tokenise.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crate::data::gzip;
+use super::plain_table;
+use crate::data::{gzip, source};
 use crate::error::{Error, Place, Result};
 use crate::hash::Hasher;
 use crate::progress::{Progress, Task};
@@ -58,6 +60,11 @@ pub fn read(
     mut work: impl FnMut(&[&str], u64) -> Result<()>,
 ) -> Result<TextSource> {
     task.note(path.display().to_string());
+    if plain_table::is_named_so(path)
+        && let Some(source) = read_table(path, chunk_bytes, task, &mut work)?
+    {
+        return Ok(source);
+    }
     let file = File::open(path).map_err(Error::io("read", path))?;
     let content = gzip::stream(BufReader::new(file)).map_err(Error::io("read", path))?;
     let mut reader = BufReader::new(content);
@@ -102,6 +109,41 @@ pub fn read(
         lines,
         sha256: hasher.finish(),
     })
+}
+
+/// As [`read`], the texts of a table one after another; `None` where the file holds no column of texts.
+fn read_table(
+    path: &Path,
+    chunk_bytes: usize,
+    task: &Task,
+    work: &mut impl FnMut(&[&str], u64) -> Result<()>,
+) -> Result<Option<TextSource>> {
+    let content = source::read(path)?;
+    let Some(texts) = plain_table::texts(path, &content)? else {
+        return Ok(None);
+    };
+    let mut first = 0;
+    while first < texts.len() {
+        let mut bytes = 0;
+        let fits = texts[first..].iter().take_while(|text| {
+            let begins = bytes < chunk_bytes;
+            bytes += text.len();
+            begins
+        });
+        let last = first + fits.count();
+        let texts: Vec<&str> = texts[first..last].iter().map(String::as_str).collect();
+        work(&texts, first as u64 + 1)?;
+        first = last;
+    }
+    task.advance(content.len() as u64);
+    let mut hasher = Hasher::default();
+    hasher.update(&content);
+    Ok(Some(TextSource {
+        path: path.to_owned(),
+        bytes: content.len() as u64,
+        lines: content.iter().filter(|&&byte| byte == b'\n').count() as u64,
+        sha256: hasher.finish(),
+    }))
 }
 
 /// `chunk` holds whole lines, the first of which has the number `first_line`.

@@ -14,6 +14,7 @@ pub mod lines;
 pub mod mapping;
 pub mod missing_folder;
 pub mod plain;
+mod plain_table;
 pub mod unit;
 
 pub use cipher::CipherVocab;

@@ -1,7 +1,8 @@
 //! A cipher of one's own text, with its key: what alignments are measured on.
 //!
-//! In: plain files of one or two texts a row, with columns of labels behind or without, and a BERT folder. Out: a folder with
-//! a copy of each file under its own name, texts as ids, labels as they were, and `key.tsv` (`cipher_id<TAB>plain_token`,
+//! In: plain files of one or two texts a row, with further columns or without, and a BERT folder. Under a header texts are found by
+//! their usual names; else they come first. Out: a folder with a copy of each file under its own name, texts as ids, all else as
+//! it was, and `key.tsv` (`cipher_id<TAB>plain_token`,
 //! with a header, by id). The folder is there whole or not at all. Whoever has the key reads the copies: it stays at home.
 
 use std::path::{Path, PathBuf};
@@ -11,9 +12,8 @@ use serde::Serialize;
 
 use super::Context;
 use crate::atomic;
-use crate::data::source;
-use crate::data::table::{Quoting, Table};
-use crate::data::task::TextKind;
+use crate::data::table::Table;
+use crate::data::{ExampleFormat, TextKind, column_names, dialect, source};
 use crate::error::{Error, Place, Result};
 use crate::random::Key;
 use crate::vocab::encipher::{EncipherOptions, Encipherment, encipher};
@@ -67,11 +67,14 @@ pub struct CipherReport {
 /// One plain file.
 struct PlainFile {
     name: PathBuf,
-    kind: TextKind,
+    delimiter: u8,
+    /// The columns of the texts, from 0.
+    texts: Vec<usize>,
     /// The texts of a row one after another, as tokens.
     sentences: Vec<Vec<String>>,
-    /// For each row the fields behind its texts.
-    labels: Vec<Vec<String>>,
+    header: Option<Vec<String>>,
+    /// All fields.
+    rows: Vec<Vec<String>>,
 }
 
 /// Enciphers the files into the folder `out`, which must not be there or be empty. All share one key.
@@ -113,7 +116,7 @@ pub fn cipher(
         out: out.to_owned(),
         files: files.iter().map(|file| out.join(&file.name)).collect(),
         key: out.join(KEY),
-        rows: files.iter().map(|file| file.labels.len()).sum(),
+        rows: files.iter().map(|file| file.rows.len()).sum(),
         types: enciphered.key.len(),
         tokens,
         tokens_per_sentence: tokens as f64 / enciphered.sentences.len() as f64,
@@ -179,34 +182,35 @@ fn require_free(out: &Path) -> Result<()> {
 impl PlainFile {
     fn read(path: &Path, kind: TextKind, name: PathBuf, segmenter: &Segmenter) -> Result<Self> {
         let bytes = source::read(path)?;
-        let mut table = Table::new(path, &bytes, b'\t', Quoting::Off);
-        let (mut texts, mut labels) = (Vec::new(), Vec::new());
-        let mut width = None;
+        let (delimiter, has_header) = dialect::of_plain_text(path, &bytes)?;
+        let format = ExampleFormat {
+            delimiter,
+            ..ExampleFormat::default()
+        };
+        let mut table = format.table(path, &bytes);
+        let mut header = None;
+        let mut columns: Vec<usize> = (0..kind.n_texts()).collect();
+        if has_header && table.advance()? {
+            columns = text_columns(&table, kind)?;
+            header = Some(table.fields().iter().map(str::to_owned).collect());
+        }
+        let (mut texts, mut rows) = (Vec::new(), Vec::new());
+        let mut width = header.as_ref().map(Vec::len);
         while table.advance()? {
             let fields = table.fields();
-            let expected = match (width, kind) {
-                (Some(width), _) => format!("{width} tab-separated fields"),
-                (None, TextKind::Single) => "1 tab-separated field or more".to_owned(),
-                (None, TextKind::Pair) => "2 tab-separated fields or more".to_owned(),
-            };
             let fits = width.map_or(fields.len() >= kind.n_texts(), |width| {
                 fields.len() == width
             });
             if !fits {
-                let error = Error::input(table.place(), expected, fields.len());
-                return Err(error.with_hint(match kind {
-                    TextKind::Pair => "a row is text<TAB>text, with <TAB>label behind or without",
-                    TextKind::Single => "a row is text, with <TAB>label behind or without",
-                }));
+                return Err(misfit(&table, &format, kind, width));
             }
             width = Some(fields.len());
-            for column in 0..kind.n_texts() {
+            for &column in &columns {
                 texts.push((table.place().field(column + 1), fields[column].to_owned()));
             }
-            let behind = fields.iter().skip(kind.n_texts());
-            labels.push(behind.map(str::to_owned).collect());
+            rows.push(fields.iter().map(str::to_owned).collect::<Vec<String>>());
         }
-        if labels.is_empty() {
+        if rows.is_empty() {
             let expected = "one row or more";
             return Err(Error::input(Place::file(path), expected, "an empty file"));
         }
@@ -223,11 +227,46 @@ impl PlainFile {
         };
         Ok(Self {
             name,
-            kind,
+            delimiter: delimiter as u8, // one of four in ASCII
+            texts: columns,
             sentences: texts.into_par_iter().map(cut).collect::<Result<_>>()?,
-            labels,
+            header,
+            rows,
         })
     }
+}
+
+/// The columns of the texts under a header, from 0.
+fn text_columns(header: &Table, kind: TextKind) -> Result<Vec<usize>> {
+    let names: Vec<&str> = header.fields().iter().collect();
+    let (found, expected) = match kind {
+        TextKind::Single => (
+            column_names::single(&names).map(|text| vec![text]),
+            "a text column with a usual name, such as `text`",
+        ),
+        TextKind::Pair => (
+            column_names::pair(&names).map(|(a, b)| vec![a, b]),
+            "two text columns with usual names, such as `text_a` and `text_b`",
+        ),
+    };
+    found.ok_or_else(|| {
+        let found = format!("the columns {}", names.join(", "));
+        let hint = "rename the columns in the header, or take it away and let the texts come first";
+        Error::input(header.place(), expected, found).with_hint(hint)
+    })
+}
+
+/// A row of another `width` than the rows above it, or of too few fields for its texts.
+fn misfit(table: &Table, format: &ExampleFormat, kind: TextKind, width: Option<usize>) -> Error {
+    let expected = match width {
+        Some(width) => format.fields(width),
+        None => format!("{} or more", format.fields(kind.n_texts())),
+    };
+    let error = Error::input(table.place(), expected, table.fields().len());
+    error.with_hint(match kind {
+        TextKind::Pair => "a row is text<TAB>text, with <TAB>label behind or without",
+        TextKind::Single => "a row is text, with <TAB>label behind or without",
+    })
 }
 
 fn write(folder: &Path, files: &[PlainFile], enciphered: &Encipherment) -> Result<()> {
@@ -237,13 +276,25 @@ fn write(folder: &Path, files: &[PlainFile], enciphered: &Encipherment) -> Resul
         ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
     };
     for file in files {
+        let is_tab = file.delimiter == b'\t';
         atomic::write_with(&folder.join(&file.name), |out| {
-            for labels in &file.labels {
-                let texts = (0..file.kind.n_texts()).map(|_| sentence());
-                let fields: Vec<String> = texts.chain(labels.iter().cloned()).collect();
-                writeln!(out, "{}", fields.join("\t"))?;
+            let mut table = csv::WriterBuilder::new();
+            table.delimiter(file.delimiter);
+            if is_tab {
+                table.quote_style(csv::QuoteStyle::Never); // a quote in a TSV is a character
             }
-            Ok(())
+            let mut table = table.from_writer(out);
+            if let Some(header) = &file.header {
+                table.write_record(header)?;
+            }
+            for row in &file.rows {
+                let mut row = row.clone();
+                for &column in &file.texts {
+                    row[column] = sentence();
+                }
+                table.write_record(&row)?;
+            }
+            table.flush()
         })?;
     }
     atomic::write_with(&folder.join(KEY), |out| {

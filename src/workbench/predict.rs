@@ -14,9 +14,9 @@ use super::run_folder::manifest::State;
 use super::run_folder::names::{self, ModelName};
 use super::run_folder::results::Results;
 use super::run_folder::scores::MeanScores;
-use super::{Context, submission};
+use super::{Context, reading, submission};
 use crate::config::{self, Experiment, SubmitConfig};
-use crate::data::{Dictionary, EncodedExample, Labels};
+use crate::data::{Dictionary, EncodedExample, ExampleFormat, Labels, read_examples};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::train;
@@ -89,7 +89,7 @@ pub fn predict(
     let config_file = run.join(names::CONFIG);
     require_file(run, &config_file)?;
     let loaded = config::load(Some(&config_file), &[])?;
-    let experiment = &loaded.experiment;
+    let experiment = &reading_of(pairs, &loaded.experiment, progress)?;
     let models = models(run, experiment, progress)?;
     let results = Results::open(run)?;
     require_as_written(&results, &models)?;
@@ -161,6 +161,30 @@ pub fn predict(
         rows_per_second: scores.len() as f64 / seconds.max(f64::MIN_POSITIVE),
         latency: Latency::of(times).filter(|_| options.one_by_one),
     })
+}
+
+/// The settings of a run, with the way in which `pairs` are written where that is another.
+fn reading_of(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Result<Experiment> {
+    let read = |format: &ExampleFormat| {
+        let mut dictionary = Dictionary::new(format.tokens);
+        read_examples(pairs, format, Labels::Ignored, &mut dictionary).map(|_| ())
+    };
+    let mut experiment = experiment.clone();
+    let format = experiment.format();
+    let Err(error @ Error::Input { .. }) = read(&format) else {
+        return Ok(experiment);
+    };
+    match reading::detect_further(pairs, &format) {
+        Ok((other, written)) if read(&other).is_ok() => {
+            let file = pairs.display();
+            progress.say(&format!(
+                "{file} is not written as the run's files: {written}"
+            ));
+            experiment.read_as(&other);
+            Ok(experiment)
+        }
+        _ => Err(error),
+    }
 }
 
 /// The `[submit]` of the run for the rows of `pairs`. The sample is one for its test file: other rows have other ids.

@@ -416,3 +416,37 @@ fn a_cut_run_takes_up_the_alignment_that_it_has_written_and_no_other() {
         "{said}"
     );
 }
+
+#[test]
+fn labels_are_no_text_and_a_table_is_read_as_it_is_written() {
+    let workspace = workspace();
+    align(&workspace, &[]);
+    let expected = workspace.text("m.tsv");
+    let cipher = workspace.text("cipher/pairs.tsv");
+    let rows = || cipher.lines().enumerate();
+    let table: String = rows()
+        .map(|(i, row)| format!("{i},{}\n", row.replace('\t', ",")))
+        .collect();
+    workspace.write("table.csv", format!("id,text_a,text_b,label\n{table}"));
+    let align = |file: &str| {
+        let arguments = [
+            &["align", "--out", "m.tsv", "--json", "--pairs", file],
+            &SOURCES[2..],
+        ];
+        let report = workspace.succeed(&arguments.concat());
+        let report: Value = serde_json::from_str(&report).expect("one object");
+        (report["cipher_tokens"].clone(), workspace.text("m.tsv"))
+    };
+    assert_eq!(align("table.csv").1, expected);
+
+    // Each text alone, with a label behind it: the label was the second text.
+    let texts = || cipher.lines().flat_map(|row| row.split('\t').take(2));
+    let single: String = texts().map(|text| format!("{text}\n")).collect();
+    let labelled = texts().enumerate();
+    let labelled: String = labelled
+        .map(|(i, text)| format!("{text}\t{}\n", i % 2))
+        .collect();
+    workspace.write("single.tsv", single);
+    workspace.write("labelled.tsv", labelled);
+    assert_eq!(align("labelled.tsv"), align("single.tsv"));
+}

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::workspace::Workspace;
+use crate::workspace::{ALL_HEADS, Workspace};
 
 fn compressed(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -123,4 +123,107 @@ fn an_id_column_is_never_the_first_sentence() {
         ),
         "{shown}"
     );
+}
+
+/// The rows of a file of the workspace as other people write them: ids, a header, commas, `|` between tokens.
+fn as_others_do(workspace: &Workspace, name: &str, header: &str) -> String {
+    let rows = workspace.text(name);
+    let rows = rows.lines().enumerate();
+    let rows = rows.map(|(i, row)| {
+        let row = row.replace(' ', "|").replace('\t', ",");
+        format!("q{i},{row}\n")
+    });
+    format!("{header}\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn one_call_finds_out_how_a_table_is_written_and_its_starter_runs() {
+    let workspace = Workspace::with_pairs();
+    let train = as_others_do(&workspace, "train.tsv", "id,text_a,text_b,label");
+    workspace.write("train.csv", train);
+    let test = as_others_do(&workspace, "test.tsv", "id,text_a,text_b");
+    workspace.write("test.csv", test);
+    let shown = workspace.succeed(&["inspect", "train.csv", "test.csv", "--starter=first.toml"]);
+    let begins = "files: comma-separated (4, 3 fields a row), a header (usual names in the first row), numbers with `|` between\n\
+                  task: pairs of texts with labels 0 and 1: two text columns, and column `label` holds 0 and 1\n";
+    assert!(shown.starts_with(begins), "{shown}");
+    workspace.succeed(&["run", "first.toml", "--out=out", "--set=train.max_steps=1"]);
+    let submission = workspace.text("out/submission.csv");
+    assert!(submission.starts_with("id,score\nq0,"), "{submission}");
+    workspace.succeed(&["check", "out/submission.csv", "--test=test.csv"]);
+}
+
+#[test]
+fn a_run_scores_rows_that_are_written_otherwise_than_its_own() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--out=out",
+        "--set=train.max_steps=1",
+    ]);
+    let test = as_others_do(&workspace, "test.tsv", "id,text_a,text_b");
+    workspace.write("test.csv", test);
+    let output = workspace.run(&["predict", "out", "--pairs=test.csv", "--out=scores.csv"]);
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    let note =
+        "test.csv is not written as the run's files: comma-separated (3 fields a row), a header";
+    assert!(output.status.success() && shown.contains(note), "{shown}");
+    let scores = workspace.text("scores.csv");
+    let scores = scores
+        .lines()
+        .skip(1)
+        .map(|row| row.split_once(',').expect("id and score").1);
+    let expected = workspace.text("out/submission.csv");
+    assert!(scores.eq(expected.lines()), "{expected}");
+    // What is wrong in both ways is told in the way of the run.
+    workspace.write("bad.tsv", "1 2\t3 4\n1 2\tx\n");
+    let output = workspace.run(&["predict", "out", "--pairs=bad.tsv", "--out=bad.csv"]);
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        shown.contains("bad.tsv:2:2: expected a token id"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn plain_tables_are_counted_and_enciphered_without_ids_and_labels() {
+    let workspace = Workspace::empty();
+    workspace.write_checkpoint("bert", ALL_HEADS);
+    let csv = "id,text_a,text_b,label\nbcbcbc,abcab,bcabc,a\nbcbcba,\"cab,ab\",abcab,b\n";
+    workspace.write("plain.csv", csv);
+    workspace.write("plain.txt", "abcab\nbcabc\ncab,ab\nabcab\n");
+    for name in ["csv", "txt"] {
+        let (file, out) = (format!("plain.{name}"), format!("--out={name}.tsv"));
+        workspace.succeed(&["count", &file, "--checkpoint=bert", &out]);
+    }
+    assert_eq!(workspace.text("csv.tsv"), workspace.text("txt.tsv"));
+
+    let cipher = [
+        "cipher",
+        "--pairs",
+        "plain.csv",
+        "--checkpoint=bert",
+        "--out=out",
+    ];
+    workspace.succeed(&cipher);
+    let copy = workspace.text("out/plain.csv");
+    let rows: Vec<Vec<&str>> = copy.lines().map(|row| row.split(',').collect()).collect();
+    assert_eq!(rows[0], ["id", "text_a", "text_b", "label"]);
+    assert_eq!((rows[1][0], rows[1][3]), ("bcbcbc", "a"));
+    assert_eq!((rows[2][0], rows[2][3]), ("bcbcba", "b"));
+    assert_eq!(rows[1][1], rows[2][2]); // the same text
+    assert_eq!(rows[1][1].split(' ').count(), 5);
+    workspace.write("bad.csv", "x,y,z\n1,abc,abc\n2,abc,bca\n");
+    let output = workspace.run(&[
+        "cipher",
+        "--pairs",
+        "bad.csv",
+        "--checkpoint=bert",
+        "--out=bad",
+    ]);
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    let expected = "error: bad.csv:1: expected two text columns with usual names, such as `text_a` and `text_b`, found the \
+                    columns x, y, z\nhint: rename";
+    assert!(shown.starts_with(expected), "{shown}");
 }

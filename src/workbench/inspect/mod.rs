@@ -16,9 +16,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::disk::megabytes;
-use super::reading::task_guess::{self, Guess};
+use super::reading::{self, Reading};
 use crate::checkpoint::BertConfig;
-use crate::config::Experiment;
+use crate::config::{Experiment, Loaded};
 use crate::data::reserved::FIRST_CIPHER;
 use crate::data::{
     Classes, Dictionary, ExampleFile, Labels, Task, TextKind, ValidSplit, read_examples,
@@ -36,6 +36,8 @@ pub struct Inspection {
     pub task: Task,
     /// How that was recognised.
     pub task_why: String,
+    /// How the rows are written, and by what that was recognised.
+    pub written: String,
     /// What is in the files.
     pub survey: Survey,
     /// What a run of the default settings costs, for a small BERT and for a BERT-base.
@@ -44,20 +46,22 @@ pub struct Inspection {
     pub starter: Option<PathBuf>,
 }
 
-/// Looks at the files of a competition. `experiment` says how they are read and how a run would be done; the task is
-/// guessed where it says nothing of it. `starter` is where to write a first experiment file.
+/// Looks at the files of a competition. `loaded` says how they are read and how a run would be done; where it says nothing, that
+/// is found out ([`reading::detect`]). `starter` is where to write a first experiment file.
 ///
 /// # Errors
-/// Those of [`task_guess::guess`], of the reader and of [`starter::write`]; an interruption.
+/// Those of [`reading::detect`], of the reader and of [`starter::write`]; an interruption.
 pub fn inspect(
     files: &[PathBuf],
-    experiment: &Experiment,
+    loaded: &Loaded,
     starter: Option<&Path>,
     Context { progress, stop }: Context,
 ) -> Result<Inspection> {
     files.iter().try_for_each(|path| refuse_experiment(path))?;
-    let mut dictionary = Dictionary::new(experiment.data.tokens);
-    let Guess { format, why } = task_guess::guess(files, &experiment.format())?;
+    let experiment = &loaded.experiment;
+    let reading = reading::detect(files, loaded)?;
+    let format = reading.format.clone();
+    let mut dictionary = Dictionary::new(format.tokens);
     let task = progress.task("read", files.len() as u64, "files");
     let mut classes = Classes::new(&format);
     let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
@@ -86,7 +90,7 @@ pub fn inspect(
         classes: classes.names().to_vec(),
     };
     let rest = unlabelled.split_off(unlabelled.len().min(1));
-    let mut inspection = examine((&train, &unlabelled, &rest), (task, why), experiment);
+    let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
     if let Some(file) = starter {
         starter::write(&inspection, &format, file)?;
         inspection.starter = Some(file.to_owned());
@@ -108,7 +112,7 @@ fn refuse_experiment(path: &Path) -> Result<()> {
 /// The files are those for training, for scoring, and without labels; the task comes with the reason for it.
 fn examine(
     (train, test, unlabelled): (&[ExampleFile], &[ExampleFile], &[ExampleFile]),
-    (task, task_why): (Task, String),
+    (task, reading): (Task, Reading),
     experiment: &Experiment,
 ) -> Inspection {
     let survey = survey(train, test, unlabelled, &task);
@@ -135,7 +139,8 @@ fn examine(
             estimate(&base, work, threads, path),
         ],
         task,
-        task_why,
+        task_why: reading.task,
+        written: reading.written,
         survey,
         starter: None,
     }
@@ -168,6 +173,7 @@ fn work(survey: &Survey, kind: TextKind, experiment: &Experiment) -> Work {
 impl Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let survey = &self.survey;
+        writeln!(f, "files: {}", self.written)?;
         writeln!(f, "task: {}", self.task_why)?;
         for file in &survey.files {
             write_file(f, file, self.task.kind)?;
@@ -349,6 +355,10 @@ mod tests {
     use crate::progress::Progress;
     use crate::workbench::Stop;
 
+    fn defaults() -> Loaded {
+        load(None, &[]).expect("the defaults")
+    }
+
     fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
         let path = folder.join(name);
         std::fs::write(&path, text).expect("a small file");
@@ -368,7 +378,7 @@ mod tests {
             progress: &Progress::silent(),
             stop: &Stop::default(),
         };
-        let experiment = Experiment::default();
+        let experiment = defaults();
         let inspection = inspect(&files, &experiment, Some(&starter), context).expect("good files");
         let roles: Vec<_> = inspection.survey.files.iter().map(|f| f.role).collect();
         assert_eq!(roles, [Role::Train, Role::Test, Role::Unlabelled]);
@@ -404,17 +414,43 @@ mod tests {
             "data.token_separator=|",
         ];
         let keys = keys.map(str::to_owned);
-        let experiment = load(None, &keys).expect("known keys").experiment;
+        let loaded = load(None, &keys).expect("known keys");
         let starter = folder.path().join("experiment.toml");
         let context = Context {
             progress: &Progress::silent(),
             stop: &Stop::default(),
         };
-        inspect(&files, &experiment, Some(&starter), context).expect("a good file");
+        inspect(&files, &loaded, Some(&starter), context).expect("a good file");
         let written = load(Some(&starter), &[])
             .expect("our own starter")
             .experiment;
-        assert_eq!(written.format(), experiment.format());
+        assert_eq!(written.format(), loaded.experiment.format());
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set_for_a_table_with_a_header_and_other_separators() {
+        let (text, inspection) =
+            starter_for("id,text_a,text_b,label\n5,1|2,3,1\n6,4|7,5,0\n7,1|2,5|4,0\n");
+        for line in [
+            "delimiter = \",\"",
+            "header = true",
+            "token_separator = \"|\"",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert_eq!(
+            inspection.written,
+            "comma-separated (4 fields a row), a header (usual names in the first row), numbers with `|` between"
+        );
+        let (text, _) = starter_for("q,r,same\n1-2 3-4,b c,1\n2-1 c,d c,0\n");
+        for line in [
+            "text_a = \"q\"",
+            "text_b = \"r\"",
+            "label = \"same\"",
+            "tokens = \"text\"",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     /// The text of the starter for one file, and the inspection.
@@ -426,7 +462,7 @@ mod tests {
             progress: &Progress::silent(),
             stop: &Stop::default(),
         };
-        let inspection = inspect(&files, &Experiment::default(), Some(&starter), context);
+        let inspection = inspect(&files, &defaults(), Some(&starter), context);
         let written = std::fs::read_to_string(&starter).expect("the starter");
         (written, inspection.expect("a good file"))
     }
@@ -484,8 +520,8 @@ mod tests {
             progress: &Progress::silent(),
             stop: &Stop::default(),
         };
-        let error = inspect(&files, &Experiment::default(), Some(&starter), context)
-            .expect_err("nothing to train on");
+        let error =
+            inspect(&files, &defaults(), Some(&starter), context).expect_err("nothing to train on");
         assert_eq!(
             error.to_string(),
             "no file has labels, so there is nothing to train on"

@@ -7,9 +7,11 @@
 //! 1. `task.kind`, `task.labels` and the columns of the settings stand, where they are not at their defaults.
 //! 2. The file with the most columns is the one with labels.
 //! 3. All columns behind the first, or behind the second, hold 0 and 1, and there are two or more: several labels.
-//! 4. Three columns: two texts and a label. Two columns: the second is a label where half of it or more cannot be tokens, or
+//! 4. A column of different whole numbers, one a row, holds ids. Beside such a column, under a header without usual names, and
+//!    with more than three columns, a column with several tokens in some rows is a text, and what remains is the label.
+//! 5. Three columns: two texts and a label. Two columns: the second is a label where half of it or more cannot be tokens, or
 //!    where it holds few different values of one token each; it is a text where it has several tokens a row.
-//! 5. A label of 0 and 1 is binary; one with fractions, or one that the header calls a score, is ordinal; fields with
+//! 6. A label of 0 and 1 is binary; one with fractions, or one that the header calls a score, is ordinal; fields with
 //!    [`ExampleFormat::label_separator`] whose parts come again hold several labels; few different values are classes.
 
 use std::collections::HashSet;
@@ -37,6 +39,16 @@ pub struct Guess {
     pub why: String,
 }
 
+/// Which columns are what, from 0.
+struct Layout {
+    kind: TextKind,
+    texts: Vec<usize>,
+    /// The label, or those of several.
+    labels: Vec<usize>,
+    /// Neither place nor name tells as much, so the format has to.
+    is_new: bool,
+}
+
 /// Guesses the task of `files`, which are read as `format` says where it says more than the defaults.
 ///
 /// # Errors
@@ -52,37 +64,65 @@ pub fn guess(files: &[PathBuf], format: &ExampleFormat) -> Result<Guess> {
     else {
         return Ok(guess);
     };
-    let (kind, labels) = file.columns_of_labels(format)?;
-    let (rows_are, texts) = match kind {
-        TextKind::Pair => ("pairs of texts", "two text columns"),
-        TextKind::Single => ("single texts", "one text column"),
+    let layout = file.layout(format);
+    let layout = layout.ok_or_else(|| file.undecided())?;
+    file.write_texts(&layout, &mut guess.format);
+    let rows_are = match layout.kind {
+        TextKind::Pair => "pairs of texts",
+        TextKind::Single => "single texts",
     };
-    guess.format.kind = kind;
-    let (with, because) = match labels[..] {
+    let texts = file.describe_texts(&layout);
+    let (with, because) = match layout.labels[..] {
         [] => {
             guess.why = format!("{rows_are} without labels: {texts} and no other");
             return Ok(guess);
         }
-        [_] if format.labels != LabelKind::Binary => {
-            let with = format!("labels = \"{}\"", format.labels.name());
-            (with, "the settings name the kind of label".to_owned())
-        }
         [column] => {
-            let (labels, with, holds) = file.label_kind(column, format)?;
-            guess.format.labels = labels;
-            (with, format!("{} holds {holds}", file.column_name(column)))
+            if layout.is_new {
+                guess.format.label = Some(LabelColumns::One(file.column(column)));
+            }
+            if format.labels == LabelKind::Binary {
+                let (labels, with, holds) = file.label_kind(column, format)?;
+                guess.format.labels = labels;
+                (with, format!("{} holds {holds}", file.column_name(column)))
+            } else {
+                let with = format!("labels = \"{}\"", format.labels.name());
+                (with, "the settings name the kind of label".to_owned())
+            }
         }
         [first, .., last] => {
-            let columns = labels.iter().map(|&column| file.column(column)).collect();
+            let labels = layout.labels.iter();
+            let columns = labels.map(|&column| file.column(column)).collect();
             guess.format.labels = LabelKind::Multilabel;
             guess.format.label = Some(LabelColumns::Several(columns));
-            let with = format!("any of {} labels", labels.len());
+            let with = format!("any of {} labels", layout.labels.len());
             let because = format!("columns {} to {} hold 0 and 1", first + 1, last + 1);
             (with, because)
         }
     };
     guess.why = format!("{rows_are} with {with}: {texts}, and {because}");
     Ok(guess)
+}
+
+/// As [`guess`], for a job that looks at texts alone: whatever else the files hold is no reason to refuse them.
+///
+/// # Errors
+/// As [`guess`], but for those of the label.
+pub fn guess_texts(files: &[PathBuf], format: &ExampleFormat) -> Result<ExampleFormat> {
+    format.check()?;
+    let mut guessed = format.clone();
+    if let Some(file) = widest(files, format)? {
+        // Two columns of which the second may be a label: read as they come, they are two texts.
+        if let Some(layout) = file.layout(format) {
+            file.write_texts(&layout, &mut guessed);
+            if layout.is_new
+                && let [column] = layout.labels[..]
+            {
+                guessed.label = Some(LabelColumns::One(file.column(column)));
+            }
+        }
+    }
+    Ok(guessed)
 }
 
 /// The file with the most columns, the first of several; `None` where no file has rows.
@@ -184,53 +224,91 @@ impl FileProfile {
         Error::input(Place::file(&self.path).field(field), expected, found).with_hint(hint)
     }
 
-    /// Texts of a row, and the columns of its labels, from 0: rules 3 and 4.
-    fn columns_of_labels(&self, format: &ExampleFormat) -> Result<(TextKind, Vec<usize>)> {
+    /// Writes kind and texts into `format`.
+    fn write_texts(&self, layout: &Layout, format: &mut ExampleFormat) {
+        format.kind = layout.kind;
+        if layout.is_new {
+            let mut columns = layout.texts.iter().map(|&column| self.column(column));
+            format.text_a = columns.next();
+            format.text_b = columns.next();
+        }
+    }
+
+    /// `two text columns`, or which ones where that was found out.
+    fn describe_texts(&self, layout: &Layout) -> String {
+        let number = match layout.kind {
+            TextKind::Pair => "two text columns",
+            TextKind::Single => "one text column",
+        };
+        if !layout.is_new {
+            return number.to_owned();
+        }
+        let names = layout.texts.iter().map(|&column| self.column_name(column));
+        format!("{number} ({})", names.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Rules 1 and 3 to 5; `None` where the second of two columns may be a text or a label.
+    fn layout(&self, format: &ExampleFormat) -> Option<Layout> {
         let width = self.columns.len();
         if let Some(found) = self.by_names(format) {
-            return Ok(found);
+            return Some(found);
         }
+        let by_place = |kind: TextKind, labels: Vec<usize>| Layout {
+            kind,
+            texts: (0..kind.n_texts()).collect(),
+            labels,
+            is_new: false,
+        };
         let texts_are_set = format.text_a.is_some() || format.text_b.is_some();
         if format.kind == TextKind::Single || format.label.is_some() || texts_are_set {
             let label = match &format.label {
                 Some(LabelColumns::One(column)) => self.position(column),
                 _ => self.position(&Column::Number(format.kind.n_texts() + 1)),
             };
-            return Ok((format.kind, label.into_iter().collect()));
+            return Some(by_place(format.kind, label.into_iter().collect()));
+        }
+        let has_ids = self.columns.iter().any(|column| column.is_ids(self.rows));
+        if has_ids && let Some(found) = self.by_content() {
+            return Some(found);
         }
         for (kind, n_texts) in [(TextKind::Single, 1), (TextKind::Pair, 2)] {
             let behind = self.columns.get(n_texts..).unwrap_or_default();
             if behind.len() > 1 && behind.iter().all(|column| column.zero_one) {
-                return Ok((kind, (n_texts..width).collect()));
+                return Some(by_place(kind, (n_texts..width).collect()));
             }
         }
+        let is_told_by_place = self.header.is_none() && width <= 3;
+        if !is_told_by_place && let Some(found) = self.by_content() {
+            return Some(found);
+        }
         match self.columns[..] {
-            [] | [_] => Ok((TextKind::Pair, vec![])),
+            [ref text] if text.has_texts(self.rows) => Some(by_place(TextKind::Single, vec![])),
+            [] | [_] => Some(by_place(TextKind::Pair, vec![])),
             [ref text, ref other] => match other.is_label(text, self.rows) {
-                Some(true) => Ok((TextKind::Single, vec![1])),
-                Some(false) => Ok((TextKind::Pair, vec![])),
-                None => {
-                    let n = other.distinct.len();
-                    let found = format!("{n} different values of one token in {} rows", self.rows);
-                    let hint = "set `task.kind = \"single\"` if it is a label, or `data.label = 3` if it is a text";
-                    Err(self.refusal(
-                        1,
-                        "a second text, or a label of few different values",
-                        found,
-                        hint,
-                    ))
-                }
+                Some(true) => Some(by_place(TextKind::Single, vec![1])),
+                Some(false) => Some(by_place(TextKind::Pair, vec![])),
+                None => None,
             },
-            _ => Ok((TextKind::Pair, vec![2])),
+            _ => Some(by_place(TextKind::Pair, vec![2])),
         }
     }
 
-    /// By the names in the header: texts that are found by theirs, or set, and the label.
-    fn by_names(&self, format: &ExampleFormat) -> Option<(TextKind, Vec<usize>)> {
+    fn undecided(&self) -> Error {
+        let n = self.columns.get(1).map_or(0, |other| other.distinct.len());
+        let found = format!("{n} different values of one token in {} rows", self.rows);
+        let hint =
+            "set `task.kind = \"single\"` if it is a label, or `data.label = 3` if it is a text";
+        let expected = "a second text, or a label of few different values";
+        self.refusal(1, expected, found, hint)
+    }
+
+    /// By the names in the header: texts that are found by theirs, or set, and the label; one that has no usual name is what
+    /// else there is.
+    fn by_names(&self, format: &ExampleFormat) -> Option<Layout> {
         let names: Vec<&str> = self.header.as_ref()?.iter().map(String::as_str).collect();
         let set = [&format.text_a, &format.text_b];
         let set = set.map(|column| column.as_ref().and_then(|column| self.position(column)));
-        let (kind, texts) = match (set, column_names::pair(&names)) {
+        let (kind, texts): (_, Vec<usize>) = match (set, column_names::pair(&names)) {
             ([Some(a), b], _) => (format.kind, [Some(a), b].into_iter().flatten().collect()),
             (_, Some((a, b))) if format.kind == TextKind::Pair => (TextKind::Pair, vec![a, b]),
             _ => (TextKind::Single, vec![column_names::single(&names)?]),
@@ -239,10 +317,43 @@ impl FileProfile {
             Some(LabelColumns::One(column)) => self.position(column),
             _ => column_names::label(&names, &texts),
         };
-        Some((kind, label.into_iter().collect()))
+        let others = self.others(&texts);
+        let labels = label.map_or_else(|| others.unwrap_or_default(), |label| vec![label]);
+        Some(Layout {
+            kind,
+            is_new: label.is_none() && !labels.is_empty(),
+            texts,
+            labels,
+        })
     }
 
-    /// The kind of the label in `column`; `3 classes`, and what the column holds: rule 5.
+    /// By what the columns hold: rule 4.
+    fn by_content(&self) -> Option<Layout> {
+        let has_texts = |column: &usize| self.columns[*column].has_texts(self.rows);
+        let texts: Vec<usize> = (0..self.columns.len()).filter(has_texts).collect();
+        let kind = match texts.len() {
+            1 => TextKind::Single,
+            2 => TextKind::Pair,
+            _ => return None,
+        };
+        Some(Layout {
+            kind,
+            labels: self.others(&texts)?,
+            texts,
+            is_new: true,
+        })
+    }
+
+    /// What is neither a text nor an id: one column, or several of 0 and 1; `None` where it cannot be told which is the label.
+    fn others(&self, texts: &[usize]) -> Option<Vec<usize>> {
+        let is_other =
+            |column: &usize| !texts.contains(column) && !self.columns[*column].is_ids(self.rows);
+        let others: Vec<usize> = (0..self.columns.len()).filter(is_other).collect();
+        let zero_one = others.iter().all(|&column| self.columns[column].zero_one);
+        (others.len() <= 1 || zero_one).then_some(others)
+    }
+
+    /// The kind of the label in `column`; `3 classes`, and what the column holds: rule 6.
     fn label_kind(
         &self,
         column: usize,
@@ -349,6 +460,16 @@ impl ColumnProfile {
                 self.distinct_parts.insert(hash(part.trim()));
             }
         }
+    }
+
+    /// A number a row, each another: in few rows that may be chance.
+    fn is_ids(&self, rows: usize) -> bool {
+        self.integers && self.one_token && self.distinct.len() == rows && rows >= 10
+    }
+
+    /// Several tokens in some rows, and few fields that cannot be texts.
+    fn has_texts(&self, rows: usize) -> bool {
+        !self.one_token && 2 * self.not_tokens < rows
     }
 
     /// Whether this second column of two holds labels; `None` where it cannot be told.

@@ -243,3 +243,63 @@ fn a_bad_token_in_a_text_does_not_make_it_a_label() {
     let guess = guessed(&["1 2\t3 4\n5\tx9 7\n6 1\t8 8\n"]);
     assert_eq!(guess.format.kind, TextKind::Pair);
 }
+
+#[test]
+fn ids_are_passed_over_and_what_remains_is_the_label() {
+    let rows = |row: &dyn Fn(usize) -> String| (0..12).map(|i| row(i) + "\n").collect::<String>();
+    let guess = guessed(&[
+        &rows(&|i| format!("{}\t{i} 1\t{i} 2\t{}", 100 + i, i % 2)),
+        &rows(&|i| format!("{}\t{i} 1\t{i} 2", 200 + i)),
+    ]);
+    let expected = ExampleFormat {
+        text_a: Some(Column::Number(2)),
+        text_b: Some(Column::Number(3)),
+        label: Some(Column::Number(4).into()),
+        ..ExampleFormat::default()
+    };
+    assert_eq!(guess.format, expected);
+    assert_eq!(
+        guess.why,
+        "pairs of texts with labels 0 and 1: two text columns (column 2, column 3), and column 4 holds 0 and 1"
+    );
+    let guess = guessed(&[&rows(&|i| format!("{}\t{i} 1\t{}", 100 + i, i % 3))]);
+    assert_eq!(
+        (guess.format.kind, guess.format.text_a),
+        (TextKind::Single, Some(Column::Number(2)))
+    );
+    assert_eq!(guess.format.labels, LabelKind::Classes);
+}
+
+#[test]
+fn a_header_without_usual_names_is_told_by_what_stands_under_it() {
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let name = |name: &str| Some(Column::Name(name.into()));
+    let guess = guess_as(&["x\ty\tz\n1 2\t0\t3 4\n5 6\t1\t7\n"], &format).expect("a task");
+    assert_eq!(
+        (guess.format.text_a, guess.format.text_b, guess.format.label),
+        (name("x"), name("z"), Some(Column::Name("y".into()).into()))
+    );
+    // Usual names of texts, and a label that is called otherwise.
+    let guess = guess_as(&["text_a\ttext_b\tz\n1 2\t3\t1\n5\t6 7\t0\n"], &format).expect("a task");
+    assert_eq!(guess.format.label, Some(Column::Name("z".into()).into()));
+    // Two columns that may be the label: neither is taken.
+    let guess = guess_as(
+        &["text_a\ttext_b\tu\tz\n1 2\t3\t5\t1\n5\t6 7\t6\t0\n"],
+        &format,
+    )
+    .expect("a task");
+    assert_eq!(guess.format.label, None);
+}
+
+#[test]
+fn a_job_on_texts_does_not_care_about_labels() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("a.tsv");
+    let rows = (0..3000).map(|i| format!("{i} 1\t{i} 2\tuser{i}\n"));
+    std::fs::write(&file, rows.collect::<String>()).expect("a small file");
+    let format = guess_texts(&[file], &ExampleFormat::default()).expect("two texts");
+    assert_eq!(format, ExampleFormat::default());
+}

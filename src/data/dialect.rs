@@ -1,0 +1,466 @@
+//! How files of rows are written, as far as their bytes tell: delimiter, header, token separator, numbers or strings.
+//!
+//! In: the first rows of the files of one task, and the keys that stand because somebody set them. Out: a [`Dialect`], and why.
+//! Looks at a thousand rows of each file; a row behind them that is written otherwise is for the reader to refuse. Does not
+//! decide which column is what.
+//!
+//! The sniffer of the registry (qsv-sniffer 0.12) found a header in each of three files that have none, and knows no tokens inside
+//! a field, so the rules are here:
+//! 1. The delimiter is a tab, comma, semicolon or `|` that cuts every row of a file into equally many fields; one row in ten may be
+//!    broken. No file is wider than one column: the setting stands.
+//! 2. The first row is a header where it has no numbers above a column of numbers, or names that are usual.
+//! 3. Tokens are numbers where half of the rows of a column have two of them or more with the same character between; else strings,
+//!    where half of the rows have two words or more.
+
+use std::path::{Path, PathBuf};
+
+use super::column_names;
+use super::dictionary::TokenKind;
+use super::format::ExampleFormat;
+use super::source;
+use crate::error::{Error, Place, Result};
+
+/// What may stand between columns, the likeliest first.
+const DELIMITERS: [char; 4] = ['\t', ',', ';', '|'];
+/// What may stand between tokens, the likeliest first.
+const SEPARATORS: [&str; 8] = [" ", "|", ",", "_", "-", ";", "/", ":"];
+/// Rows of a file that are looked at.
+const ROWS: usize = 1000;
+
+/// How rows are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between columns.
+    pub delimiter: char,
+    /// The first row holds names.
+    pub header: bool,
+    /// Between tokens.
+    pub token_separator: String,
+    /// Numbers or strings.
+    pub tokens: TokenKind,
+    /// `tab-separated (3, 2 fields a row), no header (the first row is like the rest), numbers with a space between`
+    pub why: String,
+}
+
+/// The first rows of a file as one delimiter cuts them.
+struct Sample<'a> {
+    path: &'a Path,
+    rows: Vec<Vec<String>>,
+    /// Fields that most rows have.
+    width: usize,
+    /// Share of the rows that have as many, 0 to 1.
+    share: f64,
+}
+
+/// The dialect of files that are read alike. `is_set` says of `delimiter`, `header`, `token_separator` and `tokens` whether
+/// the value in `format` stands.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Input`] for a file that cannot be read; [`Error::Input`] where some files have a header and others
+/// have none.
+pub fn detect(
+    files: &[PathBuf],
+    format: &ExampleFormat,
+    is_set: &dyn Fn(&str) -> bool,
+) -> Result<Dialect> {
+    let contents = files.iter().map(|path| source::read(path));
+    let contents: Vec<_> = contents.collect::<Result<_>>()?;
+    let contents = files
+        .iter()
+        .map(PathBuf::as_path)
+        .zip(contents.iter().map(AsRef::as_ref));
+    of_contents(&contents.collect::<Vec<_>>(), format, is_set)
+}
+
+/// Delimiter and header of a table of plain text. Such text is full of commas, so its name has to say that something else than a
+/// tab stands between columns: `.csv`, or `.csv.gz`.
+///
+/// # Errors
+/// None that one file can give.
+pub fn of_plain_text(path: &Path, bytes: &[u8]) -> Result<(char, bool)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_csv = name.trim_end_matches(".gz").ends_with(".csv");
+    let is_set = |key: &str| key == "delimiter" && !is_csv;
+    let dialect = of_contents(&[(path, bytes)], &ExampleFormat::default(), &is_set)?;
+    Ok((dialect.delimiter, dialect.header))
+}
+
+fn of_contents(
+    files: &[(&Path, &[u8])],
+    format: &ExampleFormat,
+    is_set: &dyn Fn(&str) -> bool,
+) -> Result<Dialect> {
+    let samples = |delimiter: char| -> Vec<Sample<'_>> {
+        let files = files.iter();
+        let samples = files.map(|(path, bytes)| Sample::new(path, bytes, delimiter, format));
+        samples.collect()
+    };
+    let delimiter = match is_set("delimiter") {
+        true => None,
+        false => find_delimiter(&samples),
+    };
+    let delimiter = delimiter.unwrap_or(format.delimiter);
+    let samples = samples(delimiter);
+    let (header, header_why) = match is_set("header") {
+        true => (format.header, "as set"),
+        false => find_header(&samples)?,
+    };
+    let fields = Columns::of(&samples, usize::from(header));
+    let found = fields.tokens(delimiter, format, is_set);
+    let (tokens, token_separator) =
+        found.unwrap_or_else(|| (format.tokens, format.token_separator.clone()));
+    let widths: Vec<String> = samples.iter().map(|file| file.width.to_string()).collect();
+    let kind = match tokens {
+        TokenKind::Number => "numbers",
+        TokenKind::Text => "strings",
+    };
+    let why = format!(
+        "{} ({} fields a row), {} header ({header_why}), {kind} with {} between",
+        separated_by(delimiter),
+        widths.join(", "),
+        if header { "a" } else { "no" },
+        shown(&token_separator)
+    );
+    Ok(Dialect {
+        delimiter,
+        header,
+        token_separator,
+        tokens,
+        why,
+    })
+}
+
+/// `tab-separated`, as people say it.
+fn separated_by(delimiter: char) -> String {
+    match delimiter {
+        '\t' => "tab-separated".to_owned(),
+        ',' => "comma-separated".to_owned(),
+        other => format!("separated by `{}`", other.escape_default()),
+    }
+}
+
+fn shown(separator: &str) -> String {
+    match separator {
+        " " => "a space".to_owned(),
+        other => format!("`{}`", other.escape_default()),
+    }
+}
+
+/// The delimiter by rule 1; one that holds for every row stands before one that most rows have.
+fn find_delimiter<'a>(samples: &dyn Fn(char) -> Vec<Sample<'a>>) -> Option<char> {
+    let mut found = None;
+    for delimiter in DELIMITERS {
+        let samples = samples(delimiter);
+        let least = samples.iter().map(|file| file.share).fold(1.0, f64::min);
+        let cuts = samples.iter().any(|file| file.width > 1);
+        if cuts && least == 1.0 {
+            return Some(delimiter);
+        }
+        if cuts && least >= 0.9 {
+            found = found.or(Some(delimiter));
+        }
+    }
+    found
+}
+
+/// Whether the files have a header, and why: rule 2.
+fn find_header(samples: &[Sample]) -> Result<(bool, &'static str)> {
+    let mut found: Option<(&Path, (bool, &'static str))> = None;
+    for sample in samples.iter().filter(|sample| !sample.rows.is_empty()) {
+        let this = sample.header();
+        match found {
+            None => found = Some((sample.path, this)),
+            Some((first, (header, _))) if header != this.0 => {
+                let (with, without) = match header {
+                    true => (first, sample.path),
+                    false => (sample.path, first),
+                };
+                let expected = format!("a header, as {} has one", with.display());
+                let error = Error::input(Place::line(without, 1), expected, "a row of tokens");
+                return Err(error.with_hint(
+                    "all files of a task are read alike: give each the same header, or set `data.header`",
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(found.map_or((false, "there are no rows"), |(_, header)| header))
+}
+
+impl<'a> Sample<'a> {
+    fn new(path: &'a Path, bytes: &[u8], delimiter: char, format: &ExampleFormat) -> Self {
+        let format = ExampleFormat {
+            delimiter,
+            ..format.clone()
+        };
+        let mut table = format.table(path, bytes);
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        // What cannot be read as a table is for the reader to refuse.
+        while rows.len() < ROWS && table.advance().unwrap_or(false) {
+            rows.push(table.fields().iter().map(str::to_owned).collect());
+        }
+        let rows_of = |width: usize| rows.iter().filter(|row| row.len() == width).count();
+        let widths = rows.iter().map(Vec::len);
+        let (most, width) = widths
+            .map(|width| (rows_of(width), width))
+            .max()
+            .unwrap_or((0, 0));
+        Self {
+            path,
+            width,
+            share: match rows.len() {
+                0 => 1.0,
+                n => most as f64 / n as f64,
+            },
+            rows,
+        }
+    }
+
+    fn header(&self) -> (bool, &'static str) {
+        let (first, rest) = self.rows.split_first().expect("a file with rows");
+        let names: Vec<&str> = first.iter().map(String::as_str).collect();
+        let usual = column_names::pair(&names).is_some() || column_names::single(&names).is_some();
+        let usual = usual && !rest.is_empty();
+        if usual {
+            return (true, "usual names in the first row");
+        }
+        let below = |column: usize| {
+            let mut fields = rest.iter().filter_map(|row| row.get(column));
+            !rest.is_empty() && fields.all(|field| is_numeric(field))
+        };
+        let is_named = !first.iter().any(|field| is_numeric(field)) && (0..first.len()).any(below);
+        match is_named {
+            true => (true, "words above numbers"),
+            false => (false, "the first row is like the rest"),
+        }
+    }
+}
+
+/// Numbers, with whatever stands between them.
+fn is_numeric(field: &str) -> bool {
+    let has_digit = field.chars().any(|c| c.is_ascii_digit());
+    has_digit && !field.chars().any(char::is_alphabetic)
+}
+
+/// The fields of each column of each file, without headers.
+struct Columns<'a>(Vec<Vec<&'a str>>);
+
+impl<'a> Columns<'a> {
+    fn of(samples: &'a [Sample<'_>], n_headers: usize) -> Self {
+        let columns = samples.iter().flat_map(|sample| {
+            let rows = sample.rows.get(n_headers..).unwrap_or_default();
+            (0..sample.width).map(move |column| {
+                let fields = rows.iter().filter_map(|row| row.get(column));
+                fields.map(String::as_str).collect()
+            })
+        });
+        Self(columns.collect())
+    }
+
+    /// Kind and separator by rule 3; `None` where no column tells.
+    fn tokens(
+        &self,
+        delimiter: char,
+        format: &ExampleFormat,
+        is_set: &dyn Fn(&str) -> bool,
+    ) -> Option<(TokenKind, String)> {
+        let kinds = match is_set("tokens") {
+            true => vec![format.tokens],
+            false => vec![TokenKind::Number, TokenKind::Text],
+        };
+        let separators: Vec<&str> = match is_set("token_separator") {
+            true => vec![&format.token_separator],
+            false => SEPARATORS.to_vec(),
+        };
+        // Where fields stand in quotes a delimiter may stand in them; people who do that are rare.
+        let usable = |separator: &&&str| !separator.contains(delimiter);
+        kinds.into_iter().find_map(|kind| {
+            let parts = |separator: &str| -> usize {
+                let columns = self.0.iter();
+                columns.map(|fields| parts(fields, separator, kind)).sum()
+            };
+            let mut best = None;
+            for separator in separators.iter().filter(usable) {
+                let n = parts(separator);
+                if n > best.map_or(0, |(most, _)| most) {
+                    best = Some((n, *separator));
+                }
+            }
+            best.map(|(_, separator)| (kind, separator.to_owned()))
+        })
+    }
+}
+
+/// Tokens of a column, where half of its rows have two or more with `separator` between; else 0.
+fn parts(fields: &[&str], separator: &str, kind: TokenKind) -> usize {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_word = |part: &str| part.chars().any(char::is_alphanumeric);
+    let mut in_all = 0;
+    let mut rows = 0;
+    for field in fields {
+        let parts = || {
+            field
+                .split(separator)
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+        };
+        let fits = match kind {
+            TokenKind::Number => parts().all(is_number),
+            TokenKind::Text => parts().any(is_word),
+        };
+        let n = parts().count();
+        if fits && n > 1 {
+            rows += 1;
+            in_all += n;
+        }
+    }
+    match 2 * rows >= fields.len() {
+        true => in_all,
+        false => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect_in(texts: &[&str], set: &[&str]) -> Result<Dialect> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let write = |(i, text): (usize, &&str)| {
+            let path = folder.path().join(format!("{i}.tsv"));
+            std::fs::write(&path, text).expect("a small file");
+            path
+        };
+        let files: Vec<PathBuf> = texts.iter().enumerate().map(write).collect();
+        detect(&files, &ExampleFormat::default(), &|key| set.contains(&key))
+    }
+
+    /// Delimiter, header, separator, kind.
+    fn found(texts: &[&str]) -> (char, bool, String, TokenKind) {
+        let dialect = detect_in(texts, &[]).expect("files that agree");
+        let Dialect {
+            delimiter,
+            header,
+            token_separator,
+            tokens,
+            ..
+        } = dialect;
+        (delimiter, header, token_separator, tokens)
+    }
+
+    #[test]
+    fn files_as_people_have_them() {
+        use TokenKind::{Number, Text};
+        let cases: [(&[&str], char, bool, &str, TokenKind); 12] = [
+            (
+                &["1 2\t3 4\t0\n5\t6 7\t1\n", "1 2\t3\n4 5\t6 7\n"],
+                '\t',
+                false,
+                " ",
+                Number,
+            ),
+            (
+                &["id,text_a,text_b,label\n7,1|2,3|4,1\n8,1|2,3,0\n"],
+                ',',
+                true,
+                "|",
+                Number,
+            ),
+            (&["id;a;b\n7;1,2;3,4\n8;1,2;3,5\n"], ';', true, ",", Number),
+            // A comma between tokens cuts rows unequally.
+            (&["1,2,3\t4,5\n6,7\t8,9,10\n"], '\t', false, ",", Number),
+            (
+                &["text\tlabel\na1 b2\tx\nc3 a1\ty\n"],
+                '\t',
+                true,
+                " ",
+                Text,
+            ),
+            (&["a1 b2\tx\nc3 a1\ty\n"], '\t', false, " ", Text),
+            (
+                &["a1-b2|c3-d4|0\na1-b2|c3-d4-e5|1\n"],
+                '|',
+                false,
+                "-",
+                Text,
+            ),
+            // A date does not outweigh a text.
+            (
+                &["d,t\n2021-03-04,1 2 3 4\n2021-03-05,1 2 3 4\n"],
+                ',',
+                true,
+                " ",
+                Number,
+            ),
+            // A quoted field may hold the delimiter.
+            (
+                &["a,b\n\"1 2, 3 4\",5 6\n1 2,5 6\n"],
+                ',',
+                true,
+                " ",
+                Number,
+            ),
+            // One column, one token: nothing to tell by.
+            (&["1\n2\n"], '\t', false, " ", Number),
+            (
+                &["第一\t第二\t1\n第三\t第四\t0\n"],
+                '\t',
+                false,
+                " ",
+                Number,
+            ),
+            (&[""], '\t', false, " ", Number),
+        ];
+        for (texts, delimiter, header, separator, tokens) in cases {
+            let expected = (delimiter, header, separator.to_owned(), tokens);
+            assert_eq!(found(texts), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_row_does_not_hide_the_delimiter() {
+        let row = |i: usize| match i {
+            7 => "1 2\n".to_owned(),
+            _ => format!("{i} 2,3 4,1\n"),
+        };
+        let text: String = (0..20).map(row).collect();
+        assert_eq!(found(&[&text]).0, ',');
+        // Neither a header nor a text: the row is for the reader to name.
+        assert!(!found(&["x9 7\t8\t1\n1 2\t3\t0\n"]).1);
+    }
+
+    #[test]
+    fn what_is_set_stands() {
+        let texts = ["id,a,b\n7,1|2,3|4\n"];
+        let dialect = detect_in(&texts, &["delimiter"]).expect("one file");
+        assert_eq!(dialect.delimiter, '\t');
+        let dialect =
+            detect_in(&texts, &["header", "token_separator", "tokens"]).expect("one file");
+        assert_eq!(
+            dialect,
+            Dialect {
+                delimiter: ',',
+                header: false,
+                token_separator: " ".to_owned(),
+                tokens: TokenKind::Number,
+                why: "comma-separated (3 fields a row), no header (as set), numbers with a space between"
+                    .to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn files_with_and_without_a_header() {
+        let error =
+            detect_in(&["text_a,text_b\n1 2,3 4\n", "1 2,3 4\n"], &[]).expect_err("two kinds");
+        let message = error.to_string();
+        assert!(
+            message.contains("1.tsv:1: expected a header, as "),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("0.tsv has one, found a row of tokens"),
+            "{message}"
+        );
+    }
+}
