@@ -1,5 +1,7 @@
 //! `cipherpet audit`: how reversible a masking is.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::align::{Sources, show};
@@ -10,13 +12,18 @@ use crate::workbench::audit::{self as job, AuditReport};
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example: cipherpet audit --pairs train.tsv test.tsv --plain corpus.txt --key key.tsv
+Examples:
+  cipherpet audit --pairs train.tsv test.tsv --plain corpus.txt --out audit.html
+  cipherpet audit --pairs train.tsv test.tsv --plain corpus.txt --key key.tsv
 
 For whoever is about to publish desensitised sentences: how much of them comes back from public
-plaintext alone. Without --key the share is an estimate. Writes no file and no decoded sentence.")]
+plaintext alone. Without --key the share is an estimate. It writes no decoded sentence.")]
 pub struct AuditArguments {
     #[command(flatten)]
     sources: Sources,
+    /// Write it as one HTML page, too
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
+    out: Option<PathBuf>,
     /// Print everything as one JSON object
     #[arg(long)]
     json: bool,
@@ -47,7 +54,16 @@ fn describe(report: &AuditReport) -> String {
 
 pub fn audit(arguments: &AuditArguments, session: &Session) -> Result<()> {
     let (options, experiment) = arguments.sources.load("audit")?;
-    let report = job::audit(&options, &experiment, session.context())?;
+    let report = job::audit(
+        &options,
+        &experiment,
+        arguments.out.as_deref(),
+        session.context(),
+    )?;
     let text = describe(&report);
-    output::print(&report, &text, arguments.json)
+    output::print(&report, &text, arguments.json)?;
+    if let Some(out) = &arguments.out {
+        session.note(&format!("page: {}", out.display()));
+    }
+    Ok(())
 }

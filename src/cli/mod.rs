@@ -215,6 +215,7 @@ impl Session {
         Context {
             progress: &self.progress,
             stop: &self.stop,
+            tensorboard: false,
         }
     }
 

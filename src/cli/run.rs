@@ -8,6 +8,7 @@ use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
 use crate::metrics::MetricName;
+use crate::workbench::Context;
 use crate::workbench::report::FILE;
 use crate::workbench::run as job;
 use crate::workbench::run::batch::{self, BatchReport};
@@ -53,6 +54,9 @@ pub struct RunArguments {
     /// Stop after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
     #[arg(long, value_name = "M", value_parser = minutes)]
     max_minutes: Option<f64>,
+    /// Leave event files for TensorBoard beside metrics.jsonl: tensorboard --logdir runs
+    #[arg(long)]
+    tensorboard: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -79,8 +83,12 @@ pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
         (None, true) => RunPart::Finish,
         (None, false) => RunPart::Whole,
     };
+    let context = Context {
+        tensorboard: arguments.tensorboard,
+        ..session.context()
+    };
     if let [loaded] = &cells[..] {
-        let report = job::run(loaded, out, part, session.context())?;
+        let report = job::run(loaded, out, part, context)?;
         note_found(&report, session);
         output::print(&report, &text(&report), arguments.json)?;
         if let PartReport::Run(report) = &report {
@@ -89,7 +97,7 @@ pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
         say(&last_line(&report));
         return Ok(());
     }
-    let report = batch::run_all(&cells, part, session.context())?;
+    let report = batch::run_all(&cells, part, context)?;
     output::print(&report, &batch_text(&report), arguments.json)?;
     for report in report.runs.iter().filter_map(|cell| cell.report.as_ref()) {
         say(&last_line(report));
@@ -279,8 +287,34 @@ fn cost_text(
     )
 }
 
-/// One line an experiment: its score, its title and its folder, or `failed`.
+/// One line an experiment, those of one metric best first: its score, its title and its folder, or `failed`.
 fn batch_text(report: &BatchReport) -> String {
+    let valid = |cell: &batch::CellReport| match &cell.report {
+        Some(PartReport::Run(report)) => Some(report.valid.clone()),
+        Some(PartReport::Fold(report)) => Some(report.outcome.valid.clone()),
+        None => None,
+    };
+    // Failed ones stand last, as the last lines are those that are read.
+    let key = |cell: &batch::CellReport| {
+        valid(cell).map_or((true, None, f64::INFINITY), |valid| {
+            let sign = if valid.metric.metric().higher_is_better {
+                -1.0
+            } else {
+                1.0
+            };
+            let score = valid
+                .valid_score
+                .map_or(f64::INFINITY, |score| sign * score);
+            (false, Some(valid.metric), score)
+        })
+    };
+    let mut cells: Vec<&batch::CellReport> = report.runs.iter().collect();
+    cells.sort_by(|a, b| {
+        let ((a_failed, a_metric, a), (b_failed, b_metric, b)) = (key(a), key(b));
+        (a_failed, a_metric)
+            .cmp(&(b_failed, b_metric))
+            .then(a.total_cmp(&b))
+    });
     let line = |cell: &batch::CellReport| {
         let (score, run) = match &cell.report {
             Some(PartReport::Run(report)) => {
@@ -294,6 +328,6 @@ fn batch_text(report: &BatchReport) -> String {
         let score = score.map_or("none  ".to_owned(), |score| format!("{score:.4}"));
         format!("{score}  {}  {run}", cell.title())
     };
-    let lines: Vec<String> = report.runs.iter().map(line).collect();
+    let lines: Vec<String> = cells.into_iter().map(line).collect();
     lines.join("\n")
 }

@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
-    EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage, StepReport, Watch,
-    learning_rate_at, predict,
+    CurvePoint, EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage,
+    StepReport, Watch, learning_rate_at, predict,
 };
 use crate::data::{Scores, Target};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ use crate::random::Purpose;
 
 /// Steps that are not timed: memory is touched first, threads wake.
 const WARM_STEPS: usize = 10;
+/// Points of the curve of an epoch.
+const CURVE_POINTS: usize = 20;
 
 /// Trains stage after stage, from the first step or from a saved `state` of the same fit. The weights go from stage to
 /// stage, the moments of the optimiser begin anew with each. Every stage ends with the weights of its best epoch (the last
@@ -159,6 +161,7 @@ impl<'a> Run<'a> {
         self.progress.epochs.push(report);
         self.progress.epoch_step = 0;
         self.progress.sums = LossSums::default();
+        self.progress.curve = Default::default();
         self.progress.clock.epoch = Default::default();
         self.epoch_time = Stopwatch::begin(0.0);
         self.heed(told)
@@ -228,6 +231,24 @@ impl<'a> Run<'a> {
         self.progress.step += 1;
         self.progress.epoch_step += 1;
         self.progress.sums.add(&loss, batch.positions.len());
+        self.progress.curve.1.add(&loss, batch.positions.len());
+        let stage = self.stage();
+        let steps = stage.rows.len().div_ceil(stage.options.batch); // of a whole epoch
+        let is_last = self.progress.step == total || self.progress.epoch_step == steps;
+        if is_last
+            || self
+                .progress
+                .epoch_step
+                .is_multiple_of(steps.div_ceil(CURVE_POINTS))
+        {
+            let sums = std::mem::take(&mut self.progress.curve.1);
+            self.progress.curve.0.push(CurvePoint {
+                step: report.step,
+                loss: mean(sums.loss, sums.n),
+                learning_rate,
+                losses: sums.means(),
+            });
+        }
         self.progress.clock.step(report.tokens, begin.elapsed());
         Ok(report)
     }
@@ -254,6 +275,7 @@ impl<'a> Run<'a> {
             valid: ValidFigures::new(self.plan.metric, figures),
             seconds: self.epoch_time.seconds(),
             tokens_per_second: per_second(self.progress.clock.epoch),
+            curve: self.progress.curve.0.clone(),
         }
     }
 

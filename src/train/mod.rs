@@ -189,7 +189,24 @@ pub struct EpochReport {
     pub seconds: f64,
     /// Of training in this epoch.
     pub tokens_per_second: f64,
+    /// About twenty points within the epoch; empty in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
     /// The parts of the loss: `mlm_loss`, `label_loss`.
+    #[serde(flatten)]
+    pub losses: BTreeMap<String, f64>,
+}
+
+/// Some steps of an epoch. Losses are means over the steps since the point before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The last of the steps, from 1, over all stages.
+    pub step: usize,
+    /// Of the whole objective.
+    pub loss: f64,
+    /// Of the last of the steps.
+    pub learning_rate: f64,
+    /// The parts of the loss, as in [`EpochReport::losses`].
     #[serde(flatten)]
     pub losses: BTreeMap<String, f64>,
 }

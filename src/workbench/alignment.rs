@@ -44,7 +44,7 @@ impl AlignmentSource<'_> {
     /// # Errors
     /// Those of the counts and of the method; [`Error::Refused`] where refinement has no weights, and those of
     /// [`Checkpoint::require_mlm`]; [`Error::Interrupted`].
-    pub fn align(&self, Context { progress, stop }: Context) -> Result<Alignment> {
+    pub fn align(&self, Context { progress, stop, .. }: Context) -> Result<Alignment> {
         let settings = self.settings;
         let refining = self.refining()?;
         let counts_path = settings.counts.as_deref();

@@ -87,7 +87,7 @@ pub fn cipher(
     checkpoint: &Path,
     out: &Path,
     options: &CipherOptions,
-    Context { progress, stop }: Context,
+    Context { progress, stop, .. }: Context,
 ) -> Result<CipherReport> {
     let segmenter = Segmenter::open(checkpoint, unit_of_text(options)?)?;
     let names = names(plain)?;

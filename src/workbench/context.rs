@@ -10,6 +10,8 @@ pub struct Context<'a> {
     pub progress: &'a Progress,
     /// Asked between pieces of work.
     pub stop: &'a Stop,
+    /// Whether fits leave event files for TensorBoard.
+    pub tensorboard: bool,
 }
 
 impl<'a> Context<'a> {

@@ -38,7 +38,7 @@ pub fn count(
     checkpoint: &Path,
     files: &[PathBuf],
     out: &Path,
-    Context { progress, stop }: Context<'_>,
+    Context { progress, stop, .. }: Context<'_>,
 ) -> Result<CountRecord> {
     let (counts, sources) = count_files(checkpoint, files, progress)?;
     stop.check()?;

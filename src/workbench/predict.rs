@@ -84,7 +84,7 @@ pub fn predict(
     pairs: &Path,
     out: &Path,
     options: PredictOptions,
-    Context { progress, stop }: Context<'_>,
+    Context { progress, stop, .. }: Context<'_>,
 ) -> Result<PredictReport> {
     let config_file = run.join(names::CONFIG);
     require_file(run, &config_file)?;

@@ -146,6 +146,20 @@ fn an_audit_says_it_in_words_and_writes_nothing() {
     // A cut that the help names.
     audit(&["--set", "data.max_tokens=20"]);
     assert_eq!(workspace.names("."), before);
+
+    audit(&["--key", "cipher/key.tsv", "--out", "audit.html"]);
+    let page = workspace.text("audit.html");
+    let most = format!("<td>{}</td>", exposed[0]["id"].as_str().expect("an id"));
+    for part in [
+        "What an attacker needs",
+        "What an owner can do",
+        "measured with the key",
+        "right by the key",
+        &most,
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("<script"));
 }
 
 /// The same ids, dealt anew over all rows: there is no order to align by, and however sure the pairs look, it is not said that

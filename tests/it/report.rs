@@ -297,7 +297,7 @@ fn the_pages_in_a_browser() {
             assert_eq!(browser.evaluate(&page, "innerWidth"), view.width);
             assert_eq!(browser.evaluate(&page, "document.scripts.length"), 0);
             let charts = browser.evaluate(&page, "document.querySelectorAll('svg.chart').length");
-            assert_eq!(charts, if name == "comparison" { 5 } else { 9 }, "{name}");
+            assert_eq!(charts, if name == "comparison" { 6 } else { 10 }, "{name}");
         }
     }
     let title = browser.open(&workspace.path("folds.html"), VIEWS[0]);
@@ -430,4 +430,45 @@ fn every_kind_of_label_has_figures_of_its_own_and_names_are_escaped() {
     workspace.succeed(&["report", "classes", "accuracy", "--out", "both.html"]);
     let both = workspace.text("both.html");
     assert!(both.contains("The runs have different metrics") && !both.contains("(best)"));
+}
+
+#[test]
+fn tensorboard_finds_an_event_file_with_the_figures_of_every_epoch() {
+    let workspace = Workspace::with_pairs();
+    let run = [
+        "run",
+        "experiment.toml",
+        "--out=out",
+        "--set=train.epochs=2",
+    ];
+    workspace.succeed(&[&run[..], &["--tensorboard"]].concat());
+    let metrics = crate::workspace::metrics(&workspace.path("out/metrics.jsonl"));
+    let points = |epoch: usize| metrics[epoch]["curve"].as_array().expect("a curve").len();
+    let steps = metrics[1]["steps"].as_u64().expect("a number") as usize;
+    assert_eq!(points(0) + points(1), steps); // few steps: each has its point
+    let bytes = workspace.read("out/events.out.tfevents.cipherpet");
+    // Records of TensorFlow: length, its checksum, content, its checksum.
+    let (mut at, mut records) = (0, Vec::new());
+    while at < bytes.len() {
+        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize;
+        records.push(String::from_utf8_lossy(&bytes[at + 12..at + 12 + length]).into_owned());
+        at += 16 + length;
+    }
+    assert_eq!(at, bytes.len());
+    let with = |tag: &str| records.iter().filter(|record| record.contains(tag)).count();
+    assert_eq!(with("train/label_loss"), steps);
+    assert_eq!(with("train/learning_rate"), steps);
+    assert_eq!(with("valid/auc"), 2);
+    // Without the option there is none, and nothing else is another.
+    workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--out=plain",
+        "--set=train.epochs=2",
+    ]);
+    assert!(!workspace.exists("plain/events.out.tfevents.cipherpet"));
+    assert_eq!(
+        workspace.read("plain/submission.csv"),
+        workspace.read("out/submission.csv")
+    );
 }

@@ -410,3 +410,27 @@ fn every_file_opens_with_what_it_does() {
         assert!(text.starts_with("//! "), "{} does not", path.display());
     }
 }
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in [
+        "README.md",
+        "README.zh.md",
+        "experiments/README.md",
+        "CHANGELOG.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(page)).expect("a page");
+        let folder = root.join(page).parent().expect("a folder").to_owned();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{page}: {link}");
+            }
+        }
+    }
+}

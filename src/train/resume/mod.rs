@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EpochReport, LossSums};
+use super::{CurvePoint, EpochReport, LossSums};
 use crate::atomic;
 use crate::checkpoint::Weights;
 use crate::data::Scores;
@@ -36,6 +36,9 @@ pub struct FitProgress {
     pub epoch_step: usize,
     /// Losses of the epoch under way.
     pub sums: LossSums,
+    /// Points of the epoch under way, and the losses since the last of them.
+    #[serde(default)]
+    pub curve: (Vec<CurvePoint>, LossSums),
     /// Epochs that are over: the lines of `metrics.jsonl`.
     pub epochs: Vec<EpochReport>,
     /// How many of them are of earlier stages.

@@ -5,6 +5,7 @@ use crate::checkpoint::{BertConfig, Heads};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::objective::{LossPart, ObjectiveName};
 use crate::random::Key;
+use crate::train::CurvePoint;
 
 fn origin(tool: &str, kernel_path: &str) -> Origin {
     Origin {
@@ -79,7 +80,21 @@ fn state(step: usize, model: &Bert) -> FitState {
             },
             seconds: 0.1,
             tokens_per_second: 1e5 / 3.0,
+            curve: vec![CurvePoint {
+                step: 2,
+                loss: 1.0 / 3.0,
+                learning_rate: 1e-4 / 3.0,
+                losses: [("mlm_loss".to_owned(), 1e300 / 7.0)].into(),
+            }],
         }],
+        curve: (
+            Vec::new(),
+            LossSums {
+                loss: 1.0 / 7.0,
+                n: 2,
+                parts: vec![part("mlm", 1.0 / 9.0)],
+            },
+        ),
         epochs_before: 0,
         best_epoch: Some(1),
         clock: Clock {

@@ -104,8 +104,9 @@ pub fn ensemble(
     how: How,
     out: &Path,
     assignments: &[String],
-    Context { progress, stop }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<EnsembleReport> {
+    let progress = context.progress;
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
@@ -116,7 +117,7 @@ pub fn ensemble(
         (task, metric),
         (&tables, test_scores.as_deref()),
         how,
-        Context { progress, stop },
+        context,
     )?;
     let identity = record::identity(&runs, how, &experiment)?;
     record::prepare(out, &identity)?;
@@ -192,7 +193,7 @@ impl Blended {
         (task, metric): (&Task, MetricName),
         (tables, test): (&[Scored], Option<&[Scores]>),
         how: How,
-        Context { progress, stop }: Context<'_>,
+        Context { progress, stop, .. }: Context<'_>,
     ) -> Result<Self> {
         let runs: Vec<&Scores> = tables.iter().map(|table| &table.scores).collect();
         let targets = &tables[0].targets;

@@ -55,7 +55,7 @@ pub fn inspect(
     files: &[PathBuf],
     loaded: &Loaded,
     starter: Option<&Path>,
-    Context { progress, stop }: Context,
+    Context { progress, stop, .. }: Context,
 ) -> Result<Inspection> {
     files.iter().try_for_each(|path| refuse_experiment(path))?;
     let experiment = &loaded.experiment;
@@ -377,6 +377,7 @@ mod tests {
         let context = Context {
             progress: &Progress::silent(),
             stop: &Stop::default(),
+            tensorboard: false,
         };
         let experiment = defaults();
         let inspection = inspect(&files, &experiment, Some(&starter), context).expect("good files");
@@ -419,6 +420,7 @@ mod tests {
         let context = Context {
             progress: &Progress::silent(),
             stop: &Stop::default(),
+            tensorboard: false,
         };
         inspect(&files, &loaded, Some(&starter), context).expect("a good file");
         let written = load(Some(&starter), &[])
@@ -461,6 +463,7 @@ mod tests {
         let context = Context {
             progress: &Progress::silent(),
             stop: &Stop::default(),
+            tensorboard: false,
         };
         let inspection = inspect(&files, &defaults(), Some(&starter), context);
         let written = std::fs::read_to_string(&starter).expect("the starter");
@@ -519,6 +522,7 @@ mod tests {
         let context = Context {
             progress: &Progress::silent(),
             stop: &Stop::default(),
+            tensorboard: false,
         };
         let error =
             inspect(&files, &defaults(), Some(&starter), context).expect_err("nothing to train on");

@@ -1,4 +1,4 @@
-//! Figures of two classes: ROC, scores by label, reliability, and what thresholds reach.
+//! Figures of two classes: ROC, precision and recall, scores by label, reliability, and what thresholds reach.
 //!
 //! In: rows with their scores. Out: a [`Panel`] each, or the reason why it is left out; the rows of a table. Knows no HTML.
 
@@ -85,10 +85,34 @@ pub fn roc(judged: &[Judged<'_>]) -> Result<Panel> {
     }
     let series: Vec<Series> = [chance].into_iter().chain(curves).collect();
     let (x, y) = (
-        Axis::shares("share of label 0 taken"),
-        Axis::shares("share of label 1 found"),
+        Axis::shares("false positive rate"),
+        Axis::shares("true positive rate (recall)"),
     );
-    let caption = "Both shares over all thresholds on the score; the area below is the AUC.";
+    let caption = "Share of the rows with label 0, and of those with label 1, whose score is above a threshold, over all thresholds. \
+                   The area below is the AUC.";
+    Panel::drawn(title, caption, (&x, &y), &series)
+}
+
+/// The precision-recall curves.
+pub fn precision_recall(judged: &[Judged<'_>]) -> Result<Panel> {
+    let title = "Precision and recall";
+    let mut areas = Vec::new();
+    let mut series = Vec::new();
+    for (index, one) in judged.iter().enumerate() {
+        if let Some((points, area)) = statistics::precision_recall(one.rows, ROC_RESOLUTION) {
+            series.push(Series::line(&one.name, Style::nth(index), points));
+            areas.push(format!("{area:.4}"));
+        }
+    }
+    if series.is_empty() {
+        return Ok(Panel::left_out(title, "no rows of both labels are scored"));
+    }
+    let (x, y) = (Axis::shares("recall"), Axis::shares("precision"));
+    let caption = format!(
+        "Of the rows with label 1, the share whose score is above a threshold, and the share of label 1 among the rows above it. \
+         Average precision {}.",
+        areas.join(", ")
+    );
     Panel::drawn(title, caption, (&x, &y), &series)
 }
 

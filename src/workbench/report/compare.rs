@@ -42,7 +42,11 @@ pub fn comparison_page(runs: &[ReportedRun]) -> Result<String> {
         .collect();
     let scores = match judged.is_empty() {
         true => Vec::new(),
-        false => vec![binary::roc(&judged)?, binary::reliability(&judged)?],
+        false => vec![
+            binary::roc(&judged)?,
+            binary::precision_recall(&judged)?,
+            binary::reliability(&judged)?,
+        ],
     };
     let metrics: BTreeSet<MetricName> = runs.iter().map(|run| run.metric).collect();
     let same_rows = runs.windows(2).all(|pair| same_rows(&pair[0], &pair[1]));
@@ -99,6 +103,7 @@ fn mean_epochs(run: &ReportedRun) -> Vec<EpochReport> {
         EpochReport {
             loss: mean(|epoch| epoch.loss),
             losses: mean_losses(&epochs),
+            curve: Vec::new(), // folds have other numbers of steps
             valid: ValidFigures {
                 valid_score: mean_of_some(|epoch| epoch.valid.valid_score),
                 valid_auc: mean_of_some(|epoch| epoch.valid.valid_auc),

@@ -4,20 +4,20 @@
 //! figures that one asks for first stand first. Rows are told by number; no sentence and no plaintext token is shown.
 //! `read` takes a folder apart, `statistics` computes, `plots` draws, `page` sets the HTML. `training` and `traits` are
 //! for every kind of label; `binary`, `classes`, `several` and `ordinal` for one each. Here is what stands on the page of
-//! one run, and in `compare` what stands on that of several.
+//! one run, and in `compare` what stands on that of several. The page of an audit is made of the same parts.
 
 mod binary;
 mod classes;
 mod compare;
-mod figures;
+pub(super) mod figures;
 mod ordinal;
-mod page;
-mod plots;
+pub(super) mod page;
+pub(super) mod plots;
 mod read;
 mod several;
 mod statistics;
 mod summary;
-mod text;
+pub(super) mod text;
 mod training;
 mod traits;
 mod worst;
@@ -139,6 +139,7 @@ fn scores(run: &ReportedRun) -> Result<Markup> {
             }];
             let panels = [
                 binary::roc(&judged)?,
+                binary::precision_recall(&judged)?,
                 binary::histogram(run)?,
                 binary::reliability(&judged)?,
             ];

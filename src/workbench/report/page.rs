@@ -83,7 +83,7 @@ pub fn page(title: &str, about: &str, body: &Markup) -> String {
                     (body)
                     footer {
                         "Made by " (concat!("cipherpet ", env!("CARGO_PKG_VERSION")))
-                        ". Rows are named by their numbers, from 0 in the order of the files; the page holds no sentences."
+                        ". Rows are named by their numbers, from 0 in the order of the files; the page holds no sentences and no plaintext."
                     }
                 }
             }
@@ -114,18 +114,26 @@ pub fn note(text: &str) -> Markup {
 
 /// A heading with figures below it.
 pub fn figures(title: &str, panels: &[Panel]) -> Markup {
+    let shown = panels
+        .iter()
+        .filter_map(|panel| Some((&panel.title, panel.figure.as_ref().ok()?)));
+    let left_out = panels
+        .iter()
+        .filter_map(|panel| Some((&panel.title, panel.figure.as_ref().err()?)));
     html! {
         h2 { (title) }
-        div.figures {
-            @for panel in panels {
-                figure {
-                    h3 { (panel.title) }
-                    @match &panel.figure {
-                        Ok(figure) => (drawn(&panel.title, figure)),
-                        Err(reason) => p.left-out { "Left out: " (reason) "." },
+        @if panels.iter().any(|panel| panel.figure.is_ok()) {
+            div.figures {
+                @for (title, figure) in shown {
+                    figure {
+                        h3 { (title) }
+                        (drawn(title, figure))
                     }
                 }
             }
+        }
+        @for (title, reason) in left_out {
+            p.left-out { "Left out: " (title) ", as " (reason) "." }
         }
     }
 }

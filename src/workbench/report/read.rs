@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::statistics::BinaryRow;
 use crate::config::{Experiment, Valid};
 use crate::data::folds::shared_rows;
+use crate::data::ids::find_ids;
 use crate::data::reserved::UNK;
 use crate::data::table::{Quoting, Table};
 use crate::data::{Classes, Dictionary, Example, Labels, Scores, Target, Task};
@@ -78,7 +79,7 @@ pub struct Fold {
 }
 
 /// What can be said of a row without saying what stands in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traits {
     /// Of all its sentences, as the model saw them.
     pub tokens: usize,
@@ -86,6 +87,8 @@ pub struct Traits {
     pub unknown: usize,
     /// Whether a sentence of it stands in a row that its model was trained on, with the label.
     pub shared: bool,
+    /// Its id, where the labelled files have a column of ids.
+    pub id: Option<String>,
 }
 
 impl ReportedRun {
@@ -254,6 +257,11 @@ impl ReportedRun {
             }
         }
         let shared = shared_rows(&pairs, &fold_of);
+        let format = experiment.format();
+        let ids = files
+            .iter()
+            .map(|file| Some(find_ids(file, &format).ok()??.1));
+        let ids: Vec<String> = ids.collect::<Option<Vec<_>>>().unwrap_or_default().concat();
         let of_row = |row: usize| {
             let encoded = vocab.encode(&pairs[row]);
             let tokens = || encoded.tokens();
@@ -261,6 +269,7 @@ impl ReportedRun {
                 tokens: tokens().count(),
                 unknown: tokens().filter(|&row| row == UNK).count(),
                 shared: shared[row],
+                id: ids.get(row).cloned(),
             }
         };
         Ok(scored().map(of_row).collect())

@@ -1,6 +1,6 @@
 //! What the charts of a report show, as numbers.
 //!
-//! In: labels of two classes and scores (logit of 1 - logit of 0). Out: ROC points, histograms, reliability bins, slices. Pure
+//! In: labels of two classes and scores (logit of 1 - logit of 0). Out: points of ROC and precision-recall curves, histograms, reliability bins, slices. Pure
 //! functions; draws nothing and reads nothing.
 
 use crate::metrics::mean_and_deviation;
@@ -40,30 +40,80 @@ pub fn auc_standard_error(auc: f64, positives: usize, negatives: usize) -> f64 {
 /// The ROC curve: (share of negatives taken, share of positives found) from (0, 0) to (1, 1), equal scores as one step,
 /// points nearer to the last than 1/`resolution` left out. Empty where a class is absent.
 pub fn roc(rows: &[BinaryRow], resolution: usize) -> Vec<(f64, f64)> {
-    let positives = rows.iter().filter(|row| row.label).count();
-    let negatives = rows.len() - positives;
-    if positives == 0 || negatives == 0 {
+    let cuts = cuts(rows);
+    let Some(&Cut { taken, found }) = cuts.last().filter(|all| all.has_both()) else {
         return Vec::new();
+    };
+    let (negatives, positives) = ((taken - found) as f64, found as f64);
+    let point = |cut: &Cut| {
+        (
+            (cut.taken - cut.found) as f64 / negatives,
+            cut.found as f64 / positives,
+        )
+    };
+    let points = [(0.0, 0.0)].into_iter().chain(cuts.iter().map(point));
+    thinned(points.collect(), resolution)
+}
+
+/// The precision-recall curve: (share of positives found, share of positives among the rows taken), from few rows taken to all,
+/// thinned as the ROC curve; and the average precision, its step-wise area (Zhu 2004). `None` where a class is absent.
+pub fn precision_recall(rows: &[BinaryRow], resolution: usize) -> Option<(Vec<(f64, f64)>, f64)> {
+    let cuts = cuts(rows);
+    let all = cuts.last().filter(|all| all.has_both())?;
+    let positives = all.found as f64;
+    let precision = |cut: &Cut| cut.found as f64 / cut.taken as f64;
+    let mut before = 0;
+    let mut area = 0.0;
+    for cut in &cuts {
+        area += (cut.found - before) as f64 / positives * precision(cut);
+        before = cut.found;
     }
+    let points = cuts
+        .iter()
+        .map(|cut| (cut.found as f64 / positives, precision(cut)));
+    Some((thinned(points.collect(), resolution), area))
+}
+
+/// The rows from some score on.
+struct Cut {
+    taken: usize,
+    /// Positives among them.
+    found: usize,
+}
+
+impl Cut {
+    fn has_both(&self) -> bool {
+        self.found > 0 && self.found < self.taken
+    }
+}
+
+/// A cut below each different score, from the highest on.
+fn cuts(rows: &[BinaryRow]) -> Vec<Cut> {
     let mut order: Vec<&BinaryRow> = rows.iter().collect();
     order.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut points = vec![(0.0, 0.0)];
     let (mut taken, mut found) = (0, 0);
-    for ties in order.chunk_by(|a, b| a.score == b.score) {
-        let hits = ties.iter().filter(|row| row.label).count();
-        found += hits;
-        taken += ties.len() - hits;
-        let point = (
-            taken as f64 / negatives as f64,
-            found as f64 / positives as f64,
-        );
-        let last = points[points.len() - 1];
-        let step = (point.0 - last.0) + (point.1 - last.1);
-        if step * resolution as f64 >= 1.0 || taken + found == rows.len() {
-            points.push(point);
+    let cut = |ties: &[&BinaryRow]| {
+        taken += ties.len();
+        found += ties.iter().filter(|row| row.label).count();
+        Cut { taken, found }
+    };
+    order.chunk_by(|a, b| a.score == b.score).map(cut).collect()
+}
+
+/// Without the points nearer to the last than 1/`resolution`; the first and the last stay.
+fn thinned(points: Vec<(f64, f64)>, resolution: usize) -> Vec<(f64, f64)> {
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    let n = points.len();
+    for (at, point) in points.into_iter().enumerate() {
+        let is_far = kept.last().is_none_or(|last| {
+            let step = (point.0 - last.0).abs() + (point.1 - last.1).abs();
+            step * resolution as f64 >= 1.0
+        });
+        if is_far || at + 1 == n {
+            kept.push(point);
         }
     }
-    points
+    kept
 }
 
 /// The score histograms of both classes over the same bins.

@@ -97,7 +97,11 @@ pub fn training(trained: &[Trained]) -> Result<Vec<Panel>> {
     for part in parts {
         let (title, caption, unit) = said_of_part(part, &metrics);
         let value = |epoch: &EpochReport| epoch.losses.get(part).copied();
-        panels.push(by_epoch(&title, &caption, unit, trained, value)?);
+        let has_curves = epochs().any(|epoch| !epoch.curve.is_empty());
+        panels.push(match has_curves {
+            true => by_step(part, (&title, &caption, unit), trained)?,
+            false => by_epoch(&format!("{title} by epoch"), &caption, unit, trained, value)?,
+        });
     }
     Ok(panels)
 }
@@ -117,22 +121,21 @@ fn said_of_part(part: &str, metrics: &BTreeSet<MetricName>) -> (String, String, 
     };
     match part {
         "label_loss" => (
-            "Label loss by epoch".to_owned(),
+            "Label loss".to_owned(),
             format!(
-                "Loss of the labels over the labelled training rows, mean of the epoch. Falling on while the {metric} \
-                 {worse} is overfitting."
+                "Loss of the labels over the labelled training rows. Falling on while the {metric} {worse} is overfitting."
             ),
             "loss a row",
         ),
         "mlm_loss" => (
-            "Masked-token loss by epoch".to_owned(),
-            "Cross-entropy of the masked tokens, mean of the epoch, over labelled and unlabelled rows.".to_owned(),
+            "Masked-token loss".to_owned(),
+            "Cross-entropy of the masked tokens, over labelled and unlabelled rows.".to_owned(),
             "loss, nats a token",
         ),
         _ => {
             let name = part.trim_end_matches("_loss");
-            let caption = format!("The part of the loss that is named {name}, mean of the epoch.");
-            (format!("Loss by epoch: {name}"), caption, "loss")
+            let caption = format!("The part of the loss that is named {name}.");
+            (format!("Loss {name}"), caption, "loss")
         }
     }
 }
@@ -152,6 +155,64 @@ fn metric_by_epoch(trained: &[Trained], metric: MetricName) -> Result<Panel> {
     };
     let title = format!("Validation {} by epoch", of.title);
     by_epoch(&title, &caption, of.title, trained, value)
+}
+
+/// A part of the loss over the steps; for that of the labels the log loss of the rows held out beside it.
+fn by_step(
+    part: &str,
+    (title, caption, unit): (&str, &str, &str),
+    trained: &[Trained],
+) -> Result<Panel> {
+    let of_training = |one: &Trained| -> Vec<(f64, f64)> {
+        let points = one.epochs.iter().flat_map(|epoch| &epoch.curve);
+        points
+            .filter_map(|point| Some((point.step as f64, *point.losses.get(part)?)))
+            .collect()
+    };
+    let of_validation = |one: &Trained| -> Vec<(f64, f64)> {
+        let figure = |epoch: &EpochReport| {
+            let scores = &epoch.valid.scores;
+            let found = scores.get(&MetricName::LogLoss);
+            Some((
+                epoch.steps as f64,
+                *found.or_else(|| scores.get(&MetricName::MeanLogLoss))?,
+            ))
+        };
+        one.epochs.iter().filter_map(figure).collect()
+    };
+    let mut series = Vec::new();
+    let mut caption = format!("{caption} Means of a twentieth of an epoch.");
+    for (index, one) in trained.iter().enumerate() {
+        let (style, name) = (Style::nth(index), one.name.as_str());
+        let held_out = match part {
+            "label_loss" => of_validation(one),
+            _ => Vec::new(),
+        };
+        let alone = trained.len() == 1;
+        let training = if alone && !held_out.is_empty() {
+            "training"
+        } else {
+            name
+        };
+        series.push(Series::line(training, style, of_training(one)));
+        if !held_out.is_empty() {
+            let style = if alone { Style::nth(1) } else { style };
+            let name = if alone { "validation" } else { "" };
+            series.push(Series::line(name, style, held_out).shaped(Shape::DottedLine));
+        }
+    }
+    if series.iter().any(|one| one.shape == Shape::DottedLine) {
+        caption += " With dots: log loss of the rows held out, after each epoch.";
+    }
+    series.retain(|one| !one.points.is_empty());
+    let points = || series.iter().flat_map(|one| &one.points);
+    let title = format!("{title} by step");
+    let Some(y) = Axis::around(unit, points().map(|point| point.1)) else {
+        return Ok(Panel::left_out(title, "no step has such a loss yet"));
+    };
+    let last = points().map(|point| point.0).fold(0.0, f64::max);
+    let x = Axis::linear("step", (0.0, last.max(1.0)), 6);
+    Panel::marked(title, caption, (&x, &y), &series, &marks_by_step(trained))
 }
 
 fn by_epoch(
@@ -176,6 +237,23 @@ fn by_epoch(
     let last = epochs.map(|epoch| epoch.epoch).max().unwrap_or(1);
     let x = Axis::counting("epoch", last);
     Panel::marked(title, caption, (&x, &y), &series, &marks(trained))
+}
+
+/// As [`marks`], on an axis of steps.
+fn marks_by_step(trained: &[Trained]) -> Vec<Mark> {
+    let stages = common_stages(trained);
+    let n = stages.len();
+    let mut done = 0;
+    let mark = |stage: Stage| {
+        let at = done as f64;
+        done += stage.steps;
+        Mark {
+            at,
+            name: stage.name,
+        }
+    };
+    let marks: Vec<Mark> = stages.into_iter().map(mark).collect();
+    if n > 1 { marks } else { Vec::new() }
 }
 
 /// Where each stage begins, where there are several.
@@ -245,7 +323,7 @@ mod tests {
             "Validation Spearman by epoch",
             "Label loss by epoch",
             "Masked-token loss by epoch",
-            "Loss by epoch: <b>",
+            "Loss <b> by epoch",
         ];
         assert_eq!(titles, expected);
     }

@@ -1,6 +1,6 @@
 //! The rows that a model is surest of and wrong about, by kind of label.
 //!
-//! In: a run. Out: a table as HTML; rows are told by number. Names of classes are input and are escaped.
+//! In: a run. Out: a table as HTML; rows are told by number, and by id where their files have one. Names of classes are input and are escaped.
 
 use maud::{Markup, html};
 
@@ -22,9 +22,15 @@ pub fn section(run: &ReportedRun) -> Markup {
         LabelKind::Multilabel => several(run),
         LabelKind::Ordinal => ordinals(run),
     };
+    let traits_of = |at: usize| run.traits.as_ref().ok().and_then(|all| all.get(at));
+    let id_of = |at: usize| traits_of(at).and_then(|traits| traits.id.as_deref());
+    let has_ids = found.iter().any(|(at, _)| id_of(*at).is_some());
     let row = |(at, cells): &(usize, Vec<Cell>)| {
-        let traits = run.traits.as_ref().ok().and_then(|all| all.get(*at));
+        let traits = traits_of(*at);
         let mut row = vec![Cell::text(run.scored.rows[*at].to_string())];
+        if has_ids {
+            row.push(Cell::wide(id_of(*at).unwrap_or("–")));
+        }
         row.extend(cells.iter().cloned());
         row.push(Cell::number(traits.map(|of| of.tokens.to_string())));
         row.push(Cell::number(traits.map(|of| of.unknown.to_string())));
@@ -36,7 +42,9 @@ pub fn section(run: &ReportedRun) -> Markup {
     let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
     let ends = ["tokens", "unknown", "fold"];
     let ends = ends.iter().take(if run.has_folds() { 3 } else { 2 });
-    let header: Vec<&str> = ["row"].iter().chain(header).chain(ends).copied().collect();
+    let begins = ["row", "id"];
+    let begins = begins.iter().take(if has_ids { 2 } else { 1 });
+    let header: Vec<&str> = begins.chain(header).chain(ends).copied().collect();
     html! {
         h2 { "Worst errors" }
         @if run.scored.rows.is_empty() {

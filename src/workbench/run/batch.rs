@@ -64,25 +64,14 @@ impl BatchReport {
 ///
 /// # Errors
 /// Only what ends everything: [`Error::Stopped`], and [`Error::Interrupted`] before anything was done.
-pub fn run_all(
-    cells: &[Loaded],
-    part: RunPart,
-    Context { progress, stop }: Context<'_>,
-) -> Result<BatchReport> {
+pub fn run_all(cells: &[Loaded], part: RunPart, context: Context<'_>) -> Result<BatchReport> {
     let mut runs = Vec::new();
     for (number, loaded) in (1..).zip(cells) {
-        let progress = progress.apart();
+        let progress = context.progress.apart();
         let title = title(&loaded.name, &loaded.cell);
         progress.say(&format!("experiment {number} of {}: {title}", cells.len()));
-        let (error, report) = match run(
-            loaded,
-            None,
-            part,
-            Context {
-                progress: &progress,
-                stop,
-            },
-        ) {
+        let context = context.with_progress(&progress);
+        let (error, report) = match run(loaded, None, part, context) {
             Ok(report) => (None, Some(report)),
             Err(Error::Interrupted) if !runs.is_empty() => {
                 let (done, all) = (runs.len(), cells.len());

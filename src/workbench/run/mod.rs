@@ -13,6 +13,7 @@
 //! [`run_folder`]: crate::workbench::run_folder
 
 pub mod batch;
+mod events;
 mod fitting;
 pub mod kept_model;
 pub mod merge;

@@ -110,7 +110,7 @@ impl Training<'_> {
     /// # Errors
     /// At once where everything must stop; else at the end, with a list.
     pub fn folds(&self, context: Context<'_>) -> Result<()> {
-        let Context { progress, stop } = context;
+        let Context { progress, stop, .. } = context;
         let models = plan::models(self.experiment);
         let total = models.iter().filter_map(|model| model.fold()).count();
         let is_done = |model: ModelName| FoldOutcome::read(&model.folder(self.run));

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::events::Events;
 use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, Labels, save, save_labelled};
@@ -86,6 +87,7 @@ pub struct RunWatch<'a> {
     step: usize,
     metrics: File,
     metrics_path: PathBuf,
+    events: Option<Events>,
     size: FitSize,
     validated: usize,
     /// Epoch of the model that this session has written.
@@ -100,23 +102,27 @@ impl<'a> RunWatch<'a> {
         writer: &'a ModelWriter,
         size: FitSize,
         (saves, begin, done): (Saves, &FitProgress, usize),
-        Context { progress, stop }: Context<'a>,
+        context: Context<'a>,
     ) -> Result<Self> {
         let metrics_path = folder.join(names::METRICS);
         let lines: Result<String> = begin.epochs.iter().map(line).collect();
         atomic::write(&metrics_path, lines?.as_bytes())?;
         let open = OpenOptions::new().append(true).open(&metrics_path);
         let metrics = open.map_err(Error::io("write", &metrics_path))?;
-        let task = progress.task("train", size.steps as u64, "steps");
+        let events = context
+            .tensorboard
+            .then(|| Events::begin(folder, &begin.epochs));
+        let task = context.progress.task("train", size.steps as u64, "steps");
         task.skip(done as u64);
         Ok(Self {
             task,
-            stop,
+            stop: context.stop,
             writer,
             saves,
             step: done,
             metrics,
             metrics_path,
+            events: events.transpose()?,
             size,
             validated: 0,
             saved_epoch: None,
@@ -153,6 +159,9 @@ impl Watch for RunWatch<'_> {
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()> {
         // The metrics first: a model that no longer fits on the disk must not take them along.
         self.append(report)?;
+        if let Some(events) = &mut self.events {
+            events.epoch(report)?;
+        }
         self.task.say(&epoch_line(report, &self.size, best));
         if best {
             self.writer.write(model)?;
@@ -257,6 +266,7 @@ mod tests {
             learning_rate: 1e-4,
             seconds: 61.25,
             tokens_per_second: 5120.4,
+            curve: Vec::new(),
         };
         assert_eq!(
             epoch_line(&report, &size(&["pet"]), true),

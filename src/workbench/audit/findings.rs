@@ -1,14 +1,10 @@
-//! How reversible a masking is: for whoever is about to publish desensitised sentences.
+//! What the figures of an alignment say to the owner of a text.
 //!
-//! In: what [`align`](super::align) takes. Out: its figures, one statement of them in words, and what they mean for the owner of
-//! the text. Writes nothing, and names no plaintext.
+//! In: an [`AlignReport`]. Out: an [`AuditReport`]: one statement in words, what an attacker needs, what helps. Pure.
 
 use serde::Serialize;
 
-use super::Context;
-use super::align::{self, AlignOptions, AlignReport};
-use crate::config::Experiment;
-use crate::error::Result;
+use crate::workbench::align::AlignReport;
 
 /// What was found; the object that `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,27 +44,6 @@ const OWNER_CAN: [&str; 4] = [
     "give frequent words numbers of their own beside those of characters: .82 of 20,000 pairs came back instead of .95",
 ];
 
-/// Aligns the rows with the plaintext and says what came of it.
-///
-/// # Errors
-/// Those of [`align::align`].
-pub fn audit(
-    options: &AlignOptions,
-    experiment: &Experiment,
-    context: Context,
-) -> Result<AuditReport> {
-    let figures = align::align(options, experiment, None, context)?;
-    let share = figures.token_accuracy.or(figures.estimate.share);
-    let reversible = Reversible::of(share);
-    Ok(AuditReport {
-        statement: statement(&figures, reversible),
-        reversible,
-        attacker_needs: attacker_needs(&figures, reversible),
-        owner_can: OWNER_CAN.to_vec(),
-        figures,
-    })
-}
-
 impl Reversible {
     fn of(share: Option<f64>) -> Self {
         match share {
@@ -76,6 +51,21 @@ impl Reversible {
             Some(0.1..) => Self::Partly,
             Some(_) => Self::Hardly,
             None => Self::CannotTell,
+        }
+    }
+}
+
+impl AuditReport {
+    /// What the figures say.
+    pub fn of(figures: AlignReport) -> Self {
+        let share = figures.token_accuracy.or(figures.estimate.share);
+        let reversible = Reversible::of(share);
+        Self {
+            statement: statement(&figures, reversible),
+            reversible,
+            attacker_needs: attacker_needs(&figures, reversible),
+            owner_can: OWNER_CAN.to_vec(),
+            figures,
         }
     }
 }
