@@ -1,6 +1,7 @@
 //! `cipherpet board`: all runs at a glance.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -19,9 +20,11 @@ Examples:
   cipherpet board
   cipherpet board experiments/runs --csv > runs.csv
 
-Runs of one metric stand together, best first. The score is that of all out-of-fold scores, ± the
-standard deviation over the folds; in parentheses, of a run that is not done, the mean of its folds
-so far. Unlike the table, --json and --csv round nothing.")]
+Runs of one metric stand together, best first. The score of a run of folds is that of all its
+out-of-fold scores together, as the models gave them; beside it stands the mean of the folds, each
+by itself, ± their standard deviation. Where the two are far apart, the folds have different scales.
+A run whose score is missing is sorted by the mean of its folds so far. Speed, size, precision and
+the tool's version are in --json and --csv, which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
     #[arg(default_value = "runs")]
@@ -40,21 +43,6 @@ pub struct BoardArguments {
 /// One line under the header; no colours, so nothing to turn off.
 const RULED: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
-
-const HEADER: [&str; 12] = [
-    "run",
-    "config",
-    "objective",
-    "metric",
-    "score",
-    "folds",
-    "minutes",
-    "tokens/s",
-    "parameters",
-    "precision",
-    "tool",
-    "public score",
-];
 
 pub fn board(arguments: &BoardArguments, session: &Session) -> Result<()> {
     let board = job::board(&arguments.dir)?;
@@ -113,57 +101,102 @@ fn table(
     escape: &dyn Fn(&str) -> String,
     width: Option<u16>,
 ) -> String {
+    let columns: Vec<Column> = columns()
+        .into_iter()
+        .filter(|one| one.is_wanted(board))
+        .collect();
     let mut table = Table::new();
-    table.load_style(style).set_header(HEADER);
+    table.load_style(style);
+    table.set_header(columns.iter().map(|column| column.title));
     if let Some(width) = width {
         table
             .set_width(width)
             .set_content_arrangement(ContentArrangement::Dynamic);
     }
     for row in &board.runs {
-        table.add_row(cells(row).iter().map(|cell| escape(cell)));
+        table.add_row(
+            columns
+                .iter()
+                .map(|column| escape(&or_dash((column.cell)(row)))),
+        );
     }
-    for column in table.column_iter_mut().skip(5).take(4) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (column, shown) in table.column_iter_mut().zip(&columns) {
+        column.set_cell_alignment(shown.alignment);
     }
     let lines = table.lines().map(|line| line.trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn cells(row: &Row) -> [String; 12] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+/// A column of the table; one in which no run has a cell is left out.
+struct Column {
+    title: &'static str,
+    alignment: CellAlignment,
+    cell: fn(&Row) -> Option<String>,
+}
+
+impl Column {
+    fn is_wanted(&self, board: &Board) -> bool {
+        let metrics = board.runs.iter().map(|row| row.metric);
+        match self.title {
+            "metric" => metrics.collect::<BTreeSet<_>>().len() > 1,
+            "run" | "score" => true,
+            _ => board.runs.iter().any(|row| (self.cell)(row).is_some()),
+        }
+    }
+}
+
+fn columns() -> Vec<Column> {
+    let column = |title, alignment, cell| Column {
+        title,
+        alignment,
+        cell,
+    };
+    let (left, right) = (CellAlignment::Left, CellAlignment::Right);
+    vec![
+        column("run", left, |row| Some(row.run.display().to_string())),
+        column("metric", left, |row| {
+            Some(row.metric.metric().title.to_owned())
+        }),
+        column("score", right, |row| {
+            row.score.map(|score| format!("{score:.5}"))
+        }),
+        column("mean of folds", left, folds),
+        column("minutes", right, |row| {
+            row.minutes.map(|minutes| format!("{minutes:.1}"))
+        }),
+        column("settings that differ", left, |row| {
+            Some(row.differs.clone()).filter(|differs| !differs.is_empty())
+        }),
+        column("public score", left, |row| {
+            let score = row.public_score?;
+            Some(match &row.public_note {
+                Some(note) => format!("{score} ({note})"),
+                None => score.to_string(),
+            })
+        }),
+    ]
+}
+
+/// Mean and standard deviation of the folds that are done, and how many those are; the state of a run without folds.
+fn folds(row: &Row) -> Option<String> {
+    if row.folds == 0 {
+        return match row.state {
+            State::Done => None,
+            State::Begun => Some("begun".to_owned()),
+            State::Reopened => Some("reopened".to_owned()),
+        };
+    }
     let spread = row
         .fold_score_sd
         .map_or(String::new(), |sd| format!(" ± {sd:.5}"));
-    let score = match (row.score, row.fold_score_mean) {
-        (Some(score), _) => format!("{score:.5}{spread}"),
-        (None, Some(mean)) => format!("({mean:.5}{spread})"),
-        (None, None) => "-".to_owned(),
-    };
-    let folds = match (row.folds, row.state) {
-        (0, State::Done) => "-".to_owned(),
-        (0, State::Begun) => "begun".to_owned(),
-        (0, State::Reopened) => "reopened".to_owned(),
-        (folds, _) => format!("{}/{folds}", row.folds_done),
-    };
-    let public = row.public_score.map(|score| match &row.public_note {
-        Some(note) => format!("{score} ({note})"),
-        None => score.to_string(),
-    });
-    [
-        row.run.display().to_string(),
-        row.config.clone(),
-        or_dash(row.stages.clone().or(row.objective.clone())),
-        row.metric.metric().title.to_owned(),
-        score,
-        folds,
-        or_dash(row.minutes.map(|minutes| format!("{minutes:.1}"))),
-        or_dash(row.tokens_per_second.map(|speed| format!("{speed:.0}"))),
-        or_dash(row.parameters.map(|n| format!("{:.2} M", n as f64 / 1e6))),
-        or_dash(row.precision.clone()),
-        row.tool.trim_start_matches("cipherpet ").to_owned(),
-        or_dash(public),
-    ]
+    let mean = row
+        .fold_score_mean
+        .map_or(String::new(), |mean| format!("{mean:.5}{spread}, "));
+    Some(format!("{mean}{} of {}", row.folds_done, row.folds))
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// A bar ends a cell of Markdown, and a line break the row.
@@ -210,6 +243,7 @@ mod tests {
             tool: "cipherpet 0.1.0".to_owned(),
             public_score: Some(0.9),
             public_note: Some("test A".to_owned()),
+            differs: "align = graph, seed = 3, epochs = 12, learning_rate = 0.0003".to_owned(),
         }
     }
 
@@ -229,7 +263,7 @@ mod tests {
             "{line}"
         );
         assert!(
-            line.ends_with(",0.9,\"'=HYPERLINK(\"\"http://x\"\")\""),
+            line.contains(",0.9,\"'=HYPERLINK(\"\"http://x\"\")\","),
             "{line}"
         );
     }
@@ -243,12 +277,12 @@ mod tests {
         let wide = table(&board, RULED, &str::to_owned, None);
         assert!(
             wide.lines()
-                .any(|line| line.contains(" 13.25 M ") && line.contains("0.87500 ± 0.01000"))
+                .any(|line| line.contains("0.87500   0.87000 ± 0.01000, 5 of 5"))
         );
         assert_eq!(wide.lines().count(), 4);
-        let narrow = table(&board, RULED, &str::to_owned, Some(120));
+        let narrow = table(&board, RULED, &str::to_owned, Some(100));
         for line in narrow.lines() {
-            assert!(console::measure_text_width(line) <= 120, "{line}");
+            assert!(console::measure_text_width(line) <= 100, "{line}");
         }
         let letters = |text: &str| {
             let mut letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();

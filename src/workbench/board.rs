@@ -3,14 +3,16 @@
 //! In: a folder. Out: a [`Board`] with one row a run or ensemble, finished or not. A folder that cannot be read is
 //! told and left out. Computes no score: what the runs have recorded is shown.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::run_folder::manifest::State;
 use super::run_folder::names;
-use super::run_folder::record::FoldFigures;
+use super::run_folder::record::{FoldFigures, RunRecord};
 use super::run_folder::results::Results;
+use super::run_folder::settings::{Settings, differing, has_training, settings};
 use super::score;
 use crate::data::LabelKind;
 use crate::error::{Error, Result};
@@ -82,6 +84,9 @@ pub struct Row {
     pub public_score: Option<f64>,
     /// Its note.
     pub public_note: Option<String>,
+    /// The settings in which the runs on the same files differ, and their values here: `align = rank, seed = 1`; the files too,
+    /// where there are several. Empty for an ensemble.
+    pub differs: String,
 }
 
 /// Lists the runs under `dir`, or `dir` itself where it is one.
@@ -99,14 +104,22 @@ pub fn board(dir: &Path) -> Result<Board> {
         runs: Vec::new(),
         skipped: Vec::new(),
     };
+    let mut all_settings = Vec::new();
     for folder in run_folders(dir, DEPTH) {
         match Row::of(&folder) {
-            Ok(row) => board.runs.push(row),
+            Ok((row, settings)) => {
+                board.runs.push(row);
+                all_settings.push(settings);
+            }
             Err(error) => board.skipped.push(Skipped {
                 run: folder,
                 reason: error.to_string(),
             }),
         }
+    }
+    let described = describe(&all_settings);
+    for (row, differs) in board.runs.iter_mut().zip(described) {
+        row.differs = differs;
     }
     // Stable: equals stay in the order of their names. Runs without a figure go last.
     board.runs.sort_by(|a, b| {
@@ -117,6 +130,104 @@ pub fn board(dir: &Path) -> Result<Board> {
         a.metric.cmp(&b.metric).then_with(of_one_metric)
     });
     Ok(board)
+}
+
+/// The keys that people choose by, those that stand first.
+const FIRST_KEYS: [&str; 12] = [
+    "data.train",
+    "stage",
+    "objective.name",
+    "align.method",
+    "checkpoint.dir",
+    "folds.k",
+    "seed",
+    "train.epochs",
+    "train.learning_rate",
+    "train.batch",
+    "train.max_steps",
+    "data.mark_shared",
+];
+/// So many settings are written out.
+const MOST_SETTINGS: usize = 6;
+
+/// What each run is: the settings in which the runs on the same files differ, and the files where there are several.
+fn describe(all: &[Settings]) -> Vec<String> {
+    const FILES: &str = "data.train";
+    let runs = || all.iter().filter(|settings| has_training(settings));
+    let several_files = runs()
+        .map(|run| run.get(FILES))
+        .collect::<BTreeSet<_>>()
+        .len()
+        > 1;
+    let line = |settings: &Settings| {
+        if !has_training(settings) {
+            return String::new();
+        }
+        let files = settings.get(FILES);
+        let alike: Vec<&Settings> = runs().filter(|run| run.get(FILES) == files).collect();
+        let mut keys = differing(&alike);
+        if several_files {
+            keys.push(FILES.to_owned());
+        }
+        say(settings, keys)
+    };
+    all.iter().map(line).collect()
+}
+
+/// `align = graph, seed = 1, 3 more`
+fn say(settings: &Settings, mut keys: Vec<String>) -> String {
+    // What stages say comes before what the sections say.
+    let has_stages = settings.contains_key("stage");
+    keys.retain(|key| settings.contains_key(key) && !(has_stages && key == "objective.name"));
+    let order = |key: &str| FIRST_KEYS.iter().position(|first| *first == key);
+    keys.sort_by_key(|key| order(key).unwrap_or(FIRST_KEYS.len())); // stable: the others by name
+    let short = |key: &String| -> String {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let is_clear = keys.iter().filter(|other| other.ends_with(name)).count() == 1;
+        match name {
+            "name" | "method" | "dir" => section.to_owned(),
+            "stage" => "stages".to_owned(),
+            _ if is_clear => name.to_owned(),
+            _ => key.clone(),
+        }
+    };
+    let said = |key: &String| {
+        Some(format!(
+            "{} = {}",
+            short(key),
+            brief(key, settings.get(key)?)
+        ))
+    };
+    let mut all: Vec<String> = keys.iter().filter_map(said).collect();
+    let more = all.len().saturating_sub(MOST_SETTINGS);
+    if more > 0 {
+        all.truncate(MOST_SETTINGS);
+        all.push(format!("{more} more"));
+    }
+    all.join(", ")
+}
+
+/// A value in a few words: names of files without their folders, of stages without their settings.
+fn brief(key: &str, value: &str) -> String {
+    let parsed = format!("value = {value}").parse::<toml::Table>();
+    let Some(value) = parsed.ok().and_then(|mut table| table.remove("value")) else {
+        return value.to_owned();
+    };
+    let word = |value: &toml::Value| match value {
+        toml::Value::String(text) => {
+            let name = Path::new(text).file_name();
+            name.map_or(text.clone(), |name| name.to_string_lossy().into_owned())
+        }
+        toml::Value::Table(stage) if key == "stage" => {
+            let name = stage.get("name").and_then(toml::Value::as_str);
+            name.unwrap_or_default().to_owned()
+        }
+        other => other.to_string(),
+    };
+    match &value {
+        toml::Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(" "),
+        other => word(other),
+    }
 }
 
 /// Folders with a manifest, in the order of their names. Nothing is looked for inside a run.
@@ -147,13 +258,15 @@ fn run_folders(dir: &Path, depth: usize) -> Vec<PathBuf> {
 }
 
 impl Row {
-    fn of(folder: &Path) -> Result<Self> {
+    /// A run, and its settings.
+    fn of(folder: &Path) -> Result<(Self, Settings)> {
         let results = Results::open(folder)?;
         let public = score::read(folder)?.pop();
         let done = results.folds_done();
         let record = &results.record;
         let figures = record.result.clone().unwrap_or_default();
-        let (metric, objective, stages) = plan(&results);
+        let config = std::fs::read_to_string(folder.join(names::CONFIG)).unwrap_or_default();
+        let (metric, objective, stages) = plan(record, &config);
         let is_auc = metric == MetricName::Auc;
         let all = |of: &dyn Fn(&FoldFigures) -> Option<f64>| {
             done.iter().filter_map(of).collect::<Vec<_>>()
@@ -171,7 +284,14 @@ impl Row {
             .and_then(|path| path.split(' ').next());
         let auc = figures.oof_auc.or(figures.valid_auc);
         let of_auc = |figure: Option<f64>| figure.filter(|_| is_auc); // runs of earlier versions
-        Ok(Self {
+        let mut settings = settings(&config);
+        for (key, value) in [
+            ("tool", Some(&record.tool)),
+            ("kernels", record.kernel_path.as_ref()),
+        ] {
+            settings.extend(value.map(|value| (key.to_owned(), value.clone())));
+        }
+        let row = Self {
             run: folder.to_owned(),
             state: record.state,
             config: record.config_sha256.chars().take(8).collect(),
@@ -202,7 +322,9 @@ impl Row {
             tool: record.tool.clone(),
             public_score: public.as_ref().map(|public| public.score),
             public_note: public.and_then(|public| public.note),
-        })
+            differs: String::new(),
+        };
+        Ok((row, settings))
     }
 
     /// What it is sorted by: its score, or that of the folds so far; without one behind all others.
@@ -217,10 +339,8 @@ impl Row {
 
 /// The metric of a run, its objective where it has no stages, and the names of these. What its figures say comes before its
 /// config, which is read leniently: that of another version may not load.
-fn plan(results: &Results) -> (MetricName, Option<String>, Option<String>) {
-    let record = &results.record;
-    let text = std::fs::read_to_string(results.path.join(names::CONFIG)).unwrap_or_default();
-    let config = text.parse::<toml::Table>().unwrap_or_default();
+fn plan(record: &RunRecord, config: &str) -> (MetricName, Option<String>, Option<String>) {
+    let config = config.parse::<toml::Table>().unwrap_or_default();
     let task = |key: &str| config.get("task")?.get(key).cloned();
     let recorded = record.result.as_ref().and_then(|result| result.metric);
     let set = || task("metric")?.try_into().ok();

@@ -16,6 +16,7 @@ use crate::data::{Scores, Target};
 use crate::error::Result;
 use crate::metrics::{MetricName, ValidFigures, mean_and_deviation};
 use crate::train::EpochReport;
+use crate::workbench::run_folder::settings::{Settings, differing, has_training, settings};
 
 /// The page of several runs, in the order they were named.
 ///
@@ -190,18 +191,12 @@ fn overview(runs: &[ReportedRun], names: &[String]) -> Markup {
 
 /// The settings that are not the same everywhere.
 fn differences(runs: &[ReportedRun], names: &[String]) -> Markup {
-    let settings: Vec<BTreeMap<String, String>> = runs.iter().map(settings_and_machine).collect();
-    let mut keys: Vec<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
-    keys.sort();
-    keys.dedup();
-    keys.retain(|key| {
-        settings
-            .iter()
-            .any(|of| of.get(*key) != settings[0].get(*key))
-    });
-    let row = |key: &&String| {
-        let value = |of: &BTreeMap<String, String>| {
-            Cell::wide(of.get(*key).map_or("not set", String::as_str))
+    let settings: Vec<Settings> = runs.iter().map(settings_and_machine).collect();
+    let keys = differing(&settings.iter().collect::<Vec<_>>());
+    let row = |key: &String| {
+        let value = |of: &Settings| {
+            let missing = if has_training(of) { "not set" } else { "blend" };
+            Cell::wide(of.get(key).map_or(missing, String::as_str))
         };
         let values = settings.iter().map(value);
         [Cell::text(key.as_str())]
@@ -220,7 +215,7 @@ fn differences(runs: &[ReportedRun], names: &[String]) -> Markup {
 }
 
 /// The settings, and what else may move a figure.
-fn settings_and_machine(run: &ReportedRun) -> BTreeMap<String, String> {
+fn settings_and_machine(run: &ReportedRun) -> Settings {
     let mut all = settings(&run.config);
     let record = &run.results.record;
     for (name, value) in [
@@ -232,23 +227,6 @@ fn settings_and_machine(run: &ReportedRun) -> BTreeMap<String, String> {
         all.insert(name.to_owned(), value.to_owned());
     }
     all
-}
-
-/// Every key of a `config.toml` as `section.key` with its value as TOML.
-fn settings(config: &str) -> BTreeMap<String, String> {
-    fn collect(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
-        for (name, value) in table {
-            match value {
-                toml::Value::Table(section) => collect(&format!("{prefix}{name}."), section, into),
-                _ => {
-                    into.insert(format!("{prefix}{name}"), value.to_string());
-                }
-            }
-        }
-    }
-    let mut settings = BTreeMap::new();
-    collect("", &config.parse().unwrap_or_default(), &mut settings);
-    settings
 }
 
 /// How alike the scores are: runs that agree less gain more from a blend.
@@ -293,14 +271,6 @@ fn rank_correlation(a: &Scores, b: &Scores) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_are_named_as_on_the_command_line() {
-        let found = settings("seed = 1\n[train]\nepochs = 3\n[data]\ntrain = [\"a\"]\n");
-        let found: Vec<_> = found.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        assert_eq!(found, ["data.train=[\"a\"]", "seed=1", "train.epochs=3"]);
-        assert!(settings("not toml").is_empty());
-    }
 
     #[test]
     fn rank_correlation_by_hand() {

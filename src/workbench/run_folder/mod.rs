@@ -15,3 +15,4 @@ pub mod reopen;
 pub mod results;
 pub mod resume;
 pub mod scores;
+pub mod settings;
