@@ -23,8 +23,9 @@ Examples:
 Runs of one metric stand together, best first. The score of a run of folds is that of all its
 out-of-fold scores together, as the models gave them; beside it stands the mean of the folds, each
 by itself, ± their standard deviation. Where the two are far apart, the folds have different scales.
-A run whose score is missing is sorted by the mean of its folds so far. Speed, size, precision and
-the tool's version are in --json and --csv, which round nothing.")]
+A run whose score is missing is sorted by the mean of its folds so far. Overlap is the score of the
+share of common tokens alone. Speed, size, precision and the tool's version are in --json and --csv,
+which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
     #[arg(default_value = "runs")]
@@ -161,6 +162,9 @@ fn columns() -> Vec<Column> {
             row.score.map(|score| format!("{score:.5}"))
         }),
         column("mean of folds", left, folds),
+        column("overlap", right, |row| {
+            row.baseline_score.map(|score| format!("{score:.4}"))
+        }),
         column("minutes", right, |row| {
             row.minutes.map(|minutes| format!("{minutes:.1}"))
         }),
@@ -243,6 +247,7 @@ mod tests {
             tool: "cipherpet 0.1.0".to_owned(),
             public_score: Some(0.9),
             public_note: Some("test A".to_owned()),
+            baseline_score: Some(0.79),
             differs: "align = graph, seed = 3, epochs = 12, learning_rate = 0.0003".to_owned(),
         }
     }

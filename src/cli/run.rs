@@ -193,8 +193,13 @@ fn run_text(report: &RunReport) -> String {
         true => format!("\nreport       {}", page.display()),
         false => String::new(),
     };
+    let baseline = report.baseline.as_ref();
+    let baseline = baseline.map_or(String::new(), |baseline| {
+        let what = "by the share of common tokens alone, on the same rows";
+        format!("\n{}{:.4} {what}", heading(&baseline.name), baseline.score)
+    });
     format!(
-        "run          {}{page}\n{quality}\n{}",
+        "run          {}{page}\n{quality}{baseline}\n{}",
         report.run.display(),
         cost_text(
             (report.steps, report.tokens_per_second),

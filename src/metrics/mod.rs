@@ -11,6 +11,7 @@
 //! 3. Values of scikit-learn or scipy in the golden file of the tests, ties among them.
 
 pub mod auc;
+pub mod baseline;
 mod classes;
 mod interval;
 mod ordinal;

@@ -84,6 +84,8 @@ pub struct Row {
     pub public_score: Option<f64>,
     /// Its note.
     pub public_note: Option<String>,
+    /// What the share of common tokens alone has on the same rows, by the metric.
+    pub baseline_score: Option<f64>,
     /// The settings in which the runs on the same files differ, and their values here: `align = rank, seed = 1`; the files too,
     /// where there are several. Empty for an ensemble.
     pub differs: String,
@@ -322,6 +324,7 @@ impl Row {
             tool: record.tool.clone(),
             public_score: public.as_ref().map(|public| public.score),
             public_note: public.and_then(|public| public.note),
+            baseline_score: figures.baseline.as_ref().map(|baseline| baseline.score),
             differs: String::new(),
         };
         Ok((row, settings))

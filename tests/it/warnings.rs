@@ -18,7 +18,12 @@ fn a_run_says_what_is_probably_not_meant() {
     let rising = |line: &String| line.contains("still getting better"); // so it may be of noise
     let mut lines = warnings(&workspace, &run);
     lines.retain(|line| !rising(line));
-    assert!(lines.is_empty(), "{lines:?}");
+    // Pairs of this test are told apart by their common tokens, and the model is tiny.
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    let wanted = "the share of common tokens alone has AUC 1.0000 on the same rows, the model 0.";
+    assert!(line.contains(wanted), "{line}");
 
     // All labels are 1 but that of a row that is held out.
     let train: String = (0..20)
@@ -42,6 +47,7 @@ fn a_run_says_what_is_probably_not_meant() {
         "20 of 20 rows (100.0 %) have more than data.max_tokens = 6 tokens and were cut",
         "no row to train on has the label 0",
         "stage pet: train.batch = 32 is more than its 18 rows",
+        "the share of common tokens alone has AUC 0.5000 on the same rows, the model 0.5000",
     ];
     assert_eq!(lines.len(), wanted.len(), "{lines:?}");
     for (line, wanted) in lines.iter().zip(wanted) {

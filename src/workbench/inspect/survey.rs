@@ -12,6 +12,7 @@ use super::label_survey::LabelSurvey;
 use crate::data::split::{ValidSplit, components, shared_share, valid_rows};
 use crate::data::{CipherId, Example, ExampleFile, LabelKind, Task};
 use crate::metrics::auc;
+use crate::metrics::baseline::jaccard;
 
 /// Thresholds of [`Survey::vocabulary`]: 5 is the reference's `min_count`.
 const MIN_COUNTS: [u64; 5] = [1, 2, 5, 10, 100];
@@ -331,17 +332,14 @@ fn jaccard_auc(rows: &[&Example], task: &Task) -> Option<f64> {
     }
     let (labels, scores): (Vec<bool>, Vec<f32>) = rows
         .iter()
-        .filter_map(|pair| Some((pair.target.is_positive()?, jaccard(pair)?)))
+        .filter_map(|pair| {
+            Some((
+                pair.target.is_positive()?,
+                jaccard(&pair.a, pair.b.as_ref()?),
+            ))
+        })
         .unzip();
     auc(&labels, &scores)
-}
-
-fn jaccard(pair: &Example) -> Option<f32> {
-    let a: HashSet<_> = pair.a.iter().collect();
-    let b: HashSet<_> = pair.b.as_ref()?.iter().collect();
-    let common = a.intersection(&b).count();
-    let all = a.len() + b.len() - common;
-    Some(common as f32 / all.max(1) as f32)
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use crate::workbench::run_folder::names;
 
 /// All cards, the metric first.
 pub fn cards(run: &ReportedRun) -> Vec<Card> {
-    let mut cards: Vec<Card> = [score(run), folds(run)].into_iter().flatten().collect();
+    let cards = [score(run), folds(run), baseline(run)]
+        .into_iter()
+        .flatten();
+    let mut cards: Vec<Card> = cards.collect();
     let figures = run.figures();
     if let Some(seconds) = figures.seconds {
         cards.push(Card {
@@ -54,6 +57,16 @@ fn score(run: &ReportedRun) -> Option<Card> {
         label: format!("{rows} {}", run.metric.metric().title),
         value: figure(run.score()?),
         more: format!("{}{n} rows", interval.unwrap_or_default()),
+    })
+}
+
+/// What the model has to beat.
+fn baseline(run: &ReportedRun) -> Option<Card> {
+    let baseline = run.figures().baseline?;
+    Some(Card {
+        label: format!("{} of the overlap", run.metric.metric().title),
+        value: figure(baseline.score),
+        more: "by the share of common tokens alone, on the same rows".to_owned(),
     })
 }
 

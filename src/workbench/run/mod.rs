@@ -44,6 +44,7 @@ use super::run_folder::resume;
 use super::{Context, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
+use crate::metrics::baseline;
 
 /// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
 /// earlier process was cut there. A run that is done, but for another `[submit]` or `[predict]`, is not trained again: see
@@ -239,10 +240,14 @@ fn finish(
                 tokens_per_second: report.tokens_per_second,
                 peak_rss_bytes: machine::peak_rss_bytes(),
                 submission: test_scores.is_some(),
+                baseline: baseline::overlap(rows.judged(), experiment.metric()),
                 cross_validation: None,
             }
         }
     };
+    warnings::below_baseline(&outcome)
+        .iter()
+        .for_each(|line| progress.say(line));
     folder.finish(experiment, &plan::models(experiment), outcome.clone())?;
     Ok(PartReport::Run(RunReport::new(&path, outcome, false)))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::metrics::ValidFigures;
+use crate::metrics::baseline::Baseline;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Outcome};
 use crate::workbench::run_folder::names::{self, ModelName};
@@ -57,6 +58,9 @@ pub struct RunReport {
     /// Such a run, with a submission, and where `[predict]` asks for it scores, that were written anew.
     pub rewritten: bool,
     /// See [`Outcome`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// See [`Outcome`].
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub cross_validation: Option<Box<CrossValidation>>,
 }
@@ -94,6 +98,7 @@ impl RunReport {
             submission: outcome.submission.then(|| run.join(names::SUBMISSION)),
             found_done,
             rewritten: false,
+            baseline: outcome.baseline,
             cross_validation: outcome.cross_validation,
         }
     }

@@ -98,6 +98,12 @@ impl Rows {
         Ok(rows)
     }
 
+    /// The rows that judge the model of a single split.
+    pub fn judged(&self) -> impl Iterator<Item = &EncodedExample> {
+        let held_out = self.held_out.iter().map(|&row| &self.labelled[row]);
+        held_out.chain(&self.valid_file)
+    }
+
     fn say_unknown_tokens(&self, experiment: &Experiment, progress: &Progress) {
         let rare = "a lower vocab.min_count gives more of them a row of their own";
         let other = "is it of the same cipher as the training rows?";

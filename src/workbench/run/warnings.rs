@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
 use crate::train::{FitReport, Stage};
+use crate::workbench::run_folder::manifest::Outcome;
 
 /// Larger shares are worth a word.
 const CUT_ROWS: f64 = 0.01;
@@ -103,6 +104,20 @@ pub fn still_rising(report: &FitReport, stage: &Stage, n_stages: usize) -> Optio
         metric.title,
         4 * stage.options.epochs
     ))
+}
+
+/// The model is no better than what the rows give away without it.
+pub fn below_baseline(outcome: &Outcome) -> Option<String> {
+    let (score, baseline) = (outcome.valid.valid_score?, outcome.baseline.as_ref()?);
+    let metric = outcome.valid.metric;
+    (!metric.is_better(Some(score), Some(baseline.score))).then(|| {
+        format!(
+            "warning: the share of common tokens alone has {} {:.4} on the same rows, the model {score:.4}; more epochs or \
+             data.mark_shared = true may help, or the labels are not those of the rows",
+            metric.metric().title,
+            baseline.score
+        )
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::error::{Error, Place, Result};
 use crate::hash::{sha256, sha256_of_file};
 use crate::kernels;
 use crate::metrics::ValidFigures;
+use crate::metrics::baseline::Baseline;
 use crate::workbench::{count, machine};
 
 /// The tool and its version, as every record names it.
@@ -81,6 +82,9 @@ pub struct Outcome {
     pub peak_rss_bytes: Option<u64>,
     /// The run has a submission.
     pub submission: bool,
+    /// What a method without learning reaches on the same rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// What a run of folds has besides.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub cross_validation: Option<Box<CrossValidation>>,

@@ -17,6 +17,7 @@ use super::manifest::{FileRecord, State};
 use super::names::{DONE, MANIFEST};
 use crate::data::Task;
 use crate::error::{Error, Place, Result};
+use crate::metrics::baseline::Baseline;
 use crate::metrics::{Figures, MetricName};
 
 /// The manifest of a run or an ensemble.
@@ -98,6 +99,12 @@ pub struct RunFigures {
     /// Most memory held.
     #[serde(skip_serializing)]
     pub peak_rss_bytes: Option<u64>,
+    /// What a method without learning reaches on the same rows.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "if_as_expected"
+    )]
+    pub baseline: Option<Baseline>,
     /// What shared sentences do to the estimate, with folds.
     #[serde(skip_serializing, deserialize_with = "if_as_expected")]
     pub leakage: Option<LeakageFigures>,

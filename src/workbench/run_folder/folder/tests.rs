@@ -28,6 +28,7 @@ fn outcome() -> Outcome {
         tokens_per_second: 100.0,
         peak_rss_bytes: None,
         submission: false,
+        baseline: None,
         cross_validation: None,
     }
 }
