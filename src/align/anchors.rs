@@ -39,7 +39,8 @@ pub fn read(path: &Path, dictionary: &Dictionary, vocab: &CipherVocab) -> Result
         let (Some(id), Some(token), 2) = (fields.get(0), fields.get(1), fields.len()) else {
             let expected = "`cipher_id<TAB>plain_token`";
             let found = format!("{} fields", fields.len());
-            return Err(Error::input(table.place(), expected, found));
+            let hint = "put a tab between the id and its token, and nothing behind them";
+            return Err(Error::input(table.place(), expected, found).with_hint(hint));
         };
         if known.is_empty() && (id, token) == (COLUMNS[0], COLUMNS[2]) {
             continue;
@@ -51,14 +52,14 @@ pub fn read(path: &Path, dictionary: &Dictionary, vocab: &CipherVocab) -> Result
         if *first_token != token {
             let expected = format!("{}, as in line {line_of_id}", quoted(first_token));
             let found = format!("{} for {}", quoted(&token), quoted(&id));
-            return Err(Error::input(table.place().field(2), expected, found));
+            return Err(contradiction(table.place().field(2), &expected, &found));
         }
         let (first_id, line_of_token): &(String, u64) =
             by_token.entry(token.clone()).or_insert((id.clone(), line));
         if *first_id != id {
             let expected = format!("{}, as in line {line_of_token}", quoted(first_id));
             let found = format!("{} for {}", quoted(&id), quoted(&token));
-            return Err(Error::input(table.place().field(1), expected, found));
+            return Err(contradiction(table.place().field(1), &expected, &found));
         }
         known.push(Known {
             line,
@@ -68,9 +69,14 @@ pub fn read(path: &Path, dictionary: &Dictionary, vocab: &CipherVocab) -> Result
     }
     if known.iter().all(|known| known.cipher_id.is_none()) {
         let expected = "frequent cipher tokens of the pair files";
-        return Err(Error::input(Place::file(path), expected, "none of them"));
+        return Err(Error::input(Place::file(path), expected, "none of them")
+            .with_hint("give ids of these pair files, or lower vocab.min_count"));
     }
     Ok(known)
+}
+
+fn contradiction(place: Place, expected: &str, found: &str) -> Error {
+    Error::input(place, expected, found).with_hint("correct one of the two lines, or remove it")
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         .collect();
     if rows.iter().all(|row| row.method == UNNAMED) {
         let expected = "cipher tokens of the pair files";
-        return Err(Error::input(Place::file(path), expected, "none of them"));
+        return Err(Error::input(Place::file(path), expected, "none of them")
+            .with_hint("set `align.file` to a mapping that was made for these files"));
     }
     Ok(Mapping { rows, wrapped: 0 })
 }
@@ -152,7 +153,8 @@ fn read(path: &Path, bytes: &[u8], input: &AlignInput) -> Result<HashMap<CipherI
         if start_of.insert(cipher_id, start).is_some() {
             let found = format!("{} again", quoted(cipher_name));
             let place = table.place().field(cipher + 1);
-            return Err(Error::input(place, "a new cipher token", found));
+            return Err(Error::input(place, "a new cipher token", found)
+                .with_hint("remove one of its lines"));
         }
     }
     Ok(start_of)
@@ -198,11 +200,9 @@ fn unknown_token(table: &Table, column: usize, token: &str) -> Error {
     let expected = "a token of the checkpoint's vocabulary";
     let place = table.place().field(column + 1);
     let error = Error::input(place, expected, quoted(&token.escape_debug().to_string()));
-    if token.contains('\n') || token.is_empty() {
-        error.with_hint(
-            "a field that begins with a quote must be quoted: `\"\"\"\"` is a lone quote",
-        )
+    error.with_hint(if token.contains('\n') || token.is_empty() {
+        "a field that begins with a quote must be quoted: `\"\"\"\"` is a lone quote"
     } else {
-        error
-    }
+        "set `checkpoint.dir` to the BERT that the mapping is for, or correct the token"
+    })
 }

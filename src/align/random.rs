@@ -16,9 +16,9 @@ pub(super) fn align(input: &AlignInput) -> Result<Mapping> {
         None => input.plain.text_rows().map(|id| (id, 0)).collect(),
     };
     if rows.is_empty() {
-        return Err(Error::refused(
-            "the checkpoint's vocabulary has special tokens only",
-        ));
+        let message = "the checkpoint's vocabulary has special tokens only";
+        return Err(Error::refused(message)
+            .with_hint("set `checkpoint.dir` to a BERT whose vocabulary has words too"));
     }
     rows.shuffle(&mut input.key.rng());
     Ok(cycle(input.cipher, &rows, AlignMethod::Random))

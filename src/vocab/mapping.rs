@@ -210,6 +210,7 @@ impl Found {
         let bad = |at: usize, expected: &str| {
             let place = table.place().field(columns[at] + 1);
             Error::input(place, expected, quoted(field(at)))
+                .with_hint("get the file again: it was changed")
         };
         if (0..4).all(|at| field(at).is_empty()) {
             return Ok(None);

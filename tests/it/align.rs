@@ -232,7 +232,8 @@ fn what_cannot_be_aligned_is_refused_with_the_reason() {
     assert_eq!(
         refused(&["--anchors", "known.tsv"]),
         format!(
-            "error: known.tsv:2:2: expected `{token}`, as in line 1, found `{other}` for `{id}`\n"
+            "error: known.tsv:2:2: expected `{token}`, as in line 1, found `{other}` for `{id}`\n\
+             hint: correct one of the two lines, or remove it\n"
         )
     );
     // The key of another cipher of the same text.

@@ -21,7 +21,7 @@ pub fn solve(
     for (side, name) in [(cipher, "cipher"), (plain, "plaintext")] {
         if side.train.total() == 0.0 {
             let message = format!("the {name} side has no sentences to learn from");
-            return Err(Error::refused(message));
+            return Err(Error::refused(message).with_hint("give more text of that side"));
         }
     }
     check_anchors(&options.anchors)?;
