@@ -15,6 +15,8 @@ use crate::error::{Error, Place, Result};
 
 /// Stands before a token of the competition that is called like a reserved row.
 const ESCAPE: char = '\\';
+/// The way out where a `vocab.txt` is another file.
+const OF_A_RUN: &str = "name the `vocab.txt` in the `model` folder of a run";
 
 /// Which cipher ids have a row, and which.
 #[derive(Debug, Clone)]
@@ -132,8 +134,9 @@ impl CipherVocab {
     /// [`Error::Input`] with the line where it is not such a file.
     pub fn open(path: &Path, dictionary: &mut Dictionary) -> Result<Self> {
         let bytes = source::read(path)?;
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Error::input(Place::file(path), "UTF-8", "other bytes"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            Error::input(Place::file(path), "UTF-8", "other bytes").with_hint(OF_A_RUN)
+        })?;
         Self::parse(path, text, dictionary)
     }
 
@@ -141,12 +144,11 @@ impl CipherVocab {
         let n_class_tokens = class_lines(text);
         let n_lines = text.lines().count() - n_class_tokens;
         let mut lines = (1..).zip(text.lines().take(n_lines));
-        let hint = "name the `vocab.txt` in the `model` folder of a run";
         for (number, name) in (1..).zip(NAMES) {
             let found = lines.next().map_or("", |(_, line)| line);
             if found != name {
                 let place = Place::line(path, number);
-                return Err(Error::input(place, quoted(name), quoted(found)).with_hint(hint));
+                return Err(Error::input(place, quoted(name), quoted(found)).with_hint(OF_A_RUN));
             }
         }
         let mut kept = Vec::new();
@@ -164,15 +166,13 @@ impl CipherVocab {
                         TokenKind::Number => "a token id from 0 to 4294967295",
                         TokenKind::Text => "the name of a cipher token",
                     };
-                    Error::input(Place::line(path, number), expected, quoted(line)).with_hint(hint)
+                    Error::input(Place::line(path, number), expected, quoted(line))
+                        .with_hint(OF_A_RUN)
                 })?;
             if let Some(first) = line_of.insert(id, number) {
                 let found = format!("{} again, as in line {first}", quoted(line));
-                return Err(Error::input(
-                    Place::line(path, number),
-                    "a new token",
-                    found,
-                ));
+                let place = Place::line(path, number);
+                return Err(Error::input(place, "a new token", found).with_hint(OF_A_RUN));
             }
             kept.push((id, 0));
         }

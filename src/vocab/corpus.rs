@@ -197,7 +197,8 @@ fn types(
         )
     };
     if n_all == 0 {
-        return Err(Error::input(place(), "plain text", "no token in it"));
+        return Err(Error::input(place(), "plain text", "no token in it")
+            .with_hint("give files with one sentence a line"));
     }
     let mut tokens: Vec<_> = count_of.into_iter().collect();
     tokens.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));

@@ -20,6 +20,8 @@ use crate::progress::Progress;
 
 /// Rows of a tokenizer at most: each thread counts all of them. The largest vocabularies have a million.
 const MOST_ROWS: u32 = 1 << 22;
+/// The way out where a file holds no counts.
+const MAKE_IT: &str = "make the file with `cipherpet count`";
 
 /// `token<TAB>count`, most frequent first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,25 +59,24 @@ impl TokenCounts {
             let fields = table.fields();
             let (Some(token), Some(count), 2) = (fields.get(0), fields.get(1), fields.len()) else {
                 let found = format!("{} fields", fields.len());
-                return Err(Error::input(table.place(), "`token<TAB>count`", found)
-                    .with_hint("make the file with `cipherpet count`"));
+                return Err(
+                    Error::input(table.place(), "`token<TAB>count`", found).with_hint(MAKE_IT)
+                );
             };
-            let count = count
-                .parse()
-                .map_err(|_| Error::input(table.place().field(2), "a count", quoted(count)))?;
+            let count = count.parse().map_err(|_| {
+                Error::input(table.place().field(2), "a count", quoted(count)).with_hint(MAKE_IT)
+            })?;
             if !seen.insert(token.to_owned()) {
                 let found = format!("{} again", quoted(token));
-                return Err(Error::input(table.place().field(1), "a new token", found));
+                let place = table.place().field(1);
+                return Err(Error::input(place, "a new token", found).with_hint(MAKE_IT));
             }
             entries.push((token.to_owned(), count));
         }
         if entries.is_empty() {
             let place = Place::file(path);
-            return Err(Error::input(
-                place,
-                "`token<TAB>count` lines",
-                "an empty file",
-            ));
+            let expected = "`token<TAB>count` lines";
+            return Err(Error::input(place, expected, "an empty file").with_hint(MAKE_IT));
         }
         Ok(Self { entries })
     }

@@ -149,8 +149,10 @@ fn lines(path: &Path, bytes: &[u8]) -> Result<Vec<String>> {
         .map(|(number, line)| {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let text = std::str::from_utf8(line);
-            text.map(str::to_owned)
-                .map_err(|_| Error::input(Place::line(path, number), "UTF-8", "other bytes"))
+            text.map(str::to_owned).map_err(|_| {
+                Error::input(Place::line(path, number), "UTF-8", "other bytes")
+                    .with_hint("save the file as UTF-8")
+            })
         })
         .collect()
 }
@@ -174,10 +176,14 @@ struct AddedToken {
     content: String,
 }
 
+/// `vocab.txt` is read in its place.
+const OTHER_TOKENIZER: &str =
+    "put the BERT's vocab.txt into the folder, or take the file from the BERT's own page";
+
 fn tokens_of_tokenizer(path: &Path, bytes: &[u8]) -> Result<Vec<String>> {
     let file: TokenizerFile = serde_json::from_slice(bytes).map_err(|error| {
         let expected = "a tokenizer with `model.vocab` from tokens to rows (WordPiece)";
-        Error::input(Place::file(path), expected, error)
+        Error::input(Place::file(path), expected, error).with_hint(OTHER_TOKENIZER)
     })?;
     let added = file
         .added_tokens
@@ -195,7 +201,7 @@ fn tokens_of_tokenizer(path: &Path, bytes: &[u8]) -> Result<Vec<String>> {
     if let Some((row, _)) = (0..).zip(&rows).find(|(row, (found, _))| row != found) {
         let place = Place::file(path).field("model.vocab");
         let found = format!("no token or two for row {}", rows[row as usize].0.min(row));
-        return Err(Error::input(place, "one token for each row", found));
+        return Err(Error::input(place, "one token for each row", found).with_hint(OTHER_TOKENIZER));
     }
     Ok(rows.into_iter().map(|(_, token)| token).collect())
 }

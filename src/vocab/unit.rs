@@ -246,6 +246,9 @@ impl<'a> Pieces<'a> {
     }
 }
 
+/// The way out where a file of the tokenizer is damaged.
+const FROM_ITS_PAGE: &str = "take the file from the BERT's own page";
+
 /// The folder's own tokenizer, without truncation and padding: `tokenizer.json` as it is, or else WordPiece over
 /// `vocab.txt`, lower-cased unless `tokenizer_config.json` says `do_lower_case: false`.
 ///
@@ -255,7 +258,9 @@ pub fn open_tokenizer(checkpoint: &Path) -> Result<Tokenizer> {
     let path = source::join(checkpoint, "tokenizer.json");
     let mut tokenizer = if source::exists(&path) {
         Tokenizer::from_bytes(source::read(&path)?)
-            .map_err(|error| Error::input(Place::file(&path), "a tokenizer", error))
+            .map_err(|error| {
+                Error::input(Place::file(&path), "a tokenizer", error).with_hint(FROM_ITS_PAGE)
+            })
             .and_then(|tokenizer| with_unknown(tokenizer, &path))?
     } else {
         word_piece(checkpoint)?
@@ -278,7 +283,7 @@ fn with_unknown(tokenizer: Tokenizer, path: &Path) -> Result<Tokenizer> {
     let place = Place::file(path).field("model.unk_token");
     let found = format!("{}, which is none", quoted(unknown));
     Err(Error::input(place, "a token of model.vocab", found)
-        .with_hint("add it to model.vocab, or take the file from the BERT's own page"))
+        .with_hint(format!("add it to model.vocab, or {FROM_ITS_PAGE}")))
 }
 
 /// BERT's tokenizer over `vocab.txt`.
@@ -311,8 +316,11 @@ fn do_lower_case(checkpoint: &Path) -> Result<bool> {
     if !source::exists(&path) {
         return Ok(true);
     }
-    let config: TokenizerConfig = serde_json::from_slice(&source::read(&path)?)
-        .map_err(|error| Error::input(Place::file(&path), "a tokenizer's settings", error))?;
+    let config: TokenizerConfig =
+        serde_json::from_slice(&source::read(&path)?).map_err(|error| {
+            let place = Place::file(&path);
+            Error::input(place, "a tokenizer's settings", error).with_hint(FROM_ITS_PAGE)
+        })?;
     Ok(config.do_lower_case.unwrap_or(true))
 }
 

@@ -267,7 +267,7 @@ fn what_cannot_be_aligned_is_refused_with_the_reason() {
     workspace.write("plain.txt", "\n\n");
     assert_eq!(
         refused(&[]),
-        "error: plain.txt: expected plain text, found no token in it\n"
+        "error: plain.txt: expected plain text, found no token in it\nhint: give files with one sentence a line\n"
     );
     workspace.write("plain.txt", "何だ何だ\n");
     assert_eq!(
