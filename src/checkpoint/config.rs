@@ -122,7 +122,7 @@ impl BertConfig {
     fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let map: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
             let place = Place::line(path, error.line() as u64);
-            Error::input(place, "a JSON object", error)
+            Error::input(place, "a JSON object", error).with_hint(OWN_CONFIG)
         })?;
         let keys = Keys { path, map: &map };
         keys.only("model_type", "bert", "other architectures are not read")?;
@@ -154,11 +154,8 @@ impl BertConfig {
         let heads = config.num_attention_heads;
         if !config.hidden_size.is_multiple_of(heads) {
             let expected = format!("a multiple of num_attention_heads = {heads}");
-            return Err(Error::input(
-                keys.place("hidden_size"),
-                expected,
-                config.hidden_size,
-            ));
+            let place = keys.place("hidden_size");
+            return Err(Error::input(place, expected, config.hidden_size).with_hint(OWN_CONFIG));
         }
         Ok(config)
     }
@@ -211,6 +208,8 @@ impl BertConfig {
 
 /// Dropout probabilities: 1 would leave nothing.
 const PROBABILITY: RangeInclusive<f32> = 0.0..=0.999;
+/// The way out where a key is not as a BERT has it.
+const OWN_CONFIG: &str = "take the config.json that belongs to model.safetensors";
 
 /// The keys of one file, read with errors that name them.
 struct Keys<'a> {
@@ -230,6 +229,10 @@ impl Keys<'_> {
             .map_or_else(|| "no such key".to_owned(), Value::to_string)
     }
 
+    fn bad(&self, key: &str, expected: &str) -> Error {
+        Error::input(self.place(key), expected, self.found(key)).with_hint(OWN_CONFIG)
+    }
+
     /// A whole number from 1. Without `default` the key must be there.
     fn size(&self, key: &str, default: Option<usize>) -> Result<usize> {
         let size = match self.map.get(key) {
@@ -237,7 +240,7 @@ impl Keys<'_> {
             Some(value) => value.as_u64().and_then(|n| usize::try_from(n).ok()),
         };
         size.filter(|&n| n > 0)
-            .ok_or_else(|| Error::input(self.place(key), "a whole number from 1", self.found(key)))
+            .ok_or_else(|| self.bad(key, "a whole number from 1"))
     }
 
     /// A number in `range`, or `default` where the key is absent.
@@ -248,7 +251,7 @@ impl Keys<'_> {
         };
         real.filter(|x| range.contains(x)).ok_or_else(|| {
             let expected = format!("a number from {:?} to {:?}", range.start(), range.end());
-            Error::input(self.place(key), expected, self.found(key))
+            self.bad(key, &expected)
         })
     }
 
@@ -257,11 +260,7 @@ impl Keys<'_> {
         match self.map.get(key) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(Error::input(
-                self.place(key),
-                "true or false",
-                self.found(key),
-            )),
+            Some(_) => Err(self.bad(key, "true or false")),
         }
     }
 

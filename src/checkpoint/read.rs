@@ -18,7 +18,7 @@ use super::names::{self, Axis};
 use super::{BertConfig, Weights};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
-use crate::vocab::PlainVocab;
+use crate::vocab::{PlainVocab, missing_folder};
 
 /// Which heads a network has. `nsp` implies `pooler`. The default is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -189,7 +189,9 @@ fn read_config(dir: &Path) -> Result<BertConfig> {
         };
         let expected =
             "a BERT folder with config.json, model.safetensors and vocab.txt or tokenizer.json";
-        return Err(Error::input(Place::file(dir), expected, found));
+        return Err(
+            Error::input(Place::file(dir), expected, found).with_hint(missing_folder::hint(dir))
+        );
     }
     BertConfig::read(&path)
 }
@@ -217,7 +219,9 @@ fn read_weights(dir: &Path, config: &BertConfig) -> Result<(Weights, Heads)> {
 fn no_weights(dir: &Path) -> Error {
     let error = |found| Error::input(Place::file(dir), "model.safetensors in the folder", found);
     if !source::exists(&source::join(dir, "pytorch_model.bin")) {
-        return error("none");
+        return error("none").with_hint(
+            "get it from the BERT's own page, or save the BERT again with save_pretrained of `transformers`",
+        );
     }
     let error = error("only pytorch_model.bin");
     // Names are arguments in quotes of the shell: inside the script, `$(…)` in a name would be run.
@@ -249,11 +253,9 @@ impl<'a> WeightFile<'a> {
             let ours = names::canonical(&name);
             if tensors.insert(ours.clone(), view).is_some() {
                 let place = Place::file(path).field(&name);
-                return Err(Error::input(
-                    place,
-                    format!("`{ours}` once"),
-                    "it under two names",
-                ));
+                let expected = format!("`{ours}` once");
+                return Err(Error::input(place, expected, "it under two names")
+                    .with_hint("save the checkpoint again with one of the two"));
             }
         }
         // A file may hold the bias of the MLM decoder under the decoder's name only.
