@@ -19,6 +19,12 @@ use crate::vocab::missing_folder;
 const VALID_HINT: &str = "`row10` holds out every tenth row, 0.2 (without quotes) every fifth, `group` rows that share no \
                           sentence with the others, `none` no row";
 
+/// The way out where a file is not there.
+const MISSING_HINT: &str = "correct the path, or put the file there; a relative path in an experiment file begins at the \
+                            folder of that file";
+
+const EMBEDDED_HINT: &str = "inside the tool are demo:train.tsv, demo:test.tsv and demo:counts.tsv";
+
 // Far beyond what anybody trains; a number from a setting must not become a loop or a size before it is looked at.
 const MOST_FOLDS: usize = 1000;
 const MOST_LAYERS: usize = 1000;
@@ -76,7 +82,8 @@ impl Loaded {
             "data.delimiter",
             "an ASCII character that ends no line and is no quote",
             format!("{:?}", data.delimiter),
-        )?;
+        )
+        .map_err(|error| error.with_hint("a tab is \"\\t\", a comma \",\""))?;
         self.require(
             !data.token_separator.is_empty() && !data.token_separator.contains(data.delimiter),
             "data.token_separator",
@@ -124,8 +131,7 @@ impl Loaded {
     /// # Errors
     /// [`Error::Input`] for `data.max_tokens`, `model.heads` or `model.hidden`.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
-        // [CLS], and a [SEP] after each text.
-        let special = 1 + self.experiment.task.kind.n_texts();
+        let special = self.n_special();
         let longest = config.max_position_embeddings.saturating_sub(special);
         let max_tokens = self.experiment.data.max_tokens;
         if max_tokens > longest {
@@ -134,11 +140,11 @@ impl Loaded {
                 config.max_position_embeddings
             );
             let error = Error::input(self.place("data.max_tokens"), expected, max_tokens);
-            let hint = format!(
-                "model.positions = {} makes more",
-                max_tokens.saturating_add(special)
-            );
-            return Err(error.with_hint(hint));
+            let needed = max_tokens.saturating_add(special);
+            return Err(error.with_hint(match needed <= MOST_WIDTH {
+                true => format!("lower data.max_tokens, or set model.positions = {needed}"),
+                false => "lower data.max_tokens".to_owned(),
+            }));
         }
         self.require(
             config.type_vocab_size > 1 || self.experiment.data.mark_shared != Some(true),
@@ -160,6 +166,12 @@ impl Loaded {
             format!("a network of at most {MOST_WEIGHTS} weights"),
             format!("{n_weights} with these sizes"),
         )
+        .map_err(|error| match self.experiment.align.method {
+            AlignMethod::Scratch => {
+                error.with_hint("lower model.hidden, model.layers or model.intermediate")
+            }
+            _ => error.with_hint("set checkpoint.dir to a smaller BERT"),
+        })
     }
 
     /// Positions of a network that starts from a checkpoint with `own` of them.
@@ -173,8 +185,31 @@ impl Loaded {
         let most = own.saturating_mul(own);
         let holds = (own..=most).contains(&wanted);
         let expected = format!("a number from {own}, which the checkpoint has, to {most}");
-        self.require(holds, "model.positions", expected, wanted)?;
+        self.require(holds, "model.positions", expected, wanted)
+            .map_err(|error| error.with_hint(self.enough_positions(own, most)))?;
         Ok(wanted)
+    }
+
+    /// The positions to ask for where a checkpoint has `own` and can have `most`.
+    fn enough_positions(&self, own: usize, most: usize) -> String {
+        let special = self.n_special();
+        let max_tokens = self.experiment.data.max_tokens;
+        let needed = max_tokens.saturating_add(special);
+        if needed <= own {
+            format!(
+                "leave model.positions out: {own} are enough for data.max_tokens = {max_tokens}"
+            )
+        } else if needed <= most {
+            format!("set model.positions = {needed}: enough for data.max_tokens = {max_tokens}")
+        } else {
+            let longest = most.saturating_sub(special);
+            format!("set model.positions = {most}, and data.max_tokens to {longest} or less")
+        }
+    }
+
+    /// `[CLS]`, and a `[SEP]` after each text.
+    fn n_special(&self) -> usize {
+        1 + self.experiment.task.kind.n_texts()
     }
 
     fn check_folds(&self) -> Result<()> {
@@ -186,7 +221,8 @@ impl Loaded {
         self.at_least(1, "folds.repeats", repeats)?;
         self.at_most(MOST_FOLDS, "folds.repeats", repeats)?;
         if k == 0 {
-            self.require(repeats == 1, "folds.repeats", "1, as folds.k = 0", repeats)?;
+            self.require(repeats == 1, "folds.repeats", "1, as folds.k = 0", repeats)
+                .map_err(|error| error.with_hint("set folds.k, or leave folds.repeats out"))?;
             let expected = "false, as folds.k = 0";
             let full = self.require(!full, "folds.full", expected, full);
             return full.map_err(|error| {
@@ -294,7 +330,10 @@ impl Loaded {
             "align.plain_weights",
             format!("{files} numbers, one a file of align.plain"),
             weights,
-        )?;
+        )
+        .map_err(|error| {
+            error.with_hint("give one number a file, or leave align.plain_weights out")
+        })?;
         for &weight in &align.plain_weights {
             let holds = weight > 0.0 && weight.is_finite();
             self.require(holds, "align.plain_weights", "numbers above 0", weight)?;
@@ -334,21 +373,18 @@ impl Loaded {
         let like = self.experiment.submit.like.iter();
         let files = files.chain(like.map(|path| ("submit.like", path)));
         for (key, path) in files {
-            self.require(source::exists(path), key, "a file", missing(path))?;
+            self.require_file(key, path)?;
         }
         for stage in &self.experiment.stage {
             let key = format!("stage.{}.files", stage.name);
             for path in &stage.files {
-                self.require(source::exists(path), &key, "a file", missing(path))?;
+                self.require_file(&key, path)?;
             }
         }
         for path in &align.plain {
-            self.require(
-                path.is_file(),
-                "align.plain",
-                "a file on disk",
-                missing(path),
-            )?;
+            let there = path.is_file();
+            self.require(there, "align.plain", "a file on disk", missing(path))
+                .map_err(|error| error.with_hint(MISSING_HINT))?;
         }
         if let Some(path) = valid {
             let there = source::exists(path);
@@ -376,6 +412,14 @@ impl Loaded {
     fn not_negative(&self, key: &str, found: f64) -> Result<()> {
         let holds = found >= 0.0 && found.is_finite();
         self.require(holds, key, "a number, 0 or more", found)
+    }
+
+    fn require_file(&self, key: &str, path: &Path) -> Result<()> {
+        self.require(source::exists(path), key, "a file", missing(path))
+            .map_err(|error| match source::is_embedded(path) {
+                true => error.with_hint(EMBEDDED_HINT),
+                false => error.with_hint(MISSING_HINT),
+            })
     }
 
     fn require(

@@ -124,7 +124,8 @@ pub fn axes(
 ) -> Result<Vec<Axis>> {
     let place = |key: &str| places.get(key).unwrap_or(file).clone();
     if !grid.is_table() {
-        return Err(Error::input(place(SECTION), "a section", grid));
+        return Err(Error::input(place(SECTION), "a section", grid)
+            .with_hint("write [grid], and under it lists such as seed = [0, 1]"));
     }
     let mut lists = Vec::new();
     flatten("", grid, &mut lists);
@@ -133,7 +134,8 @@ pub fn axes(
         let place = place(&join(SECTION, &key));
         if axes.iter().any(|other| other.key == key) {
             let found = format!("`{key}` twice");
-            return Err(Error::input(place, "different keys", found));
+            return Err(Error::input(place, "different keys", found)
+                .with_hint("write all its values in one list"));
         }
         axes.push(Axis::new(&key, list, place, folder)?);
     }

@@ -149,12 +149,17 @@ impl Layers {
         let bytes = source::read(file)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let line = line_at(&bytes, error.valid_up_to());
-            Error::input(Place::line(file, line), "UTF-8 text", "other bytes")
+            let error = Error::input(Place::line(file, line), "UTF-8 text", "other bytes");
+            error.with_hint(if_rows(file).unwrap_or("save the file as UTF-8"))
         })?;
         let place = |offset: usize| Place::line(file, line_at(text.as_bytes(), offset));
         let syntax = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);
-            Error::input(place(offset), "TOML", one_line(error.message()))
+            let error = Error::input(place(offset), "TOML", one_line(error.message()));
+            match if_rows(file) {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
         };
 
         let mut document = DeTable::parse(text).map_err(syntax)?;
@@ -261,7 +266,9 @@ fn set(merged: &mut Table, key: &str, value: Value, place: &Place) -> Result<()>
             [] => format!("a key of an experiment with [[{list}]]"),
             _ => format!("a [[{list}]] that is there: {}", names.join(", ")),
         };
-        Error::input(place.clone(), expected, format!("`{key}`"))
+        Error::input(place.clone(), expected, format!("`{key}`")).with_hint(format!(
+            "add a [[{list}]] with that name to the experiment file"
+        ))
     };
     let keys = Keys::experiment();
     keys.set(merged, key, value).map_err(no_element)
@@ -331,7 +338,27 @@ fn wrong_type(place: Place, message: &str) -> Error {
         _ if expected.starts_with("struct ") => "a section",
         other => other,
     };
-    Error::input(place, expected, found)
+    let text = found
+        .strip_prefix("string \"")
+        .and_then(|text| text.strip_suffix('"'));
+    let is_in_quotes = text.is_some_and(|text| match expected {
+        "true or false" => text.parse::<bool>().is_ok(),
+        "a number" | "a whole number, 0 or more" => text.parse::<f64>().is_ok(),
+        _ => false,
+    });
+    let error = Error::input(place, expected, found);
+    match is_in_quotes {
+        true => error.with_hint("write it without quotes"),
+        false => error,
+    }
+}
+
+/// The way out where a file that is no experiment has the name of one with rows.
+fn if_rows(file: &Path) -> Option<&'static str> {
+    let ending = file.extension()?.to_str()?;
+    ["tsv", "csv", "jsonl", "gz", "zip"].contains(&ending).then_some(
+        "name an experiment file; `cipherpet inspect FILES --starter experiment.toml` writes one for files of rows",
+    )
 }
 
 /// What relative paths are relative to.

@@ -117,14 +117,19 @@ pub struct Difference {
     pub there: Option<toml::Value>,
 }
 
+/// The error for a config that has no form as TOML: it holds a path that is not UTF-8.
+pub fn unwritable(error: toml::ser::Error) -> Error {
+    Error::refused(format!("cannot write the config as TOML: {error}"))
+        .with_hint("rename files and folders whose names are not UTF-8")
+}
+
 impl Experiment {
     /// The text of `config.toml`: every key that has a value, paths absolute. Loading it gives an equal experiment.
     ///
     /// # Errors
     /// [`Error::Refused`] where a path is not UTF-8.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self)
-            .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))
+        toml::to_string(self).map_err(unwritable)
     }
 
     /// Every key that is no path, in the order of the types, with its value; `stage[1].epochs` for elements of a list.
@@ -132,8 +137,7 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::to_toml`].
     fn settings(&self) -> Result<Vec<(String, toml::Value)>> {
-        let table = toml::Table::try_from(self)
-            .map_err(|error| Error::refused(format!("cannot write the config: {error}")))?;
+        let table = toml::Table::try_from(self).map_err(unwritable)?;
         Ok(Keys::experiment().settings(&table))
     }
 

@@ -132,7 +132,7 @@ fn positions_beyond_those_of_the_checkpoint_are_made_from_its_own() {
     };
     let text = refused(&[]);
     assert!(
-        text.contains("found 90\nhint: model.positions = 93 makes more"),
+        text.contains("found 90\nhint: lower data.max_tokens, or set model.positions = 93"),
         "{text}"
     );
     let text = refused(&["--set=model.positions=63"]);
@@ -140,6 +140,8 @@ fn positions_beyond_those_of_the_checkpoint_are_made_from_its_own() {
         text.contains("expected a number from 64, which the checkpoint has, to 4096, found 63"),
         "{text}"
     );
+    let hint = "\nhint: set model.positions = 93: enough for data.max_tokens = 90\n";
+    assert!(text.ends_with(hint), "{text}");
     workspace.succeed(&[&run[..], &small, &["--set=model.positions=93"]].concat());
     assert_eq!(
         workspace.json("out/model/config.json")["max_position_embeddings"],

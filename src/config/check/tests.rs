@@ -4,6 +4,10 @@ use crate::config::load;
 
 /// The message of an otherwise good scratch experiment with these assignments.
 fn check(assignments: &[&str]) -> std::result::Result<(), String> {
+    check_with_hint(assignments).map_err(|(message, _)| message)
+}
+
+fn check_with_hint(assignments: &[&str]) -> std::result::Result<(), (String, String)> {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let file = folder.path().join("e.toml");
     std::fs::write(folder.path().join("train.tsv"), "1\t2\t0\n").expect("a small file");
@@ -15,9 +19,61 @@ fn check(assignments: &[&str]) -> std::result::Result<(), String> {
     let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
     let loaded = load(Some(&file), &assignments).expect("known keys of the right type");
     let prefix = format!("{}/", folder.path().display());
-    loaded
-        .check()
-        .map_err(|error| error.to_string().replace(&prefix, ""))
+    loaded.check().map_err(|error| {
+        let hint = error.hint().unwrap_or_default().to_owned();
+        (error.to_string().replace(&prefix, ""), hint)
+    })
+}
+
+#[test]
+fn a_way_out_that_the_message_does_not_say_is_the_hint() {
+    let missing = "correct the path, or put the file there; a relative path in an experiment file begins at the folder \
+                   of that file";
+    for (assignment, hint) in [
+        ("data.test=/no/such.tsv", missing),
+        (
+            "data.test=demo:no.tsv",
+            "inside the tool are demo:train.tsv, demo:test.tsv and demo:counts.tsv",
+        ),
+        ("folds.repeats=2", "set folds.k, or leave folds.repeats out"),
+        ("data.delimiter=，", "a tab is \"\\t\", a comma \",\""),
+        (
+            "align.plain_weights=[1]",
+            "give one number a file, or leave align.plain_weights out",
+        ),
+        ("train.epochs=0", ""), // `1 or more` says it
+    ] {
+        let (_, found) = check_with_hint(&[assignment]).expect_err(assignment);
+        assert_eq!(found, hint, "{assignment}");
+    }
+}
+
+#[test]
+fn positions_that_a_checkpoint_cannot_have_are_refused_with_those_that_are_enough() {
+    let refused = |wanted: usize, max_tokens: usize, own: usize| {
+        let settings = [
+            format!("model.positions={wanted}"),
+            format!("data.max_tokens={max_tokens}"),
+        ];
+        let loaded = load(None, &settings).expect("known keys");
+        let error = loaded.positions(own).expect_err("too few, or too many");
+        (
+            error.to_string(),
+            error.hint().unwrap_or_default().to_owned(),
+        )
+    };
+    assert_eq!(
+        refused(100, 32, 512),
+        (
+            "--set model.positions=100: expected a number from 512, which the checkpoint has, to 262144, found 100"
+                .into(),
+            "leave model.positions out: 512 are enough for data.max_tokens = 32".into()
+        )
+    );
+    let hint = "set model.positions = 35: enough for data.max_tokens = 32";
+    assert_eq!(refused(65, 32, 8).1, hint);
+    let hint = "set model.positions = 64, and data.max_tokens to 61 or less";
+    assert_eq!(refused(103, 100, 8).1, hint);
 }
 
 #[test]
@@ -177,6 +233,14 @@ fn rows_longer_than_the_model_are_refused() {
         "--set data.max_tokens=510: expected at most 509 (the model has 512 positions, \
          3 are for [CLS] and [SEP]), found 510"
     );
+    let hint = |max_tokens: usize| {
+        let loaded = load(None, &[format!("data.max_tokens={max_tokens}")]).expect("a known key");
+        let error = loaded.check_model(&config).expect_err("too long");
+        error.hint().map(str::to_owned)
+    };
+    let expected = "lower data.max_tokens, or set model.positions = 513";
+    assert_eq!(hint(510).as_deref(), Some(expected));
+    assert_eq!(hint(100_000).as_deref(), Some("lower data.max_tokens")); // there are no such positions
     let single = ["data.max_tokens=510", "task.kind=single"].map(str::to_owned);
     let loaded = load(None, &single).expect("known keys");
     assert!(loaded.check_model(&config).is_ok());

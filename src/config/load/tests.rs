@@ -185,3 +185,29 @@ fn bad_assignments_repeat_what_was_typed() {
         assert_eq!(error.to_string(), message);
     }
 }
+
+#[test]
+fn hints_name_what_helps() {
+    let hint = |text: &str, assignments: &[&str]| error_of(text, assignments).1;
+    let quotes = Some("write it without quotes".to_owned());
+    assert_eq!(hint("[train]\nepochs = \"3\"\n", &[]), quotes);
+    assert_eq!(hint("[folds]\nfull = \"true\"\n", &[]), quotes);
+    assert_eq!(hint("[train]\nepochs = \"three\"\n", &[]), None);
+    assert_eq!(
+        hint("", &["stage.a.epochs=3"]).as_deref(),
+        Some("add a [[stage]] with that name to the experiment file")
+    );
+    assert_eq!(hint("seed = \n", &[]), None); // what the parser says is enough
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    for (name, text, begins) in [
+        ("train.tsv", &b"1 2\t3\t0\n"[..], "name an experiment file"),
+        ("train.csv", b"\xff", "name an experiment file"),
+        ("e.toml", b"\xff", "save the file as UTF-8"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("a small file");
+        let error = load(Some(&file), &[]).expect_err(name);
+        let hint = error.hint().expect("a way out");
+        assert!(hint.starts_with(begins), "{name}: {hint}");
+    }
+}

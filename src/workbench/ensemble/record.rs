@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{How, Member, Methods};
 use crate::atomic;
-use crate::config::{DataConfig, Experiment, SubmitConfig, TaskConfig};
+use crate::config::{self, DataConfig, Experiment, SubmitConfig, TaskConfig};
 use crate::data::{LabelKind, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
@@ -236,8 +236,7 @@ pub(super) fn write_tables(
         data: &experiment.data,
         submit: &experiment.submit,
     };
-    let config = toml::to_string(&config)
-        .map_err(|error| Error::refused(format!("cannot write the config as TOML: {error}")))?;
+    let config = toml::to_string(&config).map_err(config::unwritable)?;
     atomic::write(&out.join(names::CONFIG), config.as_bytes())?;
     let name = match table.folds {
         Some(_) => names::OOF,
