@@ -181,6 +181,9 @@ fn a_folder_that_was_changed_since_gives_no_scores() {
         text.contains("config.toml:") && text.contains("data.max_tokens: expected at most 509"),
         "{text}"
     );
+    // Nothing is trained here, so that other settings are no way out.
+    let hint = "\nhint: the folder was changed since the run: put its files back, or run it again in a new folder\n";
+    assert!(text.ends_with(hint), "{text}");
     workspace.write(
         "out/config.toml",
         config.replace("name = \"pet\"", "name = \"ce\""),

@@ -15,6 +15,10 @@ use crate::objective::Objective;
 use crate::vocab::CipherVocab;
 use crate::workbench::run_folder::names::WEIGHTS;
 
+/// The way out where the files do not belong together.
+const CHANGED: &str =
+    "the folder was changed since the run: put its files back, or run it again in a new folder";
+
 /// Opens the model in `dir`.
 ///
 /// # Errors
@@ -25,8 +29,10 @@ pub fn open(
     loaded: &Loaded,
     (vocab, objective): (&CipherVocab, &dyn Objective),
 ) -> Result<Bert> {
-    let (config, weights, heads) = read_model(dir)?;
-    loaded.check_model(&config)?;
+    // What helps with a BERT or with settings is no help with a model that fitted both when it was trained.
+    let changed = |error: Error| error.with_hint(CHANGED);
+    let (config, weights, heads) = read_model(dir).map_err(changed)?;
+    loaded.check_model(&config).map_err(changed)?;
     require_fitting(dir, (&config, heads), (vocab, objective))?;
     let path = kernels::path::Path::resolve(loaded.experiment.train.precision);
     Bert::new(config, heads, path, weights)
@@ -37,16 +43,15 @@ fn require_fitting(
     (config, heads): (&BertConfig, Heads),
     (vocab, objective): (&CipherVocab, &dyn Objective),
 ) -> Result<()> {
-    let hint = "the folder was changed since the run, or holds files of another";
     if vocab.size() != config.vocab_size {
         let place = Place::file(dir.join("vocab.txt"));
         let expected = format!("{} tokens, as config.json says", config.vocab_size);
-        return Err(Error::input(place, expected, vocab.size()).with_hint(hint));
+        return Err(Error::input(place, expected, vocab.size()).with_hint(CHANGED));
     }
     if heads.and(objective.heads()) != heads {
         let place = Place::file(dir.join(WEIGHTS));
         let expected = "the heads that the objective needs";
-        return Err(Error::input(place, expected, "others").with_hint(hint));
+        return Err(Error::input(place, expected, "others").with_hint(CHANGED));
     }
     Ok(())
 }
