@@ -97,9 +97,9 @@ impl ExampleFormat {
     pub fn check(&self) -> Result<()> {
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '\n' | '\r' | '"') {
             let found = self.delimiter.escape_default();
-            return refuse(format!(
-                "`data.delimiter` must be one ASCII character, not `{found}`"
-            ));
+            let message = format!("`data.delimiter` must be one ASCII character, not `{found}`");
+            let hint = "a tab is \"\\t\", a comma \",\"";
+            return Err(Error::refused(message).with_hint(hint));
         }
         self.check_separator("token_separator", &self.token_separator)?;
         self.check_labels()?;

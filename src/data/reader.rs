@@ -24,6 +24,9 @@ use layout::Layout;
 /// The way out where a label is missing.
 const UNLABELLED_HINT: &str = "rows without a label belong in `data.unlabelled`";
 
+/// The way out where a text is empty. A test file has to keep its rows.
+const EMPTY_HINT: &str = "write a new token there, the same for every empty text; rows to train on may be removed instead";
+
 /// What is done with the label of each row.
 #[derive(Debug)]
 pub enum Labels<'a> {
@@ -91,7 +94,8 @@ fn parse(
         _ => None,
     };
     if format.header && !table.advance()? {
-        return Err(no_rows("a header only"));
+        let hint = "set `data.header = false` where the first line is a row";
+        return Err(no_rows("a header only").with_hint(hint));
     }
     let mut examples = Vec::new();
     loop {
@@ -162,11 +166,8 @@ fn parse_sentence(
         }
     }
     if ids.is_empty() {
-        return Err(Error::input(
-            place(),
-            "a sentence of one token or more",
-            "an empty sentence",
-        ));
+        let expected = "a sentence of one token or more";
+        return Err(Error::input(place(), expected, "an empty sentence").with_hint(EMPTY_HINT));
     }
     Ok(ids)
 }

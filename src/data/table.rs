@@ -86,7 +86,9 @@ impl<'a> Table<'a> {
         let empty = line_ends(&self.bytes[before..begin]) - u64::from(ends_above);
         if empty > 0 {
             let place = Place::line(self.path, self.line - empty);
-            return Err(Error::input(place, "a row", "an empty line"));
+            return Err(Error::input(place, "a row", "an empty line").with_hint(
+                "remove the line; where it is a row without text, write a token there",
+            ));
         }
         Ok(())
     }

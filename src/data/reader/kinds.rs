@@ -192,7 +192,10 @@ fn columns_of_labels_that_are_others_than_in_the_file_before() {
     );
     assert_eq!(
         show(rows("z\ta\tz"), &format, Required),
-        ["x.tsv:1:z: expected a name of its own for each label's column, found `z` a second time"]
+        [
+            "x.tsv:1:z: expected a name of its own for each label's column, found `z` a second time",
+            "hint: rename one of the columns in the header"
+        ]
     );
     // In another order they are the same.
     let mut classes = Classes::new(&format);

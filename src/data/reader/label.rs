@@ -44,7 +44,8 @@ impl<'a> LabelReader<'a> {
                 if class_of_column.contains(&class) {
                     let found = format!("{} a second time", quoted(&name));
                     let expected = "a name of its own for each label's column";
-                    return Err(Error::input(place(), expected, found));
+                    return Err(Error::input(place(), expected, found)
+                        .with_hint("rename one of the columns in the header"));
                 }
                 class_of_column.push(class);
             }

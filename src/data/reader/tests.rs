@@ -277,12 +277,18 @@ fn two_columns_where_a_label_is_required() {
 #[test]
 fn empty_sentence() {
     let expected = "expected a sentence of one token or more, found an empty sentence";
-    assert_eq!(required("1\t\t0\n"), [format!("x.tsv:1:2: {expected}")]);
-    assert_eq!(required(" \t1\t0\n"), [format!("x.tsv:1:1: {expected}")]);
+    let at = |place: &str| {
+        [
+            format!("{place}: {expected}"),
+            format!("hint: {EMPTY_HINT}"),
+        ]
+    };
+    assert_eq!(required("1\t\t0\n"), at("x.tsv:1:2"));
+    assert_eq!(required(" \t1\t0\n"), at("x.tsv:1:1"));
     let text = "left,right,same\n1,,0\n";
     assert_eq!(
         show(text, &csv_with_header(), Required),
-        [format!("x.tsv:2:right: {expected}")]
+        at("x.tsv:2:right")
     );
 }
 
@@ -297,7 +303,10 @@ fn empty_file() {
 fn header_only() {
     assert_eq!(
         show("left,right,same\n", &csv_with_header(), Required),
-        ["x.tsv: expected one pair of sentences or more, found a header only"]
+        [
+            "x.tsv: expected one pair of sentences or more, found a header only",
+            "hint: set `data.header = false` where the first line is a row"
+        ]
     );
 }
 
@@ -305,7 +314,10 @@ fn header_only() {
 fn empty_line_between_rows() {
     assert_eq!(
         required("1\t2\t1\n\n1\t2\t1\n"),
-        ["x.tsv:2: expected a row, found an empty line"]
+        [
+            "x.tsv:2: expected a row, found an empty line",
+            "hint: remove the line; where it is a row without text, write a token there"
+        ]
     );
 }
 
@@ -405,7 +417,10 @@ fn formats_that_contradict_themselves() {
     };
     assert_eq!(
         refused(&|format| format.delimiter = '，'),
-        ["`data.delimiter` must be one ASCII character, not `\\u{ff0c}`"]
+        [
+            "`data.delimiter` must be one ASCII character, not `\\u{ff0c}`",
+            "hint: a tab is \"\\t\", a comma \",\""
+        ]
     );
     assert_eq!(
         refused(&|format| format.token_separator.clear()),
