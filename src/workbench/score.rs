@@ -84,8 +84,10 @@ pub fn read(run: &Path) -> Result<Vec<PublicScore>> {
     (1..)
         .zip(text.lines())
         .map(|(line, text)| {
-            serde_json::from_str(text)
-                .map_err(|error| Error::input(Place::line(&path, line), "a public score", error))
+            serde_json::from_str(text).map_err(|error| {
+                Error::input(Place::line(&path, line), "a public score", error)
+                    .with_hint("remove the line, and note the score again with `cipherpet score`")
+            })
         })
         .collect()
 }

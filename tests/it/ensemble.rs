@@ -295,7 +295,8 @@ fn a_folder_that_is_no_run() {
         &workspace,
         &[],
         "error: b/manifest.json:2: expected the manifest of a run, found invalid type: integer `3`, \
-         expected a string at line 2 column 9",
+         expected a string at line 2 column 9\n\
+         hint: put back the file that the run has written, or run it again in a new folder",
     );
 }
 
@@ -409,7 +410,8 @@ fn scores_that_are_damaged_or_gone() {
     refused(
         &workspace,
         &[],
-        "error: b/submission.csv:2: expected a finite score, found `x`",
+        "error: b/submission.csv:2: expected a finite score, found `x`\n\
+         hint: put back the file that the run has written, or run it again in a new folder",
     );
     std::fs::remove_file(workspace.path("b/submission.csv")).expect("the file");
     refused(

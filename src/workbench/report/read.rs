@@ -333,11 +333,15 @@ fn read_text(path: &Path) -> Result<Option<String>> {
     }
 }
 
+fn changed(place: Place, expected: &str, found: impl ToString) -> Error {
+    Error::input(place, expected, found).with_hint(names::CHANGED_HINT)
+}
+
 /// The JSON of a file with one value a line; empty where there is no such file.
 fn set_out(path: &Path) -> Result<String> {
     let text = read_text(path)?.unwrap_or_default();
     let value: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| Error::input(Place::line(path, error.line() as u64), "JSON", error))?;
+        .map_err(|error| changed(Place::line(path, error.line() as u64), "JSON", error))?;
     Ok(serde_json::to_string_pretty(&value).unwrap_or_default())
 }
 
@@ -407,7 +411,7 @@ fn read_epochs(path: &Path) -> Result<Vec<EpochReport>> {
             Err(_) if !line.ends_with('\n') => {}
             Err(error) => {
                 let place = Place::line(path, number);
-                return Err(Error::input(place, "the report of an epoch", error));
+                return Err(changed(place, "the report of an epoch", error));
             }
         }
     }
@@ -426,7 +430,7 @@ fn read_mapping(path: &Path) -> Result<Vec<Mapped>> {
         let count = |field: usize| table.fields().get(field)?.parse().ok();
         let (Some(count), Some(plain_count)) = (count(1), count(3)) else {
             let expected = "a row of a mapping";
-            return Err(Error::input(table.place(), expected, "no counts in it"));
+            return Err(changed(table.place(), expected, "no counts in it"));
         };
         rows.push(Mapped {
             count,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::metrics::baseline;
 use crate::metrics::{Figures, MetricName, ValidFigures, mean_and_deviation};
 use crate::progress::Progress;
-use crate::workbench::run_folder::done::FoldOutcome;
+use crate::workbench::run_folder::done::{self, FoldOutcome};
 use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
 use crate::workbench::run_folder::names::{ModelName, OOF, TEST, VALID};
 use crate::workbench::run_folder::scores::{self, MeanScores, Scored};
@@ -96,14 +96,14 @@ impl<'a> Merge<'a> {
         let width = task.n_scores();
         let mut sums = vec![0.0_f64; labelled.len() * width];
         for fold in 0..self.folds.total() {
-            let path = self.fold_folder(fold).join(VALID);
+            let folder = self.fold_folder(fold);
+            let path = folder.join(VALID);
             let scored = Scored::read(&path, task, false)?;
             let held_out = self.folds.held_out(fold);
             let expected = held_out.iter().map(|&row| &labelled[row].target);
             if scored.rows != held_out || !scored.targets.iter().eq(expected) {
                 let message = format!("{} holds other rows than this run deals", path.display());
-                return Err(Error::refused(message)
-                    .with_hint("was it made by another version? train the fold again"));
+                return Err(Error::refused(message).with_hint(done::way_out(&folder)));
             }
             for (&row, scores) in scored.rows.iter().zip(scored.scores.rows()) {
                 let sums = &mut sums[row * width..(row + 1) * width];
@@ -142,7 +142,8 @@ impl<'a> Merge<'a> {
         let (rows, task) = (self.rows.test.len(), &self.rows.task);
         let mut mean = MeanScores::new(rows, task.n_scores());
         for fold in 0..self.folds.total() {
-            let path = self.fold_folder(fold).join(TEST);
+            let folder = self.fold_folder(fold);
+            let path = folder.join(TEST);
             let scores = scores::read_test(&path, task)?;
             if scores.len() != rows {
                 let (file, found) = (path.display(), scores.len());
@@ -150,7 +151,7 @@ impl<'a> Merge<'a> {
                     "{file} has {found} scores, {} has {rows} rows",
                     test.display()
                 );
-                return Err(Error::refused(message).with_hint("train the fold again"));
+                return Err(Error::refused(message).with_hint(done::way_out(&folder)));
             }
             mean.add(&scores);
         }

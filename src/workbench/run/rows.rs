@@ -269,11 +269,9 @@ impl RawRows {
         };
         if held_out.len() == train.len() {
             let place = Place::file("data.valid");
-            return Err(Error::input(
-                place,
-                "a split that leaves rows to train on",
-                "none left",
-            ));
+            let expected = "a split that leaves rows to train on";
+            return Err(Error::input(place, expected, "none left")
+                .with_hint("add rows to data.train, or set data.valid = \"none\""));
         }
         let test = match &data.test {
             Some(path) => read(path, Labels::Ignored)?,

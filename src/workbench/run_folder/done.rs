@@ -105,7 +105,8 @@ impl FoldOutcome {
     }
 }
 
-fn way_out(dir: &Path) -> String {
+/// The hint where a fold in `dir` is not what the run can use.
+pub fn way_out(dir: &Path) -> String {
     format!("remove {} to train the fold again", dir.display())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::done::FoldOutcome;
-use super::names::MANIFEST;
+use super::names::{CHANGED_HINT, MANIFEST};
 use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::{Experiment, PredictConfig};
@@ -318,7 +318,7 @@ impl Manifest {
         };
         let manifest = serde_json::from_slice(&text).map_err(|error| {
             let place = Place::line(&path, error.line() as u64);
-            Error::input(place, "the manifest of a run", error)
+            Error::input(place, "the manifest of a run", error).with_hint(CHANGED_HINT)
         })?;
         Ok(Some(manifest))
     }

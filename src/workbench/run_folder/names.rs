@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// The way out where a file is not as the run has written it.
+pub const CHANGED_HINT: &str =
+    "put back the file that the run has written, or run it again in a new folder";
 /// What went in and what came out.
 pub const MANIFEST: &str = "manifest.json";
 /// The resolved experiment.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::manifest::{FileRecord, State};
-use super::names::{DONE, MANIFEST};
+use super::names::{CHANGED_HINT, DONE, MANIFEST};
 use crate::data::Task;
 use crate::error::{Error, Place, Result};
 use crate::metrics::baseline::Baseline;
@@ -228,9 +228,10 @@ fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<Option<
         read => read.map_err(Error::io("read", path))?,
     };
     let parsed = serde_json::from_slice(&bytes);
-    parsed
-        .map(Some)
-        .map_err(|error| Error::input(Place::line(path, error.line() as u64), expected, error))
+    parsed.map(Some).map_err(|error| {
+        let place = Place::line(path, error.line() as u64);
+        Error::input(place, expected, error).with_hint(CHANGED_HINT)
+    })
 }
 
 /// Takes what other versions of the tool write in another shape for none.

@@ -37,7 +37,10 @@ impl Reopened {
     /// [`Error::Refused`] where another process is at work in it; those of [`folder::look`].
     pub fn take(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Taken> {
         let lock = Lock::take(path)?;
-        let gone = || Error::refused(format!("{} holds no run that is done", path.display()));
+        let gone = || {
+            let message = format!("{} holds no run that is done any more", path.display());
+            Error::refused(message).with_hint("run the same command again")
+        };
         match folder::look(path, experiment, identity)? {
             Standing::Done(outcome) => return Ok(Taken::Done(outcome)),
             Standing::Free => return Err(gone()),

@@ -241,7 +241,9 @@ fn read_plain(path: &Path) -> Result<Vec<f32>> {
     lines
         .map(|(line, text)| {
             let place = || Place::line(path, line);
-            finite(text).ok_or_else(|| Error::input(place(), "a finite score", quoted(text)))
+            finite(text).ok_or_else(|| {
+                Error::input(place(), "a finite score", quoted(text)).with_hint(names::CHANGED_HINT)
+            })
         })
         .collect()
 }

@@ -14,6 +14,7 @@ use crate::atomic;
 use crate::data::{LabelKind, Scores, Target, Task};
 use crate::error::{Error, Place, Result};
 use crate::workbench::number::{of_score, require_finite};
+use crate::workbench::run_folder::names::CHANGED_HINT;
 
 /// Rows with a label and scores of a model that has not trained on them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -240,7 +241,7 @@ impl Scored {
             Some(before) => {
                 let expected = format!("a row above {}", scored.rows[before]);
                 let place = Place::line(path, before as u64 + 3).field("row"); // the header is line 1
-                Err(Error::input(place, expected, scored.rows[before + 1]))
+                Err(Error::input(place, expected, scored.rows[before + 1]).with_hint(CHANGED_HINT))
             }
         }
     }
@@ -276,6 +277,9 @@ fn read(
         .has_headers(false)
         .flexible(true)
         .from_reader(&text[..]);
+    let changed = |place: Place, expected: &str, found: &str| {
+        Error::input(place, expected, found).with_hint(CHANGED_HINT)
+    };
     let show = |fields: &[&str]| format!("`{}`", fields.join(","));
     let names: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut record = StringRecord::new();
@@ -284,17 +288,17 @@ fn read(
         let place = Place::line(path, line);
         let there = reader
             .read_record(&mut record)
-            .map_err(|_| Error::input(place.clone(), "UTF-8", "other bytes"))?;
+            .map_err(|_| changed(place.clone(), "UTF-8", "other bytes"))?;
         let fields: Vec<&str> = record.iter().collect();
         if line == 1 {
             if fields != names {
-                return Err(Error::input(place, show(&names), show(&fields)));
+                return Err(changed(place, &show(&names), &show(&fields)));
             }
         } else if !there {
             return Ok(());
         } else if fields.len() != names.len() || parse(&fields).is_none() {
             let expected = format!("the values of {}", show(&names));
-            return Err(Error::input(place, expected, show(&fields)));
+            return Err(changed(place, &expected, &show(&fields)));
         }
         line = reader.position().line();
     }
