@@ -111,7 +111,10 @@ pub fn read_one(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 fn read_at_most(most: u64, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let bad = |found: String| Error::input(Place::file(path), "a zip of one file", found);
+    let bad = |found: String| {
+        Error::input(Place::file(path), "a zip of one file", found)
+            .with_hint("make the zip again, with submission.csv alone in it")
+    };
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|error| bad(error.to_string()))?;
     if archive.len() != 1 {

@@ -218,11 +218,11 @@ impl PlainFile {
             let tokens = segmenter.tokens(&text)?;
             match tokens.is_empty() {
                 false => Ok(tokens),
-                true => Err(Error::input(
-                    place,
-                    "a sentence of one token or more",
-                    "none",
-                )),
+                true => {
+                    let expected = "a sentence of one token or more";
+                    Err(Error::input(place, expected, "none")
+                        .with_hint("remove the row, or write a text there"))
+                }
             }
         };
         Ok(Self {

@@ -98,11 +98,13 @@ fn a_submission_beside_the_sample_of_the_organisers() {
     let cases = [
         (
             "id,label\n5,x\n7,y\n",
-            "s.csv:2:id: expected `7`, the id of row 0 (from 0) of the sample, found `5`",
+            "s.csv:2:id: expected `7`, the id of row 0 (from 0) of the sample, found `5`\n\
+             hint: put the rows in the order of the sample",
         ),
         (
             "id,label\n7,x\n",
-            "s.csv: expected 2 rows, as sample.csv has, found 1",
+            "s.csv: expected 2 rows, as sample.csv has, found 1\n\
+             hint: write one line a row, or name the file that the scores are for",
         ),
         (
             "id,class\n7,x\n5,x\n",

@@ -166,7 +166,8 @@ fn what_cannot_be_enciphered_leaves_nothing() {
     workspace.write("test.tsv", "a\tb\nc\t \n");
     assert_eq!(
         refused(&CIPHER),
-        "error: test.tsv:2:2: expected a sentence of one token or more, found none\n"
+        "error: test.tsv:2:2: expected a sentence of one token or more, found none\n\
+         hint: remove the row, or write a text there\n"
     );
     let mut here = CIPHER;
     here[7] = ".";

@@ -83,7 +83,7 @@ pub fn check(
     if seen.rows != rows {
         let expected = format!("{rows} scores, one a row of {}", test.display());
         let place = Place::file(submission);
-        return Err(Error::input(place, expected, seen.rows));
+        return Err(Error::input(place, expected, seen.rows).with_hint(OTHER_ROWS));
     }
     Ok(seen.into())
 }
@@ -127,10 +127,13 @@ pub fn check_like(
     if seen.rows != rows {
         let expected = format!("{rows} rows, as {} has", like.display());
         let place = Place::file(submission);
-        return Err(Error::input(place, expected, seen.rows));
+        return Err(Error::input(place, expected, seen.rows).with_hint(OTHER_ROWS));
     }
     Ok(seen.into())
 }
+
+/// The way out where a submission has more or fewer rows than it should.
+const OTHER_ROWS: &str = "write one line a row, or name the file that the scores are for";
 
 fn read(submission: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(submission).map_err(Error::io("read", submission))?;
@@ -204,7 +207,8 @@ fn number(text: &str, range: Option<&RangeInclusive<f64>>, place: Place) -> Resu
     match range {
         Some(range) if !range.contains(&score) => {
             let expected = format!("a number from {} to {}", range.start(), range.end());
-            Err(Error::input(place, expected, found))
+            Err(Error::input(place, expected, found)
+                .with_hint("--range LOW,HIGH says which numbers are right"))
         }
         _ => Ok(score),
     }
@@ -249,6 +253,7 @@ fn read_plain(
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
         Error::input(Place::line(submission, line), "UTF-8 text", "other bytes")
+            .with_hint("save the file as UTF-8")
     })?;
     let mut width = width;
     for (line, text) in (1..).zip(text.lines()) {
@@ -346,7 +351,8 @@ fn read_table(
                 seen.rows,
                 expected.whose
             );
-            return Err(Error::input(place(), what, quoted(id)));
+            return Err(Error::input(place(), what, quoted(id))
+                .with_hint(format!("put the rows in the order of {}", expected.whose)));
         }
         seen.rows += 1;
         for (column, text) in fields.iter().enumerate() {

@@ -69,7 +69,7 @@ pub fn leave(
     progress: &Progress,
 ) -> Result<()> {
     let Some(test) = &experiment.data.test else {
-        return Err(Error::refused("a submission needs data.test"));
+        return Err(Error::refused("a submission needs data.test").with_hint("set data.test"));
     };
     let csv = folder.join(names::SUBMISSION);
     let zip = folder.join(names::SUBMISSION_ZIP);
@@ -244,7 +244,8 @@ fn table(
     if ids.len() != answers.len() {
         let place = Place::file(test).field(id_column);
         let expected = format!("{} ids, one a score", answers.len());
-        return Err(Error::input(place, expected, ids.len()));
+        return Err(Error::input(place, expected, ids.len())
+            .with_hint("set data.test to the file that was scored"));
     }
     let mut header = vec![id_column];
     header.extend(columns(submit, task));

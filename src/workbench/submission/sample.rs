@@ -16,6 +16,9 @@ use crate::data::table::{Quoting, Table, quoted};
 use crate::data::{ExampleFormat, LabelKind, Task, source};
 use crate::error::{Error, Place, Result};
 
+/// The way out where a column tells no rows apart.
+const ID_COLUMN: &str = "submit.id_column names the column of the ids where it is not the first";
+
 /// What the sample holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
@@ -86,11 +89,11 @@ impl Sample {
             let id = fields[self.id].to_owned();
             let place = || table.place().field(&self.header[self.id]);
             if id.is_empty() {
-                return Err(Error::input(place(), "an id", "nothing"));
+                return Err(Error::input(place(), "an id", "nothing").with_hint(ID_COLUMN));
             }
             if let Some(before) = seen.insert(id.clone(), table.place()) {
                 let found = format!("{}, which stands at {before} too", quoted(&id));
-                return Err(Error::input(place(), "each id once", found));
+                return Err(Error::input(place(), "each id once", found).with_hint(ID_COLUMN));
             }
             self.ids.push(id);
             self.lines.push(table.place());
@@ -160,9 +163,7 @@ impl Sample {
                 };
                 let place = Place::line(&self.path, 1);
                 return Err(
-                    Error::input(place, expected, quoted(&others.join(","))).with_hint(
-                        "submit.id_column names the column of the ids where it is not the first",
-                    ),
+                    Error::input(place, expected, quoted(&others.join(","))).with_hint(ID_COLUMN)
                 );
             }
         };
