@@ -44,6 +44,7 @@ mod stages;
 mod submit;
 mod tasks;
 mod tidy;
+mod two_merges;
 mod warnings;
 mod wheel;
 mod workspace;
