@@ -2,6 +2,7 @@
 //!
 //! In: an [`AlignReport`]. Out: an [`AuditReport`]: one statement in words, what an attacker needs, what helps. Pure.
 
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::workbench::align::AlignReport;
@@ -70,9 +71,10 @@ impl AuditReport {
     }
 }
 
-fn n_plain_tokens(figures: &AlignReport) -> u64 {
+/// Tokens of plaintext that were read: `5,035,036`.
+fn n_plain_tokens(figures: &AlignReport) -> HumanCount {
     let trials = figures.quality.units.iter();
-    trials.map(|trial| trial.plain_tokens).max().unwrap_or(0)
+    HumanCount(trials.map(|trial| trial.plain_tokens).max().unwrap_or(0))
 }
 
 fn attacker_needs(figures: &AlignReport, reversible: Reversible) -> String {

@@ -23,6 +23,7 @@ pub fn page(report: &AuditReport, files: &[PathBuf], plain: &[PathBuf]) -> Resul
     let advice = &report.owner_can;
     let body = html! {
         (page::cards(&cards(report)))
+        h2 { "What was found" }
         p { (report.statement) }
         h2 { "What an attacker needs" }
         p { "An attacker needs " (report.attacker_needs) "." }
@@ -132,8 +133,9 @@ fn by_frequency(bands: &[BandReport]) -> Result<Panel> {
         return Ok(Panel::left_out(title, "it cannot be told"));
     }
     let caption = "Ids from the most frequent to the rarest. Frequent ids come back first.";
+    let ends: Vec<String> = bands.iter().map(|band| band.last.to_string()).collect();
     let axes = (
-        &Axis::names("ids by rank", &names(bands)),
+        &Axis::names("ids by rank, up to", &ends),
         &Axis::shares("share of the band's tokens"),
     );
     Panel::drawn(title, caption, axes, &series)
