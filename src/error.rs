@@ -36,6 +36,11 @@ impl Place {
         }
     }
 
+    /// An argument `--set ASSIGNMENT`.
+    pub fn setting(assignment: &str) -> Self {
+        Self::file(shortened(&format!("--set {assignment}")))
+    }
+
     /// A line of a file, counted from 1.
     pub fn line(file: impl Into<PathBuf>, line: u64) -> Self {
         Self {
@@ -47,7 +52,7 @@ impl Place {
     /// The same place, narrowed to a field.
     pub fn field(self, field: impl ToString) -> Self {
         Self {
-            field: Some(shortened(field.to_string())),
+            field: Some(shortened(&field.to_string())),
             ..self
         }
     }
@@ -70,7 +75,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input does not hold what it should. The user can fix it.
-    #[error("{}", printable(&format!("{place}: expected {expected}, found {found}")))]
+    #[error("{}", one_line(&format!("{place}: expected {expected}, found {found}")))]
     Input {
         /// Where. Boxed, so that `Result` stays small.
         place: Box<Place>,
@@ -90,7 +95,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The operating system refused.
-    #[error("{}", printable(&format!("cannot {action} {}: {source}", path.display())))]
+    #[error("{}", one_line(&format!("cannot {action} {}: {source}", path.display())))]
     Io {
         /// `read`, `write`, `create`, …
         action: &'static str,
@@ -118,8 +123,8 @@ impl Error {
     pub fn input(place: Place, expected: impl ToString, found: impl ToString) -> Self {
         Self::Input {
             place: Box::new(place),
-            expected: shortened(expected.to_string()),
-            found: shortened(found.to_string()),
+            expected: shortened(&expected.to_string()),
+            found: shortened(&found.to_string()),
             hint: None,
         }
     }
@@ -141,10 +146,10 @@ impl Error {
         }
     }
 
-    /// The same error with a way out. Keeps the variant; other variants ignore it.
+    /// The same error with a way out, on one line. Keeps the variant; other variants ignore it.
     pub fn with_hint(mut self, text: impl ToString) -> Self {
         if let Self::Input { hint, .. } | Self::Refused { hint, .. } = &mut self {
-            *hint = Some(text.to_string());
+            *hint = Some(one_line(&text.to_string()).into_owned());
         }
         self
     }
@@ -181,8 +186,16 @@ impl Error {
 /// Text of a file or a name as a terminal may have it: control characters, which a terminal would obey, as `\u{1b}`. Line breaks
 /// and tabs stay.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(is_obeyed) {
+    escaped(text, |c| c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+/// As [`printable`], line breaks and tabs too: a field of a file may hold any number of them.
+fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, char::is_control)
+}
+
+fn escaped(text: &str, is_obeyed: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
@@ -195,8 +208,9 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The first [`LONGEST_TEXT`] characters, and how much was left out.
-fn shortened(mut text: String) -> String {
+/// The first [`LONGEST_TEXT`] characters as they are shown on one line, and how much was left out.
+fn shortened(text: &str) -> String {
+    let mut text = one_line(text).into_owned();
     if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
         let more = text.len() - end;
         text.truncate(end);
@@ -217,6 +231,20 @@ mod tests {
         assert!(error.len() < 4000, "{} bytes", error.len());
         let kept = "语".repeat(LONGEST_TEXT);
         assert!(error.ends_with(&format!("found {kept}… (29998800 bytes more)")));
+        let controls = "\u{1b}".repeat(1000); // six characters each, as they are shown
+        let error = Error::input(Place::setting(&controls), &controls, &controls).to_string();
+        assert!(error.chars().count() < 1400, "{error}");
+    }
+
+    #[test]
+    fn a_field_of_several_lines_makes_one_line() {
+        let field = "1\t,1\r\n10";
+        let error = Error::input(Place::file("a.csv").field(field), field, field).to_string();
+        let shown = "1\\t,1\\r\\n10";
+        assert_eq!(
+            error,
+            format!("a.csv:{shown}: expected {shown}, found {shown}")
+        );
     }
 
     #[test]

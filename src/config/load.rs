@@ -79,7 +79,7 @@ pub fn load_cells(file: Option<&Path>, assignments: &[String]) -> Result<Vec<Loa
 /// [`Error::Input`] with the assignment, for an unknown key as well.
 pub fn require_read(assignments: &[String], read: &[&str], who: &str) -> Result<()> {
     for assignment in assignments {
-        let place = Place::file(format!("--set {assignment}"));
+        let place = Place::setting(assignment);
         let key = assignment.split('=').next().unwrap_or_default().trim();
         if !grid::holds(key) {
             require_known(key, &place)?;
@@ -199,7 +199,7 @@ impl Layers {
 
     /// The layer of `key=value`, with absolute paths. A value takes the place of a grid's list.
     fn read_assignment(&mut self, assignment: &str) -> Result<()> {
-        let place = Place::file(format!("--set {assignment}"));
+        let place = Place::setting(assignment);
         let (key, text) = assignment
             .split_once('=')
             .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;

@@ -222,7 +222,7 @@ pub(super) fn experiment(runs: &[Results], assignments: &[String]) -> Result<Exp
     for assignment in assignments {
         let key = assignment.split('=').next().unwrap_or_default().trim();
         if !key.starts_with("submit.") && key != "data.test" {
-            let place = Place::file(format!("--set {assignment}"));
+            let place = Place::setting(assignment);
             return Err(
                 Error::input(place, "data.test or a key of [submit]", format!("`{key}`"))
                     .with_hint("nothing is trained here; other keys are those of the runs"),
