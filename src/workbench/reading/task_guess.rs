@@ -305,7 +305,9 @@ impl FileProfile {
     /// By the names in the header: texts that are found by theirs, or set, and the label; one that has no usual name is what
     /// else there is.
     fn by_names(&self, format: &ExampleFormat) -> Option<Layout> {
-        let names: Vec<&str> = self.header.as_ref()?.iter().map(String::as_str).collect();
+        // A row may have fewer fields, which its reader refuses.
+        let named = self.header.as_ref()?.iter().take(self.columns.len());
+        let names: Vec<&str> = named.map(String::as_str).collect();
         let set = [&format.text_a, &format.text_b];
         let set = set.map(|column| column.as_ref().and_then(|column| self.position(column)));
         let (kind, texts): (_, Vec<usize>) = match (set, column_names::pair(&names)) {

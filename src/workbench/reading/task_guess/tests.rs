@@ -303,3 +303,15 @@ fn a_job_on_texts_does_not_care_about_labels() {
     let format = guess_texts(&[file], &ExampleFormat::default()).expect("two texts");
     assert_eq!(format, ExampleFormat::default());
 }
+
+#[test]
+fn a_header_of_more_names_than_the_rows_have_fields_is_left_to_the_reader() {
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    for text in ["text\tlabel\n1 2\n3\n", "text_a\ttext_b\tlabel\n1 2\n"] {
+        let guess = guess_as(&[text], &format).expect("a guess");
+        assert_eq!(guess.format.label, None, "{text}");
+    }
+}
