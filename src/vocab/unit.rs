@@ -257,10 +257,10 @@ const FROM_ITS_PAGE: &str = "take the file from the BERT's own page";
 pub fn open_tokenizer(checkpoint: &Path) -> Result<Tokenizer> {
     let path = source::join(checkpoint, "tokenizer.json");
     let mut tokenizer = if source::exists(&path) {
-        Tokenizer::from_bytes(source::read(&path)?)
-            .map_err(|error| {
-                Error::input(Place::file(&path), "a tokenizer", error).with_hint(FROM_ITS_PAGE)
-            })
+        let bytes = source::read(&path)?;
+        require_json(&path, &bytes)?;
+        Tokenizer::from_bytes(bytes)
+            .map_err(|error| no_tokenizer(&path, &error))
             .and_then(|tokenizer| with_unknown(tokenizer, &path))?
     } else {
         word_piece(checkpoint)?
@@ -268,6 +268,16 @@ pub fn open_tokenizer(checkpoint: &Path) -> Result<Tokenizer> {
     tokenizer.with_truncation(None).map_err(unexpected)?;
     tokenizer.with_padding(None);
     Ok(tokenizer)
+}
+
+/// Refuses what is no JSON: `tokenizers` panics where the damage is inside the decoder.
+fn require_json(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(bytes);
+    parsed.map(drop).map_err(|error| no_tokenizer(path, &error))
+}
+
+fn no_tokenizer(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::input(Place::file(path), "a tokenizer", error).with_hint(FROM_ITS_PAGE)
 }
 
 /// Refuses a tokenizer that would fail at the first word that it does not know.

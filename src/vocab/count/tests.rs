@@ -90,6 +90,22 @@ fn a_row_of_four_thousand_million_takes_no_memory() {
 }
 
 #[test]
+fn a_tokenizer_damaged_inside_its_decoder_is_refused() {
+    let folder = folder(b"ab");
+    let tokenizer = word_piece(folder.path()).expect("valid");
+    let text = tokenizer.to_string(false).expect("JSON");
+    let damaged = text.replace("\"decoder\":null", "\"decoder\":{]");
+    assert_ne!(damaged, text);
+    std::fs::write(folder.path().join("tokenizer.json"), damaged).expect("writable");
+    let message = count(&folder).expect_err("no JSON").to_string();
+    assert!(
+        message
+            .contains("tokenizer.json: expected a tokenizer, found key must be a string at line 1"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_tokenizer_needs_its_unknown_token() {
     assert_eq!(
         refused(|json| json["model"]["unk_token"] = "[NONE]".into()),
