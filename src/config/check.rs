@@ -212,7 +212,11 @@ impl Loaded {
         1 + self.experiment.task.kind.n_texts()
     }
 
-    fn check_folds(&self) -> Result<()> {
+    /// The keys that say how many models a run has.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for the first value out of range.
+    pub fn check_folds(&self) -> Result<()> {
         let FoldsConfig {
             k, repeats, full, ..
         } = self.experiment.folds;

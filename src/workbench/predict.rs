@@ -89,6 +89,7 @@ pub fn predict(
     let config_file = run.join(names::CONFIG);
     require_file(run, &config_file)?;
     let loaded = config::load(Some(&config_file), &[])?;
+    loaded.check_folds()?; // a list is made of their number
     let experiment = &reading_of(pairs, &loaded.experiment, progress)?;
     let models = models(run, experiment, progress)?;
     let results = Results::open(run)?;
@@ -258,6 +259,24 @@ fn require_file(run: &Path, file: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workbench::Stop;
+
+    #[test]
+    fn more_folds_than_a_list_holds_are_refused() {
+        let run = tempfile::tempdir().expect("a folder for the test");
+        let config = run.path().join(names::CONFIG);
+        std::fs::write(&config, "[folds]\nk = 4294967296\n").expect("a small file");
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+            tensorboard: false,
+        };
+        let file = run.path().join("pairs.tsv");
+        let predicted = predict(run.path(), &file, &file, PredictOptions::default(), context);
+        let message = predicted.expect_err("too many").to_string();
+        let expected = "config.toml:2:folds.k: expected 1000 or less, found 4294967296";
+        assert!(message.ends_with(expected), "{message}");
+    }
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
