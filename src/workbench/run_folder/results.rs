@@ -87,7 +87,7 @@ impl Results {
         let config = text.parse::<toml::Table>().unwrap_or_default();
         let number = |key: &str| config.get("folds")?.get(key)?.as_integer();
         let (k, repeats) = (number("k").unwrap_or(0), number("repeats").unwrap_or(1));
-        usize::try_from(k * repeats.max(1)).unwrap_or(0)
+        usize::try_from(k.saturating_mul(repeats.max(1))).unwrap_or(0)
     }
 
     /// What the folds that are done say, in their order. A `DONE` that is none counts as not there.
@@ -251,6 +251,17 @@ fn read_plain(path: &Path) -> Result<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_folds_than_can_be_counted() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let config = format!("[folds]\nk = {}\nrepeats = 3\n", i64::MAX);
+        std::fs::write(folder.path().join(names::CONFIG), config).expect("a small file");
+        let manifest = r#"{"tool":"t","state":"begun","config_sha256":"","inputs":[]}"#;
+        std::fs::write(folder.path().join(names::MANIFEST), manifest).expect("a small file");
+        let run = Results::open(folder.path()).expect("a run");
+        assert_eq!(run.folds(), i64::MAX as usize);
+    }
 
     #[test]
     fn a_plain_submission_reads_back_and_a_damaged_one_is_refused_with_the_line() {
