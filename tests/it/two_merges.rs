@@ -57,8 +57,9 @@ impl Merged {
         }
     }
 
-    fn start(&self) -> Child {
-        let mut command = self.workspace.command(&run_with(&["--finish"]));
+    /// Threads are no part of a result, and of a command line.
+    fn start(&self, threads: &str) -> Child {
+        let mut command = self.workspace.command(&run_with(&["--finish", threads]));
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("the command starts")
     }
@@ -87,7 +88,7 @@ fn two_merges_that_begin_together() {
     let merged = Merged::new();
     for _ in 0..3 {
         merged.undo();
-        let both = [merged.start(), merged.start()];
+        let both = [merged.start("--threads=1"), merged.start("--threads=2")];
         merged.require_good(both.map(end));
     }
 }
@@ -119,7 +120,7 @@ fn a_merge_inside_another_at_every_file() {
                 .add(merged.workspace.path(folder), changes);
             added.expect("a folder to watch");
         }
-        let first = merged.start();
+        let first = merged.start("--threads=2");
         let id = first.id();
         let over = merged.workspace.path("over/end");
         let first = std::thread::spawn(move || {
@@ -140,7 +141,7 @@ fn a_merge_inside_another_at_every_file() {
             return;
         }
         send("STOP", id);
-        let second = end(merged.start());
+        let second = end(merged.start("--threads=1"));
         send("CONT", id);
         merged.require_good([first.join().expect("no panic"), second]);
         let _ = std::fs::remove_file(merged.workspace.path("over/end"));

@@ -120,7 +120,13 @@ pub fn leave_run(
         config_sha256: Results::open(folder)?.record.config_sha256,
         weight: 1.0,
     };
-    leave(scores, experiment, ("run", vec![source]), folder, progress)
+    leave(
+        scores,
+        experiment,
+        (record::RUN, vec![source]),
+        folder,
+        progress,
+    )
 }
 
 /// Writes `submission`: the scores of the rows of a test file, which is read for their ids only.

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::workbench::machine;
 use crate::workbench::run_folder::manifest::{FileRecord, TOOL};
 
+/// How a run makes its submission.
+pub const RUN: &str = "run";
+
 /// A run whose scores are in a submission.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Source {
@@ -27,6 +30,8 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SubmissionRecord {
     tool: &'static str,
+    /// Not of a run: several processes may finish one, each by its own command, and leave the same bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     command: Vec<String>,
     how: String,
     runs: Vec<Source>,
@@ -42,7 +47,7 @@ pub struct SubmissionRecord {
 }
 
 impl SubmissionRecord {
-    /// `how` the scores of the runs became one: `run`, `predict`, or the way of an ensemble.
+    /// `how` the scores of the runs became one: [`RUN`], `predict`, or the way of an ensemble.
     pub fn new(
         how: &str,
         runs: Vec<Source>,
@@ -52,7 +57,10 @@ impl SubmissionRecord {
     ) -> Self {
         Self {
             tool: TOOL,
-            command: machine::command_line(),
+            command: match how {
+                RUN => Vec::new(),
+                _ => machine::command_line(),
+            },
             how: how.to_owned(),
             runs,
             test: test.to_owned(),

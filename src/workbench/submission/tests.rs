@@ -198,7 +198,7 @@ fn what_is_left_is_a_checked_submission_with_its_record() {
     assert_eq!(record["files"][1]["path"], "submission.zip");
     assert_eq!(record["test_sha256"].as_str().map(str::len), Some(64));
     assert!(record["like_sha256"].is_null()); // there is no sample
-    assert!(record["command"][0].is_string());
+    assert!(record["command"].is_null()); // several processes may finish a run
 
     let error = leave_single(
         &scores[..2],
