@@ -7,8 +7,8 @@
 //! 1. `task.kind`, `task.labels` and the columns of the settings stand, where they are not at their defaults.
 //! 2. The file with the most columns is the one with labels.
 //! 3. All columns behind the first, or behind the second, hold 0 and 1, and there are two or more: several labels.
-//! 4. A column of different whole numbers, one a row, holds ids. Beside such a column, under a header without usual names, and
-//!    with more than three columns, a column with several tokens in some rows is a text, and what remains is the label.
+//! 4. A column of different whole numbers, one a row, holds ids. Beside such a column, under a header without usual names, with
+//!    more than three columns, and where the third is a text, a column with several tokens in some rows is a text, and what remains is the label.
 //! 5. Three columns: two texts and a label. Two columns: the second is a label where half of it or more cannot be tokens, or
 //!    where it holds few different values of one token each; it is a text where it has several tokens a row.
 //! 6. A label of 0 and 1 is binary; one with fractions, or one that the header calls a score, is ordinal; fields with
@@ -277,7 +277,10 @@ impl FileProfile {
                 return Some(by_place(kind, (n_texts..width).collect()));
             }
         }
-        let is_told_by_place = self.header.is_none() && width <= 3;
+        // A text in the place of the label: the label may stand first.
+        let third = self.columns.get(2);
+        let is_text = third.is_some_and(|third| third.has_texts(self.rows));
+        let is_told_by_place = self.header.is_none() && width <= 3 && !is_text;
         if !is_told_by_place && let Some(found) = self.by_content() {
             return Some(found);
         }

@@ -262,6 +262,12 @@ fn ids_are_passed_over_and_what_remains_is_the_label() {
         guess.why,
         "pairs of texts with labels 0 and 1: two text columns (column 2, column 3), and column 4 holds 0 and 1"
     );
+    let guess = guessed(&[&rows(&|i| format!("{}\t{i} 1\t{i} 2", i % 2))]);
+    let expected = ExampleFormat {
+        label: Some(Column::Number(1).into()),
+        ..expected
+    };
+    assert_eq!(guess.format, expected);
     let guess = guessed(&[&rows(&|i| format!("{}\t{i} 1\t{}", 100 + i, i % 3))]);
     assert_eq!(
         (guess.format.kind, guess.format.text_a),
