@@ -8,6 +8,7 @@ show how). A tenth of the rows by components of shared sentences, at most 2,000,
 trained on. Of the other rows 2,000, 10,000 and all train a BERT of 4 x 256, joint PET (cosent for grades), with marks and without: the
 same steps, the same seconds. Prints the metric beside that of the overlap of tokens on the same rows, and the loss of the MLM in the last
 epoch. `cipherpet` is taken from the PATH. What is done is not done again.
+What came out stands in README.md.
 """
 
 import argparse
