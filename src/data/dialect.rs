@@ -12,6 +12,7 @@
 //! 3. Tokens are numbers where half of the rows of a column have two of them or more with the same character between; else strings,
 //!    where half of the rows have two words or more.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::column_names;
@@ -40,6 +41,19 @@ pub struct Dialect {
     pub tokens: TokenKind,
     /// `tab-separated (3, 2 fields a row), no header (the first row is like the rest), numbers with a space between`
     pub why: String,
+}
+
+impl Dialect {
+    /// `format` with what was found.
+    pub fn in_format(&self, format: ExampleFormat) -> ExampleFormat {
+        ExampleFormat {
+            delimiter: self.delimiter,
+            header: self.header,
+            token_separator: self.token_separator.clone(),
+            tokens: self.tokens,
+            ..format
+        }
+    }
 }
 
 /// The first rows of a file as one delimiter cuts them.
@@ -76,7 +90,7 @@ pub fn detect(
 /// tab stands between columns: `.csv`, or `.csv.gz`.
 ///
 /// # Errors
-/// None that one file can give.
+/// As [`detect`].
 pub fn of_plain_text(path: &Path, bytes: &[u8]) -> Result<(char, bool)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_csv = name.trim_end_matches(".gz").ends_with(".csv");
@@ -199,12 +213,12 @@ impl<'a> Sample<'a> {
         while rows.len() < ROWS && table.advance().unwrap_or(false) {
             rows.push(table.fields().iter().map(str::to_owned).collect());
         }
-        let rows_of = |width: usize| rows.iter().filter(|row| row.len() == width).count();
-        let widths = rows.iter().map(Vec::len);
-        let (most, width) = widths
-            .map(|width| (rows_of(width), width))
-            .max()
-            .unwrap_or((0, 0));
+        let mut rows_of: BTreeMap<usize, usize> = BTreeMap::new();
+        for row in &rows {
+            *rows_of.entry(row.len()).or_default() += 1;
+        }
+        let widths = rows_of.into_iter().map(|(width, n)| (n, width));
+        let (most, width) = widths.max().unwrap_or((0, 0));
         Self {
             path,
             width,

@@ -175,8 +175,12 @@ fn reading_of(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Res
     let Err(error @ Error::Input { .. }) = read(&format) else {
         return Ok(experiment);
     };
-    match reading::detect_further(pairs, &format) {
-        Ok((other, written)) if read(&other).is_ok() => {
+    let Ok((other, written)) = reading::detect_further(pairs, &format) else {
+        return Err(error);
+    };
+    let is_written_alike = other.delimiter == format.delimiter && other.header == format.header;
+    match read(&other) {
+        Ok(()) => {
             let file = pairs.display();
             progress.say(&format!(
                 "{file} is not written as the run's files: {written}"
@@ -184,7 +188,8 @@ fn reading_of(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Res
             experiment.read_as(&other);
             Ok(experiment)
         }
-        _ => Err(error),
+        // What is wrong is told in the way in which the file is written.
+        Err(other) => Err(if is_written_alike { error } else { other }),
     }
 }
 

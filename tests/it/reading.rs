@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::hand_made::refusal;
 use crate::workspace::{ALL_HEADS, Workspace};
 
 fn compressed(content: &[u8]) -> Vec<u8> {
@@ -151,6 +152,9 @@ fn one_call_finds_out_how_a_table_is_written_and_its_starter_runs() {
     let submission = workspace.text("out/submission.csv");
     assert!(submission.starts_with("id,score\nq0,"), "{submission}");
     workspace.succeed(&["check", "out/submission.csv", "--test=test.csv"]);
+    // The worst errors are told by the ids of the training file.
+    let report = workspace.text("out/report.html");
+    assert!(report.contains(">id</th>") && report.contains("<td class=\"wide\">q"));
 }
 
 #[test]
@@ -176,10 +180,21 @@ fn a_run_scores_rows_that_are_written_otherwise_than_its_own() {
         .map(|row| row.split_once(',').expect("id and score").1);
     let expected = workspace.text("out/submission.csv");
     assert!(scores.eq(expected.lines()), "{expected}");
-    // What is wrong in both ways is told in the way of the run.
+    workspace.write("bad.csv", "id,text_a,text_b\nq0,1 2,3 4\nq1,1 2,x\n");
+    let predict = |file: &str| {
+        refusal(
+            &workspace,
+            &["predict", "out", "--pairs", file, "--out=bad"],
+        )
+    };
+    let shown = predict("bad.csv");
+    assert!(
+        shown.contains("bad.csv:3:text_b: expected a token id"),
+        "{shown}"
+    );
+    // Where it is written as the run's files, it is told in the way of the run.
     workspace.write("bad.tsv", "1 2\t3 4\n1 2\tx\n");
-    let output = workspace.run(&["predict", "out", "--pairs=bad.tsv", "--out=bad.csv"]);
-    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    let shown = predict("bad.tsv");
     assert!(
         shown.contains("bad.tsv:2:2: expected a token id"),
         "{shown}"
@@ -215,14 +230,14 @@ fn plain_tables_are_counted_and_enciphered_without_ids_and_labels() {
     assert_eq!(rows[1][1], rows[2][2]); // the same text
     assert_eq!(rows[1][1].split(' ').count(), 5);
     workspace.write("bad.csv", "x,y,z\n1,abc,abc\n2,abc,bca\n");
-    let output = workspace.run(&[
+    let cipher = [
         "cipher",
         "--pairs",
         "bad.csv",
         "--checkpoint=bert",
         "--out=bad",
-    ]);
-    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    ];
+    let shown = refusal(&workspace, &cipher);
     let expected = "error: bad.csv:1: expected two text columns with usual names, such as `text_a` and `text_b`, found the \
                     columns x, y, z\nhint: rename";
     assert!(shown.starts_with(expected), "{shown}");

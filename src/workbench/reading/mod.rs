@@ -55,14 +55,7 @@ fn written(files: &[PathBuf], loaded: &Loaded) -> Result<(ExampleFormat, String)
     let format = loaded.experiment.format();
     let is_set = |key: &str| loaded.has_file() || loaded.sets(&format!("data.{key}"));
     let dialect = dialect::detect(files, &format, &is_set)?;
-    let format = ExampleFormat {
-        delimiter: dialect.delimiter,
-        header: dialect.header,
-        token_separator: dialect.token_separator,
-        tokens: dialect.tokens,
-        ..format
-    };
-    Ok((format, dialect.why))
+    Ok((dialect.in_format(format), dialect.why))
 }
 
 /// How a further file of a run is read: as those of the run, or where they are written otherwise as it seems to be. The second is
@@ -74,16 +67,12 @@ pub fn detect_further(file: &Path, run: &ExampleFormat) -> Result<(ExampleFormat
     let files = [file.to_owned()];
     // The ids of the run are numbers or strings, and its rows have one text or two.
     let dialect = dialect::detect(&files, run, &|key| key == "tokens")?;
-    let format = ExampleFormat {
-        kind: run.kind,
-        labels: run.labels,
-        label_separator: run.label_separator.clone(),
-        delimiter: dialect.delimiter,
-        header: dialect.header,
-        token_separator: dialect.token_separator,
-        tokens: run.tokens,
-        ..ExampleFormat::default()
-    };
+    let format = dialect.in_format(ExampleFormat {
+        text_a: None,
+        text_b: None,
+        label: None,
+        ..run.clone()
+    });
     let guessed = task_guess::guess_texts(&files, &format)?;
     Ok((
         ExampleFormat {
