@@ -357,4 +357,21 @@ mod tests {
         let found = worst_errors(&rows(&[0, 1, 0, 1, 1], &[2.0, -3.0, -1.0, 4.0, -2.0]), 2);
         assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 0]);
     }
+
+    #[test]
+    fn precision_and_recall_by_hand() {
+        let row = |(row, (score, label)): (usize, (f32, bool))| BinaryRow {
+            row,
+            label,
+            score,
+            fold: 0,
+        };
+        let rows = [(4.0, true), (3.0, false), (2.0, true), (2.0, false)];
+        let rows: Vec<BinaryRow> = rows.into_iter().enumerate().map(row).collect();
+        let (points, area) = precision_recall(&rows, 100).expect("both labels");
+        // 1 of 1, 1 of 2, and, tied, 2 of 4.
+        assert_eq!(points, [(0.5, 1.0), (0.5, 0.5), (1.0, 0.5)]);
+        assert_eq!(area, 0.5 * 1.0 + 0.5 * 0.5);
+        assert_eq!(precision_recall(&rows[..1], 100), None);
+    }
 }

@@ -329,6 +329,32 @@ mod tests {
     }
 
     #[test]
+    fn losses_within_the_epoch_are_drawn_by_step_with_the_loss_of_the_rows_held_out() {
+        let curve = r#","scores":{"log_loss":0.6},"curve":[{"step":2,"loss":3,"learning_rate":1,"label_loss":2,"mlm_loss":5},
+            {"step":4,"loss":2,"learning_rate":1,"label_loss":1,"mlm_loss":4}]"#;
+        let line =
+            format!(r#""epoch":1,"steps":4,"valid_auc":0.75,"mlm_loss":5,"label_loss":0.7{curve}"#);
+        let panels = training(&[trained(&[&line])]).expect("charts");
+        let titles: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
+        let expected = [
+            "Validation AUC by epoch",
+            "Label loss by step",
+            "Masked-token loss by step",
+        ];
+        assert_eq!(titles, expected);
+        let legend = |at: usize| -> Vec<String> {
+            let figure = panels[at].figure.as_ref().expect("a chart");
+            figure
+                .legend
+                .iter()
+                .map(|(_, _, name)| name.clone())
+                .collect()
+        };
+        assert_eq!(legend(1), ["training", "validation"]);
+        assert!(legend(2).is_empty());
+    }
+
+    #[test]
     fn lines_of_earlier_versions_show_their_auc() {
         let old =
             trained(&[r#""epoch":1,"steps":4,"valid_auc":0.75,"mlm_loss":5,"label_loss":0.7"#]);
