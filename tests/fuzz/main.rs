@@ -1,9 +1,9 @@
 //! Damaged files for everything that reads files: each is read or refused, and nothing panics.
 //!
 //! `cargo test --release --test fuzz` gives every reader the same inputs each time. For longer, with others that are new each time:
-//! `CIPHERPET_FUZZ_MINUTES=60 cargo test --release --test fuzz -- --nocapture`. An input that fails is named `reader:number`, stays
-//! under `target/tmp/fuzz`, and comes again with `CIPHERPET_FUZZ_CASE=reader:number`. An input that kills the process or never ends
-//! is one of those named in `/dev/shm/cipherpet-fuzz-*/worker-*/case`.
+//! `CIPHERPET_FUZZ_MINUTES=60 cargo test --release --test fuzz -- --nocapture`. An input that fails is named `reader:number`, stays in
+//! the folder that Cargo keeps for tests, and comes again with `CIPHERPET_FUZZ_CASE=reader:number`. An input that kills the process or
+//! never ends is one of those named in `cipherpet-fuzz-*/worker-*/case` where inputs are laid ([`scratch`]).
 #![expect(clippy::print_stdout, reason = "what was tried is for people to read")]
 
 mod case;
