@@ -9,68 +9,75 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::sections::one_or_many;
-use super::{Experiment, UnlabelledRows};
+use super::{Experiment, TrainConfig, UnlabelledRows};
 use crate::objective::{HeadChoice, ObjectiveName};
-use crate::train::Schedule;
+use crate::train::{Schedule, TrainOptions};
 
-/// An element of `[[stage]]`. What is not set is as in `[objective]` and `[train]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StageConfig {
-    /// Its own: letters, digits, `-` and `_`.
-    pub name: String,
-    /// As `objective.name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub objective: Option<ObjectiveName>,
-    /// As `objective.mask`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mask: Option<f64>,
-    /// As `objective.mlm_weight`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mlm_weight: Option<f64>,
-    /// As `objective.head`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub head: Option<HeadChoice>,
-    /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<StageRows>>,
-    /// Further unlabelled files of this stage alone. One path may stand without brackets.
-    #[serde(default, deserialize_with = "one_or_many")]
-    #[schemars(extend("x-path" = true))]
-    pub files: Vec<PathBuf>,
-    /// As `train.epochs`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<usize>,
-    /// As `train.max_steps`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_steps: Option<usize>,
-    /// As `train.batch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch: Option<usize>,
-    /// As `train.learning_rate`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learning_rate: Option<f64>,
-    /// As `train.warmup_steps`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_steps: Option<f64>,
-    /// As `train.schedule`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub schedule: Option<Schedule>,
-    /// As `train.layer_decay`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layer_decay: Option<f64>,
-    /// As `train.weight_decay`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_decay: Option<f64>,
-    /// As `train.dropout`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f64>,
-    /// As `train.clip`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip: Option<f64>,
+/// Makes [`StageConfig`] and what it means from the list of the keys that a stage may have of `[train]`. A new one stands in
+/// [`TrainConfig`], in [`TrainOptions`] and here.
+macro_rules! keys_of_train {
+    ($($key:ident: $type:ty $(as $schema:literal)?),+ $(,)?) => {
+        /// An element of `[[stage]]`. What is not set is as in `[objective]` and `[train]`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct StageConfig {
+            /// Its own: letters, digits, `-` and `_`.
+            pub name: String,
+            /// As `objective.name`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(with = "Option<String>")]
+            pub objective: Option<ObjectiveName>,
+            /// As `objective.mask`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub mask: Option<f64>,
+            /// As `objective.mlm_weight`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub mlm_weight: Option<f64>,
+            /// As `objective.head`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(with = "Option<String>")]
+            pub head: Option<HeadChoice>,
+            /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub rows: Option<Vec<StageRows>>,
+            /// Further unlabelled files of this stage alone. One path may stand without brackets.
+            #[serde(default, deserialize_with = "one_or_many")]
+            #[schemars(extend("x-path" = true))]
+            pub files: Vec<PathBuf>,
+            $(
+                #[doc = concat!("As `train.", stringify!($key), "`.")]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                $(#[schemars(with = $schema)])?
+                pub $key: Option<$type>,
+            )+
+        }
+
+        impl TrainConfig {
+            /// What a stage without values of its own is trained with.
+            fn options(&self) -> TrainOptions {
+                TrainOptions { $($key: self.$key),+ }
+            }
+        }
+
+        impl StageConfig {
+            fn options_over(&self, whole: &TrainOptions) -> TrainOptions {
+                TrainOptions { $($key: self.$key.unwrap_or(whole.$key)),+ }
+            }
+        }
+    };
+}
+
+keys_of_train! {
+    epochs: usize,
+    max_steps: usize,
+    batch: usize,
+    learning_rate: f64,
+    warmup_steps: f64,
+    schedule: Schedule as "Option<String>",
+    layer_decay: f64,
+    weight_decay: f64,
+    dropout: f64,
+    clip: f64,
 }
 
 /// A source of rows for a stage.
@@ -114,26 +121,8 @@ pub struct Stage {
     pub rows: Vec<StageRows>,
     /// Further unlabelled files.
     pub files: Vec<PathBuf>,
-    /// Passes over the rows.
-    pub epochs: usize,
-    /// Stops after so many steps; 0 = no limit.
-    pub max_steps: usize,
-    /// Rows a step.
-    pub batch: usize,
-    /// At the top of the schedule.
-    pub learning_rate: f64,
-    /// Steps over which the rate rises from 0; below 1 a share of all steps.
-    pub warmup_steps: f64,
-    /// How the rate falls after that.
-    pub schedule: Schedule,
-    /// The rate of a layer as a share of the one above it.
-    pub layer_decay: f64,
-    /// Decoupled decay of matrices.
-    pub weight_decay: f64,
-    /// Rate for hidden states and attention.
-    pub dropout: f64,
-    /// Largest norm of the whole gradient; 0 = off.
-    pub clip: f64,
+    /// How it is learnt.
+    pub options: TrainOptions,
 }
 
 impl Experiment {
@@ -162,16 +151,7 @@ impl Experiment {
                 .chain(unlabelled)
                 .collect(),
             files: Vec::new(),
-            epochs: train.epochs,
-            max_steps: train.max_steps,
-            batch: train.batch,
-            learning_rate: train.learning_rate,
-            warmup_steps: train.warmup_steps,
-            schedule: train.schedule,
-            layer_decay: train.layer_decay,
-            weight_decay: train.weight_decay,
-            dropout: train.dropout,
-            clip: train.clip,
+            options: train.options(),
         }
     }
 }
@@ -187,16 +167,7 @@ impl StageConfig {
             head: self.head.unwrap_or(whole.head),
             rows: self.rows.clone().unwrap_or_else(|| whole.rows.clone()),
             files: self.files.clone(),
-            epochs: self.epochs.unwrap_or(whole.epochs),
-            max_steps: self.max_steps.unwrap_or(whole.max_steps),
-            batch: self.batch.unwrap_or(whole.batch),
-            learning_rate: self.learning_rate.unwrap_or(whole.learning_rate),
-            warmup_steps: self.warmup_steps.unwrap_or(whole.warmup_steps),
-            schedule: self.schedule.unwrap_or(whole.schedule),
-            layer_decay: self.layer_decay.unwrap_or(whole.layer_decay),
-            weight_decay: self.weight_decay.unwrap_or(whole.weight_decay),
-            dropout: self.dropout.unwrap_or(whole.dropout),
-            clip: self.clip.unwrap_or(whole.clip),
+            options: self.options_over(&whole.options),
         }
     }
 }
@@ -231,7 +202,7 @@ mod tests {
         let [stage] = &experiment.stages()[..] else {
             panic!("one stage")
         };
-        assert_eq!((stage.name.as_str(), stage.epochs), ("pet", 3));
+        assert_eq!((stage.name.as_str(), stage.options.epochs), ("pet", 3));
         use StageRows::{Extra, Labelled, Test, Valid};
         assert_eq!(stage.rows, [Labelled, Test, Valid, Extra]);
     }
@@ -241,10 +212,16 @@ mod tests {
         let experiment = loaded(TWO, &["stage.then.batch=4", "train.epochs=7"]).expect("good");
         let stages = experiment.stages();
         let seen: Vec<_> = (stages.iter())
-            .map(|stage| (stage.name.as_str(), stage.epochs, stage.batch))
+            .map(|stage| {
+                (
+                    stage.name.as_str(),
+                    stage.options.epochs,
+                    stage.options.batch,
+                )
+            })
             .collect();
         assert_eq!(seen, [("first", 2, 8), ("then", 7, 4)]);
-        assert_eq!(stages[1].schedule, Schedule::Cosine);
+        assert_eq!(stages[1].options.schedule, Schedule::Cosine);
         assert!(stages[0].files[0].is_absolute() && stages[0].files[0].ends_with("more.tsv"));
     }
 
@@ -256,7 +233,12 @@ mod tests {
         std::fs::write(&file, text).expect("a small file");
         let cells = load_cells(Some(&file), &[]).expect("a good grid");
         let epochs: Vec<_> = (cells.iter())
-            .map(|cell| (cell.cell.as_str(), cell.experiment.stages()[1].epochs))
+            .map(|cell| {
+                (
+                    cell.cell.as_str(),
+                    cell.experiment.stages()[1].options.epochs,
+                )
+            })
             .collect();
         let expected = [("stage.then.epochs = 1", 1), ("stage.then.epochs = 2", 2)];
         assert_eq!(epochs, expected);

@@ -48,8 +48,6 @@ pub struct TrainOptions {
     pub dropout: f64,
     /// Largest norm of all gradients together; 0 = no clipping.
     pub clip: f64,
-    /// Share of tokens that become MLM targets, in 0..1.
-    pub mask: f64,
     /// Factor of the rate from one layer to the next one below, in 0..=1; 1 = one rate for all.
     pub layer_decay: f64,
 }
@@ -75,6 +73,8 @@ pub struct Stage {
     pub objective_name: ObjectiveName,
     /// Rows that the objective learns from.
     pub rows: Vec<EncodedExample>,
+    /// Share of tokens that become MLM targets, in 0..1.
+    pub mask: f64,
     /// How.
     pub options: TrainOptions,
     /// Root of all random streams of the stage.

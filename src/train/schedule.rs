@@ -74,7 +74,6 @@ mod tests {
             weight_decay: 0.0,
             dropout: 0.0,
             clip: 0.0,
-            mask: 0.15,
             layer_decay: 1.0,
         }
     }

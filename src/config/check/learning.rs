@@ -72,12 +72,13 @@ impl Loaded {
 
     /// Ranges. `objective` and `train` are the sections whose keys hold the values of the stage.
     fn check_numbers(&self, stage: &Stage, [objective, train]: [&str; 2]) -> Result<()> {
+        let options = &stage.options;
         let of_objective = |name: &str| format!("{objective}.{name}");
         let of_train = |name: &str| format!("{train}.{name}");
-        self.at_least(1, &of_train("epochs"), stage.epochs)?;
-        self.at_most(MOST, &of_train("epochs"), stage.epochs)?;
-        self.at_least(1, &of_train("batch"), stage.batch)?;
-        self.at_most(MOST, &of_train("batch"), stage.batch)?;
+        self.at_least(1, &of_train("epochs"), options.epochs)?;
+        self.at_most(MOST, &of_train("epochs"), options.epochs)?;
+        self.at_least(1, &of_train("batch"), options.batch)?;
+        self.at_most(MOST, &of_train("batch"), options.batch)?;
         self.require(
             stage.mask > 0.0 && stage.mask < 1.0,
             &of_objective("mask"),
@@ -88,12 +89,12 @@ impl Loaded {
             self.not_negative(&of_objective("mlm_weight"), weight)?;
         }
         self.require(
-            stage.learning_rate > 0.0 && stage.learning_rate.is_finite(),
+            options.learning_rate > 0.0 && options.learning_rate.is_finite(),
             &of_train("learning_rate"),
             "a number above 0",
-            stage.learning_rate,
+            options.learning_rate,
         )?;
-        let warmup = stage.warmup_steps;
+        let warmup = options.warmup_steps;
         self.require(
             (0.0..1.0).contains(&warmup) || (warmup >= 1.0 && warmup.fract() == 0.0),
             &of_train("warmup_steps"),
@@ -101,19 +102,19 @@ impl Loaded {
             warmup,
         )?;
         self.require(
-            (0.0..1.0).contains(&stage.dropout),
+            (0.0..1.0).contains(&options.dropout),
             &of_train("dropout"),
             "a number from 0 up to, but not, 1",
-            stage.dropout,
+            options.dropout,
         )?;
         self.require(
-            (0.0..=1.0).contains(&stage.layer_decay),
+            (0.0..=1.0).contains(&options.layer_decay),
             &of_train("layer_decay"),
             "a number from 0 to 1",
-            stage.layer_decay,
+            options.layer_decay,
         )?;
-        self.not_negative(&of_train("weight_decay"), stage.weight_decay)?;
-        self.not_negative(&of_train("clip"), stage.clip)
+        self.not_negative(&of_train("weight_decay"), options.weight_decay)?;
+        self.not_negative(&of_train("clip"), options.clip)
     }
 
     fn check_name(&self, section: &str, before: &[Stage], stage: &Stage) -> Result<()> {

@@ -49,6 +49,7 @@ struct Identity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StageIdentity {
     objective: String,
+    mask: f64,
     options: serde_json::Value,
     rows: usize,
     rows_sha256: String,
@@ -203,6 +204,7 @@ impl StageIdentity {
         }
         Ok(Self {
             objective: format!("{:?}", stage.objective),
+            mask: stage.mask,
             options: serde_json::to_value(&stage.options).map_err(not_json)?,
             rows: stage.rows.len(),
             rows_sha256: hasher.finish(),

@@ -10,7 +10,7 @@ use crate::data::{EncodedExample, Task, reserved};
 use crate::error::{Error, Result};
 use crate::objective::{Answers, Objective, ObjectiveOptions};
 use crate::random::{Key, Purpose};
-use crate::train::{Stage, TrainOptions};
+use crate::train::Stage;
 use crate::vocab::CipherVocab;
 
 /// The objective of a stage.
@@ -103,7 +103,8 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
             Stage {
                 rows: rows.into_iter().filter(learns).collect(),
                 key: stage_key(key, number),
-                options: options(&stage),
+                mask: stage.mask,
+                options: stage.options,
                 objective_name: stage.objective,
                 name: stage.name,
                 objective,
@@ -122,21 +123,5 @@ fn stage_key(fit: Key, number: usize) -> Key {
     match number {
         0 => fit,
         number => fit.with(Purpose::Stage).at(number as u64),
-    }
-}
-
-fn options(stage: &config::Stage) -> TrainOptions {
-    TrainOptions {
-        epochs: stage.epochs,
-        max_steps: stage.max_steps,
-        batch: stage.batch,
-        learning_rate: stage.learning_rate,
-        warmup_steps: stage.warmup_steps,
-        schedule: stage.schedule,
-        weight_decay: stage.weight_decay,
-        dropout: stage.dropout,
-        clip: stage.clip,
-        mask: stage.mask,
-        layer_decay: stage.layer_decay,
     }
 }
