@@ -43,6 +43,8 @@ pub enum Purpose {
     Refine = 20,
     /// The root of one stage of a fit after the first.
     Stage = 21,
+    /// Dropout of the state of `[CLS]`, sample by sample.
+    DropoutSamples = 22,
 }
 
 /// A point in the tree of random streams.

@@ -15,7 +15,9 @@ use crate::data::{Assign, Column, ExampleFormat, LabelColumns, LabelKind, TextKi
 pub use crate::kernels::path::Precision;
 use crate::metrics::MetricName;
 use crate::objective::{HeadChoice, ObjectiveName};
-use crate::train::Schedule;
+use crate::train::average::AverageKind;
+use crate::train::step::Adversarial;
+use crate::train::{Schedule, TrainOptions};
 use crate::vocab::UnitChoice;
 
 /// `[task]`: what a row is, and what is learnt about it.
@@ -219,6 +221,30 @@ pub struct TrainConfig {
     pub dropout: f64,
     /// Largest norm of the whole gradient; default 1, 0 = off.
     pub clip: f64,
+    /// The two texts of a row change places half of the time; default true. No where their order means something.
+    pub swap: bool,
+    /// Batches whose gradients are added up for one step; 1 or more, default 1.
+    pub gradient_accumulation: usize,
+    /// `none` (default), `fgm` or `pgd`: further passes with word embeddings moved against the network.
+    #[schemars(with = "String")]
+    pub adversarial: Adversarial,
+    /// How far they move, over the whole table; default .5.
+    pub adversarial_epsilon: f64,
+    /// Moves of `pgd`; 1 or more, default 3.
+    pub adversarial_steps: usize,
+    /// Weight of R-Drop: two passes with other dropout shall say the same; 0 (default) = off.
+    pub r_drop: f64,
+    /// Dropout masks on the state that says the label; 1 or more, default 1.
+    pub dropout_samples: usize,
+    /// Certainty that the label of a class loses, 0 up to 1; default 0.
+    pub label_smoothing: f64,
+    /// `none` (default), `ema` (over the steps) or `swa` (over the last epochs): which weights are validated and kept.
+    #[schemars(with = "String")]
+    pub average: AverageKind,
+    /// How slowly `ema` moves, 0 up to 1; default .999.
+    pub average_decay: f64,
+    /// How many of the last epochs are in `swa`; 1 or more, default 5.
+    pub average_epochs: usize,
     /// Which rows join the MLM without their labels; default all three.
     pub unlabelled: Vec<UnlabelledRows>,
     /// `auto` (default), `f32` or `bf16`: the number type of matrix products.
@@ -419,17 +445,29 @@ impl Default for ObjectiveConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
+        let options = TrainOptions::default();
         Self {
-            epochs: 3,
-            max_steps: 0,
-            batch: 64,
-            learning_rate: 3e-4,
-            warmup_steps: 0.1,
-            schedule: Schedule::Linear,
-            layer_decay: 1.0,
-            weight_decay: 0.01,
-            dropout: 0.1,
-            clip: 1.0,
+            epochs: options.epochs,
+            max_steps: options.max_steps,
+            batch: options.batch,
+            learning_rate: options.learning_rate,
+            warmup_steps: options.warmup_steps,
+            schedule: options.schedule,
+            layer_decay: options.layer_decay,
+            weight_decay: options.weight_decay,
+            dropout: options.dropout,
+            clip: options.clip,
+            swap: options.swap,
+            gradient_accumulation: options.gradient_accumulation,
+            adversarial: options.adversarial,
+            adversarial_epsilon: options.adversarial_epsilon,
+            adversarial_steps: options.adversarial_steps,
+            r_drop: options.r_drop,
+            dropout_samples: options.dropout_samples,
+            label_smoothing: options.label_smoothing,
+            average: options.average,
+            average_decay: options.average_decay,
+            average_epochs: options.average_epochs,
             unlabelled: vec![
                 UnlabelledRows::Test,
                 UnlabelledRows::Valid,

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::sections::one_or_many;
 use super::{Experiment, TrainConfig, UnlabelledRows};
 use crate::objective::{HeadChoice, ObjectiveName};
+use crate::train::average::AverageKind;
+use crate::train::step::Adversarial;
 use crate::train::{Schedule, TrainOptions};
 
 /// Makes [`StageConfig`] and what it means from the list of the keys that a stage may have of `[train]`. A new one stands in
@@ -78,6 +80,17 @@ keys_of_train! {
     weight_decay: f64,
     dropout: f64,
     clip: f64,
+    swap: bool,
+    gradient_accumulation: usize,
+    adversarial: Adversarial as "Option<String>",
+    adversarial_epsilon: f64,
+    adversarial_steps: usize,
+    r_drop: f64,
+    dropout_samples: usize,
+    label_smoothing: f64,
+    average: AverageKind as "Option<String>",
+    average_decay: f64,
+    average_epochs: usize,
 }
 
 /// A source of rows for a stage.

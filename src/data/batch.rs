@@ -115,6 +115,21 @@ impl PackedBatch {
         self.close_row();
     }
 
+    /// Appends a row that is there already once more.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn push_copy(&mut self, row: usize) {
+        let tokens = self.offsets[row]..self.offsets[row + 1];
+        self.input_ids.extend_from_within(tokens.clone());
+        self.segment_ids.extend_from_within(tokens.clone());
+        self.position_ids.extend_from_within(tokens.clone());
+        if !self.visible.is_empty() {
+            self.visible.extend_from_within(tokens);
+        }
+        self.close_row();
+    }
+
     /// Position of the `[CLS]` of each row, (rows).
     pub fn cls_positions(&self) -> &[usize] {
         &self.offsets[..self.n_rows()]

@@ -117,7 +117,7 @@ impl Classes {
                     }
                     classes.sort_unstable();
                 }
-                Target::Unknown | Target::Number(_) => {}
+                Target::Unknown | Target::Number(_) | Target::Probabilities(_) => {}
             }
         }
     }

@@ -17,6 +17,9 @@ pub enum Target {
     Number(f32),
     /// Several of n classes, ascending; none of them is an answer too.
     Several(Vec<u32>),
+    /// How likely each of n classes is, 0 to 1, as a teacher or a smoothed label says it: to learn from, never to be judged by.
+    /// Of classes that exclude each other they add up to 1.
+    Probabilities(Vec<f32>),
 }
 
 impl Target {
@@ -41,12 +44,29 @@ impl Target {
         }
     }
 
-    /// As a number whose order counts: a number, or of two classes 0 or 1.
+    /// As a number whose order counts: a number, or of two classes 0 or 1, or the probability of the second.
     pub fn as_number(&self) -> Option<f32> {
         match self {
             Self::Number(number) => Some(*number),
             Self::Class(class @ (0 | 1)) => Some(*class as f32),
+            Self::Probabilities(both) if both.len() == 2 => Some(both[1]),
             _ => None,
+        }
+    }
+
+    /// Whether it tells one of n classes, for sure or by probabilities.
+    pub fn tells_class(&self) -> bool {
+        matches!(self, Self::Class(_) | Self::Probabilities(_))
+    }
+
+    /// How likely class `class` is; `None` where the target is no answer about classes.
+    ///
+    /// # Panics
+    /// Where there are fewer classes.
+    pub fn probability(&self, class: u32) -> Option<f32> {
+        match self {
+            Self::Probabilities(all) => Some(all[class as usize]),
+            _ => self.holds(class).map(f32::from),
         }
     }
 
@@ -55,12 +75,12 @@ impl Target {
         self.class().map(|class| class == 1)
     }
 
-    /// Whether class `class` is among the answers; `None` where the target is of another kind.
+    /// Whether class `class` is among the answers; `None` where the target is of another kind or not sure.
     pub fn holds(&self, class: u32) -> Option<bool> {
         match self {
             Self::Class(own) => Some(*own == class),
             Self::Several(classes) => Some(classes.binary_search(&class).is_ok()),
-            Self::Unknown | Self::Number(_) => None,
+            Self::Unknown | Self::Number(_) | Self::Probabilities(_) => None,
         }
     }
 }
@@ -147,5 +167,23 @@ mod tests {
         assert_eq!(held, [false, true, false, false, true].map(Some));
         assert_eq!(Target::Several(vec![]).holds(0), Some(false));
         assert!(Target::Several(vec![]).is_known() && !Target::Unknown.is_known());
+    }
+
+    #[test]
+    fn probabilities_are_to_learn_from_and_not_to_judge_by() {
+        let soft = Target::Probabilities(vec![0.25, 0.75]);
+        assert!(soft.is_known() && soft.tells_class());
+        assert_eq!(
+            (soft.class(), soft.holds(1), soft.is_positive()),
+            (None, None, None)
+        );
+        assert_eq!(
+            (soft.probability(0), soft.as_number()),
+            (Some(0.25), Some(0.75))
+        );
+        assert_eq!(Target::Class(1).probability(1), Some(1.0));
+        assert_eq!(Target::Several(vec![0]).probability(1), Some(0.0));
+        assert_eq!(Target::Number(1.0).probability(0), None);
+        assert_eq!(Target::Probabilities(vec![0.2; 5]).as_number(), None);
     }
 }

@@ -26,7 +26,7 @@ impl Strata {
         let known = match targets.iter().find(|target| target.is_known()) {
             Some(Target::Number(_)) => by_quantile(&targets),
             Some(Target::Several(_)) => by_rarest(&targets),
-            Some(Target::Class(_)) | Some(Target::Unknown) | None => {
+            Some(Target::Class(_) | Target::Unknown | Target::Probabilities(_)) | None => {
                 let class = |target: &&Target| target.class().map(|class| class as usize);
                 targets.iter().map(class).collect()
             }

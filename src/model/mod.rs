@@ -16,6 +16,7 @@ mod fresh;
 mod network;
 pub mod ops;
 mod parameters;
+mod perturb;
 pub mod tensor;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use adamw::{AdamWStep, Moment, Moments};
 use network::Network;
 pub use ops::Pass;
 use parameters::Parameters;
+pub use perturb::{SavedGradients, WordEmbeddings};
 use tensor::{Matrix, Vector, matrix};
 
 /// What follows the pooler's affine map.
@@ -117,6 +119,15 @@ impl Bert {
     pub fn restore(&mut self, weights: &Weights) -> Result<()> {
         self.parameters_mut()?.restore(weights);
         Ok(())
+    }
+
+    /// Moves `average` towards the weights, by `share` of the way, 0 to 1: 1 / n makes the mean of n weights seen one after the
+    /// other, a small constant an exponential average.
+    ///
+    /// # Panics
+    /// Where `average` is not of this network.
+    pub fn average_into(&self, average: &mut Weights, share: f64) {
+        self.network.parameters.average_into(average, share as f32);
     }
 
     /// Copies of all gradients, zeros where no pass has made one; forgets them. For tests and diagnosis.

@@ -12,7 +12,7 @@ use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf};
 use crate::kernels::head::{Head, HeadGradient};
 use crate::kernels::layer_norm::LayerNorm;
 
-const WORD: &str = "bert.embeddings.word_embeddings.weight";
+pub(super) const WORD: &str = "bert.embeddings.word_embeddings.weight";
 const POSITION: &str = "bert.embeddings.position_embeddings.weight";
 const SEGMENT: &str = "bert.embeddings.token_type_embeddings.weight";
 const EMBEDDING_NORM: &str = "bert.embeddings.LayerNorm";

@@ -225,6 +225,35 @@ impl Parameters {
         }
     }
 
+    /// Changes the values of one parameter.
+    ///
+    /// # Panics
+    /// As [`Parameters::values`].
+    pub fn change(&mut self, name: &str, work: impl FnOnce(&mut [f32])) {
+        let path = self.path;
+        let parameter = self.table.get_mut(name);
+        let parameter = parameter.unwrap_or_else(|| panic!("a network without `{name}`"));
+        work(&mut parameter.values);
+        parameter.pack(name, path);
+    }
+
+    /// Moves `average` towards the values by `share` of the way.
+    ///
+    /// # Panics
+    /// Where `average` has not these parameters.
+    pub fn average_into(&self, average: &mut Weights, share: f32) {
+        average.par_iter_mut().for_each(|(name, average)| {
+            let average = average.as_slice_mut().expect("an average is contiguous");
+            let each = average.iter_mut().zip(self.values(name));
+            each.for_each(|(average, value)| *average += share * (value - *average));
+        });
+    }
+
+    /// Takes all gradients out.
+    pub fn drain_gradients(&mut self) -> BTreeMap<String, Vec<f32>> {
+        std::mem::take(self.gradients.get_mut())
+    }
+
     /// The gradient of `name`, taken out to be added to; zeros the first time.
     ///
     /// # Panics

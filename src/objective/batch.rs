@@ -1,7 +1,7 @@
 //! A batch for training: rows as the network sees them, and what is wanted at which position.
 //!
 //! In: encoded rows and a stream of random draws. Out: a [`Batch`]. Swaps the two texts of a row with probability one
-//! half, hides tokens for the MLM, and wants the label at `[CLS]`. Each row draws alone: what is beside it changes nothing.
+//! half, if asked to, hides tokens for the MLM, and wants the label at `[CLS]`. Each row draws alone: what is beside it changes nothing.
 
 use std::ops::Range;
 
@@ -18,6 +18,8 @@ pub struct Draw {
     /// Tokens that the other text of a row has too get token type 1, where both are to be seen
     /// ([`PackedBatch::push_texts`]).
     pub mark_shared: bool,
+    /// Whether the two texts of a row change places, half of the time.
+    pub swap: bool,
     /// Stream of this epoch; each row has its own below it.
     pub key: Key,
 }
@@ -37,9 +39,54 @@ pub struct Batch {
     pub masked: Vec<u32>,
     /// The tokens that stood there, (M).
     pub tokens: Vec<u32>,
+    /// How often each label stands in `labelled` besides once.
+    pub extra_copies: usize,
+    /// What the means of the loss are over, where a step has further batches.
+    pub whole: Option<Counts>,
+}
+
+/// What a batch or a step has to learn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Labelled rows.
+    pub labels: usize,
+    /// Hidden tokens.
+    pub masked: usize,
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, next| Self {
+            labels: sum.labels + next.labels,
+            masked: sum.masked + next.masked,
+        })
+    }
 }
 
 impl Batch {
+    /// What it has to learn from. Copies of a label count once.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            labels: self.labelled.len() / (1 + self.extra_copies),
+            masked: self.masked.len(),
+        }
+    }
+
+    /// What the means of its loss are over.
+    pub fn whole(&self) -> Counts {
+        self.whole.unwrap_or(self.counts())
+    }
+
+    /// Its part of the labels of its step, 0 to 1.
+    pub fn share_of_labels(&self) -> f32 {
+        share(self.counts().labels, self.whole().labels)
+    }
+
+    /// Its part of the hidden tokens of its step, 0 to 1.
+    pub fn share_of_masked(&self) -> f32 {
+        share(self.counts().masked, self.whole().masked)
+    }
+
     /// The rows with the given numbers. Labels that `uses` refuses are not wanted.
     pub fn draw(
         rows: &[EncodedExample],
@@ -54,6 +101,29 @@ impl Batch {
         batch
     }
 
+    /// Every label `1 + extra` times: the rows of the labels are there again behind the others, with the same hidden tokens,
+    /// which are wanted once only. For passes that differ in their dropout.
+    ///
+    /// # Panics
+    /// Where there are copies already.
+    pub fn with_copies(mut self, extra: usize) -> Self {
+        assert_eq!(self.extra_copies, 0, "copies once");
+        let (offsets, labelled) = (self.rows.offsets.clone(), self.labelled.clone());
+        let targets = self.targets.clone();
+        for _ in 0..extra {
+            for &at in &labelled {
+                let start = self.positions[at as usize];
+                let row = offsets.partition_point(|&offset| offset < start as usize);
+                self.labelled.push(self.positions.len() as u32);
+                self.positions.push(self.rows.n_tokens() as u32);
+                self.rows.push_copy(row);
+            }
+            self.targets.extend_from_slice(&targets);
+        }
+        self.extra_copies = extra;
+        self
+    }
+
     fn push(
         &mut self,
         row: &EncodedExample,
@@ -62,7 +132,7 @@ impl Batch {
         uses: impl Fn(&Target) -> bool,
     ) {
         let mut texts: Vec<Vec<u32>> = row.texts().map(<[u32]>::to_vec).collect();
-        if draw.key.with(Purpose::Swap).bits(number) >> 63 == 1 {
+        if draw.swap && draw.key.with(Purpose::Swap).bits(number) >> 63 == 1 {
             texts.reverse();
         }
         let key = draw.key.with(Purpose::Mask).at(number);
@@ -94,6 +164,13 @@ impl Batch {
     }
 }
 
+fn share(part: usize, whole: usize) -> f32 {
+    if part == whole {
+        return 1.0; // 0 of 0 too
+    }
+    part as f32 / whole as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +181,7 @@ mod tests {
             mask,
             cipher_rows: reserved::FIRST_CIPHER..100,
             mark_shared: false,
+            swap: true,
             key: Key::from_seed(1),
         }
     }

@@ -4,15 +4,19 @@
 //! times the MLM loss. Logits, one a label; of binary labels one alone. Scores: the logits. Nearest relative: [`super::ce`],
 //! where one label excludes the others.
 
-use dfdx::losses::binary_cross_entropy_with_logits_loss;
-use dfdx::prelude::Cpu;
+use std::ops::Range;
 
-use super::joint::{LabelLoss, beside_mlm, heads, outputs};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, Recipe, StepTape};
+use dfdx::losses::binary_cross_entropy_with_logits_loss;
+
+use super::joint::{LabelLoss, beside_mlm, heads, outputs, probabilities};
+use super::{
+    Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, OutputKind, Outputs, Recipe,
+    StepTape,
+};
 use crate::checkpoint::Heads;
 use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
-use crate::model::tensor::{Matrix, matrix};
+use crate::model::tensor::Matrix;
 
 /// The entry of the table.
 pub const RECIPE: Recipe = Recipe {
@@ -45,11 +49,11 @@ impl Bce {
         }
     }
 
-    /// The class that an output stands for.
-    fn class_of(&self, output: usize) -> u32 {
+    /// The classes that the outputs stand for.
+    fn classes(&self) -> Range<u32> {
         match self.labels {
-            LabelKind::Binary => 1,
-            _ => output as u32,
+            LabelKind::Binary => 1..2,
+            _ => 0..self.n_outputs as u32,
         }
     }
 }
@@ -64,23 +68,24 @@ impl Objective for Bce {
     }
 
     fn uses(&self, target: &Target) -> bool {
-        target.holds(0).is_some()
+        target.probability(0).is_some()
     }
 
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
         beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
-            let holds = |target: &Target, output| {
-                let holds = target.holds(self.class_of(output));
-                f32::from(holds.expect("the batch has classes only"))
-            };
-            let outputs_of = |target| (0..self.n_outputs).map(move |output| holds(target, output));
-            let wanted: Vec<f32> = targets.iter().flat_map(outputs_of).collect();
-            let wanted = matrix(&Cpu::default(), wanted, targets.len(), self.n_outputs);
+            let wanted = probabilities(targets, self.classes());
             let logits = outputs(model, first, self.head);
             LabelLoss {
                 loss: binary_cross_entropy_with_logits_loss(logits, wanted),
                 n: targets.len(),
             }
+        })
+    }
+
+    fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs> {
+        Some(Outputs {
+            values: outputs(model, first_states, self.head),
+            kind: OutputKind::Sigmoid,
         })
     }
 

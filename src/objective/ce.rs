@@ -1,18 +1,20 @@
 //! Softmax cross-entropy of a linear head on `[CLS]`: what `BertForSequenceClassification` is trained with (Devlin et al. 2018,
 //! <https://arxiv.org/abs/1810.04805>, 4.1).
 //!
-//! Loss: mean over the labelled rows of `-log softmax(logits)[class]`, plus `mlm_weight` times the MLM loss. Logits, one a class.
+//! Loss: mean over the labelled rows of `-log softmax(logits)[class]`, of a label in probabilities their mean of it, plus `mlm_weight` times the MLM loss. Logits, one a class.
 //! Scores: of 0 and 1 `logit(1) - logit(0)`, of named classes their logits. Nearest relative: [`super::pet`], which asks the MLM head.
 
 use dfdx::losses::cross_entropy_with_logits_loss;
-use dfdx::prelude::Cpu;
 
-use super::joint::{LabelLoss, beside_mlm, heads, outputs};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, Recipe, StepTape};
+use super::joint::{LabelLoss, beside_mlm, heads, outputs, probabilities};
+use super::{
+    Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, OutputKind, Outputs, Recipe,
+    StepTape,
+};
 use crate::checkpoint::Heads;
 use crate::data::{LabelKind, Scores, Target};
 use crate::model::Bert;
-use crate::model::tensor::{Matrix, matrix};
+use crate::model::tensor::Matrix;
 
 /// The entry of the table.
 pub const RECIPE: Recipe = Recipe {
@@ -53,21 +55,24 @@ impl Objective for Ce {
     }
 
     fn uses(&self, target: &Target) -> bool {
-        target.class().is_some()
+        target.tells_class()
     }
 
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
         beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
-            let mut one_hot = vec![0.0; targets.len() * self.n_classes];
-            for (row, target) in one_hot.chunks_exact_mut(self.n_classes).zip(targets) {
-                row[target.class().expect("the batch has classes only") as usize] = 1.0;
-            }
-            let one_hot = matrix(&Cpu::default(), one_hot, targets.len(), self.n_classes);
+            let wanted = probabilities(targets, 0..self.n_classes as u32);
             let logits = outputs(model, first, self.head);
             LabelLoss {
-                loss: cross_entropy_with_logits_loss(logits, one_hot),
+                loss: cross_entropy_with_logits_loss(logits, wanted),
                 n: targets.len(),
             }
+        })
+    }
+
+    fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs> {
+        Some(Outputs {
+            values: outputs(model, first_states, self.head),
+            kind: OutputKind::Softmax,
         })
     }
 

@@ -2,12 +2,14 @@
 //!
 //! One forward pass serves both: the states of the batch's positions stay, and the tape goes from head to head.
 
+use std::ops::Range;
+
 use dfdx::prelude::{AsArray, Cpu, MeanTo, PutTape, SplitTape, Tape};
 
 use super::{Batch, HeadChoice, Loss, LossPart, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::Target;
-use crate::model::tensor::{Matrix, Scalar, Vector};
+use crate::model::tensor::{Matrix, Scalar, Vector, matrix};
 use crate::model::{Bert, Pooling, ops};
 
 /// Mean loss of the labels, and over how many things it is a mean.
@@ -16,27 +18,40 @@ pub(super) struct LabelLoss {
     pub n: usize,
 }
 
-/// `label + mlm_weight x MLM`, each a mean of its own: `label` makes the first from the states of labelled rows.
+/// `label + mlm_weight x MLM`, each a mean of its own: `label` makes the first from the states of labelled rows. Of a step in
+/// several batches it is the share of this one.
 pub(super) fn beside_mlm(
     model: &Bert,
     batch: &Batch,
     states: Matrix<StepTape>,
     mlm_weight: f64,
-    label: impl FnOnce(Matrix<StepTape>, &[Target]) -> LabelLoss,
+    label: impl Fn(Matrix<StepTape>, &[Target]) -> LabelLoss,
 ) -> Loss {
     let mut parts = Vec::new();
     let (states, mut tape) = states.split_tape();
     let mut total: Option<Scalar> = None;
-    if !batch.labelled.is_empty() {
-        let first = ops::rows(states.clone().put_tape(tape), &batch.labelled);
-        let LabelLoss { loss, n } = label(first, &batch.targets);
+    let n_copies = 1 + batch.extra_copies;
+    let n_labels = (batch.labelled.len() / n_copies).max(1);
+    let mut part = LossPart::new("label", 0.0, 0);
+    // Copies of the labels stand one after the other, and each is a loss of its own.
+    let copies = batch.labelled.chunks(n_labels);
+    for (labelled, targets) in copies.zip(batch.targets.chunks(n_labels)) {
+        let first = ops::rows(states.clone().put_tape(tape), labelled);
+        let LabelLoss { loss, n } = label(first, targets);
         let (loss, rest) = loss.split_tape();
-        parts.push(LossPart::new(
-            "label",
-            f64::from(loss.array()) * n as f64,
-            n,
-        ));
-        (total, tape) = (Some(loss), rest);
+        part.sum += f64::from(loss.array()) * n as f64 / n_copies as f64;
+        part.n = n;
+        let share = batch.share_of_labels() / n_copies as f32;
+        let scaled = loss.put_tape(rest) * share;
+        let (sum, rest) = match total {
+            None => scaled,
+            Some(sum) => scaled + sum,
+        }
+        .split_tape();
+        (total, tape) = (Some(sum), rest);
+    }
+    if part.n > 0 {
+        parts.push(part);
     }
     if batch.masked.is_empty() {
         let total = total.expect("a batch has a wanted position");
@@ -50,7 +65,7 @@ pub(super) fn beside_mlm(
     let (mean, tape) = losses.mean().split_tape();
     let n = batch.tokens.len();
     parts.push(LossPart::new("mlm", f64::from(mean.array()) * n as f64, n));
-    let weighted = mean.put_tape(tape) * mlm_weight as f32;
+    let weighted = mean.put_tape(tape) * (mlm_weight as f32 * batch.share_of_masked());
     Loss {
         total: match total {
             Some(label) => weighted + label,
@@ -58,6 +73,18 @@ pub(super) fn beside_mlm(
         },
         parts,
     }
+}
+
+/// How likely each of `classes` is, (targets × classes).
+pub(super) fn probabilities(targets: &[Target], classes: Range<u32>) -> Matrix {
+    let wanted = |target: &Target, class| {
+        let probability = target.probability(class);
+        probability.expect("the batch has classes only")
+    };
+    let (n, width) = (targets.len(), classes.len());
+    let rows = targets.iter();
+    let values = rows.flat_map(|target| classes.clone().map(move |class| wanted(target, class)));
+    matrix(&Cpu::default(), values.collect(), n, width)
 }
 
 /// The heads that a linear answer of `outputs` numbers needs, or the MLM head's margin.

@@ -5,7 +5,7 @@
 
 use dfdx::prelude::{AsArray, MeanTo};
 
-use super::{Batch, Loss, LossPart, Objective, Recipe, StepTape};
+use super::{Batch, Loss, LossPart, Objective, Outputs, Recipe, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::{Scores, Target};
 use crate::model::Bert;
@@ -42,13 +42,17 @@ impl Objective for Mlm {
     }
 
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
-        let total = model.mlm_losses(states, &batch.tokens).mean();
+        let mean = model.mlm_losses(states, &batch.tokens).mean();
         let n = batch.tokens.len();
-        let sum = f64::from(total.array()) * n as f64;
+        let sum = f64::from(mean.array()) * n as f64;
         Loss {
             parts: vec![LossPart::new("mlm", sum, n)],
-            total,
+            total: mean * batch.share_of_masked(),
         }
+    }
+
+    fn outputs(&self, _: &Bert, _: Matrix<StepTape>) -> Option<Outputs> {
+        None
     }
 
     fn scores(&self, _: &Bert, _: Matrix) -> Option<Scores> {

@@ -20,6 +20,8 @@
 //! 2. A variant of [`ObjectiveName`] and its line in [`ObjectiveName::recipe`].
 //! 3. A row in the table above, and in that of `tests/it/objective.rs`, which checks the gradient through the whole network.
 //!
+//! What goes around an objective, such as R-Drop or adversarial passes, is a kind of step: [`crate::train::step`].
+//!
 //! Does not know about folds, files, steps or optimisers.
 
 pub mod batch;
@@ -33,17 +35,16 @@ mod number;
 pub mod pet;
 mod score;
 
-use dfdx::prelude::{AsArray, Backward, Cpu, OwnedTape};
+use dfdx::prelude::{Cpu, OwnedTape};
 use serde::{Deserialize, Serialize};
 
-pub use batch::{Batch, Draw};
+pub use batch::{Batch, Counts, Draw};
 pub use score::scores;
 
 use crate::checkpoint::Heads;
 use crate::data::{EncodedExample, LabelKind, Scores, Target};
-use crate::error::{Error, Result};
+use crate::model::Bert;
 use crate::model::tensor::{Matrix, Scalar};
-use crate::model::{Bert, Pass, Regularisation};
 
 /// The tape of a training step.
 pub type StepTape = OwnedTape<f32, Cpu>;
@@ -177,8 +178,31 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
     /// The loss of a batch from the states at its wanted positions (N × H), N at least 1.
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss;
 
+    /// What it says of the labels, from the states of `[CLS]` (rows × H): two passes over the same rows are compared by it. None
+    /// where it learns no label.
+    fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs>;
+
     /// Scores of rows from the states of their `[CLS]` (rows × H); none where it learns no label.
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores>;
+}
+
+/// What a network says of the labels of some rows.
+pub struct Outputs {
+    /// (rows × outputs)
+    pub values: Matrix<StepTape>,
+    /// What they are.
+    pub kind: OutputKind,
+}
+
+/// What the outputs of an objective are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKind {
+    /// Logits of classes that exclude each other.
+    Softmax,
+    /// Logits of labels, each by itself.
+    Sigmoid,
+    /// Numbers on the scale of the labels.
+    Number,
 }
 
 /// A loss under way.
@@ -209,6 +233,19 @@ impl LossPart {
             n,
         }
     }
+
+    /// Adds parts to those of the same names; new ones come behind.
+    pub fn add_all(sums: &mut Vec<Self>, parts: &[Self]) {
+        for part in parts {
+            match sums.iter_mut().find(|sum| sum.name == part.name) {
+                Some(sum) => {
+                    sum.sum += part.sum;
+                    sum.n += part.n;
+                }
+                None => sums.push(part.clone()),
+            }
+        }
+    }
 }
 
 /// The loss of a batch as numbers.
@@ -220,27 +257,10 @@ pub struct LossReport {
     pub parts: Vec<LossPart>,
 }
 
-/// The loss of a batch, and its gradients added to those of the model. A batch without any target has loss 0.
-///
-/// # Errors
-/// Where memory runs out.
-pub fn loss_and_gradients(
-    objective: &dyn Objective,
-    model: &Bert,
-    batch: &Batch,
-    regularisation: Option<&Regularisation>,
-) -> Result<LossReport> {
-    if batch.positions.is_empty() {
-        return Ok(LossReport::default());
+impl LossReport {
+    /// Adds the loss of a further batch of the same step.
+    pub fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        LossPart::add_all(&mut self.parts, &other.parts);
     }
-    let pass = Pass {
-        regularisation,
-        ..Pass::prediction(&batch.rows, &batch.positions)
-    };
-    let states = model.encode(&pass, model.tape());
-    let Loss { total, parts } = objective.loss(model, batch, states);
-    let loss = f64::from(total.array());
-    let gradients = total.try_backward();
-    gradients.map_err(|error| Error::Unexpected(error.to_string()))?;
-    Ok(LossReport { loss, parts })
 }

@@ -3,8 +3,12 @@
 //! In: states of `[CLS]`. Out: a number a row, by a linear head or as the margin of `[YES]` over `[NO]`; and the loss of these
 //! numbers against the labels, beside the MLM term.
 
+use dfdx::prelude::{HasShape, ReshapeTo};
+
 use super::joint::{LabelLoss, beside_mlm, heads, output};
-use super::{Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, StepTape};
+use super::{
+    Answers, Batch, HeadChoice, Loss, Objective, ObjectiveOptions, OutputKind, Outputs, StepTape,
+};
 use crate::checkpoint::Heads;
 use crate::data::{Scores, Target};
 use crate::model::Bert;
@@ -56,6 +60,15 @@ impl Objective for OneNumber {
             let labels: Option<Vec<f32>> = targets.iter().map(Target::as_number).collect();
             let labels = labels.expect("the batch has labels with a number only");
             (self.loss)(output(model, first, self.head, &self.tokens), labels)
+        })
+    }
+
+    fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs> {
+        let numbers = output(model, first_states, self.head, &self.tokens);
+        let n_rows = numbers.shape().0;
+        Some(Outputs {
+            values: numbers.reshape_like(&(n_rows, 1)),
+            kind: OutputKind::Number,
         })
     }
 

@@ -4,16 +4,18 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
+use super::average::{self, Average};
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
     CurvePoint, EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage,
-    StepReport, Watch, learning_rate_at, predict,
+    StepReport, Watch, learning_rate_at, predict, step, steps_of_epoch,
 };
+use crate::checkpoint::Weights;
 use crate::data::{Scores, Target};
 use crate::error::{Error, Result};
 use crate::metrics::{MetricName, ValidFigures};
-use crate::model::{Bert, Moments, Regularisation};
-use crate::objective::{Batch, Draw, loss_and_gradients};
+use crate::model::{Bert, Moments};
+use crate::objective::{Batch, Counts, Draw};
 use crate::random::Purpose;
 
 /// Steps that are not timed: memory is touched first, threads wake.
@@ -66,6 +68,7 @@ struct Run<'a> {
     optimiser: Optimiser,
     progress: FitProgress,
     best: Option<Best>,
+    average: Option<Average>,
     fit_time: Stopwatch,
     epoch_time: Stopwatch,
 }
@@ -78,10 +81,10 @@ impl<'a> Run<'a> {
         watch: &'a mut dyn Watch,
     ) -> Result<Self> {
         let totals = plan.totals();
-        let (progress, moments, best) = match state {
+        let (progress, moments, best, average) = match state {
             Some(state) => {
                 model.restore(&state.weights)?;
-                (state.progress, state.moments, state.best)
+                (state.progress, state.moments, state.best, state.average)
             }
             None => {
                 let clock = Clock {
@@ -92,7 +95,7 @@ impl<'a> Run<'a> {
                     clock,
                     ..FitProgress::default()
                 };
-                (progress, Moments::default(), None)
+                (progress, Moments::default(), None, None)
             }
         };
         let options = &plan.stages[progress.stage].options;
@@ -106,6 +109,7 @@ impl<'a> Run<'a> {
             epoch_time: Stopwatch::begin(progress.epoch_seconds),
             progress,
             best,
+            average,
         })
     }
 
@@ -136,8 +140,12 @@ impl<'a> Run<'a> {
     /// What is left of the epoch under way.
     fn epoch(&mut self) -> Result<()> {
         self.steps()?;
+        let last_weights = self.put_average_in()?;
         let scores = match self.validate() {
-            Err(error) => return self.heed(Err(error)), // the rows are scored again after a restart
+            Err(error) => {
+                self.restore(last_weights)?;
+                return self.heed(Err(error)); // the rows are scored again after a restart
+            }
             Ok(scores) => scores,
         };
         let report = self.report(&scores);
@@ -151,13 +159,15 @@ impl<'a> Run<'a> {
             .epoch(&report, self.model, is_best && self.is_last_stage());
         if is_best {
             self.progress.best_epoch = Some(report.epoch);
-            // The last epoch's weights are in the model already.
+            // The last epoch's weights are in the model already, where they are no average.
             let more_to_come = self.progress.step < self.totals[self.progress.stage];
+            let may_change = more_to_come || last_weights.is_some();
             self.best = Some(Best {
                 valid_scores: scores,
-                weights: more_to_come.then(|| self.model.weights()),
+                weights: may_change.then(|| self.model.weights()),
             });
         }
+        self.restore(last_weights)?;
         self.progress.epochs.push(report);
         self.progress.epoch_step = 0;
         self.progress.sums = LossSums::default();
@@ -165,6 +175,20 @@ impl<'a> Run<'a> {
         self.progress.clock.epoch = Default::default();
         self.epoch_time = Stopwatch::begin(0.0);
         self.heed(told)
+    }
+
+    /// Puts the average into the model, where there is one, and gives the last weights.
+    fn put_average_in(&mut self) -> Result<Option<Weights>> {
+        let Some(average) = &self.average else {
+            return Ok(None);
+        };
+        let last = self.model.weights();
+        self.model.restore(&average.weights)?;
+        Ok(Some(last))
+    }
+
+    fn restore(&mut self, weights: Option<Weights>) -> Result<()> {
+        weights.map_or(Ok(()), |weights| self.model.restore(&weights))
     }
 
     /// Scores of the validation rows; empty where the stage's objective gives none.
@@ -186,22 +210,25 @@ impl<'a> Run<'a> {
             mask: stage.mask,
             cipher_rows: self.plan.cipher_rows.clone(),
             mark_shared: self.model.config.mark_shared,
+            swap: stage.options.swap,
             key: stage.key.at(epoch),
         };
-        let batches = order.chunks(stage.options.batch);
-        for numbers in batches.skip(self.progress.epoch_step) {
+        let options = &stage.options;
+        let rows_of_steps = order.chunks(options.batch * options.gradient_accumulation);
+        for rows_of_step in rows_of_steps.skip(self.progress.epoch_step) {
             if self.progress.step == self.totals[self.progress.stage] {
                 break;
             }
-            let batch = stage.objective.batch(&stage.rows, numbers, &draw);
-            let report = self.step(&batch)?;
+            let batches = rows_of_step.chunks(options.batch);
+            let batches = batches.map(|rows| stage.objective.batch(&stage.rows, rows, &draw));
+            let report = self.step(&step::parts_of_one(batches.collect(), options))?;
             let told = self.watch.step(&report);
             self.heed(told)?;
         }
         Ok(())
     }
 
-    fn step(&mut self, batch: &Batch) -> Result<StepReport> {
+    fn step(&mut self, batches: &[Batch]) -> Result<StepReport> {
         let begin = Instant::now();
         let Stage {
             options,
@@ -210,12 +237,8 @@ impl<'a> Run<'a> {
             ..
         } = self.stage();
         let (step, total) = (self.progress.step, self.totals[self.progress.stage]);
-        let regularisation = Regularisation {
-            hidden: options.dropout as f32,
-            attention: options.dropout as f32,
-            key: key.with(Purpose::Dropout).at(step as u64),
-        };
-        let loss = loss_and_gradients(&**objective, self.model, batch, Some(&regularisation))?;
+        let key = key.with(Purpose::Dropout).at(step as u64);
+        let loss = step::gradient(self.model, &**objective, batches, options, key)?;
         let learning_rate = learning_rate_at(step, total, options);
         let gradient_norm = self.optimiser.step(self.model, learning_rate)?;
         let report = StepReport {
@@ -225,16 +248,21 @@ impl<'a> Run<'a> {
             loss: loss.loss,
             learning_rate,
             gradient_norm,
-            tokens: batch.rows.n_tokens(),
+            tokens: batches.iter().map(|batch| batch.rows.n_tokens()).sum(),
         };
         require_finite(&report)?;
         self.progress.step += 1;
         self.progress.epoch_step += 1;
-        self.progress.sums.add(&loss, batch.positions.len());
-        self.progress.curve.1.add(&loss, batch.positions.len());
-        let stage = self.stage();
-        let steps = stage.rows.len().div_ceil(stage.options.batch); // of a whole epoch
+        let Counts { labels, masked } = batches.iter().map(Batch::counts).sum();
+        self.progress.sums.add(&loss, labels + masked);
+        self.progress.curve.1.add(&loss, labels + masked);
+        let steps = steps_of_epoch(self.stage().rows.len(), options);
         let is_last = self.progress.step == total || self.progress.epoch_step == steps;
+        let place = average::Place {
+            ends_epoch: is_last,
+            epochs_left: (total - self.progress.step).div_ceil(steps),
+        };
+        average::renew(&mut self.average, self.model, options, place);
         if is_last
             || self
                 .progress
@@ -294,6 +322,7 @@ impl<'a> Run<'a> {
     }
 
     fn save(&mut self) -> Result<()> {
+        self.progress.averaged = self.average.as_ref().map_or(0, |average| average.n);
         self.progress.seconds = self.fit_time.seconds();
         self.progress.epoch_seconds = self.epoch_time.seconds();
         self.watch.save(&Snapshot {
@@ -301,6 +330,7 @@ impl<'a> Run<'a> {
             model: self.model,
             moments: self.optimiser.moments(),
             best: self.best.as_ref(),
+            average: self.average.as_ref(),
         })
     }
 
@@ -317,6 +347,7 @@ impl<'a> Run<'a> {
             self.progress.best_epoch = None;
             self.best = None;
         }
+        self.average = None;
         self.optimiser = Optimiser::new(self.stage().options.adamw());
         self.save()
     }

@@ -3,11 +3,13 @@
 //! In: a model and a [`FitPlan`], stage after stage. Out: the model at its best epoch and a [`FitReport`]. Speaks
 //! only through [`Watch`]; does not read configuration, and writes no file but checkpoints ([`resume`]).
 
+pub mod average;
 mod fit;
 mod optimiser;
 mod predict;
 pub mod resume;
 mod schedule;
+pub mod step;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,11 +23,15 @@ use crate::model::Bert;
 use crate::objective::{LossPart, LossReport, Objective, ObjectiveName};
 use crate::random::Key;
 
+use average::AverageKind;
 pub use fit::fit;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 use resume::{FitProgress, Snapshot};
-pub use schedule::{Schedule, learning_rate_at, peak_learning_rate, total_steps, warmup_steps};
+pub use schedule::{
+    Schedule, learning_rate_at, peak_learning_rate, steps_of_epoch, total_steps, warmup_steps,
+};
+use step::Adversarial;
 
 /// How one stage learns.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +56,57 @@ pub struct TrainOptions {
     pub clip: f64,
     /// Factor of the rate from one layer to the next one below, in 0..=1; 1 = one rate for all.
     pub layer_decay: f64,
+    /// Whether the two texts of a row change places, half of the time.
+    pub swap: bool,
+    /// Batches a step of the optimiser, at least 1.
+    pub gradient_accumulation: usize,
+    /// Moves of the word embeddings to learn against.
+    pub adversarial: Adversarial,
+    /// How far they go, over the whole table; above 0.
+    pub adversarial_epsilon: f64,
+    /// How many there are with [`Adversarial::Pgd`], at least 1.
+    pub adversarial_steps: usize,
+    /// Weight of the R-Drop term, 0 or more ([`step::r_drop`]).
+    pub r_drop: f64,
+    /// Dropout masks on the state that says the label, at least 1 ([`step::dropout_samples`]).
+    pub dropout_samples: usize,
+    /// Certainty that a label loses, in 0..1 ([`step::label_smoothing`]).
+    pub label_smoothing: f64,
+    /// Which weights are validated and kept.
+    pub average: AverageKind,
+    /// Of [`AverageKind::Ema`], in 0..1.
+    pub average_decay: f64,
+    /// Of [`AverageKind::Swa`]: how many of the last epochs count, at least 1.
+    pub average_epochs: usize,
+}
+
+impl Default for TrainOptions {
+    /// A plain recipe of three epochs for small models.
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: 0,
+            batch: 64,
+            learning_rate: 3e-4,
+            warmup_steps: 0.1,
+            schedule: Schedule::Linear,
+            weight_decay: 0.01,
+            dropout: 0.1,
+            clip: 1.0,
+            layer_decay: 1.0,
+            swap: true,
+            gradient_accumulation: 1,
+            adversarial: Adversarial::None,
+            adversarial_epsilon: 0.5,
+            adversarial_steps: 3,
+            r_drop: 0.0,
+            dropout_samples: 1,
+            label_smoothing: 0.0,
+            average: AverageKind::None,
+            average_decay: 0.999,
+            average_epochs: 5,
+        }
+    }
 }
 
 impl TrainOptions {
@@ -146,15 +203,7 @@ impl LossSums {
     fn add(&mut self, report: &LossReport, targets: usize) {
         self.loss += report.loss * targets as f64;
         self.n += targets;
-        for part in &report.parts {
-            match self.parts.iter_mut().find(|sum| sum.name == part.name) {
-                Some(sum) => {
-                    sum.sum += part.sum;
-                    sum.n += part.n;
-                }
-                None => self.parts.push(part.clone()),
-            }
-        }
+        LossPart::add_all(&mut self.parts, &report.parts);
     }
 
     /// The mean of each part under `NAME_loss`; 0 where it had no target.

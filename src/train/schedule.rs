@@ -20,12 +20,17 @@ pub enum Schedule {
 /// Steps of a fit over `n_rows` training rows: whole epochs, the last batch of each may be short, cut by
 /// `max_steps`.
 pub fn total_steps(n_rows: usize, options: &TrainOptions) -> usize {
-    let steps = options.epochs * n_rows.div_ceil(options.batch);
+    let steps = options.epochs * steps_of_epoch(n_rows, options);
     if options.max_steps > 0 {
         steps.min(options.max_steps)
     } else {
         steps
     }
+}
+
+/// Steps of a whole epoch; the last may be short.
+pub fn steps_of_epoch(n_rows: usize, options: &TrainOptions) -> usize {
+    n_rows.div_ceil(options.batch * options.gradient_accumulation)
 }
 
 /// Steps over which the rate rises, of `total` steps.
@@ -65,16 +70,10 @@ mod tests {
 
     fn options(max_steps: usize) -> TrainOptions {
         TrainOptions {
-            epochs: 3,
             max_steps,
-            batch: 64,
             learning_rate: 1.0,
             warmup_steps: 10.0,
-            schedule: Schedule::Linear,
-            weight_decay: 0.0,
-            dropout: 0.0,
-            clip: 0.0,
-            layer_decay: 1.0,
+            ..TrainOptions::default()
         }
     }
 
@@ -83,6 +82,11 @@ mod tests {
         assert_eq!(total_steps(129, &options(0)), 9);
         assert_eq!(total_steps(129, &options(5)), 5);
         assert_eq!(total_steps(129, &options(50)), 9);
+        let accumulated = TrainOptions {
+            gradient_accumulation: 2,
+            ..options(0)
+        };
+        assert_eq!(total_steps(129, &accumulated), 6);
     }
 
     #[test]

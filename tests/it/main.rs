@@ -41,6 +41,7 @@ mod skipped;
 mod slurm;
 mod slurm_cluster;
 mod stages;
+mod steps;
 mod submit;
 mod tasks;
 mod tidy;

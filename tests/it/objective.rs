@@ -6,9 +6,11 @@ use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
 use cipherpet::model::{Bert, Regularisation};
 use cipherpet::objective::{
-    self, Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+    self, Answers, Batch, Counts, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
 };
 use cipherpet::random::Key;
+use cipherpet::train::step::label_smoothing::smoothed;
+use cipherpet::train::step::{self, PassOptions};
 use cipherpet::vocab::PlainId;
 
 use crate::workspace::skipped;
@@ -141,18 +143,28 @@ fn draw(mask: f64) -> Draw {
         mask,
         cipher_rows: reserved::FIRST_CIPHER..VOCAB - N_CLASSES,
         mark_shared: false,
+        swap: true,
         key: Key::from_seed(3),
     }
 }
 
 /// Gradients with dropout on, in the order of names, and the loss.
 fn gradients(objective: &dyn Objective, model: &Bert, batch: &Batch) -> (f64, Weights) {
+    gradients_with(&PassOptions::default(), objective, model, batch)
+}
+
+fn gradients_with(
+    options: &PassOptions,
+    objective: &dyn Objective,
+    model: &Bert,
+    batch: &Batch,
+) -> (f64, Weights) {
     let regularisation = Regularisation {
         hidden: 0.2,
         attention: 0.3,
         key: Key::from_seed(4),
     };
-    let loss = objective::loss_and_gradients(objective, model, batch, Some(&regularisation));
+    let loss = step::loss_and_gradients(objective, model, batch, Some(&regularisation), options);
     (loss.expect("memory").loss, model.take_gradients())
 }
 
@@ -163,8 +175,39 @@ fn gradients_of_every_objective_under_dropout_equal_finite_differences() {
     for (labels, options) in objectives() {
         let objective = options.objective(&answers(labels));
         let batch = batch(&*objective, &rows(12, labels));
+        assert_gradient(&PassOptions::default(), &*objective, &batch);
+    }
+}
+
+/// R-Drop, several dropout masks, labels in probabilities, and a batch that is part of a step.
+#[test]
+fn gradients_of_all_that_goes_around_an_objective_equal_finite_differences() {
+    let options = PassOptions {
+        r_drop: 0.7,
+        dropout_samples: 3,
+    };
+    for (labels, of_objective) in objectives() {
+        let answers = answers(labels);
+        let objective = of_objective.objective(&answers);
+        let mut rows = rows(12, labels);
+        for row in &mut rows {
+            let target = std::mem::take(&mut row.target);
+            row.target = smoothed(target, 0.3, labels, answers.n_classes);
+        }
+        let mut batch = batch(&*objective, &rows);
+        let Counts { labels, masked } = batch.counts();
+        batch.whole = Some(Counts {
+            labels: 2 * labels,
+            masked: masked + 5,
+        });
+        assert_gradient(&options, &*objective, &batch.with_copies(1));
+    }
+}
+
+fn assert_gradient(options: &PassOptions, objective: &dyn Objective, batch: &Batch) {
+    {
         let model = model_on(path(), 32, objective.heads());
-        let (_, gradient) = gradients(&*objective, &model, &batch);
+        let (_, gradient) = gradients_with(options, objective, &model, batch);
         for seed in 0..3 {
             let key = Key::from_seed(100 + seed);
             let sign = |parameter: usize, i: usize| {
@@ -188,14 +231,15 @@ fn gradients_of_every_objective_under_dropout_equal_finite_differences() {
                     values.for_each(|(i, x)| *x += (step * sign(parameter, i)) as f32);
                 }
                 let moved = Bert::new(config(32), objective.heads(), path(), weights);
-                gradients(&*objective, &moved.expect("the same shapes"), &batch).0
+                let moved = moved.expect("the same shapes");
+                gradients_with(options, objective, &moved, batch).0
             };
             let step = 2e-4;
             let difference = (moved(step) - moved(-step)) / (2.0 * step);
             let tolerance = 0.03 * along.abs().max(1.0);
             assert!(
                 (difference - along).abs() < tolerance,
-                "{options:?}, direction {seed}: gradient {along}, difference {difference}"
+                "{objective:?}, direction {seed}: gradient {along}, difference {difference}"
             );
         }
     }

@@ -34,6 +34,11 @@ fn random_stages(key: Key) -> String {
         text += ["", "schedule = \"cosine\"\n", "schedule = \"constant\"\n"][choose(4, 3)];
         text += ["", "layer_decay = 0.7\n"][choose(5, 2)];
         text += ["", "dropout = 0.2\n"][choose(6, 2)];
+        text += ["", "adversarial = \"fgm\"\n", "adversarial = \"pgd\"\n"][choose(9, 3)];
+        text += ["", "average = \"ema\"\n", "average = \"swa\"\n"][choose(10, 3)];
+        text += ["", "r_drop = 0.5\n"][choose(11, 2)];
+        text += ["", "dropout_samples = 2\nlabel_smoothing = 0.1\n"][choose(12, 2)];
+        text += ["", "gradient_accumulation = 2\n"][choose(13, 2)];
         text += &format!("epochs = {}\n", 1 + choose(7, 2));
         text += ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)];
     }

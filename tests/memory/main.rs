@@ -11,9 +11,9 @@ use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
 use cipherpet::objective::{
     Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
-    loss_and_gradients,
 };
 use cipherpet::random::Key;
+use cipherpet::train::step::{PassOptions, loss_and_gradients};
 use cipherpet::train::{AdamWOptions, Optimiser};
 
 /// What counts as large: more than the states at target positions, which the tape holds, less than those at all tokens.
@@ -113,6 +113,7 @@ fn batch(number: u64) -> Batch {
         mask: 0.15,
         cipher_rows: reserved::FIRST_CIPHER..VOCABULARY,
         mark_shared: false,
+        swap: true,
         key,
     };
     pet().batch(&rows, &numbers, &draw)
@@ -124,7 +125,8 @@ fn step(model: &mut Bert, optimiser: &mut Optimiser, number: u64) {
         attention: 0.1,
         key: Key::from_seed(3).at(number),
     };
-    loss_and_gradients(&*pet(), model, &batch(number), Some(&regularisation)).expect("memory");
+    let (options, batch) = (PassOptions::default(), batch(number));
+    loss_and_gradients(&*pet(), model, &batch, Some(&regularisation), &options).expect("memory");
     optimiser.step(model, 1e-4).expect("a step");
 }
 

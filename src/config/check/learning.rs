@@ -113,6 +113,29 @@ impl Loaded {
             "a number from 0 to 1",
             options.layer_decay,
         )?;
+        for (key, number) in [
+            ("gradient_accumulation", options.gradient_accumulation),
+            ("adversarial_steps", options.adversarial_steps),
+            ("dropout_samples", options.dropout_samples),
+            ("average_epochs", options.average_epochs),
+        ] {
+            self.at_least(1, &of_train(key), number)?;
+            self.at_most(MOST, &of_train(key), number)?;
+        }
+        for (key, share) in [
+            ("label_smoothing", options.label_smoothing),
+            ("average_decay", options.average_decay),
+        ] {
+            let expected = "a number from 0 up to, but not, 1";
+            self.require((0.0..1.0).contains(&share), &of_train(key), expected, share)?;
+        }
+        self.require(
+            options.adversarial_epsilon > 0.0 && options.adversarial_epsilon.is_finite(),
+            &of_train("adversarial_epsilon"),
+            "a number above 0",
+            options.adversarial_epsilon,
+        )?;
+        self.not_negative(&of_train("r_drop"), options.r_drop)?;
         self.not_negative(&of_train("weight_decay"), options.weight_decay)?;
         self.not_negative(&of_train("clip"), options.clip)
     }

@@ -59,6 +59,7 @@ pub(super) fn show_file(file: &ExampleFile) -> Vec<String> {
             Target::Class(class) => class.to_string(),
             Target::Number(number) => format!("{number:?}"),
             Target::Several(classes) => format!("{classes:?}"),
+            Target::Probabilities(each) => format!("{each:?}"),
         };
         let texts = example.texts().map(|text| ids(text) + "/");
         texts.collect::<String>() + &label

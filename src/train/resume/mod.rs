@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::average::Average;
 use super::{CurvePoint, EpochReport, LossSums};
 use crate::atomic;
 use crate::checkpoint::Weights;
@@ -45,12 +46,19 @@ pub struct FitProgress {
     pub epochs_before: usize,
     /// The best of those of this stage, from 1 over all stages.
     pub best_epoch: Option<usize>,
+    /// Weights in the average of this stage; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub averaged: u64,
     /// What is known of the speed.
     pub clock: Clock,
     /// Wall time of the fit.
     pub seconds: f64,
     /// Wall time of the epoch under way.
     pub epoch_seconds: f64,
+}
+
+fn is_none(averaged: &u64) -> bool {
+    *averaged == 0
 }
 
 /// Tokens and time of training steps, the first few left out.
@@ -84,6 +92,8 @@ pub struct Snapshot<'a> {
     pub moments: &'a Moments,
     /// None before the end of the first epoch.
     pub best: Option<&'a Best>,
+    /// Of the weights of this stage, where it has one and it has begun.
+    pub average: Option<&'a Average>,
 }
 
 /// The state of a fit, as it was read.
@@ -97,6 +107,8 @@ pub struct FitState {
     pub moments: Moments,
     /// None before the end of the first epoch.
     pub best: Option<Best>,
+    /// Of the weights of this stage, where it has one and it has begun.
+    pub average: Option<Average>,
 }
 
 /// What a checkpoint's bytes depend on besides config and inputs. Another origin cannot go on with it.

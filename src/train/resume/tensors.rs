@@ -18,12 +18,14 @@ use crate::checkpoint::Weights;
 use crate::data::Scores;
 use crate::error::{Error, Place, Result};
 use crate::model::{Moment, Moments};
+use crate::train::average::Average;
 
 /// Prefixes of the tensors' names in the file.
 const MODEL: &str = "model/";
 const FIRST_MOMENT: &str = "first_moment/";
 const SECOND_MOMENT: &str = "second_moment/";
 const BEST: &str = "best/";
+const AVERAGE: &str = "average/";
 /// Validation scores of the best epoch.
 const BEST_SCORES: &str = "best_scores";
 
@@ -125,6 +127,11 @@ fn named_tensors<'a>(
             add(format!("{BEST}{name}"), contiguous(array), array.shape());
         }
     }
+    if let Some(average) = snapshot.average {
+        for (name, array) in &average.weights {
+            add(format!("{AVERAGE}{name}"), contiguous(array), array.shape());
+        }
+    }
     tensors
 }
 
@@ -165,6 +172,7 @@ fn state(
 ) -> std::result::Result<FitState, String> {
     let mut weights = Weights::new();
     let mut best_weights = Weights::new();
+    let mut averaged = Weights::new();
     let mut valid_scores = None;
     let mut moments: BTreeMap<String, [Option<Vec<f32>>; 2]> = BTreeMap::new();
     for (name, array) in tensors {
@@ -173,6 +181,8 @@ fn state(
             weights.insert(name.to_owned(), array);
         } else if let Some(name) = name.strip_prefix(BEST) {
             best_weights.insert(name.to_owned(), array);
+        } else if let Some(name) = name.strip_prefix(AVERAGE) {
+            averaged.insert(name.to_owned(), array);
         } else if let Some(name) = name.strip_prefix(FIRST_MOMENT) {
             moments.entry(name.to_owned()).or_default()[0] = Some(values(array));
         } else if let Some(name) = name.strip_prefix(SECOND_MOMENT) {
@@ -195,8 +205,13 @@ fn state(
         _ => Err(format!("one moment of `{name}` alone")),
     };
     let moments: std::result::Result<Vec<_>, String> = moments.into_iter().map(pair).collect();
+    let average = (!averaged.is_empty()).then_some(Average {
+        weights: averaged,
+        n: progress.averaged,
+    });
     Ok(FitState {
         progress,
+        average,
         weights,
         moments: Moments::restored(optimiser_steps, moments?),
         best,

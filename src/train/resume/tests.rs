@@ -97,6 +97,7 @@ fn state(step: usize, model: &Bert) -> FitState {
         ),
         epochs_before: 0,
         best_epoch: Some(1),
+        averaged: 7,
         clock: Clock {
             skip: 3,
             total: (7, Duration::from_nanos(123_456_789_123)),
@@ -115,6 +116,10 @@ fn state(step: usize, model: &Bert) -> FitState {
             },
             weights: Some(weights.clone()),
         }),
+        average: Some(Average {
+            weights: weights.clone(),
+            n: 7,
+        }),
         weights,
     }
 }
@@ -125,6 +130,7 @@ fn save(checkpoints: &mut Checkpoints, model: &Bert, state: &FitState) {
         model,
         moments: &state.moments,
         best: state.best.as_ref(),
+        average: state.average.as_ref(),
     };
     checkpoints.save(&snapshot).expect("room for a small model");
 }

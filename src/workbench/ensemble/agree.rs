@@ -146,7 +146,7 @@ pub(super) fn read_tables(runs: &[Results]) -> Result<Vec<Scored>> {
 fn shown(target: &Target, task: &Task) -> String {
     let name = |class: u32| task.classes[class as usize].clone();
     match target {
-        Target::Unknown => "none".to_owned(),
+        Target::Unknown | Target::Probabilities(_) => "none".to_owned(),
         Target::Class(class) if task.labels == LabelKind::Binary => class.to_string(),
         Target::Class(class) => name(*class),
         Target::Number(number) => number.to_string(),

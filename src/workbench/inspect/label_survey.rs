@@ -107,7 +107,7 @@ fn classes_of(target: &Target) -> &[u32] {
     match target {
         Target::Class(class) => std::slice::from_ref(class),
         Target::Several(classes) => classes,
-        Target::Unknown | Target::Number(_) => &[],
+        Target::Unknown | Target::Number(_) | Target::Probabilities(_) => &[],
     }
 }
 

@@ -6,11 +6,12 @@
 use super::rows::{FitRows, Rows};
 use crate::checkpoint::Heads;
 use crate::config::{self, Experiment};
-use crate::data::{EncodedExample, Task, reserved};
+use crate::data::{EncodedExample, LabelKind, Task, reserved};
 use crate::error::{Error, Result};
 use crate::objective::{Answers, Objective, ObjectiveOptions};
 use crate::random::{Key, Purpose};
 use crate::train::Stage;
+use crate::train::step::label_smoothing;
 use crate::vocab::CipherVocab;
 
 /// The objective of a stage.
@@ -97,11 +98,12 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
     let mut stages: Vec<Stage> = numbered
         .map(|(number, stage)| {
             let objective = objective(&stage, &rows.task, &rows.vocab);
-            let rows = rows.of_stage(&stage, fit);
             let learns =
                 |row: &EncodedExample| objective.mlm_weight() > 0.0 || objective.uses(&row.target);
+            let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
+            let smooth = |row| smoothed(row, stage.options.label_smoothing, &rows.task);
             Stage {
-                rows: rows.into_iter().filter(learns).collect(),
+                rows: stage_rows.map(smooth).collect(),
                 key: stage_key(key, number),
                 mask: stage.mask,
                 options: stage.options,
@@ -116,6 +118,17 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
         stage.key = Key::from_seed(0).with(Purpose::Stage).at(number as u64);
     }
     stages
+}
+
+fn smoothed(row: EncodedExample, epsilon: f64, task: &Task) -> EncodedExample {
+    let n_classes = match task.labels {
+        LabelKind::Binary => 2,
+        _ => task.classes.len(),
+    };
+    EncodedExample {
+        target: label_smoothing::smoothed(row.target, epsilon, task.labels, n_classes),
+        ..row
+    }
 }
 
 /// The first stage has the streams of the fit itself.

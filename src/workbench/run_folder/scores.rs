@@ -92,7 +92,9 @@ fn written(target: &Target, task: &Task) -> Vec<String> {
         (Target::Several(_), _) => (0..task.classes.len() as u32)
             .map(|class| u8::from(target.holds(class) == Some(true)).to_string())
             .collect(),
-        (Target::Unknown, _) => vec![String::new(); columns(task).0.len()],
+        (Target::Unknown | Target::Probabilities(_), _) => {
+            vec![String::new(); columns(task).0.len()]
+        }
     }
 }
 

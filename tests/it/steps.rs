@@ -1,0 +1,268 @@
+//! Kinds of step and averages of weights: what each must leave as it was, and what each must equal.
+
+use cipherpet::checkpoint::{BertConfig, Weights};
+use cipherpet::data::{EncodedExample, LabelKind, reserved};
+use cipherpet::kernels::path::{Path, Precision};
+use cipherpet::model::Bert;
+use cipherpet::objective::{
+    Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+};
+use cipherpet::random::Key;
+use cipherpet::train::TrainOptions;
+use cipherpet::train::average::{self, Average, AverageKind, Place};
+use cipherpet::train::step::{self, Adversarial};
+
+use crate::workspace::Workspace;
+
+const VOCAB: u32 = 107;
+
+fn model(objective: &dyn Objective) -> Bert {
+    let config = BertConfig {
+        vocab_size: VOCAB as usize,
+        hidden_size: 32,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 64,
+        max_position_embeddings: 40,
+        type_vocab_size: 2,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.2,
+        hidden_dropout_prob: 0.1,
+        attention_probs_dropout_prob: 0.1,
+        mark_shared: false,
+    };
+    let path = Path::resolve(Precision::Auto);
+    let model = Bert::initialise(config, objective.heads(), path, Key::from_seed(1));
+    model.expect("sizes above 0")
+}
+
+fn objective(name: ObjectiveName) -> Box<dyn Objective> {
+    let options = ObjectiveOptions {
+        name,
+        mlm_weight: 1.0,
+        head: HeadChoice::Pooler,
+    };
+    options.objective(&Answers {
+        labels: LabelKind::Binary,
+        n_classes: 2,
+        tokens: vec![reserved::NO, reserved::YES],
+    })
+}
+
+/// Pairs of different lengths; every fifth has no label.
+fn rows(n: u64) -> Vec<EncodedExample> {
+    let key = Key::from_seed(2);
+    let text = |row: u64, side: u64| -> Vec<u32> {
+        let key = key.at(row).at(side);
+        let token = |i| (key.bits(i) % u64::from(VOCAB - 7)) as u32 + 7;
+        (1..=2 + key.bits(0) % 9).map(token).collect()
+    };
+    let target = |row: u64| match row % 5 {
+        0 => Default::default(),
+        rest => (rest > 2).into(),
+    };
+    (0..n)
+        .map(|row| EncodedExample {
+            a: text(row, 0),
+            b: Some(text(row, 1)),
+            target: target(row),
+        })
+        .collect()
+}
+
+fn batch(objective: &dyn Objective, rows: &[EncodedExample], numbers: &[usize]) -> Batch {
+    let draw = Draw {
+        mask: 0.2,
+        cipher_rows: reserved::FIRST_CIPHER..VOCAB,
+        mark_shared: false,
+        swap: true,
+        key: Key::from_seed(3),
+    };
+    objective.batch(rows, numbers, &draw)
+}
+
+/// The gradient of one step over `parts`, and its loss.
+fn gradient(
+    model: &mut Bert,
+    options: &TrainOptions,
+    objective: &dyn Objective,
+    parts: &[&[usize]],
+) -> (f64, Weights) {
+    let rows = rows(40);
+    let batches = parts.iter().map(|part| batch(objective, &rows, part));
+    let batches = step::parts_of_one(batches.collect(), options);
+    let key = Key::from_seed(4);
+    let loss = step::gradient(model, objective, &batches, options, key).expect("memory");
+    (loss.loss, model.take_gradients())
+}
+
+fn apart(a: &Weights, b: &Weights) -> f64 {
+    let of = |x: &f32, y: &f32| f64::from((x - y).abs());
+    let each = a
+        .iter()
+        .flat_map(|(name, values)| values.iter().zip(&b[name]));
+    each.map(|(x, y)| of(x, y)).fold(0.0, f64::max)
+}
+
+#[test]
+fn adversarial_steps_leave_the_weights_as_they_were_and_change_the_gradient() {
+    let objective = objective(ObjectiveName::Pet);
+    let all: Vec<usize> = (0..40).collect();
+    let mut model = model(&*objective);
+    let before = model.weights();
+    let plain = TrainOptions::default();
+    let (loss, clean) = gradient(&mut model, &plain, &*objective, &[&all]);
+    let mut adversarial = |adversarial, adversarial_steps| {
+        let options = TrainOptions {
+            adversarial,
+            adversarial_steps,
+            ..plain
+        };
+        let (same_loss, gradient) = gradient(&mut model, &options, &*objective, &[&all]);
+        assert_eq!(loss, same_loss, "the loss is that of the plain pass");
+        assert!(before == model.weights(), "{adversarial:?}");
+        gradient
+    };
+    let fgm = adversarial(Adversarial::Fgm, 3);
+    let pgd = adversarial(Adversarial::Pgd, 3);
+    // One move that is pulled back onto the ball is that of FGM.
+    assert!(apart(&fgm, &adversarial(Adversarial::Pgd, 1)) < 1e-6);
+    for (a, b) in [(&clean, &fgm), (&clean, &pgd), (&fgm, &pgd)] {
+        assert!(apart(a, b) > 1e-4, "{}", apart(a, b));
+    }
+    // The packed copies of the weights came back as well.
+    let (_, again) = gradient(&mut model, &plain, &*objective, &[&all]);
+    assert!(again == clean);
+}
+
+#[test]
+fn fgm_adds_the_gradient_where_the_embeddings_moved_along_theirs() {
+    const WORDS: &str = "bert.embeddings.word_embeddings.weight";
+    let objective = objective(ObjectiveName::Ce);
+    let all: Vec<usize> = (0..40).collect();
+    let options = TrainOptions {
+        dropout: 0.0, // both passes see the same network
+        ..TrainOptions::default()
+    };
+    let mut plain = model(&*objective);
+    let (_, clean) = gradient(&mut plain, &options, &*objective, &[&all]);
+    let norm = clean[WORDS]
+        .iter()
+        .map(|x| f64::from(*x).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    let mut weights = plain.weights();
+    let words = weights.get_mut(WORDS).expect("a table");
+    words.zip_mut_with(&clean[WORDS], |value, g| *value += (0.25 / norm) as f32 * g);
+    plain.restore(&weights).expect("no tape");
+    let (_, moved) = gradient(&mut plain, &options, &*objective, &[&all]);
+    let fgm = TrainOptions {
+        adversarial: Adversarial::Fgm,
+        adversarial_epsilon: 0.25,
+        ..options
+    };
+    let (_, both) = gradient(&mut model(&*objective), &fgm, &*objective, &[&all]);
+    let mut sum = clean;
+    for (name, values) in &mut sum {
+        values.zip_mut_with(&moved[name], |value, other| *value += other);
+    }
+    assert!(apart(&sum, &both) < 1e-5, "{}", apart(&sum, &both));
+}
+
+#[test]
+fn small_batches_added_up_equal_one_large_one() {
+    let all: Vec<usize> = (0..40).collect();
+    let options = TrainOptions {
+        dropout: 0.0,
+        ..TrainOptions::default()
+    };
+    use ObjectiveName::{Bce, Ce, Mlm, Pet};
+    for name in [Mlm, Pet, Ce, Bce] {
+        let objective = objective(name);
+        let (loss, large) = gradient(&mut model(&*objective), &options, &*objective, &[&all]);
+        let parts = [&all[..7], &all[7..8], &all[8..]];
+        let (sum, small) = gradient(&mut model(&*objective), &options, &*objective, &parts);
+        assert!((loss - sum).abs() < 1e-4, "{name:?}: {loss} {sum}");
+        let zeros = large
+            .iter()
+            .map(|(name, values)| (name.clone(), values * 0.0));
+        let bound = 0.02 * apart(&large, &zeros.collect()); // bf16
+        assert!(
+            apart(&large, &small) < bound,
+            "{name:?}: {}",
+            apart(&large, &small)
+        );
+    }
+}
+
+#[test]
+fn an_average_of_constants_is_that_constant_and_of_two_weights_their_mean() {
+    let mut model = model(&*objective(ObjectiveName::Pet));
+    let place = |epochs_left| Place {
+        ends_epoch: true,
+        epochs_left,
+    };
+    for kind in [AverageKind::Ema, AverageKind::Swa] {
+        let options = TrainOptions {
+            average: kind,
+            average_epochs: 2,
+            ..TrainOptions::default()
+        };
+        let mut average: Option<Average> = None;
+        for epochs_left in [1, 0, 0] {
+            average::renew(&mut average, &model, &options, place(epochs_left));
+        }
+        let average = average.expect("it has begun");
+        assert!(
+            average.weights == model.weights() && average.n == 3,
+            "{kind:?}"
+        );
+    }
+    let options = TrainOptions {
+        average: AverageKind::Swa,
+        average_epochs: 2,
+        ..TrainOptions::default()
+    };
+    let (mut average, first) = (None, model.weights());
+    average::renew(&mut average, &model, &options, place(2));
+    assert_eq!(average, None);
+    average::renew(&mut average, &model, &options, place(1));
+    let doubled = first
+        .iter()
+        .map(|(name, values)| (name.clone(), values * 3.0));
+    model.restore(&doubled.collect()).expect("no tape");
+    average::renew(&mut average, &model, &options, place(0));
+    let mean = first
+        .iter()
+        .map(|(name, values)| (name.clone(), values * 2.0));
+    let average = average.expect("it has begun");
+    assert!(apart(&mean.collect(), &average.weights) < 1e-6);
+}
+
+/// The average is what is validated and kept; training itself goes on from the last weights.
+#[test]
+fn an_average_changes_what_is_kept_and_not_what_is_trained() {
+    let workspace = Workspace::with_pairs();
+    let run = |out: &str, setting: &str| {
+        let out = format!("--out={out}");
+        let all = ["--set=data.valid=none", "--set", setting]; // the last epoch is kept
+        workspace.succeed(&[&["run", "experiment.toml", &out], &all[..]].concat());
+    };
+    run("plain", "train.average=none");
+    run("ema", "train.average=ema");
+    run("swa", "train.average=swa");
+    let losses = |out: &str| -> Vec<f64> {
+        let text = workspace.text(&format!("{out}/metrics.jsonl"));
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        lines
+            .map(|line: serde_json::Value| line["loss"].as_f64().expect("a loss"))
+            .collect()
+    };
+    for averaged in ["ema", "swa"] {
+        assert_eq!(losses("plain"), losses(averaged));
+        let weights = |out: &str| workspace.read(&format!("{out}/model/model.safetensors"));
+        assert!(weights("plain") != weights(averaged), "{averaged}");
+    }
+}
