@@ -28,9 +28,9 @@ use crate::random::Key;
 use keys::Keys;
 pub use load::{Loaded, load, load_cells, require_read};
 pub use sections::{
-    AlignConfig, CheckpointConfig, DataConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
-    Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig, UnlabelledRows,
-    Valid, VocabConfig,
+    AlignConfig, CheckpointConfig, DataConfig, DistillConfig, FoldsConfig, ModelConfig,
+    ObjectiveConfig, Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig,
+    UnlabelledRows, Valid, VocabConfig,
 };
 pub use stages::{Stage, StageConfig, StageRows};
 
@@ -92,6 +92,8 @@ pub struct Experiment {
     pub objective: ObjectiveConfig,
     /// `[train]`
     pub train: TrainConfig,
+    /// `[distill]`
+    pub distill: DistillConfig,
     /// `[predict]`
     pub predict: PredictConfig,
     /// `[submit]`
@@ -311,6 +313,12 @@ impl Experiment {
         (self.align.plain.iter()).for_each(|path| add("align.plain", path));
         (self.align.anchors.iter()).for_each(|path| add("align.anchors", path));
         (self.submit.like.iter()).for_each(|path| add("submit.like", path));
+        for run in &self.distill.from {
+            let tables = ["oof.csv", "valid.csv", "test.csv", "submission.csv"];
+            let tables = tables.map(|name| run.join(name)).into_iter();
+            let there = tables.filter(|path| path.exists());
+            there.for_each(|path| add("distill.from", &path));
+        }
         for stage in &self.stage {
             let key = format!("stage.{}.files", stage.name);
             stage.files.iter().for_each(|path| add(&key, path));

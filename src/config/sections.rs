@@ -62,6 +62,8 @@ pub struct DataConfig {
     /// checkpoint has two token types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark_shared: Option<bool>,
+    /// Positive pairs that the pairs to train on imply are trained on too (a = b and b = c: a = c); default false.
+    pub transitive_closure: bool,
     /// One ASCII character between columns; default tab.
     pub delimiter: char,
     /// The first line holds column names; default false.
@@ -256,6 +258,22 @@ pub struct TrainConfig {
     pub save_every_minutes: f64,
 }
 
+/// `[distill]`: soft labels from finished runs, so that one model learns what several know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistillConfig {
+    /// Folders of finished runs or ensembles over the same files, best of folds; none (default): own labels alone.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
+    pub from: Vec<PathBuf>,
+    /// How much their mean score counts beside a row's own label, 0 to 1; default .5.
+    pub weight: f64,
+    /// Their logits are divided by it before they become probabilities; above 0, default 1.
+    pub temperature: f64,
+    /// Test rows have soft labels too; default true.
+    pub test: bool,
+}
+
 /// `[predict]`: how rows are scored. Another value for a run that is done lets its models score all rows again; the best epochs
 /// stay those that the scores of its training chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -387,6 +405,7 @@ impl Default for DataConfig {
             valid: Valid::Split(ValidSplit::Row10),
             max_tokens: 32,
             mark_shared: None,
+            transitive_closure: false,
             delimiter: format.delimiter,
             header: format.header,
             text_a: format.text_a,
@@ -476,6 +495,17 @@ impl Default for TrainConfig {
             precision: Precision::Auto,
             save_every_steps: 0,
             save_every_minutes: 10.0,
+        }
+    }
+}
+
+impl Default for DistillConfig {
+    fn default() -> Self {
+        Self {
+            from: Vec::new(),
+            weight: 0.5,
+            temperature: 1.0,
+            test: true,
         }
     }
 }

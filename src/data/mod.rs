@@ -10,6 +10,7 @@
 
 pub mod batch;
 pub mod classes;
+mod closure;
 pub mod column_names;
 pub mod corrupt;
 pub mod dialect;
@@ -31,6 +32,7 @@ pub mod truncate;
 
 pub use batch::{PackedBatch, PackedRow, visible_prefixes};
 pub use classes::Classes;
+pub use closure::closure;
 pub use dictionary::{CipherId, Dictionary, TokenKind};
 pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};

@@ -14,6 +14,7 @@ mod cipher;
 mod count;
 #[path = "../demo/mod.rs"]
 mod demo;
+mod distill;
 mod ensemble;
 mod folder;
 mod folds;

@@ -56,6 +56,25 @@ impl Loaded {
             "false, as task.kind = \"single\" has no second text",
             true,
         )?;
+        self.require(
+            !data.transitive_closure || (task.kind, labels) == (TextKind::Pair, LabelKind::Binary),
+            "data.transitive_closure",
+            "false, as it is for pairs labelled 0 or 1",
+            true,
+        )?;
+        let distill = &self.experiment.distill;
+        self.require(
+            (0.0..=1.0).contains(&distill.weight),
+            "distill.weight",
+            "a number from 0 to 1",
+            distill.weight,
+        )?;
+        self.require(
+            distill.temperature > 0.0 && distill.temperature.is_finite(),
+            "distill.temperature",
+            "a number above 0",
+            distill.temperature,
+        )?;
         if let Some(LabelColumns::Several(columns)) = &data.label
             && (labels != LabelKind::Multilabel || columns.is_empty())
         {

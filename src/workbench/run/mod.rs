@@ -25,6 +25,7 @@ pub mod rows;
 mod shared_stage;
 pub mod stages;
 pub mod start;
+mod teacher;
 pub mod warnings;
 mod watch;
 

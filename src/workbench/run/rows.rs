@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows, Valid};
 use crate::data::truncate::truncate;
 use crate::data::{
     Classes, Dictionary, EncodedExample, Example, Folds, LabelKind, Labels, Task, ValidSplit,
-    read_examples, split,
+    closure, read_examples, split,
 };
 use crate::error::{Error, Place, Result};
 use crate::objective::ObjectiveName;
@@ -39,6 +40,8 @@ pub struct Rows {
     pub extra: Vec<EncodedExample>,
     /// Rows of the files that a stage has for itself, by the name of the stage.
     pub of_stages: BTreeMap<String, Vec<EncodedExample>>,
+    /// What finished runs say of the rows.
+    teacher: Teacher,
 }
 
 /// The rows of one fit.
@@ -80,7 +83,8 @@ impl Rows {
         }
         let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
         let of_stages = raw.of_stages.iter();
-        let rows = Self {
+        let mut rows = Self {
+            teacher: Teacher::default(),
             of_stages: of_stages
                 .map(|(stage, rows)| (stage.clone(), encode(rows)))
                 .collect(),
@@ -95,6 +99,9 @@ impl Rows {
             task: raw.task,
         };
         rows.say_unknown_tokens(experiment, progress);
+        rows.teacher = Teacher::read(experiment, &rows.task, [&rows.labelled, &rows.test])?;
+        let taught = rows.teacher.describe();
+        taught.iter().for_each(|line| progress.say(line));
         Ok(rows)
     }
 
@@ -154,13 +161,15 @@ impl Rows {
                 );
             }
         }
-        for (source, more) in [
-            (StageRows::Test, &self.test),
-            (StageRows::Extra, &self.extra),
-        ] {
-            if wants(source) {
-                rows.extend_from_slice(more);
-            }
+        if wants(StageRows::Test) {
+            let test = self.test.iter().cloned().enumerate();
+            rows.extend(test.map(|(number, row)| EncodedExample {
+                target: self.teacher.of_test(number),
+                ..row
+            }));
+        }
+        if wants(StageRows::Extra) {
+            rows.extend_from_slice(&self.extra);
         }
         rows.extend(
             self.of_stages
@@ -182,12 +191,19 @@ impl Rows {
     pub fn fit(&self, held_out: &[usize], experiment: &Experiment, progress: &Progress) -> FitRows {
         let (mut valid, mut train) = (Vec::new(), Vec::new());
         for (number, row) in self.labelled.iter().enumerate() {
-            let part = if held_out.binary_search(&number).is_ok() {
-                &mut valid
-            } else {
-                &mut train
-            };
-            part.push(row.clone());
+            if held_out.binary_search(&number).is_ok() {
+                valid.push(row.clone());
+                continue;
+            }
+            train.push(EncodedExample {
+                target: self.teacher.of_labelled(number, &row.target),
+                ..row.clone()
+            });
+        }
+        if experiment.data.transitive_closure {
+            let implied = closure(&train);
+            progress.say(&format!("transitive closure: {} pairs more", implied.len()));
+            train.extend(implied);
         }
         let mut valid_numbers = held_out.to_vec();
         valid_numbers.extend(0..self.valid_file.len());

@@ -1,0 +1,123 @@
+//! Transitive closure of positive pairs: where a means b and b means c, a means c.
+//!
+//! In: the rows that one model trains on. Out: pairs that they imply, with label 1, and that are not among them. Rows that are
+//! held out imply nothing here, so that no model learns from them. Implies no negatives.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use petgraph::unionfind::UnionFind;
+
+use super::example::{EncodedExample, Target};
+
+/// The implied pairs, in the order of the first row of their group of texts. A group gives no more pairs than it has rows: large
+/// ones would drown the rest. A group in which a pair has label 0 contradicts itself and gives none.
+pub fn closure(rows: &[EncodedExample]) -> Vec<EncodedExample> {
+    let mut numbers: HashMap<&[u32], usize> = HashMap::new();
+    let mut texts: Vec<&[u32]> = Vec::new();
+    let mut pairs: Vec<(usize, usize, &Target)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(b) = &row.b else { continue };
+        let [a, b] = [&row.a[..], b].map(|text| {
+            *numbers.entry(text).or_insert_with(|| {
+                texts.push(text);
+                texts.len() - 1
+            })
+        });
+        pairs.push((a, b, &row.target));
+    }
+    let mut groups = UnionFind::new(texts.len());
+    let is = |target: &Target, class| target.class() == Some(class);
+    for &(a, b, target) in &pairs {
+        if is(target, 1) {
+            groups.union(a, b);
+        }
+    }
+    let labels = groups.into_labeling();
+    let mut n_rows: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut contradicted: HashSet<usize> = HashSet::new();
+    let mut known: HashSet<(usize, usize)> = HashSet::new();
+    for &(a, b, target) in &pairs {
+        known.insert((a.min(b), a.max(b)));
+        if is(target, 1) {
+            *n_rows.entry(labels[a]).or_default() += 1;
+        } else if is(target, 0) && labels[a] == labels[b] {
+            contradicted.insert(labels[a]);
+        }
+    }
+    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (text, &label) in labels.iter().enumerate() {
+        members.entry(label).or_default().push(text);
+    }
+    let mut groups: Vec<(usize, Vec<usize>)> = members.into_iter().collect();
+    groups.retain(|(label, _)| n_rows.contains_key(label) && !contradicted.contains(label));
+    groups.sort_by_key(|(_, members)| members[0]); // texts are numbered as they came
+    let implied = groups.iter().flat_map(|(label, members)| {
+        let pairs = (0..members.len()).flat_map(move |i| {
+            let (first, rest) = (members[i], &members[i + 1..]);
+            rest.iter().map(move |&second| (first, second))
+        });
+        let new = pairs.filter(|pair| !known.contains(pair));
+        new.take(n_rows[label])
+    });
+    implied
+        .map(|(a, b)| EncodedExample {
+            a: texts[a].to_vec(),
+            b: Some(texts[b].to_vec()),
+            target: Target::Class(1),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(a: u32, b: u32, label: u32) -> EncodedExample {
+        EncodedExample {
+            a: vec![a],
+            b: Some(vec![b]),
+            target: Target::Class(label),
+        }
+    }
+
+    fn implied(rows: &[(u32, u32, u32)]) -> Vec<(u32, u32)> {
+        let rows: Vec<_> = rows.iter().map(|&(a, b, label)| row(a, b, label)).collect();
+        let implied = closure(&rows);
+        assert!(implied.iter().all(|row| row.target == Target::Class(1)));
+        let pair = |row: &EncodedExample| (row.a[0], row.b.as_ref().expect("a pair")[0]);
+        implied.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_is_equal_to_the_same_is_equal() {
+        assert_eq!(implied(&[(1, 2, 1), (3, 2, 1), (8, 9, 1)]), [(1, 3)]);
+        assert_eq!(implied(&[(1, 2, 1), (2, 3, 0), (3, 4, 0)]), []);
+        // Known in the other order.
+        assert_eq!(implied(&[(1, 2, 1), (2, 3, 1), (3, 1, 1)]), []);
+    }
+
+    #[test]
+    fn a_group_gives_no_more_than_it_has() {
+        // A chain of five texts implies six pairs.
+        let chain: Vec<_> = (1..5).map(|i| (i, i + 1, 1)).collect();
+        assert_eq!(implied(&chain), [(1, 3), (1, 4), (1, 5), (2, 4)]);
+    }
+
+    #[test]
+    fn a_group_that_contradicts_itself_gives_nothing() {
+        assert_eq!(
+            implied(&[(1, 2, 1), (2, 3, 1), (1, 3, 0), (5, 6, 1), (6, 7, 1)]),
+            [(5, 7)]
+        );
+    }
+
+    #[test]
+    fn rows_without_a_label_or_a_second_text_imply_nothing() {
+        let unknown = row(2, 3, 1).without_target();
+        let single = EncodedExample {
+            b: None,
+            ..row(2, 2, 1)
+        };
+        assert!(closure(&[row(1, 2, 1), unknown, single]).is_empty());
+    }
+}

@@ -1,0 +1,161 @@
+//! Soft labels from finished runs, and pairs that others imply: what a student may see, and what is refused.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+
+fn run<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["run", "experiment.toml", "--out", out], more].concat()
+}
+
+/// Five folds in `teacher`.
+fn with_teacher() -> Workspace {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&run("teacher", &["--set=folds.k=5"]));
+    workspace
+}
+
+const FROM: &str = "--set=distill.from=teacher";
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_student_learns_soft_labels_of_training_and_test_rows_the_same_on_any_number_of_threads() {
+    let workspace = with_teacher();
+    workspace.succeed(&run("own", &[]));
+    workspace.succeed(&run("student", &[FROM, "--threads=1"]));
+    workspace.succeed(&run("again", &[FROM, "--threads=2"]));
+    let log = workspace.text("student/run.log");
+    assert!(
+        log.contains("soft labels: 200 training rows and 40 test rows"),
+        "{log}"
+    );
+    assert!(
+        log.contains("rows: 220 labelled and 20 unlabelled to train"),
+        "{log}"
+    );
+    let weights = |out: &str| workspace.read(&format!("{out}/model/model.safetensors"));
+    assert!(weights("student") == weights("again"));
+    assert!(weights("student") != weights("own"));
+    workspace.succeed(&run("pairs", &[FROM, "--set=distill.test=false"]));
+    let log = workspace.text("pairs/run.log");
+    assert!(
+        log.contains("rows: 180 labelled and 60 unlabelled to train"),
+        "{log}"
+    );
+    // The tables it learnt from are inputs like others.
+    let manifest = workspace.json("student/manifest.json");
+    let inputs = manifest["inputs"].as_array().expect("a list").iter();
+    let of_teacher = inputs.filter(|input| input["key"] == "distill.from");
+    let names: Vec<&str> = of_teacher
+        .filter_map(|input| input["path"].as_str())
+        .collect();
+    assert!(
+        names.iter().any(|name| name.ends_with("teacher/oof.csv")),
+        "{names:?}"
+    );
+}
+
+/// A row's own label reaches a student only where the row is not held out: with another label there, nothing changes but its
+/// figures.
+#[test]
+fn a_student_never_sees_the_label_of_a_row_that_it_holds_out() {
+    let workspace = with_teacher();
+    let soft = ["--set=train.epochs=1", FROM]; // more would choose the best one by these labels
+    workspace.succeed(&run("one", &soft));
+    // Row 0 is held out of row10. The teacher's table keeps what it said of it; its label is turned over everywhere.
+    let turn = |line: &str, at: usize| {
+        let mut fields: Vec<&str> = line.split(['\t', ',']).collect();
+        fields[at] = if fields[at] == "1" { "0" } else { "1" };
+        let between = if line.contains('\t') { "\t" } else { "," };
+        fields.join(between)
+    };
+    let text = workspace.text("train.tsv");
+    let (first, rest) = text.split_once('\n').expect("rows");
+    workspace.write("train.tsv", format!("{}\n{rest}", turn(first, 2)));
+    let oof = workspace.text("teacher/oof.csv");
+    let mut lines: Vec<String> = oof.lines().map(str::to_owned).collect();
+    lines[1] = turn(&lines[1], 1);
+    workspace.write("teacher/oof.csv", lines.join("\n") + "\n");
+    let mut manifest = workspace.json("teacher/manifest.json");
+    for input in manifest["inputs"].as_array_mut().expect("a list") {
+        if input["key"] == "data.train" {
+            let sha256 = cipherpet::hash::sha256(workspace.read("train.tsv"));
+            input["sha256"] = Value::String(sha256);
+        }
+    }
+    workspace.write("teacher/manifest.json", manifest.to_string());
+    workspace.succeed(&run("other", &soft));
+    let weights = |out: &str| workspace.read(&format!("{out}/model/model.safetensors"));
+    assert!(weights("one") == weights("other"));
+}
+
+#[test]
+fn a_teacher_of_other_rows_another_task_or_none_at_all_is_refused() {
+    let workspace = with_teacher();
+    let refusal = |more: &[&str]| {
+        let output = workspace.run(&run("student", more));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(!workspace.exists("student/manifest.json"));
+        stderr(&output)
+    };
+    let said = refusal(&["--set=distill.from=nowhere"]);
+    assert!(said.contains("nowhere"), "{said}");
+    workspace.write("more.tsv", "1 2\t3\t0\n4\t5 6\t1\n".repeat(20));
+    let said = refusal(&[FROM, "--set=data.train=more.tsv"]);
+    assert!(
+        said.contains("distill.from: ") && said.contains("teacher has other training files"),
+        "{said}"
+    );
+    let said = refusal(&[FROM, "--set=data.test=more.tsv"]);
+    assert!(said.contains("teacher has another test file"), "{said}");
+    let said = refusal(&[
+        FROM,
+        "--set=task.labels=ordinal",
+        "--set=objective.name=mse",
+    ]);
+    assert!(
+        said.contains("teacher has another task or other classes"),
+        "{said}"
+    );
+    for (setting, expected) in [
+        ("distill.weight=1.5", "a number from 0 to 1"),
+        ("distill.temperature=0", "a number above 0"),
+    ] {
+        let said = refusal(&[FROM, "--set", setting]);
+        assert!(
+            said.contains(&format!("--set {setting}: expected {expected}")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn closure_adds_pairs_to_train_and_none_of_a_row_that_is_held_out() {
+    let workspace = Workspace::with_pairs();
+    // Row 0 is held out: what it implies, 1 = 3, is not for the model.
+    let mut rows = "1\t2\t1\n3\t2\t1\n5\t6\t1\n6\t7\t1\n".to_owned();
+    for i in 0..16 {
+        rows += &format!("{} 9\t{} 9\t{}\n", 20 + i, 40 + i, i % 2);
+    }
+    workspace.write("train.tsv", rows);
+    workspace.succeed(&run("out", &["--set=data.transitive_closure=true"]));
+    let log = workspace.text("out/run.log");
+    assert!(log.contains("transitive closure: 1 pairs more"), "{log}");
+    assert!(log.contains("rows: 19 labelled"), "{log}");
+    let output = workspace.run(&run(
+        "single",
+        &[
+            "--set=data.transitive_closure=true",
+            "--set=task.labels=ordinal",
+            "--set=objective.name=mse",
+        ],
+    ));
+    let said = stderr(&output);
+    let expected = "--set data.transitive_closure=true: expected false, as it is for pairs labelled 0 or 1, found true";
+    assert!(said.contains(expected), "{said}");
+}
