@@ -7,11 +7,11 @@ use rand::seq::SliceRandom;
 use super::average::{self, Average};
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
 use super::{
-    CurvePoint, EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS, Stage,
-    StepReport, Watch, learning_rate_at, predict, step, steps_of_epoch,
+    CurvePoint, EpochCost, EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS,
+    Stage, StepReport, Watch, learning_rate_at, predict, step, steps_of_epoch,
 };
 use crate::checkpoint::Weights;
-use crate::data::{Scores, Target};
+use crate::data::{EncodedExample, Scores, Target};
 use crate::error::{Error, Result};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::model::{Bert, Moments};
@@ -139,6 +139,9 @@ impl<'a> Run<'a> {
 
     /// What is left of the epoch under way.
     fn epoch(&mut self) -> Result<()> {
+        if self.progress.epoch_step == 0 {
+            self.watch.epoch_begins(&self.cost());
+        }
         self.steps()?;
         let last_weights = self.put_average_in()?;
         let scores = match self.validate() {
@@ -175,6 +178,23 @@ impl<'a> Run<'a> {
         self.progress.clock.epoch = Default::default();
         self.epoch_time = Stopwatch::begin(0.0);
         self.heed(told)
+    }
+
+    /// Of the epoch that begins.
+    fn cost(&self) -> EpochCost {
+        let stage = self.stage();
+        let of_epoch = steps_of_epoch(stage.rows.len(), &stage.options);
+        let steps = of_epoch.min(self.totals[self.progress.stage] - self.progress.step);
+        let tokens: usize = stage.rows.iter().map(EncodedExample::n_tokens).sum();
+        let last = self.progress.epochs[self.progress.epochs_before..].last();
+        let part = steps as f64 / of_epoch as f64;
+        EpochCost {
+            stage: self.progress.stage,
+            epoch: self.progress.epochs.len() + 1,
+            steps,
+            tokens: (tokens as f64 * part) as usize,
+            seconds: last.map(|report| report.seconds * part),
+        }
     }
 
     /// Puts the average into the model, where there is one, and gives the last weights.

@@ -188,6 +188,21 @@ pub struct StepReport {
     pub tokens: usize,
 }
 
+/// An epoch, before its first step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochCost {
+    /// Number of the stage, from 0.
+    pub stage: usize,
+    /// From 1, over all stages.
+    pub epoch: usize,
+    /// Steps of the optimiser.
+    pub steps: usize,
+    /// Tokens of its rows, `[CLS]` and `[SEP]` included.
+    pub tokens: usize,
+    /// How long it may take, by the last epoch of the same stage; none for the first.
+    pub seconds: Option<f64>,
+}
+
 /// Losses of an epoch, as they add up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LossSums {
@@ -282,6 +297,8 @@ pub struct FitReport {
 /// Looks on, and may end the fit by returning an error. Where that is [`crate::error::Error::Interrupted`], the
 /// state is saved first.
 pub trait Watch {
+    /// Before each epoch.
+    fn epoch_begins(&mut self, cost: &EpochCost);
     /// After each step.
     fn step(&mut self, report: &StepReport) -> Result<()>;
     /// `n` more validation rows are scored.

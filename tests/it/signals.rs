@@ -16,7 +16,7 @@ fn interrupt(signal: &str) {
         "train.epochs=1000000",
     ];
     let mut running = Running::start(&workspace, &run);
-    running.wait_for("epoch 1/");
+    running.wait_for("epoch 2/");
     running.send(signal);
     let (status, rest) = running.end();
     assert_eq!(status, Some(75), "{rest}");

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Task;
 use crate::train::resume::{FitProgress, Snapshot};
-use crate::train::{EpochReport, StepReport, Watch};
+use crate::train::{EpochCost, EpochReport, StepReport, Watch};
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::resume::Saves;
 use crate::workbench::{Context, Stop};
@@ -140,6 +140,10 @@ impl<'a> RunWatch<'a> {
 }
 
 impl Watch for RunWatch<'_> {
+    fn epoch_begins(&mut self, cost: &EpochCost) {
+        self.task.say(&cost_line(cost, &self.size));
+    }
+
     fn step(&mut self, report: &StepReport) -> Result<()> {
         self.task.note(format!(
             "{}epoch {}/{} loss {:.3} lr {:.1e}",
@@ -212,6 +216,22 @@ fn line(report: &EpochReport) -> Result<String> {
     Ok(line + "\n")
 }
 
+/// `epoch 2/3 begins: 1841 steps, 1.9 million tokens, about 95 s`
+fn cost_line(cost: &EpochCost, size: &FitSize) -> String {
+    let stage = size.stage_title(&size.stages[cost.stage]);
+    let tokens = match cost.tokens {
+        few @ ..100_000 => format!("{few} tokens"),
+        many => format!("{:.1} million tokens", many as f64 / 1e6),
+    };
+    let time = match cost.seconds {
+        Some(seconds @ ..120.0) => format!("about {seconds:.1} s"),
+        Some(seconds) => format!("about {:.0} minutes", seconds / 60.0),
+        None => "its time is known once it is over".to_owned(),
+    };
+    let (epoch, epochs, steps) = (cost.epoch, size.epochs, cost.steps);
+    format!("{stage}epoch {epoch}/{epochs} begins: {steps} steps, {tokens}, {time}")
+}
+
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
 fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
     let (stage, epochs) = (size.stage_title(&report.stage), size.epochs);
@@ -249,6 +269,29 @@ mod tests {
             epochs: 3,
             valid_rows: 4,
         }
+    }
+
+    #[test]
+    fn what_an_epoch_costs_is_told_before_it() {
+        let mut cost = EpochCost {
+            stage: 1,
+            epoch: 2,
+            steps: 1841,
+            tokens: 1_912_345,
+            seconds: Some(95.04),
+        };
+        let size = size(&["mlm", "pet"]);
+        assert_eq!(
+            cost_line(&cost, &size),
+            "pet: epoch 2/3 begins: 1841 steps, 1.9 million tokens, about 95.0 s"
+        );
+        (cost.tokens, cost.seconds) = (712, Some(725.0));
+        assert_eq!(
+            cost_line(&cost, &size),
+            "pet: epoch 2/3 begins: 1841 steps, 712 tokens, about 12 minutes"
+        );
+        cost.seconds = None;
+        assert!(cost_line(&cost, &size).ends_with(", its time is known once it is over"));
     }
 
     #[test]
