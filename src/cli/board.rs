@@ -162,7 +162,7 @@ fn columns() -> Vec<Column> {
             row.score.map(|score| format!("{score:.5}"))
         }),
         column("mean of folds", left, folds),
-        column("overlap", right, |row| {
+        column("baseline", right, |row| {
             row.baseline_score.map(|score| format!("{score:.4}"))
         }),
         column("minutes", right, |row| {

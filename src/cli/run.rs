@@ -195,8 +195,11 @@ fn run_text(report: &RunReport) -> String {
     };
     let baseline = report.baseline.as_ref();
     let baseline = baseline.map_or(String::new(), |baseline| {
-        let what = "by the share of common tokens alone, on the same rows";
-        format!("\n{}{:.4} {what}", heading(&baseline.name), baseline.score)
+        let (name, score) = (heading(&baseline.name), baseline.score);
+        format!(
+            "\n{name}{score:.4} by {}, on the same rows",
+            baseline.describe()
+        )
     });
     format!(
         "run          {}{page}\n{quality}{baseline}\n{}",

@@ -1,7 +1,7 @@
 //! What the rows give away without a network: the score to beat.
 //!
 //! In: rows with their labels. Out: a [`Baseline`]: for pairs, how well the share of common tokens alone ranks them. Learns nothing,
-//! so it needs no rows of its own.
+//! so it needs no rows of its own. For single texts see [`super::tfidf`].
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -15,10 +15,25 @@ use crate::data::{EncodedExample, Scores, Target};
 /// A simple method, and what it reaches on the rows that the model is judged on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// `overlap`.
+    /// [`OVERLAP`] or [`TFIDF`].
     pub name: String,
     /// By the metric of the run.
     pub score: f64,
+}
+
+/// The share of common tokens.
+pub const OVERLAP: &str = "overlap";
+/// Logistic regression on TF-IDF ([`super::tfidf`]).
+pub const TFIDF: &str = "TF-IDF";
+
+impl Baseline {
+    /// What it looks at, in words.
+    pub fn describe(&self) -> &'static str {
+        match self.name.as_str() {
+            TFIDF => "TF-IDF of tokens and neighbours with logistic regression",
+            _ => "the share of common tokens alone",
+        }
+    }
 }
 
 /// The overlap of the two texts of each row, judged by a metric that looks at the order of scores or at a linear relation; `None`
@@ -45,7 +60,7 @@ pub fn overlap<'a>(
     }
     let score = metric.of(&targets, &Scores::single(scores))?;
     Some(Baseline {
-        name: "overlap".to_owned(),
+        name: OVERLAP.to_owned(),
         score,
     })
 }

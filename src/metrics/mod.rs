@@ -17,6 +17,7 @@ mod interval;
 mod ordinal;
 mod several;
 mod spread;
+pub mod tfidf;
 mod threshold;
 mod valid_figures;
 

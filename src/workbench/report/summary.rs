@@ -64,9 +64,9 @@ fn score(run: &ReportedRun) -> Option<Card> {
 fn baseline(run: &ReportedRun) -> Option<Card> {
     let baseline = run.figures().baseline?;
     Some(Card {
-        label: format!("{} of the overlap", run.metric.metric().title),
+        label: format!("{} of {}", run.metric.metric().title, baseline.name),
         value: figure(baseline.score),
-        more: "by the share of common tokens alone, on the same rows".to_owned(),
+        more: format!("by {}, on the same rows", baseline.describe()),
     })
 }
 

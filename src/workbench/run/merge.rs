@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::baseline::baseline;
 use super::plan;
 use super::rows::Rows;
 use crate::config::Experiment;
 use crate::data::{Assign, Folds, LabelKind, Scores};
 use crate::error::{Error, Result};
-use crate::metrics::baseline;
 use crate::metrics::{Figures, MetricName, ValidFigures, mean_and_deviation};
 use crate::progress::Progress;
 use crate::workbench::run_folder::done::{self, FoldOutcome};
@@ -81,7 +81,7 @@ impl<'a> Merge<'a> {
             tokens_per_second: all().map(|fold| fold.tokens_per_second).sum::<f64>() / n,
             peak_rss_bytes: all().filter_map(|fold| fold.peak_rss_bytes).max(),
             submission: has_submission,
-            baseline: baseline::overlap(&self.rows.labelled, self.metric()),
+            baseline: baseline(self.rows, self.experiment),
             cross_validation: Some(Box::new(cross_validation)),
         })
     }

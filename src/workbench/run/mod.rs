@@ -12,6 +12,7 @@
 //!
 //! [`run_folder`]: crate::workbench::run_folder
 
+mod baseline;
 pub mod batch;
 mod events;
 mod fitting;
@@ -45,7 +46,6 @@ use super::run_folder::resume;
 use super::{Context, disk, machine, report, submission};
 use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
-use crate::metrics::baseline;
 
 /// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
 /// earlier process was cut there. A run that is done, but for another `[submit]` or `[predict]`, is not trained again: see
@@ -241,7 +241,7 @@ fn finish(
                 tokens_per_second: report.tokens_per_second,
                 peak_rss_bytes: machine::peak_rss_bytes(),
                 submission: test_scores.is_some(),
-                baseline: baseline::overlap(rows.judged(), experiment.metric()),
+                baseline: baseline::baseline(rows, experiment),
                 cross_validation: None,
             }
         }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
+use crate::metrics::baseline::OVERLAP;
 use crate::train::{FitReport, Stage};
 use crate::workbench::run_folder::manifest::Outcome;
 
@@ -112,10 +113,15 @@ pub fn below_baseline(outcome: &Outcome) -> Option<String> {
     let metric = outcome.valid.metric;
     (!metric.is_better(Some(score), Some(baseline.score))).then(|| {
         format!(
-            "warning: the share of common tokens alone has {} {:.4} on the same rows, the model {score:.4}; more epochs or \
-             data.mark_shared = true may help, or the labels are not those of the rows",
+            "warning: {} has {} {:.4} on the same rows, the model {score:.4}; more epochs{} may help, or the labels are not \
+             those of the rows",
+            baseline.describe(),
             metric.metric().title,
-            baseline.score
+            baseline.score,
+            match baseline.name.as_str() {
+                OVERLAP => " or data.mark_shared = true",
+                _ => "",
+            }
         )
     })
 }
