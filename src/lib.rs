@@ -20,7 +20,7 @@
 //! | module | what lives there | what does not |
 //! |---|---|---|
 //! | [`error`], [`atomic`], [`hash`], [`random`], [`progress`] | errors with place and hint, whole-file writes, SHA-256, keyed random streams, bars and lines | |
-//! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, corruption | tensors |
+//! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, masks and what they learn from the rows ([`data::masking`]) | tensors |
 //! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
 //! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap, more positions | model maths |

@@ -1,4 +1,4 @@
-//! Examples of desensitised text, one or two texts a row: reading, truncating, splitting, corrupting, packing.
+//! Examples of desensitised text, one or two texts a row: reading, truncating, splitting, masking, packing.
 //!
 //! In: files (on disk or embedded). Out: [`Example`]s of cipher ids, which rows validate or stand in which fold, and
 //! [`PackedBatch`]es. Does not know the vocabulary's rows beyond the [`reserved`] ones, nor tensors.
@@ -12,7 +12,6 @@ pub mod batch;
 pub mod classes;
 mod closure;
 pub mod column_names;
-pub mod corrupt;
 pub mod dialect;
 pub mod dictionary;
 pub mod example;
@@ -20,6 +19,7 @@ pub mod folds;
 pub mod format;
 pub mod gzip;
 pub mod ids;
+pub mod masking;
 pub mod reader;
 pub mod reserved;
 pub mod scores;
@@ -37,6 +37,7 @@ pub use dictionary::{CipherId, Dictionary, TokenKind};
 pub use example::{EncodedExample, Example, Target};
 pub use folds::{Assign, FoldOptions, Folds};
 pub use format::{Column, ExampleFormat, LabelColumns};
+pub use masking::{MaskOptions, MaskReplacement, MaskUnit, Masking};
 pub use reader::{ExampleFile, Labels, read_examples};
 pub use scores::Scores;
 pub use split::ValidSplit;

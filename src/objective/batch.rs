@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use crate::data::{EncodedExample, PackedBatch, Target, corrupt::corrupt, reserved};
+use crate::data::{EncodedExample, Masking, PackedBatch, Target, reserved};
 use crate::random::{Key, Purpose};
 
 /// How the rows of an epoch are drawn.
 #[derive(Debug, Clone)]
 pub struct Draw {
-    /// Share of tokens that become MLM targets, 0..=1.
-    pub mask: f64,
+    /// Which tokens become MLM targets, and what stands in their places.
+    pub masking: Masking,
     /// Rows of the vocabulary that a hidden token may be replaced by.
     pub cipher_rows: Range<u32>,
     /// Tokens that the other text of a row has too get token type 1, where both are to be seen
@@ -137,7 +137,7 @@ impl Batch {
         }
         let key = draw.key.with(Purpose::Mask).at(number);
         let hide = |(side, text): (u64, &mut Vec<u32>)| {
-            corrupt(text, draw.mask, draw.cipher_rows.end, key.at(side))
+            (draw.masking).corrupt(text, draw.cipher_rows.end, key.at(side))
         };
         let hidden: Vec<Vec<u32>> = (0..).zip(&mut texts).map(hide).collect();
 
@@ -178,7 +178,7 @@ mod tests {
 
     fn draw(mask: f64) -> Draw {
         Draw {
-            mask,
+            masking: Masking::of_tokens(mask),
             cipher_rows: reserved::FIRST_CIPHER..100,
             mark_shared: false,
             swap: true,

@@ -164,15 +164,11 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
 
     /// Rows as the network is to see them, and what is wanted where.
     fn batch(&self, rows: &[EncodedExample], numbers: &[usize], draw: &Draw) -> Batch {
-        let draw = &Draw {
-            mask: if self.mlm_weight() > 0.0 {
-                draw.mask
-            } else {
-                0.0
-            },
-            ..draw.clone()
-        };
-        Batch::draw(rows, numbers, draw, |target| self.uses(target))
+        let mut draw = draw.clone();
+        if self.mlm_weight() == 0.0 {
+            draw.masking = draw.masking.with_share(0.0);
+        }
+        Batch::draw(rows, numbers, &draw, |target| self.uses(target))
     }
 
     /// The loss of a batch from the states at its wanted positions (N × H), N at least 1.

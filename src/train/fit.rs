@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         let mut order: Vec<usize> = (0..stage.rows.len()).collect();
         order.shuffle(&mut stage.key.with(Purpose::Shuffle).at(epoch).rng());
         let draw = Draw {
-            mask: stage.mask,
+            masking: stage.masking.clone(),
             cipher_rows: self.plan.cipher_rows.clone(),
             mark_shared: self.model.config.mark_shared,
             swap: stage.options.swap,

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{EncodedExample, LabelKind, Scores};
+use crate::data::{EncodedExample, LabelKind, Masking, Scores};
 use crate::error::Result;
 use crate::metrics::{MetricName, ValidFigures};
 use crate::model::Bert;
@@ -130,8 +130,8 @@ pub struct Stage {
     pub objective_name: ObjectiveName,
     /// Rows that the objective learns from.
     pub rows: Vec<EncodedExample>,
-    /// Share of tokens that become MLM targets, in 0..1.
-    pub mask: f64,
+    /// Which tokens become MLM targets, a share in 0..1.
+    pub masking: Masking,
     /// How.
     pub options: TrainOptions,
     /// Root of all random streams of the stage.

@@ -1,7 +1,7 @@
 //! Objectives on a whole network: gradients under dropout, threads, the state before training, scores.
 
 use cipherpet::checkpoint::{BertConfig, Heads, Weights, remap::remap};
-use cipherpet::data::{EncodedExample, LabelKind, Target, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Masking, Target, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
 use cipherpet::model::{Bert, Regularisation};
@@ -140,7 +140,7 @@ fn batch(objective: &dyn Objective, rows: &[EncodedExample]) -> Batch {
 
 fn draw(mask: f64) -> Draw {
     Draw {
-        mask,
+        masking: Masking::of_tokens(mask),
         cipher_rows: reserved::FIRST_CIPHER..VOCAB - N_CLASSES,
         mark_shared: false,
         swap: true,

@@ -1,7 +1,7 @@
 //! Kinds of step and averages of weights: what each must leave as it was, and what each must equal.
 
 use cipherpet::checkpoint::{BertConfig, Weights};
-use cipherpet::data::{EncodedExample, LabelKind, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Masking, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::Bert;
 use cipherpet::objective::{
@@ -72,7 +72,7 @@ fn rows(n: u64) -> Vec<EncodedExample> {
 
 fn batch(objective: &dyn Objective, rows: &[EncodedExample], numbers: &[usize]) -> Batch {
     let draw = Draw {
-        mask: 0.2,
+        masking: Masking::of_tokens(0.2),
         cipher_rows: reserved::FIRST_CIPHER..VOCAB,
         mark_shared: false,
         swap: true,

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cipherpet::checkpoint::{BertConfig, Heads};
-use cipherpet::data::{EncodedExample, LabelKind, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Masking, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
 use cipherpet::objective::{
@@ -110,7 +110,7 @@ fn batch(number: u64) -> Batch {
         .collect();
     let numbers: Vec<usize> = (0..rows.len()).collect();
     let draw = Draw {
-        mask: 0.15,
+        masking: Masking::of_tokens(0.15),
         cipher_rows: reserved::FIRST_CIPHER..VOCABULARY,
         mark_shared: false,
         swap: true,

@@ -204,7 +204,7 @@ impl StageIdentity {
         }
         Ok(Self {
             objective: format!("{:?}", stage.objective),
-            mask: stage.mask,
+            mask: stage.masking.options().share,
             options: serde_json::to_value(&stage.options).map_err(not_json)?,
             rows: stage.rows.len(),
             rows_sha256: hasher.finish(),

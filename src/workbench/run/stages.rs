@@ -6,7 +6,7 @@
 use super::rows::{FitRows, Rows};
 use crate::checkpoint::Heads;
 use crate::config::{self, Experiment};
-use crate::data::{EncodedExample, LabelKind, Task, reserved};
+use crate::data::{EncodedExample, LabelKind, Masking, Task, reserved};
 use crate::error::{Error, Result};
 use crate::objective::{Answers, Objective, ObjectiveOptions};
 use crate::random::{Key, Purpose};
@@ -105,7 +105,7 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
             Stage {
                 rows: stage_rows.map(smooth).collect(),
                 key: stage_key(key, number),
-                mask: stage.mask,
+                masking: Masking::of_tokens(stage.mask),
                 options: stage.options,
                 objective_name: stage.objective,
                 name: stage.name,
