@@ -11,7 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::align::AlignMethod;
 use crate::data::split::ValidSplit;
-use crate::data::{Assign, Column, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind};
+use crate::data::{
+    Assign, Column, ExampleFormat, LabelColumns, LabelKind, MaskReplacement, MaskUnit, TextKind,
+    TokenKind,
+};
 pub use crate::kernels::path::Precision;
 use crate::metrics::MetricName;
 use crate::objective::{HeadChoice, ObjectiveName};
@@ -190,6 +193,12 @@ pub struct ObjectiveConfig {
     pub name: ObjectiveName,
     /// Share of tokens chosen for the MLM, between 0 and 1; default .15.
     pub mask: f64,
+    /// `token` (default), `ngram` (spans of 1 to 3 tokens) or `pmi` (collocations of the rows themselves): what is hidden together.
+    #[schemars(with = "String")]
+    pub mask_unit: MaskUnit,
+    /// `random` (default): one in ten hidden tokens becomes any other; `similar`: one with the most similar neighbours.
+    #[schemars(with = "String")]
+    pub mask_replacement: MaskReplacement,
     /// How much the MLM counts beside the labels, 0 or more; default by objective.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mlm_weight: Option<f64>,
@@ -456,6 +465,8 @@ impl Default for ObjectiveConfig {
         Self {
             name: ObjectiveName::Pet,
             mask: 0.15,
+            mask_unit: MaskUnit::Token,
+            mask_replacement: MaskReplacement::Random,
             mlm_weight: None,
             head: HeadChoice::Pooler,
         }

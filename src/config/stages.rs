@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sections::one_or_many;
 use super::{Experiment, TrainConfig, UnlabelledRows};
+use crate::data::{MaskOptions, MaskReplacement, MaskUnit};
 use crate::objective::{HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
@@ -32,6 +33,14 @@ macro_rules! keys_of_train {
             /// As `objective.mask`.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub mask: Option<f64>,
+            /// As `objective.mask_unit`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(with = "Option<String>")]
+            pub mask_unit: Option<MaskUnit>,
+            /// As `objective.mask_replacement`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(with = "Option<String>")]
+            pub mask_replacement: Option<MaskReplacement>,
             /// As `objective.mlm_weight`.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub mlm_weight: Option<f64>,
@@ -124,8 +133,8 @@ pub struct Stage {
     pub name: String,
     /// What is learnt.
     pub objective: ObjectiveName,
-    /// Share of tokens chosen for the MLM.
-    pub mask: f64,
+    /// Which tokens are chosen for the MLM, and what takes their places.
+    pub masking: MaskOptions,
     /// How much the MLM counts; none: as the objective has it.
     pub mlm_weight: Option<f64>,
     /// What a linear head reads.
@@ -156,7 +165,11 @@ impl Experiment {
         Stage {
             name: objective.name.name().to_owned(),
             objective: objective.name,
-            mask: objective.mask,
+            masking: MaskOptions {
+                share: objective.mask,
+                unit: objective.mask_unit,
+                replacement: objective.mask_replacement,
+            },
             mlm_weight: objective.mlm_weight,
             head: objective.head,
             rows: [StageRows::Labelled]
@@ -175,7 +188,11 @@ impl StageConfig {
         Stage {
             name: self.name.clone(),
             objective: self.objective.unwrap_or(whole.objective),
-            mask: self.mask.unwrap_or(whole.mask),
+            masking: MaskOptions {
+                share: self.mask.unwrap_or(whole.masking.share),
+                unit: self.mask_unit.unwrap_or(whole.masking.unit),
+                replacement: self.mask_replacement.unwrap_or(whole.masking.replacement),
+            },
             mlm_weight: self.mlm_weight.or(whole.mlm_weight),
             head: self.head.unwrap_or(whole.head),
             rows: self.rows.clone().unwrap_or_else(|| whole.rows.clone()),

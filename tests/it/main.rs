@@ -25,6 +25,7 @@ mod help;
 mod inspect;
 mod kill;
 mod language;
+mod masks;
 mod notebook;
 mod objective;
 mod pack;

@@ -25,6 +25,16 @@ fn wrong_type() {
 }
 
 #[test]
+fn masks_that_cannot_be() {
+    let unit = "\n[objective]\nmask_unit = \"word\"\n";
+    refused("config_mask_unit", unit, &[]);
+    let replacement = "\n[[stage]]\nname = \"a\"\nmask_replacement = \"near\"\n";
+    refused("config_mask_replacement", replacement, &[]);
+    let share = "\n[objective]\nmask = 0.6\nmask_unit = \"ngram\"\n";
+    refused("config_mask_of_ngrams", share, &[]);
+}
+
+#[test]
 fn no_epochs() {
     refused("config_no_epochs", "", &["--set", "train.epochs=0"]);
 }

@@ -39,6 +39,11 @@ fn random_stages(key: Key) -> String {
         text += ["", "r_drop = 0.5\n"][choose(11, 2)];
         text += ["", "dropout_samples = 2\nlabel_smoothing = 0.1\n"][choose(12, 2)];
         text += ["", "gradient_accumulation = 2\n"][choose(13, 2)];
+        text += [
+            "",
+            "mask_unit = \"ngram\"\n",
+            "mask_unit = \"pmi\"\nmask_replacement = \"similar\"\n",
+        ][choose(14, 3)];
         text += &format!("epochs = {}\n", 1 + choose(7, 2));
         text += ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)];
     }

@@ -276,15 +276,12 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     assert_eq!(workspace.names("runs/stages"), stages);
     assert!(workspace.text("runs/b/run.log").contains("done already"));
     // Another input has another folder.
-    workspace.succeed(&[
-        "run",
-        "e.toml",
-        "--out",
-        "runs/c",
-        "--set",
-        "stage.masks.mask=0.3",
-    ]);
-    assert_eq!(workspace.names("runs/stages").len(), 2);
+    let others = ["mask=0.3", "mask_unit=ngram", "mask_replacement=similar"];
+    for (n, setting) in (2..).zip(others) {
+        let (out, setting) = (format!("runs/c{n}"), format!("stage.masks.{setting}"));
+        workspace.succeed(&["run", "e.toml", "--out", &out, "--set", &setting]);
+        assert_eq!(workspace.names("runs/stages").len(), n);
+    }
     let again = workspace.read(&format!(
         "runs/stages/{}/model/model.safetensors",
         stages[0]

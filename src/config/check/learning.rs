@@ -5,7 +5,8 @@
 
 use super::Loaded;
 use crate::config::{Stage, StageRows, Valid};
-use crate::data::{LabelColumns, LabelKind, TextKind, ValidSplit};
+use crate::data::masking::MOST_NGRAM_SHARE;
+use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
 
@@ -91,7 +92,7 @@ impl Loaded {
 
     /// Ranges. `objective` and `train` are the sections whose keys hold the values of the stage.
     fn check_numbers(&self, stage: &Stage, [objective, train]: [&str; 2]) -> Result<()> {
-        let options = &stage.options;
+        let (options, mask) = (&stage.options, stage.masking.share);
         let of_objective = |name: &str| format!("{objective}.{name}");
         let of_train = |name: &str| format!("{train}.{name}");
         self.at_least(1, &of_train("epochs"), options.epochs)?;
@@ -99,10 +100,18 @@ impl Loaded {
         self.at_least(1, &of_train("batch"), options.batch)?;
         self.at_most(MOST, &of_train("batch"), options.batch)?;
         self.require(
-            stage.mask > 0.0 && stage.mask < 1.0,
+            mask > 0.0 && mask < 1.0,
             &of_objective("mask"),
             "a number between 0 and 1",
-            stage.mask,
+            mask,
+        )?;
+        self.require(
+            stage.masking.unit != MaskUnit::Ngram || mask <= MOST_NGRAM_SHARE,
+            &of_objective("mask"),
+            format!(
+                "{MOST_NGRAM_SHARE} or less, as mask_unit = \"ngram\" hides no token after a span"
+            ),
+            mask,
         )?;
         if let Some(weight) = stage.mlm_weight {
             self.not_negative(&of_objective("mlm_weight"), weight)?;
@@ -355,6 +364,14 @@ mod tests {
         for (assignment, rest) in [
             ("stage.a.epochs=0", "1 or more, found 0"),
             ("stage.a.mask=1", "a number between 0 and 1, found 1"),
+            (
+                "stage.a.mask_unit=word",
+                "one of `token`, `ngram`, `pmi`, found `word`",
+            ),
+            (
+                "objective.mask_replacement=near",
+                "`random` or `similar`, found `near`",
+            ),
             ("stage.a.layer_decay=1.5", "a number from 0 to 1, found 1.5"),
             ("train.layer_decay=-1", "a number from 0 to 1, found -1"),
             ("objective.mlm_weight=-1", "a number, 0 or more, found -1"),
@@ -364,6 +381,19 @@ mod tests {
             assert_eq!(refusal(stage, &[assignment]).0, expected);
         }
         assert_eq!(refusal(stage, &["stage.a.epochs=1"]).0, "good");
+    }
+
+    #[test]
+    fn more_than_half_of_the_tokens_in_spans_that_never_touch() {
+        let stage = "[[stage]]\nname = \"a\"\n";
+        let ngram = "stage.a.mask_unit=ngram";
+        assert_eq!(
+            refusal(stage, &[ngram, "stage.a.mask=0.6"]).0,
+            "--set stage.a.mask=0.6: expected 0.5 or less, as mask_unit = \"ngram\" hides no token after a span, found 0.6"
+        );
+        assert_eq!(refusal(stage, &[ngram, "stage.a.mask=0.5"]).0, "good");
+        let pmi = ["stage.a.mask_unit=pmi", "stage.a.mask=0.6"];
+        assert_eq!(refusal(stage, &pmi).0, "good");
     }
 
     #[test]

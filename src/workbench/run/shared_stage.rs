@@ -15,7 +15,7 @@ use super::fitting::Fitting;
 use crate::atomic;
 use crate::checkpoint::Weights;
 use crate::checkpoint::read::read_model;
-use crate::data::EncodedExample;
+use crate::data::{EncodedExample, MaskOptions};
 use crate::error::{Error, Place, Result};
 use crate::hash::{Hasher, sha256, sha256_of_file};
 use crate::model::Bert;
@@ -49,7 +49,8 @@ struct Identity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StageIdentity {
     objective: String,
-    mask: f64,
+    #[serde(flatten)]
+    masking: MaskOptions,
     options: serde_json::Value,
     rows: usize,
     rows_sha256: String,
@@ -204,7 +205,7 @@ impl StageIdentity {
         }
         Ok(Self {
             objective: format!("{:?}", stage.objective),
-            mask: stage.masking.options().share,
+            masking: stage.masking.options(), // what it has learnt, it has from the rows
             options: serde_json::to_value(&stage.options).map_err(not_json)?,
             rows: stage.rows.len(),
             rows_sha256: hasher.finish(),

@@ -98,14 +98,17 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
     let mut stages: Vec<Stage> = numbered
         .map(|(number, stage)| {
             let objective = objective(&stage, &rows.task, &rows.vocab);
-            let learns =
-                |row: &EncodedExample| objective.mlm_weight() > 0.0 || objective.uses(&row.target);
+            let hides = objective.mlm_weight() > 0.0;
+            let learns = |row: &EncodedExample| hides || objective.uses(&row.target);
             let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
             let smooth = |row| smoothed(row, stage.options.label_smoothing, &rows.task);
+            let rows: Vec<EncodedExample> = stage_rows.map(smooth).collect();
+            let texts = rows.iter().filter(|_| hides);
+            let texts = texts.flat_map(EncodedExample::texts);
             Stage {
-                rows: stage_rows.map(smooth).collect(),
+                masking: Masking::learn(stage.masking, texts),
+                rows,
                 key: stage_key(key, number),
-                masking: Masking::of_tokens(stage.mask),
                 options: stage.options,
                 objective_name: stage.objective,
                 name: stage.name,
