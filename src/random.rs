@@ -45,6 +45,10 @@ pub enum Purpose {
     Stage = 21,
     /// Dropout of the state of `[CLS]`, sample by sample.
     DropoutSamples = 22,
+    /// Which pairs of lines are no neighbours, and what stands in the place of the second.
+    NextSentence = 23,
+    /// What is hidden of lines that are held out, and which of their pairs are no neighbours.
+    HoldOut = 24,
 }
 
 /// A point in the tree of random streams.

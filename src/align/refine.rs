@@ -24,7 +24,7 @@ use super::graph::{best, weighed, weight};
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint};
 use crate::data::reserved::{FIRST_CIPHER, MASK};
-use crate::data::{EncodedExample, PackedBatch};
+use crate::data::{EncodedExample, PackedBatch, TokenTypes};
 use crate::error::Result;
 use crate::kernels::path::Path;
 use crate::model::{Bert, Pass};
@@ -238,7 +238,7 @@ fn log_probabilities(
             // [CLS] a [SEP], or [CLS] a [SEP] b [SEP]
             let before = if token < example.a.len() { 1 } else { 2 };
             let position = batch.n_tokens() + before + token;
-            batch.push_texts(&example.a, example.b.as_deref(), false);
+            batch.push_texts(&example.a, example.b.as_deref(), TokenTypes::Zero);
             batch.input_ids[position] = MASK;
             positions.push(position as u32);
         }

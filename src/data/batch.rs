@@ -6,6 +6,19 @@
 
 use super::reserved::{CLS, FIRST_CIPHER, SEP};
 
+/// What the token types of the texts of a row say ([`PackedBatch::push_texts`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenTypes {
+    /// Nothing: all are 0.
+    #[default]
+    Zero,
+    /// Which text a token stands in: 0 for `[CLS] a [SEP]`, 1 for `b [SEP]`, as in BERT's pretraining. The texts have an
+    /// order.
+    Second,
+    /// Which tokens the other text has too: 1 for those.
+    Shared,
+}
+
 /// One row to append.
 #[derive(Debug, Clone, Copy)]
 pub struct PackedRow<'a> {
@@ -95,22 +108,25 @@ impl PackedBatch {
         self.close_row();
     }
 
-    /// Appends `[CLS] a [SEP]`, with a second text `[CLS] a [SEP] b [SEP]`. Segments are 0 (the reference never uses token
-    /// type 1), but with `mark_shared` 1 where the other text has the same token: a small network does not learn to compare
-    /// from few rows, and is told. Reserved tokens, such as `[MASK]` and `[UNK]`, are never marked.
-    pub fn push_texts(&mut self, a: &[u32], b: Option<&[u32]>, mark_shared: bool) {
+    /// Appends `[CLS] a [SEP]`, with a second text `[CLS] a [SEP] b [SEP]`. Segments are 0 (the reference of matching never
+    /// uses token type 1), but 1 for the second text where the types tell the texts apart, and 1 where the other text has the
+    /// same token where they tell that: a small network does not learn to compare from few rows, and is told. Reserved tokens,
+    /// such as `[MASK]` and `[UNK]`, are never marked as shared.
+    pub fn push_texts(&mut self, a: &[u32], b: Option<&[u32]>, types: TokenTypes) {
         self.input_ids.push(CLS);
         self.segment_ids.push(0);
         let texts = [Some(a), b];
-        for (text, other) in [(texts[0], texts[1]), (texts[1], texts[0])] {
-            let Some(text) = text else { continue };
-            let other = other.filter(|_| mark_shared).unwrap_or_default();
+        for (side, other) in [(0, texts[1]), (1, texts[0])] {
+            let Some(text) = texts[side] else { continue };
+            let other = other.filter(|_| types == TokenTypes::Shared);
+            let other = other.unwrap_or_default();
+            let own = u32::from(side == 1 && types == TokenTypes::Second);
             let is_shared = |token: &u32| *token >= FIRST_CIPHER && other.contains(token);
             self.input_ids.extend_from_slice(text);
             self.input_ids.push(SEP);
             self.segment_ids
-                .extend(text.iter().map(|token| u32::from(is_shared(token))));
-            self.segment_ids.push(0);
+                .extend(text.iter().map(|token| own | u32::from(is_shared(token))));
+            self.segment_ids.push(own);
         }
         self.close_row();
     }
@@ -172,7 +188,7 @@ mod tests {
         let mut batch = PackedBatch::default();
         assert_eq!((batch.n_rows(), batch.n_tokens()), (0, 0));
         assert!(batch.cls_positions().is_empty());
-        batch.push_texts(&[10, 11], Some(&[12]), false);
+        batch.push_texts(&[10, 11], Some(&[12]), TokenTypes::Zero);
         batch.push(&[2, 9, 3], &[0, 1, 1]);
         assert_eq!(batch.input_ids, [2, 10, 11, 3, 12, 3, 2, 9, 3]);
         assert_eq!(batch.segment_ids, [0, 0, 0, 0, 0, 0, 0, 1, 1]);
@@ -191,7 +207,7 @@ mod tests {
                 target: Target::Unknown,
             };
             let mut batch = PackedBatch::default();
-            batch.push_texts(&example.a, example.b.as_deref(), true);
+            batch.push_texts(&example.a, example.b.as_deref(), TokenTypes::Shared);
             assert_eq!(batch.n_tokens(), example.n_tokens());
         }
     }
@@ -200,7 +216,7 @@ mod tests {
     fn tokens_of_both_texts_are_marked_and_reserved_ones_never() {
         let marks = |a: &[u32], b: Option<&[u32]>| {
             let mut batch = PackedBatch::default();
-            batch.push_texts(a, b, true);
+            batch.push_texts(a, b, TokenTypes::Shared);
             batch.segment_ids
         };
         let both = [MASK, UNK, 20, 21, 20];
@@ -210,6 +226,14 @@ mod tests {
         );
         assert_eq!(marks(&[20], None), [0, 0, 0]);
         assert_eq!(marks(&[20], Some(&[])), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_second_text_and_its_separator_have_type_1_where_types_tell_texts_apart() {
+        let mut batch = PackedBatch::default();
+        batch.push_texts(&[20, 21], Some(&[20]), TokenTypes::Second);
+        batch.push_texts(&[20], None, TokenTypes::Second);
+        assert_eq!(batch.segment_ids, [0, 0, 0, 0, 1, 1, 0, 0, 0]);
     }
 
     #[test]
@@ -223,7 +247,7 @@ mod tests {
             position_ids: Some(&[4, 0, 4]),
             visible: Some(&[1, 2, 3]),
         });
-        batch.push_texts(&[10], Some(&[]), false);
+        batch.push_texts(&[10], Some(&[]), TokenTypes::Zero);
         assert_eq!(batch.position_ids, [0, 1, 4, 0, 4, 0, 1, 2, 3]);
         assert_eq!(batch.visible, [2, 2, 1, 2, 3, 4, 4, 4, 4]);
         assert_eq!(batch.offsets, [0, 2, 5, 9]);

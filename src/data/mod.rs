@@ -30,7 +30,7 @@ pub mod table;
 pub mod task;
 pub mod truncate;
 
-pub use batch::{PackedBatch, PackedRow, visible_prefixes};
+pub use batch::{PackedBatch, PackedRow, TokenTypes, visible_prefixes};
 pub use classes::Classes;
 pub use closure::closure;
 pub use dictionary::{CipherId, Dictionary, TokenKind};

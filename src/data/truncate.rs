@@ -9,13 +9,18 @@ use super::example::Example;
 ///
 /// Runs before counting, so that the vocabulary holds only what the model sees.
 pub fn truncate(example: &mut Example, max_tokens: usize) -> bool {
-    let n_before = example.tokens().count();
-    match &mut example.b {
-        None => example.a.truncate(max_tokens),
+    truncate_texts(&mut example.a, example.b.as_mut(), max_tokens)
+}
+
+/// As [`truncate`], of texts of any tokens.
+pub fn truncate_texts<T>(a: &mut Vec<T>, b: Option<&mut Vec<T>>, max_tokens: usize) -> bool {
+    let n_before = a.len() + b.as_ref().map_or(0, |b| b.len());
+    match b {
+        None => a.truncate(max_tokens),
         Some(b) => {
-            while example.a.len() + b.len() > max_tokens {
-                if example.a.len() >= b.len() {
-                    example.a.pop();
+            while a.len() + b.len() > max_tokens {
+                if a.len() >= b.len() {
+                    a.pop();
                 } else {
                     b.pop();
                 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::data::{EncodedExample, Masking, PackedBatch, Target, reserved};
+use crate::data::{EncodedExample, Masking, PackedBatch, Target, TokenTypes, reserved};
 use crate::random::{Key, Purpose};
 
 /// How the rows of an epoch are drawn.
@@ -15,13 +15,23 @@ pub struct Draw {
     pub masking: Masking,
     /// Rows of the vocabulary that a hidden token may be replaced by.
     pub cipher_rows: Range<u32>,
-    /// Tokens that the other text of a row has too get token type 1, where both are to be seen
-    /// ([`PackedBatch::push_texts`]).
-    pub mark_shared: bool,
-    /// Whether the two texts of a row change places, half of the time.
+    /// What token types say.
+    pub token_types: TokenTypes,
+    /// Whether the two texts of a row change places, half of the time. Not where token types tell them apart.
     pub swap: bool,
     /// Stream of this epoch; each row has its own below it.
     pub key: Key,
+}
+
+impl Draw {
+    /// The same, with no token hidden where the MLM has no weight.
+    pub fn with_weight(&self, mlm_weight: f64) -> Self {
+        let mut draw = self.clone();
+        if mlm_weight == 0.0 {
+            draw.masking = draw.masking.with_share(0.0);
+        }
+        draw
+    }
 }
 
 /// A corrupted batch and what is wanted of it.
@@ -124,7 +134,8 @@ impl Batch {
         self
     }
 
-    fn push(
+    /// The row with this number, which chooses its random streams.
+    pub(super) fn push(
         &mut self,
         row: &EncodedExample,
         number: u64,
@@ -143,7 +154,7 @@ impl Batch {
 
         let mut position = self.rows.n_tokens() as u32;
         let second = texts.get(1).map(Vec::as_slice);
-        self.rows.push_texts(&texts[0], second, draw.mark_shared);
+        self.rows.push_texts(&texts[0], second, draw.token_types);
         if uses(&row.target) {
             self.labelled.push(self.positions.len() as u32);
             self.positions.push(position);
@@ -180,7 +191,7 @@ mod tests {
         Draw {
             masking: Masking::of_tokens(mask),
             cipher_rows: reserved::FIRST_CIPHER..100,
-            mark_shared: false,
+            token_types: TokenTypes::Zero,
             swap: true,
             key: Key::from_seed(1),
         }
@@ -257,7 +268,7 @@ mod tests {
         let rows = vec![row(&[7, 8, 9], Some(&[9, 7, 10]), Target::Unknown); 400];
         let numbers: Vec<usize> = (0..rows.len()).collect();
         let draw = Draw {
-            mark_shared: true,
+            token_types: TokenTypes::Shared,
             ..draw(0.5)
         };
         let batch = Batch::draw(&rows, &numbers, &draw, Target::is_known).rows;
@@ -280,6 +291,12 @@ mod tests {
         let swapped = batch.rows.input_ids.chunks(5).filter(|row| row[1] == 8);
         let share = swapped.count() as f64 / 4000.0;
         assert!((share - 0.5).abs() < 0.032, "{share}"); // four standard errors
+        let ordered = Draw {
+            swap: false,
+            ..draw(0.0)
+        };
+        let kept = Batch::draw(&rows, &numbers, &ordered, Target::is_known).rows;
+        assert!(kept.input_ids.chunks(5).all(|row| row[1] == 7));
         let alone = Batch::draw(&rows, &[17], &draw(0.0), Target::is_known);
         assert_eq!(alone.rows.input_ids, batch.rows.input_ids[17 * 5..18 * 5]);
     }

@@ -8,6 +8,7 @@
 //! | [`bce`] | binary, several | linear | binary cross-entropy, mean over the labels |
 //! | [`cosent`] | binary, ordinal | linear, or MLM | CoSENT: every row above those of lower labels |
 //! | [`mse`] | binary, ordinal | linear, or MLM | squared error |
+//! | [`nsp`] | binary | pooler and next sentence | softmax cross-entropy of "is next" |
 //!
 //! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`.
 //!
@@ -31,6 +32,7 @@ pub mod cosent;
 mod joint;
 pub mod mlm;
 pub mod mse;
+pub mod nsp;
 mod number;
 pub mod pet;
 mod score;
@@ -41,8 +43,8 @@ use serde::{Deserialize, Serialize};
 pub use batch::{Batch, Counts, Draw};
 pub use score::scores;
 
-use crate::checkpoint::Heads;
-use crate::data::{EncodedExample, LabelKind, Scores, Target};
+use crate::checkpoint::{BertConfig, Heads};
+use crate::data::{EncodedExample, LabelKind, Scores, Target, TokenTypes};
 use crate::model::Bert;
 use crate::model::tensor::{Matrix, Scalar};
 
@@ -66,6 +68,8 @@ pub enum ObjectiveName {
     Cosent,
     /// Squared error.
     Mse,
+    /// Next sentence prediction.
+    Nsp,
 }
 
 /// What is known of an objective before there is a task: an entry of the table.
@@ -90,6 +94,7 @@ impl ObjectiveName {
             Self::Bce => &bce::RECIPE,
             Self::Cosent => &cosent::RECIPE,
             Self::Mse => &mse::RECIPE,
+            Self::Nsp => &nsp::RECIPE,
         }
     }
 
@@ -162,12 +167,23 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
     /// Whether a label of this kind tells it anything.
     fn uses(&self, target: &Target) -> bool;
 
+    /// Whether the first text of a row stands before the second: token types tell them apart, and they are never swapped.
+    fn has_order(&self) -> bool {
+        false
+    }
+
+    /// What token types say to a network that was made for `config`.
+    fn token_types(&self, config: &BertConfig) -> TokenTypes {
+        match (self.has_order(), config.mark_shared) {
+            (true, _) => TokenTypes::Second,
+            (false, true) => TokenTypes::Shared,
+            (false, false) => TokenTypes::Zero,
+        }
+    }
+
     /// Rows as the network is to see them, and what is wanted where.
     fn batch(&self, rows: &[EncodedExample], numbers: &[usize], draw: &Draw) -> Batch {
-        let mut draw = draw.clone();
-        if self.mlm_weight() == 0.0 {
-            draw.masking = draw.masking.with_share(0.0);
-        }
+        let draw = draw.with_weight(self.mlm_weight());
         Batch::draw(rows, numbers, &draw, |target| self.uses(target))
     }
 

@@ -3,7 +3,7 @@
 use dfdx::prelude::NoneTape;
 
 use super::Objective;
-use crate::data::{EncodedExample, PackedBatch, Scores};
+use crate::data::{EncodedExample, PackedBatch, Scores, TokenTypes};
 use crate::model::{Bert, Pass};
 
 /// Scores of rows, in their order, read at `[CLS]` without masks; with `swap` the mean over both orders of the texts, which go
@@ -14,12 +14,13 @@ pub fn scores(
     rows: &[EncodedExample],
     swap: bool,
 ) -> Option<Scores> {
-    let mark_shared = model.config.mark_shared;
+    let types = objective.token_types(&model.config);
+    let swap = swap && types != TokenTypes::Second;
     let mut batch = PackedBatch::default();
     for row in rows {
-        batch.push_texts(&row.a, row.b.as_deref(), mark_shared);
+        batch.push_texts(&row.a, row.b.as_deref(), types);
         if swap && let Some(b) = &row.b {
-            batch.push_texts(b, Some(&row.a), mark_shared);
+            batch.push_texts(b, Some(&row.a), types);
         }
     }
     let first: Vec<u32> = batch.cls_positions().iter().map(|&p| p as u32).collect();

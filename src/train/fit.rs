@@ -229,8 +229,8 @@ impl<'a> Run<'a> {
         let draw = Draw {
             masking: stage.masking.clone(),
             cipher_rows: self.plan.cipher_rows.clone(),
-            mark_shared: self.model.config.mark_shared,
-            swap: stage.options.swap,
+            token_types: stage.objective.token_types(&self.model.config),
+            swap: stage.options.swap && !stage.objective.has_order(),
             key: stage.key.at(epoch),
         };
         let options = &stage.options;

@@ -8,7 +8,7 @@ use cipherpet::checkpoint::{FloatType, Heads, Problem, read::read_model, save_la
 use cipherpet::data::reserved::SEP;
 use cipherpet::data::{
     Assign, Classes, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
-    read_examples,
+    TokenTypes, read_examples,
 };
 use cipherpet::kernels::{self, path::Precision};
 use cipherpet::model::{Bert, Pass, Pooling};
@@ -259,7 +259,11 @@ fn a_written_classifier_is_the_same_in_transformers() {
     for (row, ids) in rows.iter().zip(test_rows(&workspace)) {
         let texts: Vec<&[u32]> = ids[1..].split(|&id| id == SEP).collect();
         let mut batch = PackedBatch::default();
-        batch.push_texts(texts[0], Some(texts[1]), model.config.mark_shared);
+        let types = match model.config.mark_shared {
+            true => TokenTypes::Shared,
+            false => TokenTypes::Zero,
+        };
+        batch.push_texts(texts[0], Some(texts[1]), types);
         assert_eq!(batch.input_ids, ids);
         let states = model.encode(&Pass::prediction(&batch, &[0]), NoneTape);
         let ours = model.classify(model.pool(states, Pooling::Tanh)).as_vec();

@@ -1,7 +1,7 @@
 //! Kinds of step and averages of weights: what each must leave as it was, and what each must equal.
 
 use cipherpet::checkpoint::{BertConfig, Weights};
-use cipherpet::data::{EncodedExample, LabelKind, Masking, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::Bert;
 use cipherpet::objective::{
@@ -74,7 +74,7 @@ fn batch(objective: &dyn Objective, rows: &[EncodedExample], numbers: &[usize]) 
     let draw = Draw {
         masking: Masking::of_tokens(0.2),
         cipher_rows: reserved::FIRST_CIPHER..VOCAB,
-        mark_shared: false,
+        token_types: TokenTypes::Zero,
         swap: true,
         key: Key::from_seed(3),
     };

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cipherpet::checkpoint::{BertConfig, Heads};
-use cipherpet::data::{EncodedExample, LabelKind, Masking, reserved};
+use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
 use cipherpet::objective::{
@@ -112,7 +112,7 @@ fn batch(number: u64) -> Batch {
     let draw = Draw {
         masking: Masking::of_tokens(0.15),
         cipher_rows: reserved::FIRST_CIPHER..VOCABULARY,
-        mark_shared: false,
+        token_types: TokenTypes::Zero,
         swap: true,
         key,
     };
