@@ -39,6 +39,15 @@ pub struct HeadGradient {
     pub decoder: AffineGradient,
 }
 
+/// What the head says of one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Prediction {
+    /// The likeliest token.
+    pub token: u32,
+    /// `-log softmax(logits)[target]`, in nats.
+    pub loss: f32,
+}
+
 /// What backward needs of the transform of some rows: everything before the decoder.
 #[derive(Debug)]
 struct Transformed<G: Gemm> {
@@ -131,6 +140,35 @@ impl Head<'_> {
             features,
             d_logits,
         }
+    }
+
+    /// The likeliest token of each row, the first of equals, and `-log softmax(logits)[target]`; nothing is kept.
+    ///
+    /// # Panics
+    /// Where a target is not below V.
+    pub fn predictions<G: Gemm>(&self, gemm: G, x: &[f32], targets: &[u32]) -> Vec<Prediction> {
+        let (width, n_vocabulary) = (self.dense.n_in(), self.decoder.n_out());
+        let size = chunk(targets.len());
+        let mut predictions = vec![Prediction::default(); targets.len()];
+        predictions
+            .par_chunks_mut(size)
+            .zip(x.par_chunks(size * width))
+            .zip(targets.par_chunks(size))
+            .with_max_len(1)
+            .for_each(|((predictions, x), targets)| {
+                let features = self.transform(gemm, x).0;
+                let mut logits = Buffer::new(targets.len() * n_vocabulary);
+                let inputs = Rows::of(gemm, &features, self.dense.n_out());
+                gemm.forward(&inputs, &self.decoder, &mut logits);
+                let rows = logits.chunks_exact_mut(n_vocabulary).zip(targets);
+                for (prediction, (logits, &target)) in predictions.iter_mut().zip(rows) {
+                    *prediction = Prediction {
+                        token: largest(logits),
+                        loss: cross_entropy::loss_and_gradient(logits, target),
+                    };
+                }
+            });
+        predictions
     }
 
     /// Features, and what backward needs.
@@ -366,6 +404,17 @@ fn chunk(n: usize) -> usize {
     n.div_ceil(rows::n_tasks(n, TASK).max(1)).max(1)
 }
 
+/// The number of the largest of `values`, the first of equals.
+fn largest(values: &[f32]) -> u32 {
+    let mut best = 0;
+    for (at, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = at;
+        }
+    }
+    best as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,6 +487,20 @@ mod tests {
         let dx = head.backward(F32, saved, &d_losses, &mut gradient);
         let gradients = in_order(&dx, gradient);
         naive::assert_gradients(&arrays, &gradients, &d_losses, naive_losses);
+    }
+
+    #[test]
+    fn predictions_are_the_largest_logits_and_the_losses_of_the_targets() {
+        let (arrays, packed) = (arrays(), PackedWeight::default());
+        let predictions = head(&arrays, &packed).predictions(F32, &arrays[0], &TARGETS);
+        let (losses, _) = head(&arrays, &packed).losses(F32, &arrays[0], &TARGETS);
+        let logits = naive_logits(&arrays);
+        for ((row, prediction), loss) in logits.chunks(7).zip(&predictions).zip(losses) {
+            let most = row.iter().copied().fold(f32::MIN, f32::max);
+            assert_eq!(row[prediction.token as usize], most);
+            assert_eq!(prediction.loss, loss);
+        }
+        assert_eq!(largest(&[1.0, 3.0, 3.0]), 1);
     }
 
     #[test]

@@ -21,13 +21,14 @@ pub mod tensor;
 
 use std::sync::Arc;
 
-use dfdx::prelude::{Cpu, Gradients, OwnedTape, SplitTape, Tape, Trace};
+use dfdx::prelude::{Cpu, Gradients, HasShape, OwnedTape, SplitTape, Tape, Trace};
 
 pub use crate::checkpoint::BertConfig;
 use crate::checkpoint::{Heads, Weights};
 use crate::error::{Error, Result};
 pub use crate::kernels::encoder::Regularisation;
 use crate::kernels::gemm::portable::F32;
+pub use crate::kernels::head::Prediction;
 use crate::kernels::path::Path;
 use crate::random::Key;
 pub use adamw::{AdamWStep, Moment, Moments};
@@ -180,6 +181,20 @@ impl Bert {
         match self.path() {
             Path::F32 => ops::mlm_losses(F32, &self.network, states, targets),
             Path::Bf16(gemm) => ops::mlm_losses(gemm, &self.network, states, targets),
+        }
+    }
+
+    /// The likeliest token of the MLM head for each of the states (N × H), and the loss of a target token there, as
+    /// [`Bert::mlm_losses`] gives it, (N).
+    ///
+    /// # Panics
+    /// As [`Bert::mlm_losses`].
+    pub fn mlm_predictions(&self, states: &Matrix, targets: &[u32]) -> Vec<Prediction> {
+        assert_eq!(states.shape().0, targets.len(), "one target a state");
+        let (head, states) = (self.network.head(), tensor::values(states));
+        match self.path() {
+            Path::F32 => head.predictions(F32, &states, targets),
+            Path::Bf16(gemm) => head.predictions(gemm, &states, targets),
         }
     }
 
