@@ -1,5 +1,6 @@
 //! The loop: stages, epochs, steps, validation, the best epoch of each stage kept.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
@@ -144,14 +145,14 @@ impl<'a> Run<'a> {
         }
         self.steps()?;
         let last_weights = self.put_average_in()?;
-        let scores = match self.validate() {
+        let (scores, held_out) = match self.validate() {
             Err(error) => {
                 self.restore(last_weights)?;
                 return self.heed(Err(error)); // the rows are scored again after a restart
             }
-            Ok(scores) => scores,
+            Ok(seen) => seen,
         };
-        let report = self.report(&scores);
+        let report = self.report(&scores, held_out);
         let (metric, score) = (self.plan.metric, report.valid.valid_score);
         let is_best = match &self.best {
             None => true,
@@ -211,13 +212,16 @@ impl<'a> Run<'a> {
         weights.map_or(Ok(()), |weights| self.model.restore(&weights))
     }
 
-    /// Scores of the validation rows; empty where the stage's objective gives none.
-    fn validate(&mut self) -> Result<Scores> {
-        let (objective, valid) = (&*self.stage().objective, self.plan.valid);
+    /// Scores of the validation rows, empty where the stage's objective gives none; and the figures of the held-out rows.
+    fn validate(&mut self) -> Result<(Scores, BTreeMap<String, f64>)> {
+        let (stage, valid) = (self.stage(), self.plan.valid);
         let (swap, watch) = (self.plan.predict_swap, &mut *self.watch);
-        predict(objective, self.model, valid, swap, PREDICT_ROWS, &mut |n| {
-            watch.validated(n)
-        })
+        let mut tick = |n| watch.validated(n);
+        let (objective, model) = (&*stage.objective, &*self.model);
+        let scores = predict(objective, model, valid, swap, PREDICT_ROWS, &mut tick)?;
+        let held_out = stage.held_out.as_ref();
+        let figures = held_out.map(|rows| rows.figures(model, &mut tick));
+        Ok((scores, figures.transpose()?.unwrap_or_default()))
     }
 
     /// The steps that are left of the epoch under way.
@@ -301,7 +305,7 @@ impl<'a> Run<'a> {
         Ok(report)
     }
 
-    fn report(&self, scores: &Scores) -> EpochReport {
+    fn report(&self, scores: &Scores, held_out: BTreeMap<String, f64>) -> EpochReport {
         let stage = self.stage();
         let targets: Vec<Target> = self
             .plan
@@ -321,6 +325,7 @@ impl<'a> Run<'a> {
             losses: sums.means(),
             learning_rate: learning_rate_at(step - 1, total, &stage.options),
             valid: ValidFigures::new(self.plan.metric, figures),
+            held_out,
             seconds: self.epoch_time.seconds(),
             tokens_per_second: per_second(self.progress.clock.epoch),
             curve: self.progress.curve.0.clone(),

@@ -5,6 +5,7 @@
 
 pub mod average;
 mod fit;
+mod held_out;
 mod optimiser;
 mod predict;
 pub mod resume;
@@ -25,6 +26,7 @@ use crate::random::Key;
 
 use average::AverageKind;
 pub use fit::fit;
+pub use held_out::HeldOut;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 use resume::{FitProgress, Snapshot};
@@ -136,6 +138,8 @@ pub struct Stage {
     pub options: TrainOptions,
     /// Root of all random streams of the stage.
     pub key: Key,
+    /// What the stage is judged by beside labels, where that is asked for.
+    pub held_out: Option<HeldOut>,
 }
 
 /// A whole fit.
@@ -247,6 +251,9 @@ pub struct EpochReport {
     /// What the validation rows say.
     #[serde(flatten)]
     pub valid: ValidFigures,
+    /// What the held-out rows of a pretraining say, by name ([`HeldOut::figures`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_out: BTreeMap<String, f64>,
     /// Of the last step.
     pub learning_rate: f64,
     /// Training and validation of this epoch.

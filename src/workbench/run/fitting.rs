@@ -7,23 +7,22 @@ use std::path::Path;
 
 use super::warnings;
 use super::watch::{FitSize, ModelWriter, RunWatch};
-use crate::checkpoint::Labels;
-use crate::config::Experiment;
-use crate::data::Task;
+use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::model::Bert;
 use crate::train::{self, FitPlan, FitReport, Stage};
 use crate::workbench::Context;
+use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::resume::Saves;
 
-/// What all fits of a run write in the same way.
+/// What all fits of a run do in the same way.
 pub struct Fitting<'a> {
-    /// The settings of the run.
-    pub experiment: &'a Experiment,
-    /// The names of its labels.
-    pub task: &'a Task,
-    /// Names of the tokens, in row order.
-    pub tokens: Vec<String>,
+    /// When they save.
+    pub settings: &'a TrainConfig,
+    /// Stages of the run, of which a fit may have a part.
+    pub n_stages: usize,
+    /// How they leave a model.
+    pub writer: &'a dyn ModelWriter,
 }
 
 impl Fitting<'_> {
@@ -38,21 +37,18 @@ impl Fitting<'_> {
         plan: &FitPlan<'_>,
         context: Context<'_>,
     ) -> Result<FitReport> {
-        let data = &self.experiment.data;
-        let labels = model.heads.classifier.map(|n| labels(self.task, n));
-        let writer = ModelWriter::new(dir, self.tokens.clone(), &data.token_separator, labels);
         let size = FitSize {
             steps: plan.totals().iter().sum(),
             stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
             epochs: plan.stages.iter().map(|stage| stage.options.epochs).sum(),
-            valid_rows: plan.valid.len(),
+            valid_rows: plan.valid.len() + plan.stages.iter().map(held_out_rows).max().unwrap_or(0),
         };
-        let settings = &self.experiment.train;
-        let (saves, state) = Saves::open(dir, settings, (model.path(), plan), context.progress)?;
+        let origin = (model.path(), plan);
+        let (saves, state) = Saves::open(dir, self.settings, origin, context.progress)?;
         let begin = state.as_ref().map(|state| state.progress.clone());
         let begin = begin.unwrap_or_default();
         let done = plan.steps_done(&begin);
-        let mut watch = RunWatch::new(dir, &writer, size, (saves, &begin, done), context)?;
+        let mut watch = RunWatch::new(dir, self.writer, size, (saves, &begin, done), context)?;
         for (stage, total) in plan.stages.iter().zip(plan.totals()) {
             let line = schedule_line(stage, total);
             let lines = [Some(line), warnings::batch_beyond_rows(stage)];
@@ -62,15 +58,21 @@ impl Fitting<'_> {
                 .for_each(|line| context.progress.say(line));
         }
         let report = train::fit(model, plan, state, &mut watch)?;
-        let n_stages = self.experiment.stages().len();
         let last = plan.stages.last();
-        let rising = last.and_then(|stage| warnings::still_rising(&report, stage, n_stages));
+        let rising = last.and_then(|stage| warnings::still_rising(&report, stage, self.n_stages));
         rising.iter().for_each(|line| context.progress.say(line));
         if watch.saved_epoch != Some(report.best_epoch) {
-            writer.write(model)?;
+            self.writer.write(model, &dir.join(names::MODEL))?;
         }
         Ok(report)
     }
+}
+
+fn held_out_rows(stage: &Stage) -> usize {
+    stage
+        .held_out
+        .as_ref()
+        .map_or(0, |held_out| held_out.rows.len())
 }
 
 /// `stage pet: 3,300 steps of 64 rows; the learning rate reaches 3.0e-4 at step 330`
@@ -89,13 +91,4 @@ fn schedule_line(stage: &Stage, total: usize) -> String {
         ));
     }
     line
-}
-
-/// What transformers calls the outputs of the linear head.
-fn labels(task: &Task, outputs: usize) -> Labels {
-    let mut labels = Labels::unnamed(outputs);
-    if task.classes.len() == outputs {
-        labels.names = task.classes.clone();
-    }
-    labels
 }

@@ -15,7 +15,7 @@
 mod baseline;
 pub mod batch;
 mod events;
-mod fitting;
+pub mod fitting;
 pub mod kept_model;
 pub mod merge;
 pub mod model;
@@ -28,7 +28,7 @@ pub mod stages;
 pub mod start;
 mod teacher;
 pub mod warnings;
-mod watch;
+pub mod watch;
 
 use std::path::Path;
 use std::time::Instant;

@@ -13,6 +13,7 @@ use super::rows::{FitRows, Rows};
 use super::shared_stage::shared;
 use super::stages;
 use super::start::Start;
+use super::watch::CipherModelWriter;
 use crate::config::Experiment;
 use crate::data::{Scores, Task};
 use crate::error::{Error, Result};
@@ -71,10 +72,15 @@ impl Training<'_> {
             predict_swap: self.experiment.predict.swap,
             cipher_rows: self.rows.vocab.cipher_rows(),
         };
-        let fitting = Fitting {
-            experiment: self.experiment,
+        let writer = CipherModelWriter {
             task,
             tokens: self.rows.vocab.names(&self.rows.dictionary),
+            token_separator: &self.experiment.data.token_separator,
+        };
+        let fitting = Fitting {
+            settings: &self.experiment.train,
+            n_stages: self.experiment.stages().len(),
+            writer: &writer,
         };
         let (first, own) = stages.split_at(stages::n_shared(&stages));
         let mut model = match first.first() {

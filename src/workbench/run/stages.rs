@@ -109,6 +109,7 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
                 masking: Masking::learn(stage.masking, texts),
                 rows,
                 key: stage_key(key, number),
+                held_out: None,
                 options: stage.options,
                 objective_name: stage.objective,
                 name: stage.name,
@@ -135,7 +136,7 @@ fn smoothed(row: EncodedExample, epsilon: f64, task: &Task) -> EncodedExample {
 }
 
 /// The first stage has the streams of the fit itself.
-fn stage_key(fit: Key, number: usize) -> Key {
+pub fn stage_key(fit: Key, number: usize) -> Key {
     match number {
         0 => fit,
         number => fit.with(Purpose::Stage).at(number as u64),

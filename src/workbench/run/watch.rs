@@ -1,5 +1,6 @@
 //! The eye on a fit: progress, `metrics.jsonl`, the best model so far, checkpoints, and the wish to stop.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use super::events::Events;
 use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, Labels, save, save_labelled};
+use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Task;
@@ -17,42 +19,47 @@ use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::resume::Saves;
 use crate::workbench::{Context, Stop};
 
-/// Writes the model with its tokenizer into `model/` of a folder.
-pub struct ModelWriter {
-    dir: PathBuf,
-    names: Vec<String>,
-    token_separator: String,
-    labels: Option<Labels>,
+/// How a model is left with its tokenizer.
+pub trait ModelWriter {
+    /// Replaces in the folder `dir` what was written before, file by file.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Refused`] for weights that are no longer finite.
+    fn write(&self, model: &Bert, dir: &Path) -> Result<()>;
 }
 
-impl ModelWriter {
-    /// `names`: the tokens in row order; `labels`: those of the linear head, where there is one.
-    pub fn new(
-        folder: &Path,
-        names: Vec<String>,
-        token_separator: &str,
-        labels: Option<Labels>,
-    ) -> Self {
-        Self {
-            dir: folder.join(names::MODEL),
-            names,
-            token_separator: token_separator.to_owned(),
-            labels,
-        }
-    }
+/// A model on cipher tokens, its rows in the order of the run's vocabulary.
+pub struct CipherModelWriter<'a> {
+    /// The names of its labels.
+    pub task: &'a data::Task,
+    /// Names of the tokens, in row order.
+    pub tokens: Vec<String>,
+    /// What stands between two tokens.
+    pub token_separator: &'a str,
+}
 
-    /// Replaces what was written before, file by file.
-    pub fn write(&self, model: &Bert) -> Result<()> {
+impl ModelWriter for CipherModelWriter<'_> {
+    fn write(&self, model: &Bert, dir: &Path) -> Result<()> {
         let weights = model.weights();
         let (config, heads) = (&model.config, model.heads);
-        match &self.labels {
-            Some(labels) => {
-                save_labelled(&self.dir, config, &weights, (heads, labels), FloatType::F32)
+        match heads.classifier {
+            Some(outputs) => {
+                let labels = labels(self.task, outputs);
+                save_labelled(dir, config, &weights, (heads, &labels), FloatType::F32)
             }
-            None => save(&self.dir, config, &weights, heads, FloatType::F32),
+            None => save(dir, config, &weights, heads, FloatType::F32),
         }?;
-        write_tokenizer(&self.dir, &self.names, &self.token_separator)
+        write_tokenizer(dir, &self.tokens, self.token_separator)
     }
+}
+
+/// What transformers calls the outputs of the linear head.
+fn labels(task: &data::Task, outputs: usize) -> Labels {
+    let mut labels = Labels::unnamed(outputs);
+    if task.classes.len() == outputs {
+        labels.names = task.classes.clone();
+    }
+    labels
 }
 
 /// How much a fit has to do.
@@ -82,7 +89,8 @@ impl FitSize {
 pub struct RunWatch<'a> {
     task: Task,
     stop: &'a Stop,
-    writer: &'a ModelWriter,
+    writer: &'a dyn ModelWriter,
+    folder: PathBuf,
     saves: Saves,
     step: usize,
     metrics: File,
@@ -99,7 +107,7 @@ impl<'a> RunWatch<'a> {
     /// checkpoint. `done` is the number of steps over all stages that need not be done again; `size` is for the progress bar.
     pub fn new(
         folder: &Path,
-        writer: &'a ModelWriter,
+        writer: &'a dyn ModelWriter,
         size: FitSize,
         (saves, begin, done): (Saves, &FitProgress, usize),
         context: Context<'a>,
@@ -118,6 +126,7 @@ impl<'a> RunWatch<'a> {
             task,
             stop: context.stop,
             writer,
+            folder: folder.to_owned(),
             saves,
             step: done,
             metrics,
@@ -168,7 +177,7 @@ impl Watch for RunWatch<'_> {
         }
         self.task.say(&epoch_line(report, &self.size, best));
         if best {
-            self.writer.write(model)?;
+            self.writer.write(model, &self.folder.join(names::MODEL))?;
             self.saved_epoch = Some(report.epoch);
         }
         self.stop.advanced();
@@ -241,6 +250,7 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
             "valid {title} {score:.4}{}",
             if best { " (best)" } else { "" }
         ),
+        None if !report.held_out.is_empty() => held_out_text(&report.held_out),
         None => format!("no valid {title}"),
     };
     let part = |(name, loss): (&String, &f64)| match name.trim_end_matches("_loss") {
@@ -254,6 +264,20 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
         "{stage}epoch {}/{epochs}: loss {:.4} ({parts}), {score}, {:.0} tokens/s, {:.1} s",
         report.epoch, report.loss, report.tokens_per_second, report.seconds
     )
+}
+
+/// `held out: masked accuracy 0.4211, perplexity 21.30, NSP accuracy 0.8000`
+pub fn held_out_text(figures: &BTreeMap<String, f64>) -> String {
+    let named = [
+        ("masked_accuracy", "masked accuracy", 4),
+        ("perplexity", "perplexity", 2),
+        ("nsp_accuracy", "NSP accuracy", 4),
+    ];
+    let shown = named.into_iter().filter_map(|(key, title, digits)| {
+        let figure = figures.get(key)?;
+        Some(format!("{title} {figure:.digits$}"))
+    });
+    format!("held out: {}", shown.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -309,6 +333,7 @@ mod tests {
             learning_rate: 1e-4,
             seconds: 61.25,
             tokens_per_second: 5120.4,
+            held_out: Default::default(),
             curve: Vec::new(),
         };
         assert_eq!(
@@ -317,6 +342,15 @@ mod tests {
         );
         report.valid.valid_score = None;
         assert!(epoch_line(&report, &size(&["pet"]), true).contains("no valid AUC, "));
+        report.held_out = [("perplexity", 21.304), ("masked_accuracy", 0.42111)]
+            .map(|(name, figure)| (name.to_owned(), figure))
+            .into();
+        let line = epoch_line(&report, &size(&["pet"]), true);
+        assert!(
+            line.contains("), held out: masked accuracy 0.4211, perplexity 21.30, 5120 tokens/s"),
+            "{line}"
+        );
+        report.held_out.clear();
         report.valid.metric = MetricName::MacroF1;
         let line = epoch_line(&report, &size(&["mlm", "pet"]), true);
         assert!(line.starts_with("pet: epoch 2/3: "), "{line}");
