@@ -4,13 +4,17 @@
 //! Does not open the files: their readers check what is in them.
 
 mod learning;
+mod pretrain;
+mod size;
 
 use std::fmt::Display;
 use std::path::Path;
 
+use self::size::Longest;
+use super::settings::Settings;
 use super::{Experiment, FoldsConfig, Loaded, SubmitConfig, Valid};
 use crate::align::AlignMethod;
-use crate::checkpoint::{BertConfig, Heads, names};
+use crate::checkpoint::BertConfig;
 use crate::data::{Column, LabelColumns, LabelKind, ValidSplit, source};
 use crate::error::{Error, Place, Result};
 use crate::vocab::missing_folder;
@@ -27,10 +31,6 @@ const EMBEDDED_HINT: &str = "inside the tool are demo:train.tsv, demo:test.tsv a
 
 // Far beyond what anybody trains; a number from a setting must not become a loop or a size before it is looked at.
 const MOST_FOLDS: usize = 1000;
-const MOST_LAYERS: usize = 1000;
-const MOST_WIDTH: usize = 65_536;
-/// Of the whole network: 8 GB, with gradients and moments 32 GB.
-const MOST_WEIGHTS: usize = 2_000_000_000;
 
 impl Loaded {
     /// Refuses settings that cannot work.
@@ -131,47 +131,13 @@ impl Loaded {
     /// # Errors
     /// [`Error::Input`] for `data.max_tokens`, `model.heads` or `model.hidden`.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
-        let special = self.n_special();
-        let longest = config.max_position_embeddings.saturating_sub(special);
-        let max_tokens = self.experiment.data.max_tokens;
-        if max_tokens > longest {
-            let expected = format!(
-                "at most {longest} (the model has {} positions, {special} are for [CLS] and [SEP])",
-                config.max_position_embeddings
-            );
-            let error = Error::input(self.place("data.max_tokens"), expected, max_tokens);
-            let needed = max_tokens.saturating_add(special);
-            return Err(error.with_hint(match needed <= MOST_WIDTH {
-                true => format!("lower data.max_tokens, or set model.positions = {needed}"),
-                false => "lower data.max_tokens".to_owned(),
-            }));
-        }
-        self.require(
-            config.type_vocab_size > 1 || self.experiment.data.mark_shared != Some(true),
-            "data.mark_shared",
-            "false, as the model has one token type",
-            true,
-        )?;
-        let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
-        self.require(
-            heads > 0 && hidden % heads == 0,
-            "model.heads",
-            format!("a divisor of the hidden size {hidden}"),
-            heads,
-        )?;
-        let n_weights = names::n_weights(config, Heads::MLM);
-        self.require(
-            n_weights <= MOST_WEIGHTS,
-            "model.hidden",
-            format!("a network of at most {MOST_WEIGHTS} weights"),
-            format!("{n_weights} with these sizes"),
-        )
-        .map_err(|error| match self.experiment.align.method {
-            AlignMethod::Scratch => {
-                error.with_hint("lower model.hidden, model.layers or model.intermediate")
-            }
-            _ => error.with_hint("set checkpoint.dir to a smaller BERT"),
-        })
+        self.check_length(config, &self.longest())?;
+        let has_types = config.type_vocab_size > 1;
+        let expected = "false, as the model has one token type";
+        let marks = self.experiment.data.mark_shared == Some(true);
+        self.require(has_types || !marks, "data.mark_shared", expected, true)?;
+        let is_fresh = self.experiment.align.method == AlignMethod::Scratch;
+        self.check_width(config, is_fresh)
     }
 
     /// Positions of a network that starts from a checkpoint with `own` of them.
@@ -179,37 +145,15 @@ impl Loaded {
     /// # Errors
     /// [`Error::Input`] for `model.positions` that cannot be made from these.
     pub fn positions(&self, own: usize) -> Result<usize> {
-        let Some(wanted) = self.experiment.model.positions else {
-            return Ok(own);
-        };
-        let most = own.saturating_mul(own);
-        let holds = (own..=most).contains(&wanted);
-        let expected = format!("a number from {own}, which the checkpoint has, to {most}");
-        self.require(holds, "model.positions", expected, wanted)
-            .map_err(|error| error.with_hint(self.enough_positions(own, most)))?;
-        Ok(wanted)
+        self.positions_from(own, &self.experiment.model, &self.longest())
     }
 
-    /// The positions to ask for where a checkpoint has `own` and can have `most`.
-    fn enough_positions(&self, own: usize, most: usize) -> String {
-        let special = self.n_special();
-        let max_tokens = self.experiment.data.max_tokens;
-        let needed = max_tokens.saturating_add(special);
-        if needed <= own {
-            format!(
-                "leave model.positions out: {own} are enough for data.max_tokens = {max_tokens}"
-            )
-        } else if needed <= most {
-            format!("set model.positions = {needed}: enough for data.max_tokens = {max_tokens}")
-        } else {
-            let longest = most.saturating_sub(special);
-            format!("set model.positions = {most}, and data.max_tokens to {longest} or less")
+    fn longest(&self) -> Longest<'_> {
+        Longest {
+            key: "data.max_tokens",
+            max_tokens: self.experiment.data.max_tokens,
+            special: 1 + self.experiment.task.kind.n_texts(), // [CLS], and a [SEP] after each text
         }
-    }
-
-    /// `[CLS]`, and a `[SEP]` after each text.
-    fn n_special(&self) -> usize {
-        1 + self.experiment.task.kind.n_texts()
     }
 
     /// The keys that say how many models a run has.
@@ -246,12 +190,7 @@ impl Loaded {
         let Experiment {
             seed, vocab, train, ..
         } = &self.experiment;
-        self.require(
-            i64::try_from(*seed).is_ok(),
-            "seed",
-            format!("at most {}", i64::MAX),
-            seed,
-        )?;
+        self.check_seed(*seed)?;
         self.at_least(1, "vocab.min_count", vocab.min_count)?;
         self.not_negative("train.save_every_minutes", train.save_every_minutes)
     }
@@ -300,30 +239,9 @@ impl Loaded {
         let expected = "false: only align.method = \"graph\" is refined";
         self.require(holds, "align.refine", expected, align.refine)?;
         self.check_plain()?;
-        let sizes = [
-            ("model.layers", model.layers, MOST_LAYERS),
-            ("model.hidden", model.hidden, MOST_WIDTH),
-            ("model.heads", model.heads, MOST_WIDTH),
-            ("model.intermediate", model.intermediate, MOST_WIDTH),
-        ];
-        if let Some(positions) = model.positions {
-            self.at_most(MOST_WIDTH, "model.positions", positions)?;
-        }
-        for (key, size, most) in sizes {
-            let Some(size) = size else { continue };
-            self.at_least(1, key, size)?;
-            self.at_most(most, key, size)?;
-            if align.method != AlignMethod::Scratch {
-                let hint = "a size can be chosen with align.method = \"scratch\"";
-                let error = Error::input(
-                    self.place(key),
-                    "no value: the checkpoint has its size",
-                    size,
-                );
-                return Err(error.with_hint(hint));
-            }
-        }
-        Ok(())
+        let is_fresh = align.method == AlignMethod::Scratch;
+        let way_out = "a size can be chosen with align.method = \"scratch\"";
+        self.check_sizes(model, is_fresh, way_out)
     }
 
     fn check_plain(&self) -> Result<()> {
@@ -404,8 +322,15 @@ impl Loaded {
         }
         Ok(())
     }
+}
 
-    fn at_least<T: PartialOrd + Display>(&self, least: T, key: &str, found: T) -> Result<()> {
+impl<T: Settings> Loaded<T> {
+    fn check_seed(&self, seed: u64) -> Result<()> {
+        let expected = format!("at most {}", i64::MAX);
+        self.require(i64::try_from(seed).is_ok(), "seed", expected, seed)
+    }
+
+    fn at_least<V: PartialOrd + Display>(&self, least: V, key: &str, found: V) -> Result<()> {
         self.require(found >= least, key, format!("{least} or more"), found)
     }
 
@@ -439,7 +364,7 @@ impl Loaded {
         Err(Error::input(self.place(key), expected, found))
     }
 
-    /// Where `key` was set, or else what it stands in; where neither was, the experiment as a whole.
+    /// Where `key` was set, or else what it stands in; where neither was, the file as a whole.
     fn place(&self, key: &str) -> Place {
         let mut set = key;
         loop {
@@ -448,7 +373,7 @@ impl Loaded {
             }
             match set.rsplit_once('.') {
                 Some((section, _)) => set = section,
-                None => return Place::file("experiment").field(key),
+                None => return Place::file(T::NAME).field(key),
             }
         }
     }

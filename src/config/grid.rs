@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::is_after_training;
 use super::keys::join;
 use super::load::{Folder, checked_value, require_known};
+use super::{Experiment, is_after_training};
 use crate::error::{Error, Place, Result};
 
 /// Name of the section.
@@ -45,7 +45,7 @@ impl Axis {
     /// [`Error::Input`] for an unknown key, what is no list, an empty one, a value of the wrong type and one that
     /// stands there twice.
     pub fn new(key: &str, list: Value, place: Place, folder: &Folder) -> Result<Self> {
-        require_known(key, &place)?;
+        require_known::<Experiment>(key, &place)?;
         if is_after_training(key) {
             let error = Error::input(place, "a key that changes a model", format!("`{key}`"));
             return Err(error.with_hint(format!(
@@ -59,7 +59,7 @@ impl Axis {
         };
         let mut values = Vec::with_capacity(list.len());
         for value in list {
-            let value = checked_value(key, value, &place, folder)?;
+            let value = checked_value::<Experiment>(key, value, &place, folder)?;
             if values.contains(&value) {
                 return Err(Error::input(
                     place,

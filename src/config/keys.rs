@@ -128,12 +128,12 @@ impl Keys {
         found
     }
 
-    /// What to do about a key that is not known.
-    pub fn hint(&self, key: &str) -> String {
+    /// What to do about a key that is not known. `more` are sections that a file may have besides.
+    pub fn hint(&self, key: &str, more: &[&str]) -> String {
         match self.nearest(key) {
             Some(known) if known == key => format!("write `{known}` without quotes"),
             Some(known) => format!("did you mean `{known}`?"),
-            None => self.siblings(key),
+            None => self.siblings(key, more),
         }
     }
 
@@ -162,7 +162,7 @@ impl Keys {
     }
 
     /// The keys one could have meant, where none is near.
-    fn siblings(&self, key: &str) -> String {
+    fn siblings(&self, key: &str, more: &[&str]) -> String {
         let section = key.rsplit_once('.').map_or("", |(section, _)| section);
         let (list, in_list) = match section.rsplit_once(['.', '[']) {
             Some((list, _)) => (list, matches!(self.find(list), Some(Node::Elements(_)))),
@@ -178,10 +178,12 @@ impl Keys {
         }
         let (sections, values): (Vec<_>, Vec<_>) =
             (self.0.iter()).partition(|(_, node)| node.inner().is_some());
-        let sections: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
+        let sections = sections.iter().map(|(name, _)| name.as_str());
+        let mut sections: Vec<&str> = sections.chain(more.iter().copied()).collect();
+        let last = sections.pop().unwrap_or_default();
         let values: Vec<String> = (values.iter().map(|(name, _)| format!("`{name}`"))).collect();
         format!(
-            "sections are {} and grid; {} stands above them",
+            "sections are {} and {last}; {} stands above them",
             sections.join(", "),
             values.join(", ")
         )

@@ -1,6 +1,6 @@
-//! Layers of an experiment: default, then the file, then each `--set key=value`.
+//! Layers of settings: default, then the file, then each `--set key=value`.
 //!
-//! In: the path of a TOML file and assignments. Out: [`Loaded`], the merged experiment and, for every
+//! In: the path of a TOML file of any kind ([`Settings`]) and assignments. Out: [`Loaded`], the merged settings and, for every
 //! key that was set, the place it was set at. Unknown keys and wrong types are errors with that place.
 //! Relative paths resolve against the file's folder, in `--set` against the working folder; `demo:` paths stay.
 //! A `[grid]` makes several experiments of one.
@@ -11,19 +11,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::Experiment;
 use super::grid::{self, Axis};
-use super::keys::{Keys, NoElement, join};
+use super::keys::{NoElement, join};
+use super::settings::Settings;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 
-/// An experiment, and where each of its keys was set.
+/// An experiment, or other settings, and where each of its keys was set.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct Loaded<T = Experiment> {
     /// What the default run folder is named after: the file's stem, or `demo`.
     pub name: String,
     /// The values that a `[grid]` gave it: `seed = 1, train.batch = 32`; empty without a grid.
@@ -31,14 +31,14 @@ pub struct Loaded {
     /// The same as assignments, one a key, paths absolute: `seed=1`.
     pub cell_assignments: Vec<String>,
     /// The merged settings.
-    pub experiment: Experiment,
+    pub experiment: T,
     /// Whether a file was read, and not `--set` alone.
     has_file: bool,
     /// The place of every key that a file or `--set` has set.
     pub(super) places: BTreeMap<String, Place>,
 }
 
-impl Loaded {
+impl<T> Loaded<T> {
     /// Whether an experiment file was read: what it leaves out is at its default on purpose.
     pub fn has_file(&self) -> bool {
         self.has_file
@@ -57,7 +57,15 @@ impl Loaded {
 /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with file and line, or the assignment, for
 /// TOML that does not parse, an unknown key (with the nearest known one) and a wrong type.
 pub fn load(file: Option<&Path>, assignments: &[String]) -> Result<Loaded> {
-    Layers::read(file, assignments)?.experiment(name(file), &[])
+    load_as(file, assignments)
+}
+
+/// As [`load`], of any kind of settings.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_as<T: Settings>(file: Option<&Path>, assignments: &[String]) -> Result<Loaded<T>> {
+    Layers::read::<T>(file, assignments)?.merged(name(file), &[])
 }
 
 /// As [`load`], one experiment a cell of the grid, in its order, the last axis fastest; one alone without a grid.
@@ -65,11 +73,9 @@ pub fn load(file: Option<&Path>, assignments: &[String]) -> Result<Loaded> {
 /// # Errors
 /// As [`load`]; [`Error::Input`] for a grid of other things than lists of good values.
 pub fn load_cells(file: Option<&Path>, assignments: &[String]) -> Result<Vec<Loaded>> {
-    let layers = Layers::read(file, assignments)?;
+    let layers = Layers::read::<Experiment>(file, assignments)?;
     let cells = grid::product(&layers.axes)?.into_iter();
-    cells
-        .map(|cell| layers.experiment(name(file), &cell))
-        .collect()
+    cells.map(|cell| layers.merged(name(file), &cell)).collect()
 }
 
 /// Refuses assignments of keys that a command does not read. `read` holds keys and whole sections; `who` is the
@@ -82,7 +88,7 @@ pub fn require_read(assignments: &[String], read: &[&str], who: &str) -> Result<
         let place = Place::setting(assignment);
         let key = assignment.split('=').next().unwrap_or_default().trim();
         if !grid::holds(key) {
-            require_known(key, &place)?;
+            require_known::<Experiment>(key, &place)?;
         }
         let covers = |part: &&str| {
             let rest = key.strip_prefix(*part);
@@ -107,23 +113,23 @@ struct Layers {
 }
 
 impl Layers {
-    fn read(file: Option<&Path>, assignments: &[String]) -> Result<Self> {
+    fn read<T: Settings>(file: Option<&Path>, assignments: &[String]) -> Result<Self> {
         let mut layers = Self::default();
         if let Some(file) = file {
-            layers.read_file(file)?;
+            layers.read_file::<T>(file)?;
             layers.has_file = true;
         }
         for assignment in assignments {
-            layers.read_assignment(assignment)?;
+            layers.read_assignment::<T>(assignment)?;
         }
         Ok(layers)
     }
 
-    /// The experiment with these values of the axes, one each.
-    fn experiment(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded> {
+    /// The settings with these values of the axes, one each.
+    fn merged<T: Settings>(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded<T>> {
         let (mut merged, mut places) = (self.merged.clone(), self.places.clone());
         for (axis, value) in cell {
-            set(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
+            set::<T>(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
             places.insert(axis.key.clone(), axis.place.clone());
         }
         let experiment = Value::Table(merged).try_into().map_err(|error| {
@@ -145,7 +151,7 @@ impl Layers {
     }
 
     /// The layer of a file, with absolute paths.
-    fn read_file(&mut self, file: &Path) -> Result<()> {
+    fn read_file<T: Settings>(&mut self, file: &Path) -> Result<()> {
         let bytes = source::read(file)?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let line = line_at(&bytes, error.valid_up_to());
@@ -164,16 +170,18 @@ impl Layers {
 
         let mut document = DeTable::parse(text).map_err(syntax)?;
         let grid_places = grid::places(document.get_ref(), &place);
-        document.get_mut().remove(grid::SECTION);
-        let entries = Keys::experiment().entries(document.get_ref());
+        if T::HAS_GRID {
+            document.get_mut().remove(grid::SECTION);
+        }
+        let entries = T::keys().entries(document.get_ref());
         for entry in &entries {
             let place = place(entry.start).field(&entry.key);
             if !entry.is_known {
-                return Err(unknown(&entry.key, place));
+                return Err(unknown::<T>(&entry.key, place));
             }
             self.places.insert(entry.key.clone(), place);
         }
-        Experiment::deserialize(toml::de::Deserializer::from(document)).map_err(|error| {
+        T::deserialize(toml::de::Deserializer::from(document)).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             let entries = entries.iter().filter(|entry| entry.value.contains(&offset));
             let place = match entries.min_by_key(|entry| entry.value.len()) {
@@ -192,30 +200,32 @@ impl Layers {
         if let Some(grid) = layer.remove(grid::SECTION) {
             self.axes = grid::axes(grid, &grid_places, &Place::file(file), &folder)?;
         }
-        Keys::experiment().each_path(&mut layer, &mut |path| *path = folder.resolve(path));
+        T::keys().each_path(&mut layer, &mut |path| *path = folder.resolve(path));
         self.merged = layer;
         Ok(())
     }
 
     /// The layer of `key=value`, with absolute paths. A value takes the place of a grid's list.
-    fn read_assignment(&mut self, assignment: &str) -> Result<()> {
+    fn read_assignment<T: Settings>(&mut self, assignment: &str) -> Result<()> {
         let place = Place::setting(assignment);
         let (key, text) = assignment
             .split_once('=')
             .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;
         let (key, text) = (key.trim(), text.trim());
         let folder = Folder::Disk(absolute(Path::new(""))?);
-        if let Some(key) = key.strip_prefix(grid::PREFIX) {
+        if T::HAS_GRID
+            && let Some(key) = key.strip_prefix(grid::PREFIX)
+        {
             let axis = Axis::new(key, parse_value(text, &place)?, place, &folder)?;
             self.axes.retain(|other| other.key != axis.key);
             self.axes.push(axis);
             return Ok(());
         }
-        require_known(key, &place)?;
-        let value = checked_value(key, parse_value(text, &place)?, &place, &folder)?;
+        require_known::<T>(key, &place)?;
+        let value = checked_value::<T>(key, parse_value(text, &place)?, &place, &folder)?;
         self.axes.retain(|axis| axis.key != key);
         self.remember(key, &value, &place);
-        set(&mut self.merged, key, value, &place)
+        set::<T>(&mut self.merged, key, value, &place)
     }
 
     /// Notes where a key was set; for a section, where each of the keys was that it sets.
@@ -243,15 +253,15 @@ fn name(file: Option<&Path>) -> String {
 }
 
 /// `value`, if it has the type that the key wants, with absolute paths.
-pub(super) fn checked_value(
+pub(super) fn checked_value<T: Settings>(
     key: &str,
     mut value: Value,
     place: &Place,
     folder: &Folder,
 ) -> Result<Value> {
-    let keys = Keys::experiment();
+    let keys = T::keys();
     Value::Table(keys.alone(key, value.clone()))
-        .try_into::<Experiment>()
+        .try_into::<T>()
         .map_err(|error| wrong_type(place.clone(), error.message()))?;
     if let Some(node) = keys.find(key) {
         node.each_path(&mut value, &mut |path| *path = folder.resolve(path));
@@ -260,18 +270,18 @@ pub(super) fn checked_value(
 }
 
 /// Lays one value over the others.
-fn set(merged: &mut Table, key: &str, value: Value, place: &Place) -> Result<()> {
+fn set<T: Settings>(merged: &mut Table, key: &str, value: Value, place: &Place) -> Result<()> {
     let no_element = |NoElement { list, names }| {
         let expected = match &names[..] {
-            [] => format!("a key of an experiment with [[{list}]]"),
+            [] => format!("a key of {} with [[{list}]]", T::ONE),
             _ => format!("a [[{list}]] that is there: {}", names.join(", ")),
         };
         Error::input(place.clone(), expected, format!("`{key}`")).with_hint(format!(
-            "add a [[{list}]] with that name to the experiment file"
+            "add a [[{list}]] with that name to the {} file",
+            T::NAME
         ))
     };
-    let keys = Keys::experiment();
-    keys.set(merged, key, value).map_err(no_element)
+    T::keys().set(merged, key, value).map_err(no_element)
 }
 
 /// The right side of an assignment: TOML, or else a bare word as a string.
@@ -297,17 +307,22 @@ fn parse_value(text: &str, place: &Place) -> Result<Value> {
     }
 }
 
-/// Fails for a key that no experiment has. A section's name passes: its type is checked later.
-pub(super) fn require_known(key: &str, place: &Place) -> Result<()> {
-    match Keys::experiment().find(key) {
+/// Fails for a key that there is not. A section's name passes: its type is checked later.
+pub(super) fn require_known<T: Settings>(key: &str, place: &Place) -> Result<()> {
+    match T::keys().find(key) {
         Some(_) => Ok(()),
-        None => Err(unknown(key, place.clone())),
+        None => Err(unknown::<T>(key, place.clone())),
     }
 }
 
-fn unknown(key: &str, place: Place) -> Error {
+fn unknown<T: Settings>(key: &str, place: Place) -> Error {
     let error = Error::input(place, "a known key", format!("`{key}`"));
-    error.with_hint(Keys::experiment().hint(key))
+    let more = if T::HAS_GRID {
+        &[grid::SECTION][..]
+    } else {
+        &[]
+    };
+    error.with_hint(T::keys().hint(key, more))
 }
 
 /// Turns serde's `invalid type: string "x", expected usize` into our own form.

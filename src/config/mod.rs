@@ -9,7 +9,9 @@ mod check;
 mod grid;
 mod keys;
 mod load;
+mod pretrain;
 mod sections;
+mod settings;
 mod stages;
 
 use std::path::{Path, PathBuf};
@@ -20,18 +22,19 @@ use serde::{Deserialize, Serialize};
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
 use crate::data::{ExampleFormat, FoldOptions, TextKind, source};
-use crate::error::{Error, Result};
-use crate::hash::sha256;
+use crate::error::Result;
 use crate::metrics::MetricName;
 use crate::random::Key;
 
 use keys::Keys;
-pub use load::{Loaded, load, load_cells, require_read};
+pub use load::{Loaded, load, load_as, load_cells, require_read};
+pub use pretrain::{PretrainObjectiveConfig, Pretraining, TextConfig, TextVocabConfig};
 pub use sections::{
     AlignConfig, CheckpointConfig, DataConfig, DistillConfig, FoldsConfig, ModelConfig,
     ObjectiveConfig, Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig,
     UnlabelledRows, Valid, VocabConfig,
 };
+pub use settings::{Difference, Settings, unwritable};
 pub use stages::{Stage, StageConfig, StageRows};
 
 /// The experiment that runs where no file is named.
@@ -103,52 +106,45 @@ pub struct Experiment {
     pub stage: Vec<StageConfig>,
 }
 
+/// The files of a checkpoint that are there and are read; where text is cut, that with the settings of its tokenizer too.
+fn checkpoint_files(dir: &Path, cuts_text: bool) -> Vec<PathBuf> {
+    let names = [
+        "config.json",
+        "vocab.txt",
+        "tokenizer.json",
+        "model.safetensors",
+    ];
+    // Where there is no tokenizer.json this file says how text is cut.
+    let settings = cuts_text.then_some("tokenizer_config.json");
+    let files = names.into_iter().chain(settings);
+    files
+        .map(|name| source::join(dir, name))
+        .filter(|path| source::exists(path))
+        .collect()
+}
+
 /// The keys that end in `name`: `train.epochs` for `epochs`.
 pub fn keys_named(name: &str) -> Vec<String> {
     Keys::experiment().named(name)
 }
 
-/// A key that two experiments set differently.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
-    /// `train.epochs`
-    pub key: String,
-    /// The value of the one.
-    pub here: Option<toml::Value>,
-    /// The value of the other.
-    pub there: Option<toml::Value>,
-}
+impl Settings for Experiment {
+    const NAME: &'static str = "experiment";
+    const ONE: &'static str = "an experiment";
+    const HAS_GRID: bool = true;
 
-/// The error for a config that has no form as TOML: it holds a path that is not UTF-8.
-pub fn unwritable(error: toml::ser::Error) -> Error {
-    Error::refused(format!("cannot write the config as TOML: {error}"))
-        .with_hint("rename files and folders whose names are not UTF-8")
+    fn keys() -> &'static Keys {
+        Keys::experiment()
+    }
 }
 
 impl Experiment {
-    /// The text of `config.toml`: every key that has a value, paths absolute. Loading it gives an equal experiment.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where a path is not UTF-8.
-    pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(unwritable)
-    }
-
-    /// Every key that is no path, in the order of the types, with its value; `stage[1].epochs` for elements of a list.
-    ///
-    /// # Errors
-    /// As [`Experiment::to_toml`].
-    fn settings(&self) -> Result<Vec<(String, toml::Value)>> {
-        let table = toml::Table::try_from(self).map_err(unwritable)?;
-        Ok(Keys::experiment().settings(&table))
-    }
-
     /// SHA-256 of every key that is no path, changes a model ([`is_after_training`] keys do not) and is not at its default,
     /// sorted; 64 hexadecimal digits. So a key that later versions add changes no experiment that does not set it. What a
     /// path leads to counts by its content, which is not known here.
     ///
     /// # Errors
-    /// As [`Experiment::to_toml`].
+    /// As [`Settings::to_toml`].
     pub fn sha256(&self) -> Result<String> {
         self.sha256_of(&|key| !is_after_training(key))
     }
@@ -156,48 +152,18 @@ impl Experiment {
     /// As [`Experiment::sha256`], of the keys of `[submit]`.
     ///
     /// # Errors
-    /// As [`Experiment::to_toml`].
+    /// As [`Settings::to_toml`].
     pub fn submit_sha256(&self) -> Result<String> {
         self.sha256_of(&|key| key.starts_with("submit."))
-    }
-
-    fn sha256_of(&self, counts: &dyn Fn(&str) -> bool) -> Result<String> {
-        let counted = |experiment: &Self| -> Result<Vec<(String, toml::Value)>> {
-            let settings = experiment.settings()?.into_iter();
-            Ok(settings.filter(|(key, _)| counts(key)).collect())
-        };
-        let (default, settings) = (counted(&Self::default())?, counted(self)?);
-        let changed = settings.iter().filter(|setting| !default.contains(setting));
-        let mut lines: Vec<String> = changed
-            .map(|(key, value)| format!("{key} = {value}\n"))
-            .collect();
-        // A file in the place of a word.
-        let is_gone = |key: &String| !settings.iter().any(|(other, _)| other == key);
-        let gone = default.iter().filter(|(key, _)| is_gone(key));
-        lines.extend(gone.map(|(key, _)| format!("{key} is no setting\n")));
-        lines.sort_unstable();
-        Ok(sha256(lines.concat()))
     }
 
     /// The first key, paths and [`is_after_training`] keys aside, whose value differs in `other`: the key, the value here and there; none for one
     /// that is not set.
     ///
     /// # Errors
-    /// As [`Experiment::to_toml`].
+    /// As [`Settings::to_toml`].
     pub fn first_difference(&self, other: &Self) -> Result<Option<Difference>> {
-        let (here, there) = (self.settings()?, other.settings()?);
-        let value = |settings: &[(String, toml::Value)], key: &str| {
-            let mut settings = settings.iter();
-            settings.find_map(|(other, value)| (other == key).then(|| value.clone()))
-        };
-        let of_models = |(key, _): &&(String, toml::Value)| !is_after_training(key);
-        let keys = here.iter().chain(&there).filter(of_models);
-        let differing = keys.into_iter().find_map(|(key, _)| {
-            let (here, there) = (value(&here, key), value(&there, key));
-            let key = key.clone();
-            (here != there).then_some(Difference { key, here, there })
-        });
-        Ok(differing)
+        self.first_difference_of(other, &|key| !is_after_training(key))
     }
 
     /// How the pair files are read.
@@ -286,20 +252,10 @@ impl Experiment {
             add("data.valid", path);
         }
         if let Some(dir) = &self.checkpoint.dir {
-            let names = [
-                "config.json",
-                "vocab.txt",
-                "tokenizer.json",
-                "model.safetensors",
-            ];
-            // Only the graph cuts text, and where there is no tokenizer.json this file says how.
+            // Only the graph cuts text.
             let cuts_text = self.align.method == AlignMethod::Graph;
-            let settings = cuts_text.then_some("tokenizer_config.json");
-            let files = names.into_iter().chain(settings);
-            let files: Vec<_> = files.map(|name| source::join(dir, name)).collect();
-            files
+            checkpoint_files(dir, cuts_text)
                 .iter()
-                .filter(|path| source::exists(path))
                 .for_each(|path| add("checkpoint.dir", path));
         }
         self.align
@@ -332,44 +288,16 @@ impl Experiment {
         self.data.mark_shared.unwrap_or(by_default)
     }
 
-    /// The size of a fresh model of `vocab_size` rows: `[model]`, then `base` (a checkpoint's size), then a
-    /// small BERT.
+    /// The size of a fresh model of `vocab_size` rows: as [`ModelConfig::size`].
     pub fn scratch_size(&self, base: Option<&BertConfig>, vocab_size: usize) -> BertConfig {
-        let model = &self.model;
-        let hidden = model
-            .hidden
-            .or(base.map(|base| base.hidden_size))
-            .unwrap_or(256);
-        // A width of one's own makes the checkpoint's other widths meaningless.
-        let base_width = base.filter(|base| base.hidden_size == hidden);
-        let heads = base_width.map_or((hidden / 64).max(1), |base| base.num_attention_heads);
-        let intermediate = base_width.map_or(4 * hidden, |base| base.intermediate_size);
-        BertConfig {
-            vocab_size,
-            hidden_size: hidden,
-            num_hidden_layers: model
-                .layers
-                .or(base.map(|base| base.num_hidden_layers))
-                .unwrap_or(4),
-            num_attention_heads: model.heads.unwrap_or(heads),
-            intermediate_size: model.intermediate.unwrap_or(intermediate),
-            max_position_embeddings: model
-                .positions
-                .or(base.map(|base| base.max_position_embeddings))
-                .unwrap_or(512),
-            type_vocab_size: base.map_or(2, |base| base.type_vocab_size),
-            layer_norm_eps: base.map_or(1e-12, |base| base.layer_norm_eps),
-            initializer_range: base.map_or(0.02, |base| base.initializer_range),
-            hidden_dropout_prob: self.train.dropout as f32,
-            attention_probs_dropout_prob: self.train.dropout as f32,
-            mark_shared: false,
-        }
+        self.model.size(base, vocab_size, self.train.dropout)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::sha256;
     use crate::vocab::UnitChoice;
 
     /// An experiment with every optional key present.

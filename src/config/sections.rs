@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::align::AlignMethod;
+use crate::checkpoint::BertConfig;
 use crate::data::split::ValidSplit;
 use crate::data::{
     Assign, Column, ExampleFormat, LabelColumns, LabelKind, MaskReplacement, MaskUnit, TextKind,
@@ -182,6 +183,40 @@ pub struct ModelConfig {
     /// ([`crate::checkpoint::positions`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positions: Option<usize>,
+}
+
+impl ModelConfig {
+    /// The size of a fresh model of `vocab_size` rows: `[model]`, then `base` (a checkpoint's size), then a small BERT.
+    pub fn size(&self, base: Option<&BertConfig>, vocab_size: usize, dropout: f64) -> BertConfig {
+        let hidden = self
+            .hidden
+            .or(base.map(|base| base.hidden_size))
+            .unwrap_or(256);
+        // A width of one's own makes the checkpoint's other widths meaningless.
+        let base_width = base.filter(|base| base.hidden_size == hidden);
+        let heads = base_width.map_or((hidden / 64).max(1), |base| base.num_attention_heads);
+        let intermediate = base_width.map_or(4 * hidden, |base| base.intermediate_size);
+        BertConfig {
+            vocab_size,
+            hidden_size: hidden,
+            num_hidden_layers: self
+                .layers
+                .or(base.map(|base| base.num_hidden_layers))
+                .unwrap_or(4),
+            num_attention_heads: self.heads.unwrap_or(heads),
+            intermediate_size: self.intermediate.unwrap_or(intermediate),
+            max_position_embeddings: self
+                .positions
+                .or(base.map(|base| base.max_position_embeddings))
+                .unwrap_or(512),
+            type_vocab_size: base.map_or(2, |base| base.type_vocab_size),
+            layer_norm_eps: base.map_or(1e-12, |base| base.layer_norm_eps),
+            initializer_range: base.map_or(0.02, |base| base.initializer_range),
+            hidden_dropout_prob: dropout as f32,
+            attention_probs_dropout_prob: dropout as f32,
+            mark_shared: false,
+        }
+    }
 }
 
 /// `[objective]`: what is learnt.

@@ -65,7 +65,7 @@ macro_rules! keys_of_train {
 
         impl TrainConfig {
             /// What a stage without values of its own is trained with.
-            fn options(&self) -> TrainOptions {
+            pub(super) fn options(&self) -> TrainOptions {
                 TrainOptions { $($key: self.$key),+ }
             }
         }
@@ -150,12 +150,7 @@ pub struct Stage {
 impl Experiment {
     /// The stages in their order, one at least. Without `[[stage]]` it is [`Experiment::whole_stage`].
     pub fn stages(&self) -> Vec<Stage> {
-        let whole = self.whole_stage();
-        if self.stage.is_empty() {
-            return vec![whole];
-        }
-        let stages = self.stage.iter();
-        stages.map(|stage| stage.over(&whole)).collect()
+        over(self.whole_stage(), &self.stage)
     }
 
     /// What `[objective]` and `[train]` alone say: a stage that has the name of its objective.
@@ -182,6 +177,14 @@ impl Experiment {
     }
 }
 
+/// Each of the stages over what it leaves out; `whole` alone where there are none.
+pub(super) fn over(whole: Stage, stages: &[StageConfig]) -> Vec<Stage> {
+    if stages.is_empty() {
+        return vec![whole];
+    }
+    stages.iter().map(|stage| stage.over(&whole)).collect()
+}
+
 impl StageConfig {
     /// Its own values over those of `whole`.
     fn over(&self, whole: &Stage) -> Stage {
@@ -205,7 +208,7 @@ impl StageConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{load, load_cells};
+    use crate::config::{Settings, load, load_cells};
     use crate::error::Result;
 
     const TWO: &str = "[train]\nepochs = 5\nbatch = 8\n[[stage]]\nname = \"first\"\nepochs = 2\n\

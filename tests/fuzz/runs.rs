@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cipherpet::config;
+use cipherpet::config::{self, Settings};
 use cipherpet::data::{LabelKind, reserved};
 use cipherpet::error::{Error, Result};
 use cipherpet::hash::sha256;

@@ -4,11 +4,12 @@
 //! Does not know which rows there are: that a stage has some is checked by its sources.
 
 use super::Loaded;
-use crate::config::{Stage, StageRows, Valid};
+use crate::config::{Settings, Stage, StageRows, Valid};
 use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
+use crate::objective::ObjectiveName;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
 const MOST: usize = 1_000_000;
@@ -90,8 +91,87 @@ impl Loaded {
         Ok(())
     }
 
+    fn check_objective(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let (labels, of_objective) = (self.experiment.task.labels, stage.objective.labels());
+        let key = match section {
+            Some(section) => format!("{section}.objective"),
+            None => "objective.name".to_owned(),
+        };
+        let needs_pairs = stage.objective == ObjectiveName::Nsp;
+        let expected = "an objective for task.kind = \"single\"";
+        let is_pair = self.experiment.task.kind == TextKind::Pair;
+        self.require(is_pair || !needs_pairs, &key, expected, "`nsp`")
+            .map_err(|error| error.with_hint("`nsp` says whether one text follows another"))?;
+        if of_objective.is_empty() || of_objective.contains(&labels) {
+            return Ok(());
+        }
+        let fitting: Vec<&str> = of_objective.iter().map(|labels| labels.name()).collect();
+        let expected = format!("an objective for task.labels = \"{}\"", labels.name());
+        let name = stage.objective.name();
+        let error = Error::input(self.place(&key), expected, format!("`{name}`"));
+        Err(error.with_hint(format!(
+            "`{name}` learns from labels that are {}",
+            fitting.join(" or ")
+        )))
+    }
+
+    /// A stage needs rows, and one that learns from labels needs rows with labels.
+    fn check_rows(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let data = &self.experiment.data;
+        let there = |rows: &StageRows| match rows {
+            StageRows::Labelled => true, // data.train is checked
+            StageRows::Valid => self.has_valid(),
+            StageRows::Test => data.test.is_some(),
+            StageRows::Extra => !data.unlabelled.is_empty(),
+        };
+        let key = match section {
+            Some(section) => format!("{section}.rows"),
+            None => "train.unlabelled".to_owned(),
+        };
+        if !stage.rows.iter().any(there) && stage.files.is_empty() {
+            let error = Error::input(self.place(&key), "rows to learn from", "none");
+            return Err(error.with_hint(
+                "set `rows` to one or more of \"labelled\", \"valid\", \"test\", \"extra\" that [data] has, or `files`",
+            ));
+        }
+        let learns_labels = !stage.objective.labels().is_empty();
+        if learns_labels && !stage.rows.contains(&StageRows::Labelled) {
+            let name = stage.objective.name();
+            let expected = format!("\"labelled\" among them, as `{name}` learns from labels");
+            return Err(
+                Error::input(self.place(&key), expected, "none with a label")
+                    .with_hint("add \"labelled\", or choose an objective without labels"),
+            );
+        }
+        Ok(())
+    }
+
+    /// What comes last must score what there is to score.
+    fn check_scores(&self, last: &Stage) -> Result<()> {
+        let scores = self.experiment.data.test.is_some() || self.has_valid();
+        if !scores || last.objective.gives_scores() {
+            return Ok(());
+        }
+        let key = match self.experiment.stage.is_empty() {
+            true => "objective.name".to_owned(),
+            false => format!("stage.{}.objective", last.name),
+        };
+        let found = format!("`{}`", last.objective.name());
+        let error = Error::input(self.place(&key), "a last objective that scores rows", found);
+        Err(error.with_hint(
+            "add a stage that learns the labels, or leave out data.test and set data.valid = \"none\"",
+        ))
+    }
+
+    fn has_valid(&self) -> bool {
+        let experiment = &self.experiment;
+        experiment.folds.k > 0 || experiment.data.valid != Valid::Split(ValidSplit::None)
+    }
+}
+
+impl<T: Settings> Loaded<T> {
     /// Ranges. `objective` and `train` are the sections whose keys hold the values of the stage.
-    fn check_numbers(&self, stage: &Stage, [objective, train]: [&str; 2]) -> Result<()> {
+    pub(super) fn check_numbers(&self, stage: &Stage, [objective, train]: [&str; 2]) -> Result<()> {
         let (options, mask) = (&stage.options, stage.masking.share);
         let of_objective = |name: &str| format!("{objective}.{name}");
         let of_train = |name: &str| format!("{train}.{name}");
@@ -168,7 +248,7 @@ impl Loaded {
         self.not_negative(&of_train("clip"), options.clip)
     }
 
-    fn check_name(&self, section: &str, before: &[Stage], stage: &Stage) -> Result<()> {
+    pub(super) fn check_name(&self, section: &str, before: &[Stage], stage: &Stage) -> Result<()> {
         let (key, name) = (format!("{section}.name"), &stage.name);
         let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         self.require(
@@ -183,78 +263,6 @@ impl Loaded {
             return Err(error.with_hint("the keys of a stage are written stage.NAME.KEY"));
         }
         Ok(())
-    }
-
-    fn check_objective(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
-        let (labels, of_objective) = (self.experiment.task.labels, stage.objective.labels());
-        if of_objective.is_empty() || of_objective.contains(&labels) {
-            return Ok(());
-        }
-        let key = match section {
-            Some(section) => format!("{section}.objective"),
-            None => "objective.name".to_owned(),
-        };
-        let fitting: Vec<&str> = of_objective.iter().map(|labels| labels.name()).collect();
-        let expected = format!("an objective for task.labels = \"{}\"", labels.name());
-        let name = stage.objective.name();
-        let error = Error::input(self.place(&key), expected, format!("`{name}`"));
-        Err(error.with_hint(format!(
-            "`{name}` learns from labels that are {}",
-            fitting.join(" or ")
-        )))
-    }
-
-    /// A stage needs rows, and one that learns from labels needs rows with labels.
-    fn check_rows(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
-        let data = &self.experiment.data;
-        let there = |rows: &StageRows| match rows {
-            StageRows::Labelled => true, // data.train is checked
-            StageRows::Valid => self.has_valid(),
-            StageRows::Test => data.test.is_some(),
-            StageRows::Extra => !data.unlabelled.is_empty(),
-        };
-        let key = match section {
-            Some(section) => format!("{section}.rows"),
-            None => "train.unlabelled".to_owned(),
-        };
-        if !stage.rows.iter().any(there) && stage.files.is_empty() {
-            let error = Error::input(self.place(&key), "rows to learn from", "none");
-            return Err(error.with_hint(
-                "set `rows` to one or more of \"labelled\", \"valid\", \"test\", \"extra\" that [data] has, or `files`",
-            ));
-        }
-        let learns_labels = !stage.objective.labels().is_empty();
-        if learns_labels && !stage.rows.contains(&StageRows::Labelled) {
-            let name = stage.objective.name();
-            let expected = format!("\"labelled\" among them, as `{name}` learns from labels");
-            return Err(
-                Error::input(self.place(&key), expected, "none with a label")
-                    .with_hint("add \"labelled\", or choose an objective without labels"),
-            );
-        }
-        Ok(())
-    }
-
-    /// What comes last must score what there is to score.
-    fn check_scores(&self, last: &Stage) -> Result<()> {
-        let scores = self.experiment.data.test.is_some() || self.has_valid();
-        if !scores || last.objective.gives_scores() {
-            return Ok(());
-        }
-        let key = match self.experiment.stage.is_empty() {
-            true => "objective.name".to_owned(),
-            false => format!("stage.{}.objective", last.name),
-        };
-        let found = format!("`{}`", last.objective.name());
-        let error = Error::input(self.place(&key), "a last objective that scores rows", found);
-        Err(error.with_hint(
-            "add a stage that learns the labels, or leave out data.test and set data.valid = \"none\"",
-        ))
-    }
-
-    fn has_valid(&self) -> bool {
-        let experiment = &self.experiment;
-        experiment.folds.k > 0 || experiment.data.valid != Valid::Split(ValidSplit::None)
     }
 }
 

@@ -88,7 +88,7 @@ fn hints_reach_every_depth() {
         ),
     ];
     for (key, hint) in cases {
-        assert_eq!(keys.hint(key), hint, "{key}");
+        assert_eq!(keys.hint(key, &["grid"]), hint, "{key}");
     }
 }
 

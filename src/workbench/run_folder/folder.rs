@@ -19,7 +19,7 @@ use super::names::{
 use super::resume;
 use crate::align::GraphReport;
 use crate::atomic;
-use crate::config::{self, Experiment};
+use crate::config::{self, Experiment, Settings};
 use crate::data::Task;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
@@ -372,7 +372,7 @@ fn remove_outputs(folder: &Path) -> Result<()> {
 }
 
 /// Every output in `inner` (a folder inside `run`, or the run itself), hashed.
-fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
+pub fn output_records(run: &Path, inner: &Path) -> Result<Vec<FileRecord>> {
     let mut records = Vec::new();
     for name in OUTPUTS {
         let name = inner.join(name);
@@ -440,19 +440,12 @@ fn differing_key(path: &Path, experiment: &Experiment) -> Result<Option<String>>
     let Ok(there) = config::load(Some(&path.join(CONFIG)), &[]) else {
         return Ok(None); // gone, or of another version
     };
-    let show = |value: Option<toml::Value>| match value {
-        Some(value) => value.to_string(),
-        None => "not set".to_owned(),
-    };
     let differing = experiment.first_difference(&there.experiment)?;
-    Ok(differing.map(|differing| {
-        let (there, here) = (show(differing.there), show(differing.here));
-        format!("`{}` is {there} there, {here} here", differing.key)
-    }))
+    Ok(differing.map(|differing| differing.to_string()))
 }
 
 /// The first input of other content.
-fn differing_input(here: &[&FileRecord], there: &[&FileRecord]) -> Option<String> {
+pub fn differing_input(here: &[&FileRecord], there: &[&FileRecord]) -> Option<String> {
     let mut pairs = here.iter().zip(there);
     Some(
         match pairs.find(|(here, there)| !here.has_content_of(there)) {

@@ -11,7 +11,7 @@ use super::lock::Lock;
 use super::manifest::{Identity, Manifest, Outcome, State};
 use super::names::{CONFIG, ModelName};
 use crate::atomic;
-use crate::config::Experiment;
+use crate::config::{Experiment, Settings};
 use crate::error::{Error, Result};
 
 /// A folder that this process alone writes into.
