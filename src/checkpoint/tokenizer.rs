@@ -26,9 +26,40 @@ use crate::error::{Error, Result};
 /// [`Error::Io`] where a file cannot be written; [`Error::Unexpected`] where `tokenizers` refuses.
 pub fn write_tokenizer(dir: &Path, names: &[String], token_separator: &str) -> Result<()> {
     let tokenizer = word_level(names, token_separator)
-        .and_then(|tokenizer| tokenizer.to_string(true))
         .map_err(|error| Error::Unexpected(format!("tokenizers: {error}")))?;
-    let config = json!({
+    write_files(dir, names, &tokenizer, &json!({}))
+}
+
+/// Writes the same files for a BERT on plain text or ids, whose `tokens` have any order. `lower_case` is told for WordPieces
+/// alone.
+///
+/// # Errors
+/// As [`write_tokenizer`].
+pub fn write_bert_tokenizer(
+    dir: &Path,
+    tokens: &[String],
+    tokenizer: &Tokenizer,
+    lower_case: Option<bool>,
+) -> Result<()> {
+    let more = match lower_case {
+        Some(lower_case) => {
+            json!({"tokenizer_class": "BertTokenizer", "do_lower_case": lower_case})
+        }
+        None => json!({}),
+    };
+    write_files(dir, tokens, tokenizer, &more)
+}
+
+/// `more` lies over the usual entries of `tokenizer_config.json`.
+fn write_files(
+    dir: &Path,
+    names: &[String],
+    tokenizer: &Tokenizer,
+    more: &serde_json::Value,
+) -> Result<()> {
+    let tokenizer = tokenizer.to_string(true);
+    let tokenizer = tokenizer.map_err(|error| Error::Unexpected(format!("tokenizers: {error}")))?;
+    let mut config = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": NAMES[PAD as usize],
         "unk_token": NAMES[UNK as usize],
@@ -38,6 +69,9 @@ pub fn write_tokenizer(dir: &Path, names: &[String], token_separator: &str) -> R
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "clean_up_tokenization_spaces": false,
     });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
     fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     atomic::write(&dir.join("vocab.txt"), (names.join("\n") + "\n").as_bytes())?;
     atomic::write(&dir.join("tokenizer.json"), tokenizer.as_bytes())?;

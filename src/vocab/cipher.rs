@@ -36,11 +36,14 @@ impl CipherVocab {
     /// Counts both sentences of all pairs (training, validation, test and unlabelled ones alike) and keeps what occurs
     /// `min_count` times or more.
     pub fn count<'a>(pairs: impl IntoIterator<Item = &'a Example>, min_count: u64) -> Self {
+        Self::count_ids(pairs.into_iter().flat_map(Example::tokens), min_count)
+    }
+
+    /// As [`CipherVocab::count`], of tokens one after the other.
+    pub fn count_ids(ids: impl IntoIterator<Item = CipherId>, min_count: u64) -> Self {
         let mut counts: HashMap<CipherId, u64> = HashMap::new();
-        for pair in pairs {
-            for id in pair.tokens() {
-                *counts.entry(id).or_default() += 1;
-            }
+        for id in ids {
+            *counts.entry(id).or_default() += 1;
         }
         let (mut kept, rare): (Vec<_>, Vec<_>) = counts
             .into_iter()

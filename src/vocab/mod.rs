@@ -16,6 +16,7 @@ pub mod missing_folder;
 pub mod plain;
 mod plain_table;
 pub mod unit;
+pub mod word_piece;
 
 pub use cipher::CipherVocab;
 pub use count::TokenCounts;

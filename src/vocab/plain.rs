@@ -47,8 +47,7 @@ impl PlainVocab {
     pub fn open(dir: &Path) -> Result<Self> {
         let vocab = source::join(dir, "vocab.txt");
         if source::exists(&vocab) {
-            let tokens = lines(&vocab, &source::read(&vocab)?)?;
-            return Self::from_tokens(tokens, &vocab);
+            return Self::open_file(&vocab);
         }
         let tokenizer = source::join(dir, "tokenizer.json");
         if source::exists(&tokenizer) {
@@ -61,6 +60,14 @@ impl PlainVocab {
             "neither",
         )
         .with_hint(missing_folder::hint(dir)))
+    }
+
+    /// From a file in the form of `vocab.txt`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; those of [`PlainVocab::from_tokens`], and [`Error::Input`] for a line that is not UTF-8.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        Self::from_tokens(lines(path, &source::read(path)?)?, path)
     }
 
     /// From tokens in row order. `origin` names the file in errors. Of two equal tokens the later counts, as in
@@ -119,6 +126,16 @@ impl PlainVocab {
     /// Where the row is of another vocabulary.
     pub fn token(&self, id: PlainId) -> &str {
         &self.tokens[id.0 as usize]
+    }
+
+    /// Tokens in row order.
+    pub fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// Every token with its row; of two equal tokens the one that counts comes last.
+    pub fn rows(&self) -> impl Iterator<Item = (String, u32)> {
+        self.tokens.iter().cloned().zip(0..)
     }
 
     /// Rows of the special tokens.

@@ -15,11 +15,10 @@ use std::path::Path;
 use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{AddedToken, Model, ModelWrapper, NormalizedString, Normalizer, Tokenizer};
+use tokenizers::{Model, ModelWrapper, NormalizedString, Normalizer, Tokenizer};
 
 use super::plain::{PlainId, PlainVocab, is_special};
+use super::word_piece::bert_tokenizer;
 use crate::data::source;
 use crate::data::table::quoted;
 use crate::error::{Error, Place, Result};
@@ -301,23 +300,11 @@ pub(super) fn word_piece(checkpoint: &Path) -> Result<Tokenizer> {
     PlainVocab::open(checkpoint)?; // says what is missing
     let bytes = source::read(&source::join(checkpoint, "vocab.txt"))?;
     let vocab = WordPiece::read_bytes(&bytes).map_err(unexpected)?;
-    let model = WordPiece::builder().vocab(vocab).build();
-    let model = model.map_err(unexpected)?;
-    let lower_case = do_lower_case(checkpoint)?;
-    let mut tokenizer = Tokenizer::new(model);
-    tokenizer
-        .with_normalizer(Some(BertNormalizer::new(true, true, None, lower_case)))
-        .map_err(unexpected)?
-        .with_pre_tokenizer(Some(BertPreTokenizer));
-    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    tokenizer
-        .add_special_tokens(specials.map(|token| AddedToken::from(token, true)))
-        .map_err(unexpected)?;
-    Ok(tokenizer)
+    bert_tokenizer(vocab, do_lower_case(checkpoint)?)
 }
 
 /// `do_lower_case` of `tokenizer_config.json`; true where it does not say.
-fn do_lower_case(checkpoint: &Path) -> Result<bool> {
+pub fn do_lower_case(checkpoint: &Path) -> Result<bool> {
     #[derive(Deserialize)]
     struct TokenizerConfig {
         do_lower_case: Option<bool>,
