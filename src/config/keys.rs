@@ -432,7 +432,8 @@ fn is_word(words: &[String], value: &Value) -> bool {
 }
 
 /// Puts a value under a name. Of two tables the new one lies over the old one.
-fn merge(table: &mut Table, name: &str, value: Value) {
+/// Lays `value` over what stands under `name`: tables key by key, anything else as a whole.
+pub fn merge(table: &mut Table, name: &str, value: Value) {
     match (table.get_mut(name), value) {
         (Some(Value::Table(old)), Value::Table(new)) => {
             for (name, value) in new {

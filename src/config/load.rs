@@ -1,4 +1,4 @@
-//! Layers of settings: default, then the file, then each `--set key=value`.
+//! Layers of settings: default, then a preset, then the file, then each `--set key=value`.
 //!
 //! In: the path of a TOML file of any kind ([`Settings`]) and assignments. Out: [`Loaded`], the merged settings and, for every
 //! key that was set, the place it was set at. Unknown keys and wrong types are errors with that place.
@@ -16,7 +16,8 @@ use toml::{Table, Value};
 
 use super::Experiment;
 use super::grid::{self, Axis};
-use super::keys::{NoElement, join};
+use super::keys::{NoElement, join, merge};
+use super::preset::PRESET;
 use super::settings::Settings;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -103,10 +104,13 @@ pub fn require_read(assignments: &[String], read: &[&str], who: &str) -> Result<
     Ok(())
 }
 
-/// File and assignments, one over the other.
+/// Preset, file and assignments, one over the other.
 #[derive(Default)]
 struct Layers {
-    merged: Table,
+    /// Of the file, with absolute paths.
+    file: Table,
+    /// Key, value and place of each assignment.
+    assignments: Vec<(String, Value, Place)>,
     places: BTreeMap<String, Place>,
     axes: Vec<Axis>,
     has_file: bool,
@@ -127,7 +131,13 @@ impl Layers {
 
     /// The settings with these values of the axes, one each.
     fn merged<T: Settings>(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded<T>> {
-        let (mut merged, mut places) = (self.merged.clone(), self.places.clone());
+        let (mut merged, mut places) = (self.preset::<T>(cell), self.places.clone());
+        for (key, value) in &self.file {
+            merge(&mut merged, key, value.clone());
+        }
+        for (key, value, place) in &self.assignments {
+            set::<T>(&mut merged, key, value.clone(), place)?;
+        }
         for (axis, value) in cell {
             set::<T>(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
             places.insert(axis.key.clone(), axis.place.clone());
@@ -148,6 +158,18 @@ impl Layers {
             has_file: self.has_file,
             places,
         })
+    }
+
+    /// What lies under everything else: the settings of the preset that is named last.
+    fn preset<T: Settings>(&self, cell: &[(&Axis, &Value)]) -> Table {
+        let of_cell = cell.iter().find(|(axis, _)| axis.key == PRESET);
+        let assigned = self.assignments.iter().rfind(|(key, ..)| key == PRESET);
+        let named = of_cell
+            .map(|(_, value)| *value)
+            .or(assigned.map(|(_, value, _)| value))
+            .or(self.file.get(PRESET));
+        let preset = named.and_then(Value::as_str).and_then(T::preset);
+        preset.unwrap_or_default()
     }
 
     /// The layer of a file, with absolute paths.
@@ -201,7 +223,7 @@ impl Layers {
             self.axes = grid::axes(grid, &grid_places, &Place::file(file), &folder)?;
         }
         T::keys().each_path(&mut layer, &mut |path| *path = folder.resolve(path));
-        self.merged = layer;
+        self.file = layer;
         Ok(())
     }
 
@@ -225,7 +247,8 @@ impl Layers {
         let value = checked_value::<T>(key, parse_value(text, &place)?, &place, &folder)?;
         self.axes.retain(|axis| axis.key != key);
         self.remember(key, &value, &place);
-        set::<T>(&mut self.merged, key, value, &place)
+        self.assignments.push((key.to_owned(), value, place));
+        Ok(())
     }
 
     /// Notes where a key was set; for a section, where each of the keys was that it sets.

@@ -9,6 +9,7 @@ mod check;
 mod grid;
 mod keys;
 mod load;
+mod preset;
 mod pretrain;
 mod sections;
 mod settings;
@@ -28,6 +29,7 @@ use crate::random::Key;
 
 use keys::Keys;
 pub use load::{Loaded, load, load_as, load_cells, require_read};
+pub use preset::Preset;
 pub use pretrain::{PretrainObjectiveConfig, Pretraining, TextConfig, TextVocabConfig};
 pub use sections::{
     AlignConfig, CheckpointConfig, DataConfig, DistillConfig, FoldsConfig, ModelConfig,
@@ -71,10 +73,19 @@ pub fn is_after_training(key: &str) -> bool {
         .any(|section| key.starts_with(section))
 }
 
+/// A preset is what it sets, whatever it is called.
+fn changes_models(key: &str) -> bool {
+    key != preset::PRESET && !is_after_training(key)
+}
+
 /// A whole experiment file. A missing key has the value of `Experiment::default()`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Experiment {
+    /// `fast`, `good` or `best`: a recipe that lies under all that is set here ([`Preset`]); default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub preset: Option<Preset>,
     /// Root of all random streams; 0 up to 2^63 - 1, as TOML has no larger numbers.
     pub seed: u64,
     /// `[task]`
@@ -136,6 +147,10 @@ impl Settings for Experiment {
     fn keys() -> &'static Keys {
         Keys::experiment()
     }
+
+    fn preset(name: &str) -> Option<toml::Table> {
+        Preset::named(name).map(Preset::settings)
+    }
 }
 
 impl Experiment {
@@ -146,7 +161,7 @@ impl Experiment {
     /// # Errors
     /// As [`Settings::to_toml`].
     pub fn sha256(&self) -> Result<String> {
-        self.sha256_of(&|key| !is_after_training(key))
+        self.sha256_of(&changes_models)
     }
 
     /// As [`Experiment::sha256`], of the keys of `[submit]`.
@@ -163,7 +178,7 @@ impl Experiment {
     /// # Errors
     /// As [`Settings::to_toml`].
     pub fn first_difference(&self, other: &Self) -> Result<Option<Difference>> {
-        self.first_difference_of(other, &|key| !is_after_training(key))
+        self.first_difference_of(other, &changes_models)
     }
 
     /// How the pair files are read.

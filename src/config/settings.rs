@@ -22,6 +22,11 @@ pub trait Settings: Serialize + DeserializeOwned + Default + Clone + 'static {
     /// Its keys.
     fn keys() -> &'static Keys;
 
+    /// What a preset of this name lays under everything else; none where there is no such thing.
+    fn preset(_: &str) -> Option<toml::Table> {
+        None
+    }
+
     /// The text of `config.toml`: every key that has a value, paths absolute. Loading it gives equal settings.
     ///
     /// # Errors

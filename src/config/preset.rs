@@ -1,0 +1,136 @@
+//! `preset`: a recipe that lies under the settings of an experiment, as if it had been written there.
+//!
+//! In: a name. Out: the settings of its file in `presets/`. What the experiment or `--set` says goes over them; `config.toml` of the
+//! run holds them all. Says nothing of files, tasks and objectives.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// The key.
+pub const PRESET: &str = "preset";
+
+/// How long to train, and how: chosen on 118,000 short pairs and two cores, 4 layers of 256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// About ten minutes.
+    Fast,
+    /// About an hour.
+    Good,
+    /// A night.
+    Best,
+}
+
+impl Preset {
+    /// From the shortest to the longest.
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Good, Self::Best];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Good => "good",
+            Self::Best => "best",
+        }
+    }
+
+    /// From what is written; none for another word.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|preset| preset.name() == name)
+    }
+
+    /// Its file.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Fast => include_str!("presets/fast.toml"),
+            Self::Good => include_str!("presets/good.toml"),
+            Self::Best => include_str!("presets/best.toml"),
+        }
+    }
+
+    /// Its settings.
+    ///
+    /// # Panics
+    /// Never: a test reads every file.
+    pub fn settings(self) -> Table {
+        self.text().parse().expect("a preset is TOML")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Experiment, Settings, load, load_cells};
+    use crate::error::Result;
+
+    fn loaded(text: &str, assignments: &[&str]) -> Result<Experiment> {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let file = folder.path().join("e.toml");
+        std::fs::write(&file, text).expect("a small file");
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        Ok(load(Some(&file), &assignments)?.experiment)
+    }
+
+    #[test]
+    fn every_preset_is_what_its_file_would_be_in_the_place_of_its_name() {
+        for preset in Preset::ALL {
+            assert_eq!(Preset::named(preset.name()), Some(preset));
+            let name = format!("preset = \"{}\"\n", preset.name());
+            let by_name = loaded(&name, &[]).expect("a preset");
+            let written = loaded(preset.text(), &[]).expect("known keys with good values");
+            let expected = Experiment {
+                preset: Some(preset),
+                ..written.clone()
+            };
+            assert_eq!(by_name, expected);
+            assert_eq!(by_name.sha256().ok(), written.sha256().ok(), "one run");
+            let config = by_name.to_toml().expect("UTF-8 paths");
+            assert_eq!(loaded(&config, &[]).expect("our own text"), by_name);
+        }
+        assert_eq!(Preset::named("better"), None);
+    }
+
+    #[test]
+    fn what_is_set_goes_over_the_preset_wherever_it_is_named() {
+        let file = "[train]\nepochs = 7\n";
+        let fast = loaded("preset = \"fast\"\n", &[]).expect("a preset").train;
+        for experiment in [
+            loaded(&("preset = \"fast\"\n".to_owned() + file), &[]),
+            loaded(file, &["preset=fast"]),
+            loaded(&("preset = \"best\"\n".to_owned() + file), &["preset=fast"]),
+            loaded("preset = \"fast\"\n", &["train.epochs=7"]),
+        ] {
+            let train = experiment.expect("good").train;
+            assert_eq!(train.epochs, 7);
+            assert_eq!(train.learning_rate, fast.learning_rate);
+        }
+    }
+
+    #[test]
+    fn presets_may_be_a_grid() {
+        let grid = ["grid.preset=[\"fast\", \"good\"]".to_owned()];
+        let cells = load_cells(None, &grid).expect("a good grid");
+        let epochs: Vec<usize> = (cells.iter())
+            .map(|cell| cell.experiment.train.epochs)
+            .collect();
+        let of = |preset: &str| {
+            let preset = format!("preset={preset}");
+            loaded("", &[&preset]).expect("a preset").train.epochs
+        };
+        assert_eq!(epochs, [of("fast"), of("good")]);
+    }
+
+    #[test]
+    fn another_word_is_refused() {
+        let message = loaded("preset = \"better\"\n", &[])
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            message.contains(
+                "e.toml:1:preset: expected one of `fast`, `good`, `best`, found `better`"
+            ),
+            "{message}"
+        );
+    }
+}
