@@ -112,7 +112,8 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    fn adamw(&self) -> AdamWOptions {
+    /// Those of the optimiser.
+    pub fn adamw(&self) -> AdamWOptions {
         AdamWOptions {
             weight_decay: self.weight_decay,
             clip: self.clip,

@@ -6,6 +6,7 @@
 
 pub mod estimate;
 pub mod label_survey;
+pub mod measure;
 pub mod starter;
 pub mod survey;
 
@@ -27,6 +28,7 @@ use crate::error::{Error, Place, Result};
 use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
+use measure::{PresetTime, RowsToLearn};
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
 
 /// All that [`inspect`] found.
@@ -42,6 +44,8 @@ pub struct Inspection {
     pub survey: Survey,
     /// What a run of the default settings costs, for a small BERT and for a BERT-base.
     pub estimates: Vec<Estimate>,
+    /// What each preset costs on this machine, measured; empty without a starter.
+    pub presets: Vec<PresetTime>,
     /// The experiment file that was written.
     pub starter: Option<PathBuf>,
 }
@@ -92,10 +96,41 @@ pub fn inspect(
     let rest = unlabelled.split_off(unlabelled.len().min(1));
     let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
     if let Some(file) = starter {
+        inspection.presets = preset_times(&inspection, experiment)?;
         starter::write(&inspection, &format, file)?;
         inspection.starter = Some(file.to_owned());
     }
     Ok(inspection)
+}
+
+/// What each preset costs, for the small BERT and all rows.
+fn preset_times(inspection: &Inspection, experiment: &Experiment) -> Result<Vec<PresetTime>> {
+    let survey = &inspection.survey;
+    let one_token = FIRST_CIPHER as usize + 1; // where all are rare
+    let small = experiment.scratch_size(None, n_tokens(survey, experiment).max(one_token));
+    let max_tokens = experiment.data.max_tokens as f64;
+    let files = survey.files.iter();
+    let rows: usize = files.clone().map(|file| file.rows).sum();
+    let tokens: f64 = files
+        .map(|file| file.rows as f64 * file.pair_tokens.mean.min(max_tokens))
+        .sum();
+    let rows = RowsToLearn {
+        rows,
+        text_tokens: tokens / rows.max(1) as f64,
+        n_texts: inspection.task.kind.n_texts(),
+    };
+    let path = kernels::path::Path::resolve(experiment.train.precision);
+    measure::preset_times(&small, path, rows)
+}
+
+/// Rows of the vocabulary that a run has.
+fn n_tokens(survey: &Survey, experiment: &Experiment) -> usize {
+    let min_count = experiment.vocab.min_count;
+    let band = survey
+        .vocabulary
+        .iter()
+        .rfind(|band| band.min_count <= min_count);
+    band.map_or(0, |band| band.types) + FIRST_CIPHER as usize
 }
 
 /// Refuses what says how files are read in the place of a file.
@@ -116,13 +151,7 @@ fn examine(
     experiment: &Experiment,
 ) -> Inspection {
     let survey = survey(train, test, unlabelled, &task);
-    let min_count = experiment.vocab.min_count;
-    let band = survey
-        .vocabulary
-        .iter()
-        .rfind(|band| band.min_count <= min_count);
-    let tokens = band.map_or(0, |band| band.types) + FIRST_CIPHER as usize;
-    let small = experiment.scratch_size(None, tokens);
+    let small = experiment.scratch_size(None, n_tokens(&survey, experiment));
     let base = BertConfig {
         num_hidden_layers: 12,
         hidden_size: 768,
@@ -142,6 +171,7 @@ fn examine(
         task_why: reading.task,
         written: reading.written,
         survey,
+        presets: Vec::new(),
         starter: None,
     }
 }

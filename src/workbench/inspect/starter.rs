@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::Inspection;
+use super::measure::PresetTime;
 use super::survey::Role;
 use crate::atomic;
-use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS};
+use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS, Preset};
 use crate::data::ids::find_ids;
 use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit};
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ const READING_KEYS: [&str; 8] = [
     "token_separator",
     "tokens",
 ];
+
+/// Minutes that a first run may take.
+const PATIENCE: f64 = 90.0;
 
 /// Tokens of a text that the BERT inside the tool has positions for, beside `[CLS]` and `[SEP]`.
 const LONGEST: usize = 126;
@@ -54,6 +58,7 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     let mut text = String::from(
         "# Paths are relative to this file. `cipherpet run FILE` does the whole job.\n",
     );
+    text.push_str(&preset(&inspection.presets));
     let task = lines_off_default(format, &["kind", "labels"]);
     if !task.is_empty() {
         writeln!(text, "\n[task] # {}", inspection.task_why).expect("a String takes every write");
@@ -101,12 +106,31 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
          [vocab]\nmin_count = 5\n\n\
          [checkpoint]\ndir = \"{DEMO_CHECKPOINT}\" # the small BERT inside the tool, or a Hugging Face folder\n\n\
          [align]\nmethod = \"rank\"\ncounts = \"{DEMO_COUNTS}\" # or what `cipherpet count` makes of your own corpus\n\n\
-         [train]\nepochs = 3\nbatch = 64\nlearning_rate = 3e-4 # about 2e-5 for a BERT-base\n\
-         warmup_steps = 0.1 # a share of the steps, or a number of them"
+         # [train] what stands here goes over the preset: epochs = 3, learning_rate = 2e-5 for a BERT-base"
     )
     .expect("a String takes every write");
     text.push_str(&submit(inspection, format)?);
     Ok(text)
+}
+
+/// The longest of the presets that ends within [`PATIENCE`], or the shortest, and what each takes. A night is for those who ask.
+fn preset(times: &[PresetTime]) -> String {
+    let fits = |time: &&PresetTime| time.preset != Preset::Best && time.minutes <= PATIENCE;
+    let fitting = times.iter().rfind(fits);
+    let Some(chosen) = fitting.or(times.first()) else {
+        return String::new();
+    };
+    let each = times.iter().map(|time| {
+        let minutes = match time.minutes {
+            ..1.0 => "less than a minute".to_owned(),
+            1.0..100.0 => format!("{:.0} minutes", time.minutes),
+            _ => format!("{:.1} hours", time.minutes / 60.0),
+        };
+        format!("\"{}\" {minutes}", time.preset.name())
+    });
+    let each = each.collect::<Vec<_>>().join(", ");
+    let name = chosen.preset.name();
+    format!("preset = \"{name}\" # on this machine about: {each}\n")
 }
 
 /// `[submit]`, with the column of ids that the test file has.

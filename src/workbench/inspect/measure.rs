@@ -1,0 +1,152 @@
+//! How long a run of each preset takes on this machine, by a few seconds of real training.
+//!
+//! In: the size of a network, and how many rows of how many tokens it is to learn. Out: a [`PresetTime`] for each preset. The rows of the
+//! measurement are random tokens; what it trains is forgotten. Minutes are those of training: reading and alignment come before.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::checkpoint::BertConfig;
+use crate::config::{Preset, Stage, load};
+use crate::data::masking::Masking;
+use crate::data::{EncodedExample, LabelKind, reserved};
+use crate::error::Result;
+use crate::kernels::path::Path;
+use crate::model::Bert;
+use crate::objective::{Answers, Draw, HeadChoice, ObjectiveName, ObjectiveOptions};
+use crate::random::Key;
+use crate::train::step::{gradient, parts_of_one};
+use crate::train::{Optimiser, TrainOptions};
+
+/// Steps before the clock starts: memory is touched first, threads wake.
+const WARM_STEPS: usize = 2;
+/// How long steps are timed.
+const MEASURED: Duration = Duration::from_millis(700);
+/// What validation and files take beside training.
+const BESIDE_TRAINING: f64 = 1.05;
+
+/// What a preset costs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PresetTime {
+    /// Which.
+    pub preset: Preset,
+    /// Of training, on all threads of this machine.
+    pub minutes: f64,
+}
+
+/// The rows of a task, as they cost time.
+#[derive(Debug, Clone, Copy)]
+pub struct RowsToLearn {
+    /// In all.
+    pub rows: usize,
+    /// Of all texts of a row together, on average.
+    pub text_tokens: f64,
+    /// 1 or 2.
+    pub n_texts: usize,
+}
+
+/// Each preset, from the shortest.
+///
+/// # Errors
+/// Where memory runs out.
+pub fn preset_times(config: &BertConfig, path: Path, rows: RowsToLearn) -> Result<Vec<PresetTime>> {
+    let mut measured: Vec<(TrainOptions, f64)> = Vec::new();
+    let mut seconds_a_row = |stage: &Stage| -> Result<f64> {
+        // What changes the length of training changes no step.
+        let options = TrainOptions {
+            epochs: 1,
+            max_steps: 0,
+            learning_rate: 1e-4,
+            ..stage.options
+        };
+        if let Some((_, seconds)) = measured.iter().find(|(other, _)| *other == options) {
+            return Ok(*seconds);
+        }
+        let seconds = measure(config, path, rows, &options)?;
+        measured.push((options, seconds));
+        Ok(seconds)
+    };
+    let time = |preset: Preset| {
+        let experiment = load(None, &[format!("preset={}", preset.name())])?.experiment;
+        let mut seconds = 0.0;
+        for stage in experiment.stages() {
+            let n_rows = (stage.options.epochs * rows.rows) as f64;
+            seconds += n_rows * seconds_a_row(&stage)? * BESIDE_TRAINING;
+        }
+        Ok(PresetTime {
+            preset,
+            minutes: seconds / 60.0,
+        })
+    };
+    Preset::ALL.into_iter().map(time).collect()
+}
+
+/// Seconds of training a row.
+fn measure(
+    config: &BertConfig,
+    path: Path,
+    rows: RowsToLearn,
+    options: &TrainOptions,
+) -> Result<f64> {
+    let objective = ObjectiveOptions {
+        name: ObjectiveName::Pet,
+        mlm_weight: 1.0,
+        head: HeadChoice::Pooler,
+    };
+    let objective = objective.objective(&Answers {
+        labels: LabelKind::Binary,
+        n_classes: 2,
+        tokens: vec![reserved::NO, reserved::YES],
+    });
+    let key = Key::from_seed(0);
+    let examples = random_rows(options.batch, rows, config.vocab_size as u32, key);
+    let numbers: Vec<usize> = (0..examples.len()).collect();
+    let mut model = Bert::initialise(config.clone(), objective.heads(), path, key)?;
+    let mut optimiser = Optimiser::new(options.adamw());
+    let mut step = |number: u64| -> Result<()> {
+        let draw = Draw {
+            masking: Masking::of_tokens(0.15),
+            cipher_rows: reserved::FIRST_CIPHER..config.vocab_size as u32,
+            token_types: objective.token_types(config),
+            swap: options.swap,
+            key: key.at(number),
+        };
+        let batch = || objective.batch(&examples, &numbers, &draw);
+        let batches = (0..options.gradient_accumulation).map(|_| batch());
+        let batches = parts_of_one(batches.collect(), options);
+        gradient(&mut model, &*objective, &batches, options, draw.key)?;
+        optimiser.step(&mut model, options.learning_rate)?;
+        Ok(())
+    };
+    for number in 0..WARM_STEPS {
+        step(number as u64)?;
+    }
+    let (begun, mut steps) = (Instant::now(), 0);
+    while steps == 0 || begun.elapsed() < MEASURED {
+        step((WARM_STEPS + steps) as u64)?;
+        steps += 1;
+    }
+    let n_rows = steps * options.batch * options.gradient_accumulation;
+    Ok(begun.elapsed().as_secs_f64() / n_rows as f64)
+}
+
+/// Rows of the average length; two of three have a label.
+fn random_rows(n: usize, rows: RowsToLearn, vocab_size: u32, key: Key) -> Vec<EncodedExample> {
+    let length = (rows.text_tokens / rows.n_texts as f64).round().max(1.0) as u64;
+    let tokens = u64::from((vocab_size - reserved::FIRST_CIPHER).max(1));
+    let text = |row: u64, side: u64| -> Vec<u32> {
+        let key = key.at(row).at(side);
+        let token = |i| reserved::FIRST_CIPHER + (key.bits(i) % tokens) as u32;
+        (0..length).map(token).collect()
+    };
+    let row = |row: u64| EncodedExample {
+        a: text(row, 0),
+        b: (rows.n_texts > 1).then(|| text(row, 1)),
+        target: match row % 3 {
+            0 => Default::default(),
+            rest => (rest == 1).into(),
+        },
+    };
+    (0..n as u64).map(row).collect()
+}
