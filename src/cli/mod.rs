@@ -21,6 +21,7 @@ mod man;
 mod output;
 mod pack;
 mod predict;
+mod pretrain;
 mod report;
 mod run;
 mod score;
@@ -90,6 +91,8 @@ pub enum Command {
     Slurm(slurm::SlurmArguments),
     /// Score more pairs with the model of a run
     Predict(predict::PredictArguments),
+    /// Pretrain a BERT on plain text or on cipher ids
+    Pretrain(pretrain::PretrainArguments),
     /// Show a run, or several side by side, as one HTML page
     Report(report::ReportArguments),
     /// Check a submission against its test file
@@ -195,6 +198,7 @@ impl Session {
             Command::Run(arguments) => run::run(arguments, self),
             Command::Slurm(arguments) => slurm::slurm(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
+            Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),
             Command::Ensemble(arguments) => ensemble::ensemble(arguments, self),

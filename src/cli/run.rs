@@ -62,7 +62,7 @@ pub struct RunArguments {
     json: bool,
 }
 
-fn minutes(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn minutes(text: &str) -> std::result::Result<f64, String> {
     let minutes: f64 = text.parse().map_err(|error| format!("{error}"))?;
     if minutes >= 0.0 {
         Ok(minutes)
@@ -269,7 +269,7 @@ fn folds_text(metric: MetricName, figures: &CrossValidation) -> String {
 }
 
 /// What stands before a value: as wide as the others where it can be.
-fn heading(text: &str) -> String {
+pub(super) fn heading(text: &str) -> String {
     format!("{text:<12} ")
 }
 
@@ -281,7 +281,7 @@ fn score_text(score: Option<f64>, best_epoch: Option<usize>, epochs: usize) -> S
     }
 }
 
-fn cost_text(
+pub(super) fn cost_text(
     (steps, tokens_per_second): (usize, f64),
     seconds: f64,
     peak_rss_bytes: Option<u64>,

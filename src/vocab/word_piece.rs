@@ -233,7 +233,7 @@ mod tests {
             assert!(tokens.len() <= size, "{size}: {tokens:?}");
             assert_eq!(tokens[..5], SPECIALS);
         }
-        assert!(trained(12).contains(&"好".to_owned()));
+        assert!(trained(20).contains(&"好".to_owned()));
     }
 
     #[test]

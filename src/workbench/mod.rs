@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`run`] | the main job: a plan of models, each trained into its folder, and the answer of the run; several experiments |
 //! | [`run_folder`] | what stands in the folder of a run, who may write there, and how it is read back |
+//! | [`pretrain`](mod@pretrain) | from plain lines to a BERT: its vocabulary, its network, its folder; the fit is that of [`run`] |
 //! | [`submission`] | writes and checks submissions |
 //! | [`ensemble`] | blends runs, with its arithmetic |
 //! | [`report`](mod@report) | shows runs as a page |
@@ -35,6 +36,7 @@ pub mod machine;
 pub mod number;
 pub mod pack;
 pub mod predict;
+pub mod pretrain;
 pub mod reading;
 pub mod report;
 pub mod run;

@@ -30,6 +30,7 @@ mod notebook;
 mod objective;
 mod pack;
 mod predict;
+mod pretrain;
 mod process;
 mod python;
 mod reading;

@@ -43,14 +43,11 @@ impl Loaded<Pretraining> {
     /// Refuses lines longer than the network has positions, and a size that cannot be.
     ///
     /// # Errors
-    /// [`Error::Input`] for `text.max_tokens`, `model.heads`, `model.hidden`, or `nsp` with one token type.
+    /// [`Error::Input`] for `text.max_tokens`, `model.heads`, `model.hidden`, and for `nsp` with one token type.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
         self.check_length(config, &self.longest())?;
-        if self.experiment.learns_nsp() && config.type_vocab_size < 2 {
-            let expected = "a BERT with two token types, as `nsp` tells two texts apart";
-            let error = Error::input(self.place("checkpoint.dir"), expected, "one");
-            return Err(error.with_hint("learn `mlm` alone, or take another BERT"));
-        }
+        let learns_nsp = self.experiment.learns_nsp();
+        self.check_token_types(config, learns_nsp.then_some("checkpoint.dir"))?;
         self.check_width(config, self.experiment.checkpoint.dir.is_none())
     }
 

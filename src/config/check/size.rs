@@ -82,6 +82,17 @@ impl<T: Settings> Loaded<T> {
         }))
     }
 
+    /// Refuses next sentences where the network cannot tell two texts apart. `key` names who asks for them.
+    pub(super) fn check_token_types(&self, config: &BertConfig, key: Option<&str>) -> Result<()> {
+        let Some(key) = key.filter(|_| config.type_vocab_size < 2) else {
+            return Ok(());
+        };
+        let expected = "another objective, as the model has one token type";
+        let error = Error::input(self.place(key), expected, "`nsp`");
+        Err(error
+            .with_hint("`nsp` tells two texts apart by token types 0 and 1: take another BERT"))
+    }
+
     /// Refuses heads that do not divide the width, and a network of more weights than a machine holds.
     pub(super) fn check_width(&self, config: &BertConfig, is_fresh: bool) -> Result<()> {
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);

@@ -1,7 +1,7 @@
 //! What a fit does, as TensorBoard reads it: an event file beside `metrics.jsonl`.
 //!
 //! In: the reports of epochs. Out: [`FILE`] in the folder of the fit, with scalars by step: parts of the loss, learning rate,
-//! validation figures, speed. A fit that goes on writes it anew. Its times are those of writing, so its bytes are not the same twice:
+//! validation figures, figures of held-out lines, speed. A fit that goes on writes it anew. Its times are those of writing, so its bytes are not the same twice:
 //! nothing reads it back.
 
 use std::fs::File;
@@ -51,6 +51,9 @@ impl Events {
         for (metric, figure) in &report.valid.scores {
             let name = MetricName::metric(*metric).name;
             self.scalar(&format!("valid/{name}"), report.steps, *figure)?;
+        }
+        for (name, figure) in &report.held_out {
+            self.scalar(&format!("held_out/{name}"), report.steps, *figure)?;
         }
         self.scalar(
             "speed/tokens_per_second",

@@ -373,7 +373,7 @@ pub fn read_truncated(
         n_cut += usize::from(truncate(example, max_tokens));
     }
     let n_rows = file.examples.len();
-    let cut = warnings::cut_rows(path, n_cut, n_rows, max_tokens);
+    let cut = warnings::cut_rows(path, n_cut, n_rows, ("data.max_tokens", max_tokens));
     cut.iter().for_each(|line| progress.say(line));
     Ok(file.examples)
 }

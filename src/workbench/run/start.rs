@@ -233,7 +233,7 @@ impl SavedAlignment {
 }
 
 /// Says which heads the checkpoint lacks. A linear head is of the task, and no checkpoint has it.
-fn say_fresh_heads(there: Heads, needed: Heads, progress: &Progress) {
+pub fn say_fresh_heads(there: Heads, needed: Heads, progress: &Progress) {
     let fresh = [
         (needed.pooler && !there.pooler, "pooler"),
         (needed.nsp && !there.nsp, "next-sentence head"),

@@ -15,14 +15,16 @@ const UNKNOWN_TOKENS: f64 = 0.1;
 /// Of a score that goes from 0 to 1, in the last epoch.
 const RISE: f64 = 0.002;
 
-/// `data.max_tokens` cuts more than a hundredth of the rows of a file.
-pub fn cut_rows(path: &Path, cut: usize, rows: usize, max_tokens: usize) -> Option<String> {
+/// `limit`, a key and its value, cuts more than a hundredth of the rows of a file.
+pub fn cut_rows(path: &Path, cut: usize, rows: usize, limit: (&str, usize)) -> Option<String> {
     let share = cut as f64 / rows.max(1) as f64;
     (share > CUT_ROWS).then(|| {
         format!(
-            "warning: {}: {cut} of {rows} rows ({:.1} %) have more than data.max_tokens = {max_tokens} tokens and were cut",
+            "warning: {}: {cut} of {rows} rows ({:.1} %) have more than {} = {} tokens and were cut",
             path.display(),
-            100.0 * share
+            100.0 * share,
+            limit.0,
+            limit.1
         )
     })
 }
@@ -142,14 +144,14 @@ mod tests {
     #[test]
     fn a_share_beyond_the_bound_is_said_and_no_smaller_one() {
         let path = Path::new("t.tsv");
-        assert_eq!(cut_rows(path, 10, 1000, 32), None);
+        assert_eq!(cut_rows(path, 10, 1000, ("data.max_tokens", 32)), None);
         assert_eq!(
-            cut_rows(path, 11, 1000, 32).as_deref(),
+            cut_rows(path, 11, 1000, ("data.max_tokens", 32)).as_deref(),
             Some(
                 "warning: t.tsv: 11 of 1000 rows (1.1 %) have more than data.max_tokens = 32 tokens and were cut"
             )
         );
-        assert_eq!(cut_rows(path, 0, 0, 32), None);
+        assert_eq!(cut_rows(path, 0, 0, ("data.max_tokens", 32)), None);
         let known = row(&[7; 9], Target::Unknown);
         let rows = [known.clone(), row(&[UNK], Target::Unknown)];
         assert_eq!(unknown_tokens("t.tsv", "why", &rows), None);
