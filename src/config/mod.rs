@@ -14,6 +14,7 @@ mod pretrain;
 mod sections;
 mod settings;
 mod stages;
+mod values;
 
 use std::path::{Path, PathBuf};
 

@@ -10,9 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
-use super::sections::one_or_many;
 use super::settings::Settings;
 use super::stages::{self, Stage, StageConfig};
+use super::values::one_or_many;
 use super::{CheckpointConfig, ModelConfig, TrainConfig, checkpoint_files};
 use crate::checkpoint::BertConfig;
 use crate::data::TokenKind;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sections::one_or_many;
+use super::values::one_or_many;
 use super::{Experiment, TrainConfig, UnlabelledRows};
 use crate::data::{MaskOptions, MaskReplacement, MaskUnit};
 use crate::objective::{HeadChoice, ObjectiveName};
