@@ -1,6 +1,6 @@
 //! Hugging Face BERT folders in and out.
 //!
-//! A folder holds `config.json`, `model.safetensors` and `vocab.txt` or `tokenizer.json`.
+//! A folder holds `config.json`, `model.safetensors` (or, to be read only, `pytorch_model.bin`) and `vocab.txt` or `tokenizer.json`.
 //! [`Checkpoint::open`] reads one as [`Weights`] under the names of [`names`], the only place that knows
 //! how checkpoints call their tensors. [`remap()`](remap::remap) moves them to the run's vocabulary,
 //! [`save`] and [`write_tokenizer`](tokenizer::write_tokenizer) leave a folder that `transformers` opens.
@@ -12,6 +12,7 @@ pub mod positions;
 pub mod read;
 pub mod remap;
 pub mod tokenizer;
+pub mod torch;
 pub mod write;
 
 pub use config::{BertConfig, Labels, Problem};

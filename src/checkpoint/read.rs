@@ -1,9 +1,9 @@
 //! Reading a BERT folder.
 //!
-//! In: `config.json`, `model.safetensors` in f32, f16 or bf16 and, for [`Checkpoint::open`], the vocabulary. Out:
+//! In: `config.json`, `model.safetensors` or else `pytorch_model.bin`, in f32, f16 or bf16 and, for [`Checkpoint::open`], the vocabulary. Out:
 //! [`Weights`] in f32 under the names of [`names`], and which heads are there. Every tensor is checked before
 //! anything is returned: its presence, shape and type, that its numbers are finite, and that a tied copy equals
-//! what it is tied to. Does not read `pytorch_model.bin` or TensorFlow checkpoints.
+//! what it is tied to. Does not read TensorFlow checkpoints.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::names::{self, Axis};
-use super::{BertConfig, Weights};
+use super::torch::StoredTensor;
+use super::{BertConfig, Weights, torch};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::vocab::{PlainVocab, missing_folder};
@@ -178,6 +179,8 @@ pub fn read_model(dir: &Path) -> Result<(BertConfig, Weights, Heads)> {
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
+/// What is read where there is none.
+const TORCH_WEIGHTS: &str = "pytorch_model.bin";
 
 fn read_config(dir: &Path) -> Result<BertConfig> {
     let path = source::join(dir, CONFIG);
@@ -197,12 +200,18 @@ fn read_config(dir: &Path) -> Result<BertConfig> {
 }
 
 fn read_weights(dir: &Path, config: &BertConfig) -> Result<(Weights, Heads)> {
-    let path = source::join(dir, WEIGHTS);
-    if !source::exists(&path) {
-        return Err(no_weights(dir));
-    }
-    let bytes = source::read(&path)?;
-    let file = WeightFile::open(&path, &bytes)?;
+    let files = [WEIGHTS, TORCH_WEIGHTS].map(|name| source::join(dir, name));
+    let path = files.iter().find(|path| source::exists(path));
+    let path = path.ok_or_else(|| no_weights(dir))?;
+    let bytes = source::read(path)?;
+    let stored = match path.ends_with(TORCH_WEIGHTS) {
+        true => Some(torch::read(&bytes).map_err(|error| not_torch(path, &bytes, error))?),
+        false => None,
+    };
+    let file = match &stored {
+        Some(tensors) => WeightFile::of_torch(path, tensors)?,
+        None => WeightFile::open(path, &bytes)?,
+    };
     file.refuse_other_depth(config)?;
     let heads = file.heads(config);
     let table: Vec<_> = names::table(config, heads).collect();
@@ -217,23 +226,28 @@ fn read_weights(dir: &Path, config: &BertConfig) -> Result<(Weights, Heads)> {
 }
 
 fn no_weights(dir: &Path) -> Error {
-    let error = |found| Error::input(Place::file(dir), "model.safetensors in the folder", found);
-    if !source::exists(&source::join(dir, "pytorch_model.bin")) {
-        return error("none").with_hint(
-            "get it from the BERT's own page, or save the BERT again with save_pretrained of `transformers`",
-        );
-    }
-    let error = error("only pytorch_model.bin");
+    let expected = "model.safetensors or pytorch_model.bin in the folder";
+    Error::input(Place::file(dir), expected, "none").with_hint(
+        "get it from the BERT's own page, or save the BERT again with save_pretrained of `transformers`",
+    )
+}
+
+/// A file of PyTorch that is not read. One of before 1.6 is no zip archive.
+fn not_torch(path: &Path, bytes: &[u8], found: String) -> Error {
+    let error = Error::input(
+        Place::file(path),
+        "tensors as torch.save stores them",
+        found,
+    );
+    let is_old = bytes.starts_with(b"\x80\x02");
     // Names are arguments in quotes of the shell: inside the script, `$(…)` in a name would be run.
-    let path = |name: &str| dir.join(name).display().to_string();
-    let (from, to) = (path("pytorch_model.bin"), path(WEIGHTS));
-    match shlex::try_join([from.as_str(), &to]) {
-        Err(_) => error, // a name with a NUL, which no system has
-        Ok(names) => error.with_hint(format!(
-            "convert it: python -c \"import sys, torch; from safetensors.torch import save_file; \
-             weights = torch.load(sys.argv[1], map_location='cpu', weights_only=True); \
-             save_file({{name: w.clone().contiguous() for name, w in weights.items()}}, sys.argv[2])\" {names}"
+    let name = path.display().to_string();
+    match shlex::try_quote(&name) {
+        Ok(name) if is_old => error.with_hint(format!(
+            "it is of PyTorch before 1.6; store it anew: python -c \"import sys, torch; \
+             torch.save(torch.load(sys.argv[1], map_location='cpu', weights_only=True), sys.argv[1])\" {name}"
         )),
+        _ => error.with_hint(pointer_or_cut(bytes)),
     }
 }
 
@@ -246,8 +260,22 @@ struct WeightFile<'a> {
 impl<'a> WeightFile<'a> {
     fn open(path: &Path, bytes: &'a [u8]) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, bytes, &error))?;
+        Self::of(path, file.tensors())
+    }
+
+    fn of_torch(path: &Path, tensors: &'a [StoredTensor]) -> Result<Self> {
+        let views = tensors.iter().map(|tensor| {
+            let shape = tensor.shape.clone();
+            let view = TensorView::new(tensor.dtype, shape, &tensor.bytes);
+            let view = view.map_err(|error| Error::Unexpected(error.to_string()))?;
+            Ok((tensor.name.clone(), view))
+        });
+        Self::of(path, views.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn of(path: &Path, tensors: Vec<(String, TensorView<'a>)>) -> Result<Self> {
         // Sorted, so that which error comes first does not depend on the reader's hash map.
-        let stored: BTreeMap<_, _> = file.tensors().into_iter().collect();
+        let stored: BTreeMap<_, _> = tensors.into_iter().collect();
         let mut tensors = BTreeMap::new();
         for (name, view) in stored {
             let ours = names::canonical(&name);
@@ -413,12 +441,15 @@ fn shape_hint(axes: &[Axis], shape: &[usize]) -> String {
 
 fn damaged(path: &Path, bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
     let found = format!("{} bytes ({error})", bytes.len());
-    let hint = if bytes.starts_with(b"version https://git-lfs") {
-        "this is a pointer of Git LFS: fetch the file itself with `git lfs pull`"
-    } else {
-        "the file is cut off or damaged: copy or download it again"
-    };
-    Error::input(Place::file(path), "a complete safetensors file", found).with_hint(hint)
+    Error::input(Place::file(path), "a complete safetensors file", found)
+        .with_hint(pointer_or_cut(bytes))
+}
+
+fn pointer_or_cut(bytes: &[u8]) -> &'static str {
+    match bytes.starts_with(b"version https://git-lfs") {
+        true => "this is a pointer of Git LFS: fetch the file itself with `git lfs pull`",
+        false => "the file is cut off or damaged: copy or download it again",
+    }
 }
 
 /// The numbers of a tensor; `None` for types that are not read.

@@ -125,13 +125,16 @@ fn checkpoint_files(dir: &Path, cuts_text: bool) -> Vec<PathBuf> {
         "vocab.txt",
         "tokenizer.json",
         "model.safetensors",
+        "pytorch_model.bin",
     ];
+    let has_safetensors = source::exists(&source::join(dir, "model.safetensors"));
     // Where there is no tokenizer.json this file says how text is cut.
     let settings = cuts_text.then_some("tokenizer_config.json");
     let files = names.into_iter().chain(settings);
     files
         .map(|name| source::join(dir, name))
         .filter(|path| source::exists(path))
+        .filter(|path| !(has_safetensors && path.ends_with("pytorch_model.bin")))
         .collect()
 }
 

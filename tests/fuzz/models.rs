@@ -5,9 +5,11 @@
 use std::path::Path;
 
 use cipherpet::checkpoint::tokenizer::write_tokenizer;
-use cipherpet::checkpoint::{BertConfig, Checkpoint, FloatType, Heads, Weights, names, save};
+use cipherpet::checkpoint::{
+    BertConfig, Checkpoint, FloatType, Heads, Weights, names, save, torch,
+};
 use cipherpet::data::reserved;
-use cipherpet::error::Result;
+use cipherpet::error::{Error, Result};
 use cipherpet::vocab::unit::Pieces;
 use cipherpet::vocab::{PlainVocab, Segmenter, Unit};
 use ndarray::{ArrayD, IxDyn};
@@ -42,7 +44,22 @@ pub fn readers() -> Vec<Reader> {
         Reader::new("checkpoint", 2000, with_settings, open),
         Reader::new("checkpoint-json", 1200, with_json, open),
         Reader::new("checkpoint-run", 1200, of_run, open),
+        torch_file(),
     ]
+}
+
+/// A file of PyTorch, the archive and what lies in it.
+fn torch_file() -> Reader {
+    let file = include_bytes!("../golden/torch_file.bin");
+    Reader::new(
+        "torch",
+        4000,
+        vec![Input::new("weights.bin", &file[..])],
+        |folder| {
+            let bytes = std::fs::read(folder.join("weights.bin")).expect("it was written");
+            torch::read(&bytes).map(drop).map_err(Error::refused)
+        },
+    )
 }
 
 fn open(folder: &Path) -> Result<()> {

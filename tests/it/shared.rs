@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cipherpet::checkpoint::{FloatType, Heads, Problem, read::read_model, save_labelled};
+use cipherpet::checkpoint::{
+    Checkpoint, FloatType, Heads, Problem, read::read_model, save_labelled, torch,
+};
 use cipherpet::data::reserved::SEP;
 use cipherpet::data::{
     Assign, Classes, Dictionary, ExampleFormat, FoldOptions, Folds, Labels, PackedBatch, TokenKind,
@@ -111,18 +113,67 @@ fn two_thousand_oppo_rows_from_files_to_submission() {
     workspace.succeed(&["check", "out/submission.csv", "--test", "test.tsv"]);
 }
 
-/// What transformers finds in a model folder; `None`, and a message, where there is no Python with it.
-fn in_transformers(folder: &Path, pairs: &Path) -> Option<serde_json::Value> {
+/// The Python of `PYTHON`; `None`, and a message, where it has not all of these modules.
+fn python_with(modules: &str) -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let import = Command::new(&python)
-        .args(["-c", "import torch, transformers, safetensors"])
+        .args(["-c", &format!("import {modules}")])
         .output();
-    if !import.is_ok_and(|output| output.status.success()) {
-        skipped(&format!(
-            "{python} has no transformers (name another one in PYTHON)"
-        ));
-        return None;
+    if import.is_ok_and(|output| output.status.success()) {
+        return Some(python);
     }
+    skipped(&format!(
+        "{python} has not all of {modules} (name another one in PYTHON)"
+    ));
+    None
+}
+
+/// A file that somebody else has stored: all tensors of an ALBERT, whose layers this tool does not read yet.
+#[test]
+fn a_pytorch_file_of_others_is_read() {
+    let Some(path) = shared("models/albert-tiny-chinese/pytorch_model.bin") else {
+        return;
+    };
+    let bytes = std::fs::read(path).expect("readable");
+    let tensors = torch::read(&bytes).expect("tensors");
+    let words = tensors
+        .iter()
+        .find(|tensor| tensor.name.ends_with("embeddings.word_embeddings.weight"));
+    assert_eq!(words.expect("an embedding").shape, [21128, 128]);
+    assert!(tensors.iter().all(|tensor| !tensor.name.is_empty()));
+}
+
+#[test]
+fn weights_stored_by_torch_are_those_of_the_safetensors_file() {
+    let Some(bert) = shared("models/zh-bert-mini") else {
+        return;
+    };
+    let Some(python) = python_with("torch, safetensors") else {
+        return;
+    };
+    let workspace = Workspace::empty();
+    for name in ["config.json", "vocab.txt"] {
+        workspace.write(name, std::fs::read(bert.join(name)).expect("readable"));
+    }
+    let script = "import sys, torch; from safetensors.torch import load_file; \
+                  torch.save(load_file(sys.argv[1]), sys.argv[2])";
+    let stored = Command::new(python)
+        .args(["-c", script])
+        .args([
+            bert.join("model.safetensors"),
+            workspace.path("pytorch_model.bin"),
+        ])
+        .status();
+    assert!(stored.expect("the script starts").success());
+    let by_torch = Checkpoint::open(&workspace.path("")).expect("the file of torch");
+    let by_safetensors = Checkpoint::open(&bert).expect("the checkpoint");
+    assert!(by_torch.weights == by_safetensors.weights);
+    assert_eq!(by_torch.heads, by_safetensors.heads);
+}
+
+/// What transformers finds in a model folder; `None`, and a message, where there is no Python with it.
+fn in_transformers(folder: &Path, pairs: &Path) -> Option<serde_json::Value> {
+    let python = python_with("torch, transformers, safetensors")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transformers/check.py");
     let output = Command::new(&python)
         .arg(script)

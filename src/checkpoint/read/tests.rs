@@ -250,28 +250,30 @@ fn no_weights_file() {
     fs::remove_file(folder.path().join(WEIGHTS)).unwrap();
     assert_eq!(
         folder.error().0,
-        "DIR: expected model.safetensors in the folder, found none"
+        "DIR: expected model.safetensors or pytorch_model.bin in the folder, found none"
     );
 }
 
 #[test]
-fn only_pytorch_model_bin() {
+fn a_pytorch_file_that_holds_no_tensors() {
     let folder = Folder::sound(ALL);
-    fs::rename(
-        folder.path().join(WEIGHTS),
-        folder.path().join("pytorch_model.bin"),
-    )
-    .unwrap();
+    let path = folder.path().join("pytorch_model.bin");
+    fs::rename(folder.path().join(WEIGHTS), &path).unwrap();
     let (message, hint) = folder.error();
+    let expected =
+        "DIR/pytorch_model.bin: expected tensors as torch.save stores them, found no zip archive";
+    assert!(message.starts_with(expected), "{message}");
     assert_eq!(
-        message,
-        "DIR: expected model.safetensors in the folder, found only pytorch_model.bin"
+        hint,
+        "the file is cut off or damaged: copy or download it again"
     );
-    assert!(hint.starts_with("convert it: python -c \""), "{hint}");
+    fs::write(&path, b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.").unwrap();
+    let (_, hint) = folder.error();
     assert!(
-        hint.ends_with("\" DIR/pytorch_model.bin DIR/model.safetensors"),
+        hint.starts_with("it is of PyTorch before 1.6; store it anew: python -c \""),
         "{hint}"
     );
+    assert!(hint.ends_with("\" DIR/pytorch_model.bin"), "{hint}");
 }
 
 #[cfg(unix)]
@@ -282,18 +284,17 @@ fn the_shell_runs_nothing_that_stands_in_the_name_of_a_folder() {
         .path()
         .join("a $(echo ran > hit) `echo ran > hit` 'b");
     fs::create_dir(&dir).unwrap();
-    fs::write(dir.join("pytorch_model.bin"), "").unwrap();
-    let error = no_weights(&dir);
-    let command = error.hint().unwrap().strip_prefix("convert it: ").unwrap();
-    let script = format!("python() {{ printf '%s\\n' \"$3\" \"$4\"; }}; {command}");
+    let file = dir.join("pytorch_model.bin");
+    let error = not_torch(&file, b"\x80\x02", "an old file".to_owned());
+    let (_, command) = error.hint().unwrap().split_once("store it anew: ").unwrap();
+    let script = format!("python() {{ printf '%s\\n' \"$3\"; }}; {command}");
     let output = std::process::Command::new("sh")
         .args(["-c", &script])
         .current_dir(parent.path())
         .output()
         .unwrap();
-    let names =
-        ["pytorch_model.bin", WEIGHTS].map(|name| format!("{}\n", dir.join(name).display()));
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), names.concat());
+    let name = format!("{}\n", file.display());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
     assert!(!parent.path().join("hit").exists());
 }
 

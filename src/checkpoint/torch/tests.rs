@@ -1,0 +1,157 @@
+//! Tables of tensors, and pickles that are none.
+
+use std::io::Write;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::*;
+
+/// What `tests/golden/torch_file.py` has written.
+const GOLDEN: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/golden/torch_file.bin"
+));
+
+/// An archive of a pickle and a storage `0`.
+fn archive(pickle: &[u8], storage: &[u8]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [("a/data.pkl", pickle), ("a/data/0", storage)] {
+        zip.start_file(name, SimpleFileOptions::default())
+            .expect("memory");
+        zip.write_all(content).expect("memory");
+    }
+    zip.finish().expect("memory").into_inner()
+}
+
+fn f32s(tensor: &StoredTensor) -> Vec<f32> {
+    let numbers = tensor.bytes.as_chunks::<4>().0.iter();
+    numbers.map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+#[test]
+fn every_kind_of_tensor_that_torch_saves_is_read_row_after_row() {
+    let tensors = read(GOLDEN).expect("our own file");
+    let of = |name: &str| {
+        tensors
+            .iter()
+            .find(|tensor| tensor.name == name)
+            .expect("it is there")
+    };
+    let shape = |name: &str| of(name).shape.clone();
+    assert_eq!(
+        (shape("matrix"), f32s(of("matrix"))),
+        (vec![2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    );
+    let transposed = vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0];
+    assert_eq!(
+        (shape("transposed"), f32s(of("transposed"))),
+        (vec![3, 2], transposed)
+    );
+    assert_eq!(
+        (shape("last_row"), f32s(of("last_row"))),
+        (vec![3], vec![3.0, 4.0, 5.0])
+    );
+    assert_eq!(
+        (shape("parameter"), f32s(of("parameter"))),
+        (vec![1], vec![7.0])
+    );
+    assert_eq!((shape("number"), f32s(of("number"))), (vec![], vec![9.0]));
+    assert_eq!((shape("empty"), of("empty").bytes.len()), (vec![0, 4], 0));
+    assert_eq!(
+        (of("half").dtype, of("half").bytes.clone()),
+        (Dtype::F16, vec![0x00, 0x38, 0x00, 0xc0])
+    );
+    assert_eq!(
+        (of("brain").dtype, of("brain").bytes.clone()),
+        (Dtype::BF16, vec![0xc0, 0x3f, 0x40, 0xc0])
+    );
+    assert_eq!(
+        (of("position_ids").dtype, shape("position_ids")),
+        (Dtype::I64, vec![3])
+    );
+    assert_eq!(tensors.len(), 9);
+}
+
+#[test]
+fn a_pickle_that_calls_anything_else_is_refused_and_nothing_is_called() {
+    for (pickle, found) in [
+        (
+            &b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R."[..],
+            "a call of `posix.system`, which makes no tensor; nothing was called",
+        ),
+        (
+            b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.",
+            "a call of `builtins.eval`, which makes no tensor; nothing was called",
+        ),
+        (
+            b"\x80\x02}X\x01\0\0\0acos\nsystem\nX\x01\0\0\0b\x85Rs.",
+            "a call of `os.system`, which makes no tensor; nothing was called",
+        ),
+        (b"\x80\x02K\x01.", "a pickle that is no table of tensors"),
+        (b"\x80\x02}", "a pickle that ends too soon"),
+        (
+            b"\x80\x02X\xff\xff\xff\x7fa.",
+            "a pickle that ends too soon",
+        ),
+        (b"\x80\x02s.", "a pickle that takes what it has not made"),
+        (
+            b"\x80\x02h\x07.",
+            "a pickle that asks for what it has not kept",
+        ),
+        (
+            b"\x80\x02i",
+            "the pickle code 0x69, which no table of tensors needs",
+        ),
+    ] {
+        assert_eq!(read(&archive(pickle, b"")).expect_err("refused"), found);
+    }
+    assert!(
+        read(b"PK no zip")
+            .expect_err("refused")
+            .starts_with("no zip archive")
+    );
+}
+
+/// One tensor `w` in storage `0` of f32, with these numbers after the protocol: offset, shape and strides.
+fn one_tensor(offset: u8, shape: u8, stride: u8) -> Vec<u8> {
+    let mut pickle = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(".to_vec();
+    pickle.extend(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ");
+    pickle.extend([
+        b'K', offset, b'K', shape, 0x85, b'K', stride, 0x85, 0x89, b'}', b't', b'R', b's', b'.',
+    ]);
+    pickle
+}
+
+#[test]
+fn numbers_that_are_not_in_the_file_are_refused() {
+    let numbers: Vec<u8> = [1.0_f32, 2.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let tensors = read(&archive(&one_tensor(0, 2, 1), &numbers)).expect("both numbers");
+    assert_eq!(f32s(&tensors[0]), [1.0, 2.0]);
+    for (offset, shape, stride) in [(1, 2, 1), (0, 3, 1), (0, 2, 2), (0, 200, 0), (255, 1, 255)] {
+        let found = read(&archive(&one_tensor(offset, shape, stride), &numbers));
+        assert_eq!(
+            found.expect_err("refused"),
+            "numbers of `w` that are not in the file"
+        );
+    }
+}
+
+/// A pickle made of any of its codes ends in a value or an error, and soon.
+#[test]
+fn random_codes_neither_panic_nor_grow() {
+    let codes = b"(.0NGJKMXcQRqrhjsuaetld)}]b\x80\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95";
+    let key = crate::random::Key::from_seed(5);
+    for case in 0..20_000 {
+        let key = key.at(case);
+        let byte = |i: u64| match key.bits(2 * i) % 3 {
+            0 => (key.bits(2 * i + 1) % 256) as u8,
+            _ => codes[key.bits(2 * i + 1) as usize % codes.len()],
+        };
+        let pickle: Vec<u8> = (0..1 + key.bits(999) % 60).map(byte).collect();
+        let _ = pickle::read(&pickle);
+    }
+}
