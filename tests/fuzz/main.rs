@@ -10,6 +10,7 @@ mod case;
 mod input;
 mod models;
 mod mutate;
+mod pretraining;
 mod reader;
 mod runs;
 mod tables;
@@ -35,6 +36,7 @@ fn readers() -> Vec<Reader> {
     let mut readers = tables::readers();
     readers.extend(models::readers());
     readers.extend(runs::readers());
+    readers.extend(pretraining::readers());
     readers
 }
 

@@ -22,7 +22,8 @@ use crate::models;
 use crate::reader::{Reader, silently};
 use crate::tables::{PAIRS, TEST};
 
-const EXPERIMENT: &str = r#"seed = 3
+const EXPERIMENT: &str = r#"preset = "fast"
+seed = 3
 [task]
 kind = "pair"
 labels = "binary"
@@ -83,9 +84,14 @@ name = "learn"
 objective = "ce"
 head = "pooler"
 max_steps = 30
+adversarial = "pgd"
+average = "swa"
+mask_unit = "pmi"
+[distill]
+weight = 0.5
 "#;
 
-const ASSIGNMENTS: &str = "train.batch=8\ndata.test=demo:test.tsv\nalign.method=random\ngrid.seed=[1, 2]\n\
+const ASSIGNMENTS: &str = "preset=best\ntrain.batch=8\ndata.test=demo:test.tsv\nalign.method=random\ngrid.seed=[1, 2]\n\
                            data.train=[\"demo:train.tsv\"]\nstage.learn.epochs=3\ntrain = {dropout = 0.2}\n";
 
 pub fn readers() -> Vec<Reader> {
