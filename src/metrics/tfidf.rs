@@ -195,9 +195,9 @@ mod tests {
         assert_eq!(features.row(&row(&[99], Target::Unknown)), []);
     }
 
-    /// scikit-learn 1.8 on the same texts (C = 1, lbfgs) has intercept and coefficients that give these scores.
+    /// `LogisticRegression(C=1, tol=1e-10)` on `TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+")` of scikit-learn 1.9.1.
     #[test]
-    fn what_is_typical_of_a_class_tells_it() {
+    fn scores_equal_those_of_scikit_learn() {
         let texts: [(&[u32], u32); 6] = [
             (&[7, 8, 9], 1),
             (&[7, 9], 1),
@@ -208,10 +208,16 @@ mod tests {
         ];
         let rows = texts.map(|(text, class)| row(text, Target::Class(class)));
         let rows: Vec<&EncodedExample> = rows.iter().collect();
-        let judged = [row(&[7, 11], true.into()), row(&[10, 9], false.into())];
+        let judged = [
+            row(&[7, 11], true.into()),
+            row(&[10, 9], false.into()),
+            row(&[7, 8, 9, 7], true.into()),
+        ];
         let judged: Vec<&EncodedExample> = judged.iter().collect();
         let found = scores(&rows, &judged, LabelKind::Binary, 2).expect("classes");
-        assert!(found.values[0] > 0.0 && found.values[1] < 0.0, "{found:?}");
+        let expected = [0.070403, -0.083108, 0.558322];
+        let each = found.values.iter().zip(expected);
+        assert!(each.clone().all(|(x, y)| (x - y).abs() < 1e-3), "{found:?}");
         let auc = baseline(&found, &judged, MetricName::Auc).expect("two classes");
         assert_eq!((auc.name.as_str(), auc.score), ("TF-IDF", 1.0));
     }
