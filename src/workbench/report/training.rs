@@ -132,6 +132,12 @@ fn said_of_part(part: &str, metrics: &BTreeSet<MetricName>) -> (String, String, 
             "Cross-entropy of the masked tokens, over labelled and unlabelled rows.".to_owned(),
             "loss, nats a token",
         ),
+        "r_drop_loss" => (
+            "R-Drop".to_owned(),
+            "How far two passes over a labelled row, with other dropout, say different things; without its weight."
+                .to_owned(),
+            "divergence, nats a row",
+        ),
         _ => {
             let name = part.trim_end_matches("_loss");
             let caption = format!("The part of the loss that is named {name}.");

@@ -3,7 +3,8 @@
 //! In: run folders over the same training files. Out: a [`Teacher`] that says of training rows and test rows what these runs
 //! think, as labels to learn from: the mean of their logits by the temperature, as probabilities. Of a training row only a model
 //! that did not train on it has a say. A row that no run has scored keeps its own label. Trains nothing, and never speaks of
-//! the rows that a student holds out.
+//! the rows that a student holds out. The models that scored the other rows may have trained on those, so that their labels reach the
+//! student at second hand: its validation figure may be a little too good.
 
 use std::path::Path;
 

@@ -255,6 +255,7 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
     };
     let part = |(name, loss): (&String, &f64)| match name.trim_end_matches("_loss") {
         "mlm" => format!("MLM {loss:.4}"),
+        "r_drop" => format!("R-Drop {loss:.4}"),
         name => format!("{name} {loss:.4}"),
     };
     // `mlm` before `label`, as ever.
