@@ -28,8 +28,8 @@
 //! | [`model`] | BERT on packed rows: parameters with their gradients; [`model::ops`] is the only meeting of dfdx and kernels | files, losses |
 //! | [`align`](mod@align) | which plaintext row each cipher id starts from: rank, random, scratch, a file, a graph; refinement by the network; quality without a key | training |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
-//! | [`train`] | the loop, AdamW, schedule, prediction, checkpoints ([`train::resume`]) | config files, printing |
-//! | [`config`] | the experiment file: default < file < `[grid]` < `--set`; that of a pretraining | work |
+//! | [`train`] | the loop, AdamW, schedule, kinds of step ([`train::step`]: FGM, PGD, R-Drop, …), averages of weights ([`train::average`]), prediction, checkpoints ([`train::resume`]) | config files, printing |
+//! | [`config`] | the experiment file: default < preset < file < `[grid]` < `--set`; that of a pretraining | work |
 //! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
