@@ -404,6 +404,15 @@ mod layers {
     use super::*;
 
     fn both_ways(bencher: Bencher, size: (usize, usize, usize), precision: Precision) {
+        with_lengths(bencher, size, precision, &[TOKENS / ROWS; ROWS]);
+    }
+
+    fn with_lengths(
+        bencher: Bencher,
+        size: (usize, usize, usize),
+        precision: Precision,
+        lengths: &[usize],
+    ) {
         let (hidden, intermediate, heads) = size;
         let config = BertConfig {
             vocab_size: VOCABULARY,
@@ -423,8 +432,7 @@ mod layers {
         let path = Path::resolve(precision);
         let model = Bert::initialise(config, only_mlm, path, Key::from_seed(1)).expect("a model");
         let mut batch = PackedBatch::default();
-        let length = TOKENS / ROWS;
-        for row in 0..ROWS as u32 {
+        for (row, &length) in (0..).zip(lengths) {
             let ids: Vec<u32> = (0..length as u32).map(|i| row * 97 + i * 13 + 7).collect();
             batch.push(&ids, &vec![0; length]);
         }
@@ -455,6 +463,13 @@ mod layers {
     #[divan::bench]
     fn auto_t1024_h256(bencher: Bencher) {
         both_ways(bencher, SMALL, Precision::Auto);
+    }
+    /// Rows of 4 to 28 tokens in the place of 16 each: what batches of like lengths could gain.
+    #[divan::bench]
+    fn auto_t1024_h256_mixed(bencher: Bencher) {
+        let lengths: Vec<usize> = (0..ROWS).map(|row| 4 + 8 * (row % 4)).collect();
+        assert_eq!(lengths.iter().sum::<usize>(), TOKENS);
+        with_lengths(bencher, SMALL, Precision::Auto, &lengths);
     }
     #[divan::bench]
     fn f32_t1024_h768(bencher: Bencher) {
