@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""What is each trick worth in the same minutes?
+
+    experiments/ablation.py --train TRAIN.tsv --test TEST.tsv --bert DIR --counts COUNTS.tsv --work DIR [--minutes 15] [--seeds 1] [--only CELL ...]
+
+Every cell is a recipe of joint MLM and label training (4 x 256) or something else in its place. Its speed is measured by a short run,
+and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs use one thread:
+start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and minutes.
+`cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
+What came out stands in README.md.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+from pathlib import Path
+
+SPEED_STEPS = 60
+BASE = ["vocab.min_count=5", "data.max_tokens=32", "train.learning_rate=6e-4", 'train.unlabelled=["test", "valid"]']
+
+# Name: settings, or stages as (share of the minutes, settings).
+CELLS = {
+    "joint": [],
+    "no marks": ["data.mark_shared=false"],
+    "rate 1e-4": ["train.learning_rate=1e-4"],
+    "rate 3e-4": ["train.learning_rate=3e-4"],
+    "rate 1e-3": ["train.learning_rate=1e-3"],
+    "batch 32": ["train.batch=32"],
+    "batch 128": ["train.batch=128"],
+    "scratch": ["align.method=scratch"],
+    "no swap at prediction": ["predict.swap=false"],
+    "n-gram masks": ["objective.mask_unit=ngram"],
+    "PMI masks": ["objective.mask_unit=pmi"],
+    "similar tokens": ["objective.mask_replacement=similar"],
+    "FGM": ["train.adversarial=fgm"],
+    "PGD": ["train.adversarial=pgd"],
+    "R-Drop": ["train.r_drop=1"],
+    "EMA": ["train.average=ema"],
+    "SWA": ["train.average=swa"],
+    "dropout samples": ["train.dropout_samples=4"],
+    "label smoothing": ["train.label_smoothing=0.1"],
+    "layer decay": ["train.layer_decay=0.9"],
+    "closure": ["data.transitive_closure=true"],
+    "MLM 50 %": [(0.5, ["objective=mlm"]), (0.5, ["objective=pet"])],
+    "MLM 70 %": [(0.7, ["objective=mlm"]), (0.3, ["objective=pet"])],
+    "MLM 85 %": [(0.85, ["objective=mlm"]), (0.15, ["objective=pet"])],
+    "last stage CE": [(0.8, ["objective=pet"]), (0.2, ["objective=ce", 'rows=["labelled"]', "learning_rate=1e-4"])],
+    "last stage CoSENT": [(0.8, ["objective=pet"]), (0.2, ["objective=cosent", 'rows=["labelled"]', "learning_rate=1e-4"])],
+    "6 x 384": ["align.method=scratch", "model.layers=6", "model.hidden=384", "model.heads=6", "model.intermediate=1536"],
+    "4 x 512": ["align.method=scratch", "model.layers=4", "model.hidden=512", "model.heads=8", "model.intermediate=2048"],
+}
+
+
+def experiment(options, stages):
+    """An experiment file with these stages, whose settings are lists of KEY=VALUE; none: one stage."""
+    text = f"""[data]
+train = ["{options.train.resolve()}"]
+test = "{options.test.resolve()}"
+[checkpoint]
+dir = "{options.bert.resolve()}"
+[align]
+method = "rank"
+counts = "{options.counts.resolve()}"
+"""
+    for number, settings in enumerate(stages, 1):
+        text += f'[[stage]]\nname = "stage{number}"\n'
+        for setting in settings:
+            key, value = setting.split("=", 1)
+            quoted = value if value[0] in "[0123456789" else f'"{value}"'
+            text += f"{key} = {quoted}\n"
+    return text
+
+
+def run(out, options, stages, sets, seed):
+    """Trains in `out`, unless it is done; its manifest."""
+    file = out.with_suffix(".toml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(experiment(options, stages), encoding="utf-8")
+    command = ["cipherpet", "run", file, "--quiet", "--threads", "1", "--seed", str(seed), "--out", out]
+    for setting in sets:
+        command += ["--set", setting]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return json.loads((out / "manifest.json").read_text())["result"]
+
+
+def speeds(name, stages, sets, options):
+    """The share of the minutes of each stage, and its tokens a second in a few steps."""
+    found = []
+    for number, (share, settings) in enumerate(stages or [(1.0, [])], 1):
+        out = options.work / "speed" / f"{name}-{number}"
+        # A stage that looks at no label cannot be the last.
+        last = [["objective=pet", "max_steps=1"]] if settings[:1] == ["objective=mlm"] else []
+        limit = "stage.stage1.max_steps" if stages else "train.max_steps"
+        run(out, options, [settings, *last] if stages else [], [*sets, f"{limit}={SPEED_STEPS}", "data.valid=none"], 0)
+        found.append((share, tokens_per_second(out)))
+    return found
+
+
+def tokens_per_second(out):
+    """Of the first epoch, which may lie beside the run where its stage looks at no label."""
+    files = [out / "metrics.jsonl", *sorted(out.parent.glob("stages/*/metrics.jsonl"), key=lambda file: -file.stat().st_mtime)]
+    lines = [json.loads(file.read_text().splitlines()[0]) for file in files]
+    first = next((line for line in lines if line["stage"] == "stage1"), lines[0])
+    return first["tokens_per_second"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("train", "test", "bert", "counts", "work"):
+        parser.add_argument(f"--{name}", required=True, type=Path)
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", choices=CELLS, default=list(CELLS))
+    options = parser.parse_args()
+    rows = [line.split("\t") for path in (options.train, options.test) for line in path.read_text().splitlines()]
+    per_row = statistics.mean(len(row[0].split()) + len(row[1].split()) + 3 for row in rows)
+    print("cell", "AUC", "sd", "epochs", "minutes", sep="\t", flush=True)
+    for name in options.only:
+        cell = CELLS[name]
+        is_staged = bool(cell) and isinstance(cell[0], tuple)
+        stages, own = (cell, []) if is_staged else ([], cell)
+        sets = [*BASE, *own]
+        batch = next((int(setting.split("=")[1]) for setting in own if setting.startswith("train.batch=")), 64)
+        slug = name.replace(" ", "-").replace("%", "percent")
+        limits = []
+        for number, (share, tokens) in enumerate(speeds(slug, stages, sets, options), 1):
+            n = int(options.minutes * 60 * share * tokens / (batch * per_row))
+            key = f"stage.stage{number}" if stages else "train"
+            limits += [f"{key}.max_steps={n}", f"{key}.epochs={1 + n * batch // len(rows)}"]
+        results = [run(options.work / "runs" / f"{slug}-{seed}", options, [settings for _, settings in stages], [*sets, *limits], seed) for seed in range(options.seeds)]
+        scores = [result["valid_auc"] for result in results]
+        spread = f"{statistics.stdev(scores):.4f}" if len(scores) > 1 else "-"
+        epochs, minutes = results[0]["epochs"], statistics.mean(result["seconds"] for result in results) / 60
+        print(name, f"{statistics.mean(scores):.4f}", spread, epochs, f"{minutes:.1f}", sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()
