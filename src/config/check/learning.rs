@@ -34,9 +34,24 @@ impl Loaded {
             self.check_rows(section.as_deref(), stage)?;
         }
         match stages.last() {
-            Some(last) => self.check_scores(last),
+            Some(last) => {
+                self.check_scores(last)?;
+                self.check_order(last)
+            }
             None => Ok(()),
         }
+    }
+
+    /// A network that saw the texts of a row in one order alone must not be asked about the other.
+    fn check_order(&self, last: &Stage) -> Result<()> {
+        let experiment = &self.experiment;
+        let is_pair = experiment.task.kind == TextKind::Pair;
+        if !is_pair || last.options.swap || !experiment.predict.swap {
+            return Ok(());
+        }
+        let expected = "false, as the last stage has swap = false";
+        let error = Error::input(self.place("predict.swap"), expected, true);
+        Err(error.with_hint("set predict.swap = false, or train.swap = true"))
     }
 
     fn check_task(&self) -> Result<()> {
@@ -376,6 +391,24 @@ mod tests {
         assert_eq!(
             refusal("[[stage]]\nname = \"a.b\"\n", &[]).0,
             "e.toml:4:stage.a.b.name: expected letters, digits, - and _, found \"a.b\""
+        );
+    }
+
+    #[test]
+    fn texts_that_were_never_swapped_are_not_scored_swapped() {
+        let (message, hint) = refusal("", &["train.swap=false"]);
+        assert!(
+            message.ends_with(": expected false, as the last stage has swap = false, found true"),
+            "{message}"
+        );
+        assert_eq!(hint, "set predict.swap = false, or train.swap = true");
+        assert_eq!(
+            refusal("", &["train.swap=false", "predict.swap=false"]).0,
+            "good"
+        );
+        assert_eq!(
+            refusal("", &["train.swap=false", "task.kind=single"]).0,
+            "good"
         );
     }
 
