@@ -1,23 +1,27 @@
 //! Cuts a checkpoint's vocabulary to its most frequent tokens and stores it as f16: how `vocab/demo/` was made.
 //!
 //! ```sh
-//! cargo run --release --example cut_checkpoint -- CHECKPOINT_DIR COUNTS.tsv N_TOKENS OUT_DIR [--mlm-only]
+//! cargo run --release --example cut_checkpoint -- CHECKPOINT_DIR COUNTS.tsv N_TOKENS OUT_DIR [--mlm-only] [--learnt-positions N]
 //! ```
 //!
 //! Kept are the five special tokens and the `N_TOKENS` most frequent others that the vocabulary has, in the order of
 //! the old vocabulary. Writes `model.safetensors`, `config.json`, `vocab.txt` and the counts of the kept tokens as
-//! `counts.tsv`. With `--mlm-only` the pooler and the NSP head stay behind. Everything else is kept as it is.
+//! `counts.tsv`. With `--mlm-only` the pooler and the NSP head stay behind; with `--learnt-positions` all positions after the first N are
+//! made from these. Everything else is kept as it is.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cipherpet::checkpoint::names::POSITION_EMBEDDINGS;
+use cipherpet::checkpoint::positions::extend_positions;
 use cipherpet::checkpoint::{Checkpoint, FloatType, Heads, remap::remap, save};
 use cipherpet::error::{Error, Result};
 use cipherpet::progress::{Progress, Show};
 use cipherpet::vocab::{PlainId, PlainVocab, TokenCounts};
 use clap::Parser;
+use ndarray::Axis;
 
 /// Cuts a checkpoint's vocabulary to its most frequent tokens and stores it as f16.
 #[derive(Parser)]
@@ -33,7 +37,13 @@ struct Arguments {
     /// Leave the pooler and the NSP head behind
     #[arg(long)]
     mlm_only: bool,
+    /// Positions that were learnt; the others, up to 128, are made from them
+    #[arg(long, value_name = "N")]
+    learnt_positions: Option<usize>,
 }
+
+/// Positions of the checkpoint that is written, where only some were learnt.
+const POSITIONS: usize = 128;
 
 fn main() -> ExitCode {
     let progress = Progress::new(Show::Lines, std::io::stderr());
@@ -63,6 +73,13 @@ fn cut(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let keep: Vec<PlainId> = keep.into_iter().collect();
     remap(&mut checkpoint.weights, &keep);
     checkpoint.config.vocab_size = keep.len();
+    if let Some(learnt) = arguments.learnt_positions {
+        let table = checkpoint.weights.get_mut(POSITION_EMBEDDINGS);
+        let table = table.expect("every BERT has a table of positions");
+        *table = table.slice_axis(Axis(0), (0..learnt).into()).to_owned();
+        extend_positions(&mut checkpoint.weights, POSITIONS);
+        checkpoint.config.max_position_embeddings = POSITIONS;
+    }
     if arguments.mlm_only {
         checkpoint.heads = Heads::MLM;
     }

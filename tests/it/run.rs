@@ -76,7 +76,7 @@ fn without_a_file_the_embedded_experiment_runs() {
     assert!(report["submission"].is_string());
     let manifest = workspace.json(&format!("{folder}/manifest.json"));
     let corpora = manifest["corpora"]["sources"].as_array();
-    assert_eq!(corpora.map(Vec::len), Some(13));
+    assert_eq!(corpora.map(Vec::len), Some(4));
 }
 
 /// The whole default, as a newcomer meets it: its validation score, and the score on labels that only tests know.
