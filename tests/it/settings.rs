@@ -1,5 +1,7 @@
 //! The experiment file and `--set`, seen from the command line.
 
+use cipherpet::config::Preset;
+
 use crate::workspace::{ALL_HEADS, Workspace};
 
 fn refused(name: &str, experiment: &str, arguments: &[&str]) {
@@ -279,4 +281,31 @@ fn commands_refuse_settings_that_they_do_not_read() {
         "{message}"
     );
     workspace.succeed(&[&inspect[..], &["--set", "train.epochs=1"]].concat());
+}
+
+/// What the READMEs say of a preset is what its file sets, all of it.
+#[test]
+fn presets_are_what_the_readmes_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for readme in ["README.md", "README.zh.md"] {
+        let text = std::fs::read_to_string(folder.join(readme)).expect("a README");
+        for preset in Preset::ALL {
+            let begin = format!("| `{}` |", preset.name());
+            let row = text.lines().find(|line| line.starts_with(&begin));
+            let row = row.unwrap_or_else(|| panic!("{readme} has no row of {}", preset.name()));
+            let settings = preset.text().lines();
+            let settings: Vec<&str> = settings.filter(|line| line.contains(" = ")).collect();
+            for setting in &settings {
+                assert!(
+                    row.contains(&format!("`{setting}`")),
+                    "{readme}: {setting}: {row}"
+                );
+            }
+            assert_eq!(
+                row.matches(" = ").count(),
+                settings.len(),
+                "{readme}: {row}"
+            );
+        }
+    }
 }
