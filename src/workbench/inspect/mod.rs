@@ -17,14 +17,13 @@ use serde::Serialize;
 
 use super::Context;
 use super::disk::megabytes;
-use super::reading::{self, Reading};
+use super::reading::Reading;
+use super::reading::files::{TaskFiles, read_files};
 use crate::checkpoint::BertConfig;
 use crate::config::{Experiment, Loaded};
 use crate::data::reserved::FIRST_CIPHER;
-use crate::data::{
-    Classes, Dictionary, ExampleFile, Labels, Task, TextKind, ValidSplit, read_examples,
-};
-use crate::error::{Error, Place, Result};
+use crate::data::{ExampleFile, Task, TextKind, ValidSplit};
+use crate::error::Result;
 use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
@@ -51,48 +50,24 @@ pub struct Inspection {
 }
 
 /// Looks at the files of a competition. `loaded` says how they are read and how a run would be done; where it says nothing, that
-/// is found out ([`reading::detect`]). `starter` is where to write a first experiment file.
+/// is found out ([`read_files`]). `starter` is where to write a first experiment file.
 ///
 /// # Errors
-/// Those of [`reading::detect`], of the reader and of [`starter::write`]; an interruption.
+/// Those of [`read_files`] and of [`starter::write`].
 pub fn inspect(
     files: &[PathBuf],
     loaded: &Loaded,
     starter: Option<&Path>,
-    Context { progress, stop, .. }: Context,
+    context: Context,
 ) -> Result<Inspection> {
-    files.iter().try_for_each(|path| refuse_experiment(path))?;
+    let TaskFiles {
+        labelled: train,
+        mut unlabelled,
+        task,
+        reading,
+    } = read_files(files, loaded, context)?;
     let experiment = &loaded.experiment;
-    let reading = reading::detect(files, loaded)?;
     let format = reading.format.clone();
-    let mut dictionary = Dictionary::new(format.tokens);
-    let task = progress.task("read", files.len() as u64, "files");
-    let mut classes = Classes::new(&format);
-    let (mut train, mut unlabelled) = (Vec::new(), Vec::new());
-    for path in files {
-        let labels = Labels::Optional(&mut classes);
-        let file = read_examples(path, &format, labels, &mut dictionary)?;
-        let group = if file.has_labels {
-            &mut train
-        } else {
-            &mut unlabelled
-        };
-        group.push(file);
-        task.advance(1);
-        stop.check()?;
-    }
-    drop(task);
-    // One order for the rows of all files.
-    classes.close(
-        train
-            .iter_mut()
-            .flat_map(|file: &mut ExampleFile| &mut file.examples),
-    );
-    let task = Task {
-        kind: format.kind,
-        labels: format.labels,
-        classes: classes.names().to_vec(),
-    };
     let rest = unlabelled.split_off(unlabelled.len().min(1));
     let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
     if let Some(file) = starter {
@@ -131,17 +106,6 @@ fn n_tokens(survey: &Survey, experiment: &Experiment) -> usize {
         .iter()
         .rfind(|band| band.min_count <= min_count);
     band.map_or(0, |band| band.types) + FIRST_CIPHER as usize
-}
-
-/// Refuses what says how files are read in the place of a file.
-fn refuse_experiment(path: &Path) -> Result<()> {
-    if path.extension().is_none_or(|extension| extension != "toml") {
-        return Ok(());
-    }
-    let error = Error::input(Place::file(path), "a file of rows", "an experiment file");
-    Err(error.with_hint(
-        "name the files of rows; --experiment TOML gives the settings that they are read by",
-    ))
 }
 
 /// The files are those for training, for scoring, and without labels; the task comes with the reason for it.

@@ -1,8 +1,10 @@
 //! How files are read where no setting says it.
 //!
 //! In: files of one task, and settings. Out: a [`Reading`]: how rows are written ([`dialect`]), which columns are texts and labels
-//! ([`task_guess`]), and why; or a refusal that names the key that decides. What a setting says stands. Does not read examples.
+//! ([`task_guess`]), and why; or a refusal that names the key that decides. What a setting says stands. Rows are read
+//! by [`files`] alone.
 
+pub mod files;
 pub mod task_guess;
 
 use std::path::{Path, PathBuf};
