@@ -15,7 +15,8 @@ use super::settings::Settings;
 use super::{Experiment, FoldsConfig, Loaded, SubmitConfig, Valid};
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
-use crate::data::{Column, LabelColumns, LabelKind, ValidSplit, source};
+use crate::data::near::is_threshold;
+use crate::data::{Assign, Column, LabelColumns, LabelKind, ValidSplit, source};
 use crate::error::{Error, Place, Result};
 use crate::objective::ObjectiveName;
 use crate::vocab::missing_folder;
@@ -166,13 +167,29 @@ impl Loaded {
     /// [`Error::Input`] for the first value out of range.
     pub fn check_folds(&self) -> Result<()> {
         let FoldsConfig {
-            k, repeats, full, ..
+            k,
+            assign,
+            near,
+            repeats,
+            full,
         } = self.experiment.folds;
         self.require(k != 1, "folds.k", "0 (a single split), or 2 or more", k)?;
         self.at_most(MOST_FOLDS, "folds.k", k)?;
         self.at_least(1, "folds.repeats", repeats)?;
         self.at_most(MOST_FOLDS, "folds.repeats", repeats)?;
+        if let Some(near) = near {
+            let expected = "a number above 0, up to 1";
+            self.require(is_threshold(near), "folds.near", expected, near)?;
+            let expected = format!("none, as folds.assign = \"{}\"", assign.name());
+            let holds = k == 0 || assign == Assign::Group;
+            self.require(holds, "folds.near", expected, near)
+                .map_err(|error| error.with_hint("set folds.assign = \"group\""))?;
+        }
         if k == 0 {
+            let expected = "none, as folds.k = 0";
+            let found = near.unwrap_or_default();
+            self.require(near.is_none(), "folds.near", expected, found)
+                .map_err(|error| error.with_hint("set folds.k, or leave folds.near out"))?;
             self.require(repeats == 1, "folds.repeats", "1, as folds.k = 0", repeats)
                 .map_err(|error| error.with_hint("set folds.k, or leave folds.repeats out"))?;
             let expected = "false, as folds.k = 0";

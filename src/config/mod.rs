@@ -244,9 +244,18 @@ impl Experiment {
     /// How the labelled rows are dealt into folds; none for a single split.
     pub fn fold_options(&self) -> Option<FoldOptions> {
         let FoldsConfig {
-            k, repeats, assign, ..
+            k,
+            repeats,
+            assign,
+            near,
+            ..
         } = self.folds;
-        (k > 0).then_some(FoldOptions { k, repeats, assign })
+        (k > 0).then_some(FoldOptions {
+            k,
+            repeats,
+            assign,
+            near,
+        })
     }
 
     /// Whether a stage learns from rows of this source.

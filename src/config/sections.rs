@@ -106,6 +106,10 @@ pub struct FoldsConfig {
     /// `auto` (default), `row`, `stratified` or `group`.
     #[schemars(with = "String")]
     pub assign: Assign,
+    /// For `group`: sentences with this similarity or more, above 0 and up to 1, stand in one fold ([`crate::data::near`]). Default:
+    /// only those that are the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near: Option<f64>,
     /// Times that all rows are dealt anew; 1 or more, default 1. There are k x repeats models.
     pub repeats: usize,
     /// One more model, trained on all labelled rows; default false. It does not take part in `submission.csv`.
@@ -403,6 +407,7 @@ impl Default for FoldsConfig {
         Self {
             k: 0,
             assign: Assign::Auto,
+            near: None,
             repeats: 1,
             full: false,
         }

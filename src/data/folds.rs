@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dictionary::CipherId;
 use super::example::Example;
-use super::split::{components, count_components, shared_share};
+use super::split::{components, count_components, near_components, shared_share};
 use super::strata::Strata;
 use super::table::quoted;
 use super::task::{LabelKind, Task};
@@ -31,7 +31,8 @@ pub enum Assign {
     Row,
     /// The same within each class (numbers: within each tenth; several labels: by the rarest of a row).
     Stratified,
-    /// Whole components of shared sentences, labels balanced as by `stratified`: no sentence stands in two folds.
+    /// Whole components of shared sentences, labels balanced as by `stratified`: no sentence stands in two folds, and with
+    /// [`FoldOptions::near`] none that is nearly the same.
     Group,
 }
 
@@ -48,7 +49,7 @@ impl Assign {
 }
 
 /// How many folds, how often, and how they are dealt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FoldOptions {
     /// Folds of one repeat, 2 or more.
     pub k: usize,
@@ -56,6 +57,8 @@ pub struct FoldOptions {
     pub repeats: usize,
     /// How.
     pub assign: Assign,
+    /// For [`Assign::Group`]: sentences with this similarity or more count as the same ([`super::near`]), above 0 and up to 1.
+    pub near: Option<f64>,
 }
 
 /// Folds of all repeats, numbered from 0 here: fold f belongs to repeat f / k.
@@ -92,14 +95,17 @@ impl Folds {
     ///
     /// # Errors
     /// [`Error::Refused`] where `k` is larger than the number of components (group) or than the rows of a class, a fold
-    /// would hold no row, for two classes none of a label, or for more all rows of a class.
+    /// would hold no row, for two classes none of a label, or for more all rows of a class; those of [`near_components`].
     pub fn deal<P: Borrow<Example>>(
         pairs: &[P],
         test: &[Example],
         options: FoldOptions,
         task: &Task,
     ) -> Result<Self> {
-        let component_of = components(pairs);
+        let component_of = match options.near {
+            Some(near) => near_components(pairs, near)?,
+            None => components(pairs),
+        };
         let strata = Strata::new(pairs);
         let census = Census {
             strata: &strata,
@@ -171,7 +177,9 @@ impl Folds {
 
     /// What was dealt and why, in one line, for the log.
     pub fn describe(&self) -> String {
-        let FoldOptions { k, repeats, assign } = self.options;
+        let FoldOptions {
+            k, repeats, assign, ..
+        } = self.options;
         let mut rows: Vec<usize> = (0..self.total()).map(|f| self.held_out(f).len()).collect();
         rows.sort_unstable();
         let times = if repeats > 1 {
@@ -194,13 +202,16 @@ impl Folds {
         } else {
             ""
         };
+        let near = self.options.near.map_or_else(String::new, |near| {
+            format!(", sentences of similarity {near} or more in one fold")
+        });
         let groups = if self.no_even_groups {
             "no even folds"
         } else {
             "0.0 %"
         };
         format!(
-            "folds: {k} by \"{}\"{chosen}{times}, {} to {} rows each; rows that share a sentence with another fold: {} by \
+            "folds: {k} by \"{}\"{chosen}{times}, {} to {} rows each{near}; rows that share a sentence with another fold: {} by \
              \"stratified\", {groups} by \"group\"; {test}",
             assign.name(),
             rows[0],

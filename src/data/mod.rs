@@ -20,6 +20,7 @@ pub mod format;
 pub mod gzip;
 pub mod ids;
 pub mod masking;
+pub mod near;
 pub mod reader;
 pub mod reserved;
 pub mod scores;

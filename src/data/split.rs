@@ -1,17 +1,19 @@
 //! Which rows validate, and which sentences are shared.
 //!
-//! In: examples of one text or two. Out: row numbers and shares. Two rows are connected where they hold the same sentence, token for token; a
-//! component of connected rows is the smallest part that can be held out without a sentence standing on both sides.
+//! In: examples of one text or two. Out: row numbers and shares. Two rows are connected where they hold the same sentence, token for token, or
+//! where it is asked for nearly the same ([`super::near`]); a component of connected rows is the smallest part that can be held out without a sentence standing on both sides.
 //! Nothing here is random. Does not read files.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use petgraph::unionfind::UnionFind;
 
 use super::dictionary::CipherId;
 use super::example::Example;
+use super::near::{Sentences, near_pairs};
 use super::strata::Strata;
+use crate::error::Result;
 
 /// `data.valid` where it is no file.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -47,25 +49,62 @@ pub fn valid_rows<P: Borrow<Example>>(pairs: &[P], split: ValidSplit) -> Vec<usi
 /// Component number of each row: rows that share a sentence, directly or through others, have the same. Numbered by
 /// first row, from 0.
 pub fn components<P: Borrow<Example>>(pairs: &[P]) -> Vec<usize> {
-    let mut sets = UnionFind::new(pairs.len());
-    let mut first_row: HashMap<&[CipherId], usize> = HashMap::new();
-    for (row, pair) in pairs.iter().enumerate() {
-        for sentence in pair.borrow().texts() {
-            let first = *first_row.entry(sentence).or_insert(row);
-            sets.union(first, row);
-        }
+    numbered(Joined::by_sentences(pairs).rows)
+}
+
+/// As [`components`], where rows whose sentences have a similarity of `near` or more are connected too ([`near_pairs`]).
+///
+/// # Errors
+/// Those of [`near_pairs`].
+pub fn near_components<P: Borrow<Example>>(pairs: &[P], near: f64) -> Result<Vec<usize>> {
+    let mut joined = Joined::by_sentences(pairs);
+    for pair in near_pairs(joined.sentences.all(), near, |_| Ok(()))? {
+        let [one, other] = [pair.first, pair.second].map(|sentence| joined.first_rows[sentence]);
+        joined.rows.union(one, other);
     }
-    let mut numbers: Vec<Option<usize>> = vec![None; pairs.len()];
+    Ok(numbered(joined.rows))
+}
+
+/// Rows that share a sentence as sets.
+struct Joined<'a> {
+    rows: UnionFind<usize>,
+    sentences: Sentences<'a>,
+    /// The first row of each sentence.
+    first_rows: Vec<usize>,
+}
+
+impl<'a> Joined<'a> {
+    fn by_sentences<P: Borrow<Example>>(pairs: &'a [P]) -> Self {
+        let mut joined = Self {
+            rows: UnionFind::new(pairs.len()),
+            sentences: Sentences::default(),
+            first_rows: Vec::new(),
+        };
+        for (row, pair) in pairs.iter().enumerate() {
+            for sentence in pair.borrow().texts() {
+                let number = joined.sentences.number(sentence);
+                if number == joined.first_rows.len() {
+                    joined.first_rows.push(row);
+                }
+                joined.rows.union(joined.first_rows[number], row);
+            }
+        }
+        joined
+    }
+}
+
+/// The number of each row's set, by first row.
+fn numbered(sets: UnionFind<usize>) -> Vec<usize> {
+    let labels = sets.into_labeling();
+    let mut numbers: Vec<Option<usize>> = vec![None; labels.len()];
     let mut n_components = 0;
-    sets.into_labeling()
-        .into_iter()
-        .map(|label| {
-            *numbers[label].get_or_insert_with(|| {
-                n_components += 1;
-                n_components - 1
-            })
+    let number = |label: usize| {
+        *numbers[label].get_or_insert_with(|| {
+            n_components += 1;
+            n_components - 1
         })
-        .collect()
+    };
+    labels.into_iter().map(number).collect()
 }
 
 /// Share of `rows` with at least one sentence that also stands in `others`, 0..=1; 0 where there are no rows.
@@ -157,6 +196,30 @@ mod tests {
         let pairs = [(1, 2), (3, 2), (8, 9), (5, 5), (6, 3)].map(|(a, b)| pair(a, b, None));
         assert_eq!(components(&pairs), [0, 0, 1, 2, 0]);
         assert!(components::<Example>(&[]).is_empty());
+    }
+
+    #[test]
+    fn near_components_by_hand() {
+        let single = |ids: Vec<u32>| Example {
+            a: ids.into_iter().map(CipherId).collect(),
+            b: None,
+            target: Target::Unknown,
+        };
+        // 20 tokens and 19 of them: 37 of 39 tokens and bigrams.
+        let mut rows = vec![
+            single((0..20).collect()),
+            single((50..60).collect()),
+            single((0..19).collect()),
+        ];
+        rows.push(Example {
+            b: Some(rows[1].a.clone()),
+            ..single((1..19).collect()) // 35 of 37 with row 2, of 39 with row 0
+        });
+        assert_eq!(components(&rows), [0, 1, 2, 1]);
+        let near = |near| near_components(&rows, near).expect("few pairs");
+        assert_eq!(near(0.9), [0, 0, 0, 0]);
+        assert_eq!(near(0.947), [0, 1, 0, 1]); // 37/39 = .949, 35/37 = .946
+        assert_eq!(near(1.0), components(&rows));
     }
 
     #[test]

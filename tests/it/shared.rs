@@ -58,6 +58,7 @@ fn folds_of_oppo_are_dealt_by_rows_as_its_test_file_is() {
         k: 5,
         repeats: 1,
         assign: Assign::Auto,
+        near: None,
     };
     let folds = Folds::deal(&train, &test, options, &task).expect("enough rows of both labels");
     assert_eq!(folds.options.assign, Assign::Stratified);

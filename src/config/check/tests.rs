@@ -36,6 +36,7 @@ fn a_way_out_that_the_message_does_not_say_is_the_hint() {
             "inside the tool are demo:train.tsv, demo:test.tsv and demo:counts.tsv",
         ),
         ("folds.repeats=2", "set folds.k, or leave folds.repeats out"),
+        ("folds.near=0.9", "set folds.k, or leave folds.near out"),
         ("data.delimiter=，", "a tab is \"\\t\", a comma \",\""),
         (
             "align.plain_weights=[1]",
@@ -168,6 +169,22 @@ fn folds_that_cannot_be_are_refused() {
     assert_eq!(
         refused(&["folds.full=true"]),
         "--set folds.full=true: expected false, as folds.k = 0, found true"
+    );
+    let group = "folds.assign=group";
+    assert_eq!(check(&["folds.k=2", group, "folds.near=1"]), Ok(()));
+    for near in ["0", "1.5", "nan"] {
+        assert_eq!(
+            refused(&["folds.k=5", group, &format!("folds.near={near}")]).to_lowercase(),
+            format!("--set folds.near={near}: expected a number above 0, up to 1, found {near}")
+        );
+    }
+    assert_eq!(
+        refused(&["folds.k=5", "folds.near=0.9"]),
+        "--set folds.near=0.9: expected none, as folds.assign = \"auto\", found 0.9"
+    );
+    assert_eq!(
+        refused(&["folds.near=0.9"]),
+        "--set folds.near=0.9: expected none, as folds.k = 0, found 0.9"
     );
     assert_eq!(
         refused(&["folds.k=5", "data.valid=/d/valid.tsv"]),

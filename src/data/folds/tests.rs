@@ -31,7 +31,12 @@ fn lone_pairs(rows: u32, positive_every: u32) -> Vec<Example> {
 }
 
 fn options(k: usize, repeats: usize, assign: Assign) -> FoldOptions {
-    FoldOptions { k, repeats, assign }
+    FoldOptions {
+        k,
+        repeats,
+        assign,
+        near: None,
+    }
 }
 
 fn deal(pairs: &[Example], test: &[Example], k: usize, assign: Assign) -> Folds {
@@ -409,6 +414,73 @@ fn more_folds_than_rows() {
         message,
         "folds.k = 4 with folds.assign = \"row\": fold 4 would hold no row"
     );
+}
+
+/// Pairs of sentences of 20 tokens, of which every other one is an earlier one with a token more.
+fn pairs_of_near_sentences(rows: u64) -> Vec<Example> {
+    let key = Key::from_seed(21);
+    let fresh = |sentence: u64| -> Vec<CipherId> {
+        let token = |at: u64| CipherId((key.at(sentence).bits(at) % 5000) as u32);
+        (0..20).map(token).collect()
+    };
+    let longer = |sentence: u64| -> Vec<CipherId> {
+        let mut longer = fresh(key.bits(sentence) % sentence.max(1));
+        longer.push(CipherId(9000 + (key.bits(sentence) % 3) as u32));
+        longer
+    };
+    let pair = |row: u64| Example {
+        a: fresh(2 * row),
+        b: Some(match row % 2 {
+            0 => longer(row),
+            _ => fresh(2 * row + 1),
+        }),
+        target: key.bits(5000 + row).is_multiple_of(3).into(),
+    };
+    (0..rows).map(pair).collect()
+}
+
+#[test]
+fn no_near_duplicates_are_split_over_two_folds() {
+    let pairs = pairs_of_near_sentences(600);
+    let split_pairs = |near: Option<f64>| {
+        let options = FoldOptions {
+            near,
+            ..options(5, 2, Assign::Group)
+        };
+        let folds = Folds::deal(&pairs, &[], options, &Task::binary_pairs()).expect("enough rows");
+        let rows_of: Vec<(usize, &[CipherId])> = (pairs.iter().enumerate())
+            .flat_map(|(row, pair)| pair.texts().map(move |text| (row, text)))
+            .collect();
+        let is_near = |one: &[CipherId], other: &[CipherId]| {
+            let [short, long] = if one.len() < other.len() {
+                [one, other]
+            } else {
+                [other, one]
+            };
+            long.len() < short.len() + 2 && long.starts_with(&short[..20])
+        };
+        let mut n_near = 0;
+        let mut n_split = 0;
+        for (i, &(row, text)) in rows_of.iter().enumerate() {
+            for &(other, other_text) in &rows_of[..i] {
+                if is_near(text, other_text) {
+                    n_near += 1;
+                    let fold_of = folds.fold_of.iter();
+                    n_split += usize::from(fold_of.clone().any(|of| of[row] != of[other]));
+                }
+            }
+        }
+        assert!(n_near > 100, "{n_near} say little");
+        let line = folds.describe();
+        assert_eq!(
+            line.contains("sentences of similarity 0.9 or more in one fold"),
+            near.is_some(),
+            "{line}"
+        );
+        n_split
+    };
+    assert_eq!(split_pairs(Some(0.9)), 0);
+    assert!(split_pairs(None) > 50);
 }
 
 /// Runs of before go on with the folds they have: hashes of what was dealt when rows had two classes only.
