@@ -20,7 +20,7 @@
 //! | module | what lives there | what does not |
 //! |---|---|---|
 //! | [`error`], [`atomic`], [`hash`], [`random`], [`progress`] | errors with place and hint, whole-file writes, SHA-256, keyed random streams, bars and lines | |
-//! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, masks and what they learn from the rows ([`data::masking`]) | tensors |
+//! | [`data`] | tasks, examples and their targets, readers, truncation, splits and folds, packed batches, masks and what they learn from the rows ([`data::masking`]), near-duplicate sentences ([`data::near`]) and what hangs together by them ([`data::duplicates`]) | tensors |
 //! | [`metrics`] | one table of metrics: name, direction, labels it is for, source | files |
 //! | [`vocab`] | counting both sides, units of text, the cipher vocabulary, ciphers of one's own, `mapping.tsv` | dfdx, training |
 //! | [`checkpoint`] | Hugging Face folders in and out, the table of names, remap, more positions | model maths |
@@ -30,7 +30,7 @@
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, kinds of step ([`train::step`]: FGM, PGD, R-Drop, …), averages of weights ([`train::average`]), prediction, checkpoints ([`train::resume`]) | config files, printing |
 //! | [`config`] | the experiment file: default < preset < file < `[grid]` < `--set`; that of a pretraining | work |
-//! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, alignment and audit apart from runs | clap |
+//! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, duplicates, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds

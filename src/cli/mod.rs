@@ -15,6 +15,7 @@ mod check;
 mod cipher;
 mod completions;
 mod count;
+mod duplicates;
 mod ensemble;
 mod inspect;
 mod man;
@@ -115,6 +116,8 @@ pub enum Command {
     Cipher(cipher::CipherArguments),
     /// Look at the files of a competition: what is in them, how to validate, what a run costs
     Inspect(inspect::InspectArguments),
+    /// Find duplicates, near-duplicates, leaks from train to test, and labels that contradict each other
+    Duplicates(duplicates::DuplicatesArguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::CompletionsArguments),
     /// Write the help of every command as manual pages
@@ -210,6 +213,7 @@ impl Session {
             Command::Audit(arguments) => audit::audit(arguments, self),
             Command::Cipher(arguments) => cipher::cipher(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
+            Command::Duplicates(arguments) => duplicates::duplicates(arguments, self),
             Command::Completions(arguments) => completions::completions(arguments),
             Command::Man(arguments) => man::man(arguments, self),
         })

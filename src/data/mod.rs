@@ -14,6 +14,7 @@ mod closure;
 pub mod column_names;
 pub mod dialect;
 pub mod dictionary;
+pub mod duplicates;
 pub mod example;
 pub mod folds;
 pub mod format;

@@ -10,6 +10,7 @@
 //! | [`report`](mod@report) | shows runs as a page |
 //! | [`reading`] | how files are read where no setting says it |
 //! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
+//! | [`duplicates`](mod@duplicates) | what comes twice or nearly so, what of train stands in test, labels that contradict each other |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
 //! | [`slurm`] | the script of a cluster for a run |
 //! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
@@ -30,6 +31,7 @@ pub mod cipher;
 mod context;
 pub mod count;
 pub mod disk;
+pub mod duplicates;
 pub mod ensemble;
 pub mod inspect;
 pub mod machine;

@@ -22,6 +22,7 @@ fn help_of_the_tool_and_of_every_command() {
         "align",
         "audit",
         "inspect",
+        "duplicates",
         "completions",
         "man",
     ] {

@@ -15,6 +15,7 @@ mod count;
 #[path = "../demo/mod.rs"]
 mod demo;
 mod distill;
+mod duplicates;
 mod ensemble;
 mod folder;
 mod folds;
