@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Reading, Session, output};
 use crate::error::Result;
-use crate::workbench::inspect as job;
+use crate::workbench::inspect::{self as job, Starter};
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
@@ -44,7 +44,10 @@ const READ: [&str; 6] = [
 
 pub fn inspect(arguments: &InspectArguments, session: &Session) -> Result<()> {
     let loaded = arguments.reading.load(&READ, "inspect")?;
-    let starter = arguments.starter.as_deref();
+    let starter = arguments.starter.as_deref().map(|file| Starter {
+        file,
+        measures: true,
+    });
     let inspection = job::inspect(&arguments.files, &loaded, starter, session.context())?;
     output::print(&inspection, &inspection.to_string(), arguments.json)
 }

@@ -16,7 +16,7 @@ use cipherpet::random::Key;
 use cipherpet::vocab::unit::UnitChoice;
 use cipherpet::vocab::{CipherVocab, PlainVocab, TokenCounts, Unit};
 use cipherpet::workbench::cipher::{CipherOptions, cipher};
-use cipherpet::workbench::inspect::inspect;
+use cipherpet::workbench::inspect::{Starter, inspect};
 use cipherpet::workbench::{self, reading, submission};
 
 use crate::input::{Input, Packing};
@@ -127,7 +127,12 @@ fn guesses() -> Vec<Reader> {
             let reading = reading::detect(&files, &loaded);
             let further = reading::detect_further(&files[1], &loaded.experiment.format());
             reading::detect_texts(&files, &loaded)?;
-            silently(|context| inspect(&files, &loaded, Some(&folder.join("out")), context))?;
+            let file = &folder.join("out");
+            let starter = Some(Starter {
+                file,
+                measures: false,
+            });
+            silently(|context| inspect(&files, &loaded, starter, context))?;
             reading?;
             further.map(drop)
         })

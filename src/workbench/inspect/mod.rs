@@ -49,6 +49,15 @@ pub struct Inspection {
     pub starter: Option<PathBuf>,
 }
 
+/// A first experiment file that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Starter<'a> {
+    /// Where to write it.
+    pub file: &'a Path,
+    /// Whether it names the minutes of each preset, which takes a few seconds of training.
+    pub measures: bool,
+}
+
 /// Looks at the files of a competition. `loaded` says how they are read and how a run would be done; where it says nothing, that
 /// is found out ([`read_files`]). `starter` is where to write a first experiment file.
 ///
@@ -57,7 +66,7 @@ pub struct Inspection {
 pub fn inspect(
     files: &[PathBuf],
     loaded: &Loaded,
-    starter: Option<&Path>,
+    starter: Option<Starter<'_>>,
     context: Context,
 ) -> Result<Inspection> {
     let TaskFiles {
@@ -70,8 +79,10 @@ pub fn inspect(
     let format = reading.format.clone();
     let rest = unlabelled.split_off(unlabelled.len().min(1));
     let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
-    if let Some(file) = starter {
-        inspection.presets = preset_times(&inspection, experiment)?;
+    if let Some(Starter { file, measures }) = starter {
+        if measures {
+            inspection.presets = preset_times(&inspection, experiment)?;
+        }
         starter::write(&inspection, &format, file)?;
         inspection.starter = Some(file.to_owned());
     }
@@ -349,6 +360,13 @@ mod tests {
     use crate::progress::Progress;
     use crate::workbench::Stop;
 
+    fn unmeasured(file: &Path) -> Starter<'_> {
+        Starter {
+            file,
+            measures: false,
+        }
+    }
+
     fn defaults() -> Loaded {
         load(None, &[]).expect("the defaults")
     }
@@ -374,7 +392,8 @@ mod tests {
             tensorboard: false,
         };
         let experiment = defaults();
-        let inspection = inspect(&files, &experiment, Some(&starter), context).expect("good files");
+        let inspection =
+            inspect(&files, &experiment, Some(unmeasured(&starter)), context).expect("good files");
         let roles: Vec<_> = inspection.survey.files.iter().map(|f| f.role).collect();
         assert_eq!(roles, [Role::Train, Role::Test, Role::Unlabelled]);
 
@@ -387,7 +406,7 @@ mod tests {
         let text = std::fs::read_to_string(&starter).expect("the starter");
         assert!(text.contains("train = [\"b.tsv\"]"), "{text}");
 
-        let again = inspect(&files, &experiment, Some(&starter), context);
+        let again = inspect(&files, &experiment, Some(unmeasured(&starter)), context);
         let message = again.expect_err("it is there already").to_string();
         assert!(message.ends_with("experiment.toml is there already"));
     }
@@ -416,7 +435,7 @@ mod tests {
             stop: &Stop::default(),
             tensorboard: false,
         };
-        inspect(&files, &loaded, Some(&starter), context).expect("a good file");
+        inspect(&files, &loaded, Some(unmeasured(&starter)), context).expect("a good file");
         let written = load(Some(&starter), &[])
             .expect("our own starter")
             .experiment;
@@ -459,7 +478,7 @@ mod tests {
             stop: &Stop::default(),
             tensorboard: false,
         };
-        let inspection = inspect(&files, &defaults(), Some(&starter), context);
+        let inspection = inspect(&files, &defaults(), Some(unmeasured(&starter)), context);
         let written = std::fs::read_to_string(&starter).expect("the starter");
         (written, inspection.expect("a good file"))
     }
@@ -518,8 +537,8 @@ mod tests {
             stop: &Stop::default(),
             tensorboard: false,
         };
-        let error =
-            inspect(&files, &defaults(), Some(&starter), context).expect_err("nothing to train on");
+        let error = inspect(&files, &defaults(), Some(unmeasured(&starter)), context)
+            .expect_err("nothing to train on");
         assert_eq!(
             error.to_string(),
             "no file has labels, so there is nothing to train on"
