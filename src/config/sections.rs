@@ -21,9 +21,9 @@ use crate::data::{
 pub use crate::kernels::path::Precision;
 use crate::metrics::MetricName;
 use crate::objective::{HeadChoice, ObjectiveName};
+use crate::train::Schedule;
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
-use crate::train::{Schedule, TrainOptions};
 use crate::vocab::UnitChoice;
 
 /// `[task]`: what a row is, and what is learnt about it.
@@ -295,7 +295,7 @@ pub struct TrainConfig {
     pub average: AverageKind,
     /// How slowly `ema` moves, 0 up to 1; default .999.
     pub average_decay: f64,
-    /// How many of the last epochs are in `swa`; 1 or more, default 5.
+    /// How many of the last epochs are in `swa`; 1 or more, default 5. Best a few of many: the first ones are far from the end.
     pub average_epochs: usize,
     /// Which rows join the MLM without their labels; default all three.
     pub unlabelled: Vec<UnlabelledRows>,
@@ -379,6 +379,11 @@ pub enum UnlabelledRows {
     Extra,
 }
 
+impl UnlabelledRows {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Test, Self::Valid, Self::Extra];
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         let format = ExampleFormat::default();
@@ -445,43 +450,6 @@ impl Default for ObjectiveConfig {
             mask_replacement: MaskReplacement::Random,
             mlm_weight: None,
             head: HeadChoice::Pooler,
-        }
-    }
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        let options = TrainOptions::default();
-        Self {
-            epochs: options.epochs,
-            max_steps: options.max_steps,
-            batch: options.batch,
-            learning_rate: options.learning_rate,
-            warmup_steps: options.warmup_steps,
-            schedule: options.schedule,
-            layer_decay: options.layer_decay,
-            weight_decay: options.weight_decay,
-            dropout: options.dropout,
-            clip: options.clip,
-            swap: options.swap,
-            gradient_accumulation: options.gradient_accumulation,
-            adversarial: options.adversarial,
-            adversarial_epsilon: options.adversarial_epsilon,
-            adversarial_steps: options.adversarial_steps,
-            r_drop: options.r_drop,
-            dropout_samples: options.dropout_samples,
-            label_smoothing: options.label_smoothing,
-            average: options.average,
-            average_decay: options.average_decay,
-            average_epochs: options.average_epochs,
-            unlabelled: vec![
-                UnlabelledRows::Test,
-                UnlabelledRows::Valid,
-                UnlabelledRows::Extra,
-            ],
-            precision: Precision::Auto,
-            save_every_steps: 0,
-            save_every_minutes: 10.0,
         }
     }
 }

@@ -9,14 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::one_or_many;
-use super::{Experiment, TrainConfig, UnlabelledRows};
+use super::{Experiment, Precision, TrainConfig, UnlabelledRows};
 use crate::data::{MaskOptions, MaskReplacement, MaskUnit};
 use crate::objective::{HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
 use crate::train::{Schedule, TrainOptions};
 
-/// Makes [`StageConfig`] and what it means from the list of the keys that a stage may have of `[train]`. A new one stands in
+/// Makes [`StageConfig`], what it means and the defaults of [`TrainConfig`] from the list of the keys that a stage may have of `[train]`. A new one stands in
 /// [`TrainConfig`], in [`TrainOptions`] and here.
 macro_rules! keys_of_train {
     ($($key:ident: $type:ty $(as $schema:literal)?),+ $(,)?) => {
@@ -61,6 +61,19 @@ macro_rules! keys_of_train {
                 $(#[schemars(with = $schema)])?
                 pub $key: Option<$type>,
             )+
+        }
+
+        impl Default for TrainConfig {
+            fn default() -> Self {
+                let options = TrainOptions::default();
+                Self {
+                    $($key: options.$key,)+
+                    unlabelled: UnlabelledRows::ALL.to_vec(),
+                    precision: Precision::Auto,
+                    save_every_steps: 0,
+                    save_every_minutes: 10.0,
+                }
+            }
         }
 
         impl TrainConfig {
