@@ -14,6 +14,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 SPEED_STEPS = 60
@@ -80,7 +81,9 @@ def run(out, options, stages, sets, seed):
     command = ["cipherpet", "run", file, "--quiet", "--threads", "1", "--seed", str(seed), "--out", out]
     for setting in sets:
         command += ["--set", setting]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{out}: {done.stderr}")
     return json.loads((out / "manifest.json").read_text())["result"]
 
 
@@ -88,7 +91,7 @@ def speeds(name, stages, sets, options):
     """The share of the minutes of each stage, and its tokens a second in a few steps."""
     found = []
     for number, (share, settings) in enumerate(stages or [(1.0, [])], 1):
-        out = options.work / "speed" / f"{name}-{number}"
+        out = options.work / "speed" / f"{name}-{number}" / "run"  # alone: a stage that looks at no label lies beside the run
         # A stage that looks at no label cannot be the last.
         last = [["objective=pet", "max_steps=1"]] if settings[:1] == ["objective=mlm"] else []
         limit = "stage.stage1.max_steps" if stages else "train.max_steps"
@@ -98,11 +101,9 @@ def speeds(name, stages, sets, options):
 
 
 def tokens_per_second(out):
-    """Of the first epoch, which may lie beside the run where its stage looks at no label."""
-    files = [out / "metrics.jsonl", *sorted(out.parent.glob("stages/*/metrics.jsonl"), key=lambda file: -file.stat().st_mtime)]
-    lines = [json.loads(file.read_text().splitlines()[0]) for file in files]
-    first = next((line for line in lines if line["stage"] == "stage1"), lines[0])
-    return first["tokens_per_second"]
+    """Of the first epoch, which lies beside the run where its stage looks at no label."""
+    first = next(out.parent.glob("stages/*/metrics.jsonl"), out / "metrics.jsonl")
+    return json.loads(first.read_text().splitlines()[0])["tokens_per_second"]
 
 
 def main():
