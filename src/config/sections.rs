@@ -295,7 +295,7 @@ pub struct TrainConfig {
     pub average: AverageKind,
     /// How slowly `ema` moves, 0 up to 1; default .999.
     pub average_decay: f64,
-    /// How many of the last epochs are in `swa`; 1 or more, default 5. Best a few of many: the first ones are far from the end.
+    /// How many of the last epochs are in `swa`; 1 or more, fewer than the stage has, default 5. The first ones are far from the end.
     pub average_epochs: usize,
     /// Which rows join the MLM without their labels; default all three.
     pub unlabelled: Vec<UnlabelledRows>,

@@ -86,6 +86,7 @@ head = "pooler"
 max_steps = 30
 adversarial = "pgd"
 average = "swa"
+average_epochs = 1
 mask_unit = "pmi"
 [distill]
 weight = 0.5

@@ -35,7 +35,14 @@ fn random_stages(key: Key) -> String {
         text += ["", "layer_decay = 0.7\n"][choose(5, 2)];
         text += ["", "dropout = 0.2\n"][choose(6, 2)];
         text += ["", "adversarial = \"fgm\"\n", "adversarial = \"pgd\"\n"][choose(9, 3)];
-        text += ["", "average = \"ema\"\n", "average = \"swa\"\n"][choose(10, 3)];
+        // A mean is over fewer epochs than there are.
+        let several = choose(7, 2) == 1;
+        let averages = [
+            "",
+            "average = \"ema\"\n",
+            "average = \"swa\"\naverage_epochs = 1\n",
+        ];
+        text += averages[choose(10, if several { 3 } else { 2 })];
         text += ["", "r_drop = 0.5\n"][choose(11, 2)];
         text += ["", "dropout_samples = 2\nlabel_smoothing = 0.1\n"][choose(12, 2)];
         text += ["", "gradient_accumulation = 2\n"][choose(13, 2)];
@@ -44,7 +51,7 @@ fn random_stages(key: Key) -> String {
             "mask_unit = \"ngram\"\n",
             "mask_unit = \"pmi\"\nmask_replacement = \"similar\"\n",
         ][choose(14, 3)];
-        text += &format!("epochs = {}\n", 1 + choose(7, 2));
+        text += &format!("epochs = {}\n", 1 + usize::from(several));
         text += ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)];
     }
     text

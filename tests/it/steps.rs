@@ -245,7 +245,13 @@ fn an_average_changes_what_is_kept_and_not_what_is_trained() {
     let workspace = Workspace::with_pairs();
     let run = |out: &str, setting: &str| {
         let out = format!("--out={out}");
-        let all = ["--set=data.valid=none", "--set", setting]; // the last epoch is kept
+        let all = [
+            "--set=data.valid=none", // the last epoch is kept
+            "--set=train.epochs=3",
+            "--set=train.average_epochs=2",
+            "--set",
+            setting,
+        ];
         workspace.succeed(&[&["run", "experiment.toml", &out], &all[..]].concat());
     };
     run("plain", "train.average=none");

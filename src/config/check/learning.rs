@@ -10,6 +10,7 @@ use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
 use crate::objective::ObjectiveName;
+use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
 const MOST: usize = 1_000_000;
@@ -30,6 +31,7 @@ impl Loaded {
                 self.check_name(section, &stages[..at], stage)?;
                 self.check_numbers(stage, [section, section])?;
             }
+            self.check_average(section.as_deref(), stage)?;
             self.check_objective(section.as_deref(), stage)?;
             self.check_rows(section.as_deref(), stage)?;
         }
@@ -276,6 +278,19 @@ impl<T: Settings> Loaded<T> {
         self.not_negative(&of_train("clip"), options.clip)
     }
 
+    /// A mean over all epochs has those in it that have learnt little: it is far worse than the last weights.
+    pub(super) fn check_average(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let options = &stage.options;
+        let (averaged, epochs) = (options.average_epochs, options.epochs);
+        if options.average != AverageKind::Swa || averaged < epochs {
+            return Ok(());
+        }
+        let key = format!("{}.average", section.unwrap_or("train"));
+        let expected = format!("average_epochs below the {epochs} epochs of the stage");
+        let error = Error::input(self.place(&key), expected, averaged);
+        Err(error.with_hint("set fewer average_epochs, more epochs, or average = \"ema\""))
+    }
+
     pub(super) fn check_name(&self, section: &str, before: &[Stage], stage: &Stage) -> Result<()> {
         let (key, name) = (format!("{section}.name"), &stage.name);
         let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
@@ -463,6 +478,35 @@ mod tests {
             );
             assert_eq!(refusal(stage, &[assignment]).0, "good");
         }
+    }
+
+    #[test]
+    fn a_mean_over_all_epochs_of_a_stage() {
+        let stage = "[[stage]]\nname = \"a\"\nepochs = 5\n";
+        let (message, hint) = refusal(stage, &["stage.a.average=swa"]);
+        assert!(
+            message.ends_with(
+                "stage.a.average=swa: expected average_epochs below the 5 epochs of the stage, found 5"
+            ),
+            "{message}"
+        );
+        assert_eq!(
+            hint,
+            "set fewer average_epochs, more epochs, or average = \"ema\""
+        );
+        for fine in ["stage.a.epochs=6", "stage.a.average_epochs=4"] {
+            assert_eq!(refusal(stage, &["stage.a.average=swa", fine]).0, "good");
+        }
+        // What no stage uses is not judged.
+        assert_eq!(
+            refusal(stage, &["train.average=swa", "stage.a.average=none"]).0,
+            "good"
+        );
+        let without_stages = refusal("", &["train.average=swa", "train.average_epochs=9"]).0;
+        assert!(
+            without_stages.starts_with("--set train.average=swa: expected average_epochs below"),
+            "{without_stages}"
+        );
     }
 
     #[test]

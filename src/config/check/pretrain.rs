@@ -150,6 +150,7 @@ impl Loaded<Pretraining> {
                 self.check_name(section, &stages[..at], stage)?;
                 self.check_numbers(stage, [section, section])?;
             }
+            self.check_average(section.as_deref(), stage)?;
             let key = match &section {
                 Some(section) => format!("{section}.objective"),
                 None => "objective.name".to_owned(),
