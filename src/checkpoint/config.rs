@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::read::Heads;
+use super::heads::Heads;
 use super::write::FloatType;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -120,10 +120,7 @@ impl BertConfig {
     }
 
     fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
-        let map: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
-            let place = Place::line(path, error.line() as u64);
-            Error::input(place, "a JSON object", error).with_hint(OWN_CONFIG)
-        })?;
+        let map = object(bytes, path)?;
         let keys = Keys { path, map: &map };
         keys.only("model_type", "bert", "other architectures are not read")?;
         let gelu_hint =
@@ -204,6 +201,24 @@ impl BertConfig {
         };
         serde_json::to_string_pretty(&file).expect("strings, numbers and booleans are JSON") + "\n"
     }
+}
+
+fn object(bytes: &[u8], path: &Path) -> Result<Map<String, Value>> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let place = Place::line(path, error.line() as u64);
+        Error::input(place, "a JSON object", error).with_hint(OWN_CONFIG)
+    })
+}
+
+/// As what `transformers` is to open a folder: the texts under `architectures` of a `config.json`; none where it does not say.
+///
+/// # Errors
+/// Where the file cannot be read or is no JSON object.
+pub fn architectures(path: &Path) -> Result<Vec<String>> {
+    let map = object(&source::read(path)?, path)?;
+    let names = map.get("architectures").and_then(Value::as_array);
+    let texts = names.into_iter().flatten().filter_map(Value::as_str);
+    Ok(texts.map(str::to_owned).collect())
 }
 
 /// Dropout probabilities: 1 would leave nothing.

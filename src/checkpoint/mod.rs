@@ -7,16 +7,19 @@
 //! Does not compute anything: that is `model`.
 
 pub mod config;
+mod heads;
 pub mod names;
 pub mod positions;
 pub mod read;
 pub mod remap;
 pub mod tokenizer;
 pub mod torch;
+mod weight_file;
 pub mod write;
 
 pub use config::{BertConfig, Labels, Problem};
-pub use read::{Checkpoint, Heads};
+pub use heads::Heads;
+pub use read::Checkpoint;
 pub use write::{FloatType, save, save_labelled};
 
 /// Named weights: Hugging Face names (`bert.embeddings.word_embeddings.weight`, …), row-major f32, finite.

@@ -14,7 +14,7 @@
 //! Does not read files.
 
 use super::config::BertConfig;
-use super::read::Heads;
+use super::heads::Heads;
 
 /// Token embedding and, tied, the matrix of the MLM decoder.
 pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";

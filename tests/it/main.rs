@@ -10,6 +10,7 @@ mod board;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod check;
+mod checkpoint;
 mod cipher;
 mod count;
 #[path = "../demo/mod.rs"]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use cipherpet::checkpoint::{BertConfig, FloatType, Heads, Weights, names, save};
+use cipherpet::kernels;
+use cipherpet::model::Bert;
 use cipherpet::random::Key;
 use ndarray::{ArrayD, IxDyn};
 
@@ -157,37 +159,11 @@ impl Workspace {
 
     /// Writes a tiny random BERT with the vocabulary `[PAD] … [MASK] a b c …`.
     pub fn write_checkpoint(&self, name: &str, heads: Heads) {
-        let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-        let letters = ('a'..='z').map(String::from);
-        let vocabulary: Vec<String> = specials
-            .map(String::from)
-            .into_iter()
-            .chain(letters)
-            .collect();
-        let config = BertConfig {
-            vocab_size: vocabulary.len(),
-            hidden_size: 16,
-            num_hidden_layers: 1,
-            num_attention_heads: 2,
-            intermediate_size: 32,
-            max_position_embeddings: 64,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            mark_shared: false,
-        };
+        let config = tiny_bert();
+        let weights = random_weights(&config, heads);
         let dir = self.path(name);
-        save(
-            &dir,
-            &config,
-            &random_weights(&config, heads),
-            heads,
-            FloatType::F32,
-        )
-        .expect("room for a tiny model");
-        self.write(&format!("{name}/vocab.txt"), vocabulary.join("\n") + "\n");
+        save(&dir, &config, &weights, heads, FloatType::F32).expect("room for a tiny model");
+        self.write(&format!("{name}/vocab.txt"), letters().join("\n") + "\n");
     }
 
     /// Counts of the letters of that vocabulary, `a` the most frequent.
@@ -196,6 +172,45 @@ impl Workspace {
         let lines: String = (1..=26).rev().zip('a'..='z').map(line).collect();
         self.write(name, lines);
     }
+}
+
+/// `[PAD] … [MASK] a b c …`
+fn letters() -> Vec<String> {
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(String::from);
+    let letters = ('a'..='z').map(String::from);
+    specials.into_iter().chain(letters).collect()
+}
+
+fn tiny_bert() -> BertConfig {
+    BertConfig {
+        vocab_size: letters().len(),
+        hidden_size: 16,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        intermediate_size: 32,
+        max_position_embeddings: 64,
+        type_vocab_size: 2,
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.02,
+        hidden_dropout_prob: 0.1,
+        attention_probs_dropout_prob: 0.1,
+        mark_shared: false,
+    }
+}
+
+/// Writes a tiny BERT as it is before its training.
+pub fn save_fresh(folder: &Path, heads: Heads) {
+    let path = kernels::path::Path::F32;
+    let model = Bert::initialise(tiny_bert(), heads, path, Key::from_seed(3));
+    let model = model.expect("sizes above 0");
+    let saved = save(
+        folder,
+        &model.config,
+        &model.weights(),
+        heads,
+        FloatType::F32,
+    );
+    saved.expect("room for a tiny model");
 }
 
 fn random_weights(config: &BertConfig, heads: Heads) -> Weights {

@@ -1,11 +1,14 @@
 //! Sound folders in every dialect, then one test a malformed one.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use ndarray::ArrayD;
-use safetensors::serialize;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, serialize};
 
 use super::*;
+use crate::checkpoint::weight_file::OTHER_CONFIG;
 use crate::checkpoint::write::{FloatType, save};
 
 const ALL: Heads = Heads {

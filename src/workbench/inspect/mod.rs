@@ -1,9 +1,10 @@
-//! The first minute with a new competition.
+//! The first minute with a new competition, or with a checkpoint ([`checkpoint`]).
 //!
 //! In: files of examples. Out: an [`Inspection`]: which task they hold, what is in them, which validation split resembles
 //! the test file, what a run would cost; as text for people and as JSON. Files with labels are for training, the first without is
 //! the test file, further ones join the MLM.
 
+pub mod checkpoint;
 pub mod estimate;
 pub mod label_survey;
 pub mod measure;
