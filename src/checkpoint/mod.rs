@@ -1,6 +1,7 @@
-//! Hugging Face BERT folders in and out.
+//! BERT folders in and out, in the layout of Hugging Face; those of Google in.
 //!
-//! A folder holds `config.json`, `model.safetensors` (or, to be read only, `pytorch_model.bin`) and `vocab.txt` or `tokenizer.json`.
+//! A folder holds `config.json`, `model.safetensors` (or, to be read only, `pytorch_model.bin` or a TensorFlow checkpoint with
+//! `bert_config.json`) and `vocab.txt` or `tokenizer.json`.
 //! [`Checkpoint::open`] reads one as [`Weights`] under the names of [`names`], the only place that knows
 //! how checkpoints call their tensors. [`remap()`](remap::remap) moves them to the run's vocabulary,
 //! [`save`] and [`write_tokenizer`](tokenizer::write_tokenizer) leave a folder that `transformers` opens.
@@ -12,6 +13,7 @@ pub mod names;
 pub mod positions;
 pub mod read;
 pub mod remap;
+pub mod tensorflow;
 pub mod tokenizer;
 pub mod torch;
 mod weight_file;
@@ -20,6 +22,7 @@ pub mod write;
 pub use config::{BertConfig, Labels, Problem};
 pub use heads::Heads;
 pub use read::Checkpoint;
+pub use weight_file::StoredTensor;
 pub use write::{FloatType, save, save_labelled};
 
 /// Named weights: Hugging Face names (`bert.embeddings.word_embeddings.weight`, …), row-major f32, finite.

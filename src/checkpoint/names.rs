@@ -11,6 +11,8 @@
 //! | `cls.predictions.decoder.bias` | tied: [`MLM_BIAS`] |
 //! | `bert.embeddings.position_ids`, … | not in the table, ignored |
 //!
+//! The second column of the table holds the names of Google's TensorFlow checkpoints (`of_google`).
+//!
 //! Does not read files.
 
 use super::config::BertConfig;
@@ -71,76 +73,69 @@ impl Axis {
     }
 }
 
-/// Name, or end of a name, and axes.
-type Row = (&'static str, &'static [Axis]);
+/// Name, or end of a name, here and in Google's checkpoints, and axes.
+pub(super) type Row = (&'static str, &'static str, &'static [Axis]);
 
+/// What Google calls a matrix that it stores as `(in, out)`.
+const KERNEL: &str = "/kernel";
+/// What Google's names of layer `i` begin with, before `i/`.
+const GOOGLE_LAYER_PREFIX: &str = "bert/encoder/layer_";
+
+#[rustfmt::skip]
 const EMBEDDINGS: &[Row] = &[
-    (WORD_EMBEDDINGS, &[Axis::Vocab, Axis::Hidden]),
-    (POSITION_EMBEDDINGS, &[Axis::Positions, Axis::Hidden]),
-    (
-        "bert.embeddings.token_type_embeddings.weight",
-        &[Axis::Segments, Axis::Hidden],
-    ),
-    ("bert.embeddings.LayerNorm.weight", &[Axis::Hidden]),
-    ("bert.embeddings.LayerNorm.bias", &[Axis::Hidden]),
+    (WORD_EMBEDDINGS, "bert/embeddings/word_embeddings", &[Axis::Vocab, Axis::Hidden]),
+    (POSITION_EMBEDDINGS, "bert/embeddings/position_embeddings", &[Axis::Positions, Axis::Hidden]),
+    ("bert.embeddings.token_type_embeddings.weight", "bert/embeddings/token_type_embeddings", &[Axis::Segments, Axis::Hidden]),
+    ("bert.embeddings.LayerNorm.weight", "bert/embeddings/LayerNorm/gamma", &[Axis::Hidden]),
+    ("bert.embeddings.LayerNorm.bias", "bert/embeddings/LayerNorm/beta", &[Axis::Hidden]),
 ];
 
-/// Behind `bert.encoder.layer.i.`.
+/// Behind [`LAYER_PREFIX`]`i.` and [`GOOGLE_LAYER_PREFIX`]`i/`.
+#[rustfmt::skip]
 const LAYER: &[Row] = &[
-    ("attention.self.query.weight", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.query.bias", &[Axis::Hidden]),
-    ("attention.self.key.weight", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.key.bias", &[Axis::Hidden]),
-    ("attention.self.value.weight", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.value.bias", &[Axis::Hidden]),
-    (
-        "attention.output.dense.weight",
-        &[Axis::Hidden, Axis::Hidden],
-    ),
-    ("attention.output.dense.bias", &[Axis::Hidden]),
-    ("attention.output.LayerNorm.weight", &[Axis::Hidden]),
-    ("attention.output.LayerNorm.bias", &[Axis::Hidden]),
-    (
-        "intermediate.dense.weight",
-        &[Axis::Intermediate, Axis::Hidden],
-    ),
-    ("intermediate.dense.bias", &[Axis::Intermediate]),
-    ("output.dense.weight", &[Axis::Hidden, Axis::Intermediate]),
-    ("output.dense.bias", &[Axis::Hidden]),
-    ("output.LayerNorm.weight", &[Axis::Hidden]),
-    ("output.LayerNorm.bias", &[Axis::Hidden]),
+    ("attention.self.query.weight", "attention/self/query/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.query.bias", "attention/self/query/bias", &[Axis::Hidden]),
+    ("attention.self.key.weight", "attention/self/key/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.key.bias", "attention/self/key/bias", &[Axis::Hidden]),
+    ("attention.self.value.weight", "attention/self/value/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.value.bias", "attention/self/value/bias", &[Axis::Hidden]),
+    ("attention.output.dense.weight", "attention/output/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.output.dense.bias", "attention/output/dense/bias", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.weight", "attention/output/LayerNorm/gamma", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.bias", "attention/output/LayerNorm/beta", &[Axis::Hidden]),
+    ("intermediate.dense.weight", "intermediate/dense/kernel", &[Axis::Intermediate, Axis::Hidden]),
+    ("intermediate.dense.bias", "intermediate/dense/bias", &[Axis::Intermediate]),
+    ("output.dense.weight", "output/dense/kernel", &[Axis::Hidden, Axis::Intermediate]),
+    ("output.dense.bias", "output/dense/bias", &[Axis::Hidden]),
+    ("output.LayerNorm.weight", "output/LayerNorm/gamma", &[Axis::Hidden]),
+    ("output.LayerNorm.bias", "output/LayerNorm/beta", &[Axis::Hidden]),
 ];
 
+#[rustfmt::skip]
 pub(super) const POOLER: &[Row] = &[
-    ("bert.pooler.dense.weight", &[Axis::Hidden, Axis::Hidden]),
-    ("bert.pooler.dense.bias", &[Axis::Hidden]),
+    ("bert.pooler.dense.weight", "bert/pooler/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("bert.pooler.dense.bias", "bert/pooler/dense/bias", &[Axis::Hidden]),
 ];
 
+#[rustfmt::skip]
 pub(super) const MLM: &[Row] = &[
-    (
-        "cls.predictions.transform.dense.weight",
-        &[Axis::Hidden, Axis::Hidden],
-    ),
-    ("cls.predictions.transform.dense.bias", &[Axis::Hidden]),
-    (
-        "cls.predictions.transform.LayerNorm.weight",
-        &[Axis::Hidden],
-    ),
-    ("cls.predictions.transform.LayerNorm.bias", &[Axis::Hidden]),
-    (MLM_BIAS, &[Axis::Vocab]),
+    ("cls.predictions.transform.dense.weight", "cls/predictions/transform/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
+    ("cls.predictions.transform.dense.bias", "cls/predictions/transform/dense/bias", &[Axis::Hidden]),
+    ("cls.predictions.transform.LayerNorm.weight", "cls/predictions/transform/LayerNorm/gamma", &[Axis::Hidden]),
+    ("cls.predictions.transform.LayerNorm.bias", "cls/predictions/transform/LayerNorm/beta", &[Axis::Hidden]),
+    (MLM_BIAS, "cls/predictions/output_bias", &[Axis::Vocab]),
 ];
 
+#[rustfmt::skip]
 pub(super) const NSP: &[Row] = &[
-    (
-        "cls.seq_relationship.weight",
-        &[Axis::Answers, Axis::Hidden],
-    ),
-    ("cls.seq_relationship.bias", &[Axis::Answers]),
+    ("cls.seq_relationship.weight", "cls/seq_relationship/output_weights", &[Axis::Answers, Axis::Hidden]),
+    ("cls.seq_relationship.bias", "cls/seq_relationship/output_bias", &[Axis::Answers]),
 ];
 
+#[rustfmt::skip]
 const CLASSIFIER: &[Row] = &[
-    (CLASSIFIER_WEIGHT, &[Axis::Outputs, Axis::Hidden]),
-    (CLASSIFIER_BIAS, &[Axis::Outputs]),
+    (CLASSIFIER_WEIGHT, "output_weights", &[Axis::Outputs, Axis::Hidden]),
+    (CLASSIFIER_BIAS, "output_bias", &[Axis::Outputs]),
 ];
 
 /// Every tensor a BERT of this size has, with its shape: embeddings, layers, then the heads that are there.
@@ -183,7 +178,7 @@ pub(super) fn table(
     heads: Heads,
 ) -> impl Iterator<Item = (String, &'static [Axis])> {
     let layers = (0..config.num_hidden_layers).flat_map(|i| {
-        let in_layer = move |&(end, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
+        let in_layer = move |&(end, _, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
         LAYER.iter().map(in_layer)
     });
     whole(EMBEDDINGS, true)
@@ -200,7 +195,7 @@ fn head_rows(heads: Heads) -> impl Iterator<Item = (String, &'static [Axis])> {
 
 fn whole(rows: &'static [Row], there: bool) -> impl Iterator<Item = (String, &'static [Axis])> {
     let rows = if there { rows } else { &[] };
-    rows.iter().map(|&(name, axes)| (name.to_owned(), axes))
+    rows.iter().map(|&(name, _, axes)| (name.to_owned(), axes))
 }
 
 /// Where in a network a parameter stands.
@@ -245,6 +240,26 @@ pub(super) fn canonical(stored: &str) -> String {
     }
 }
 
+/// Our name of a tensor of a Google checkpoint, and whether it is stored transposed; none where a BERT has no such tensor.
+pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
+    let named = |rows: &'static [Row], stored: &str| {
+        let mut rows = rows.iter();
+        rows.find_map(|&(name, google, _)| (google == stored).then_some(name))
+    };
+    let name = match stored.strip_prefix(GOOGLE_LAYER_PREFIX) {
+        Some(rest) => {
+            let (layer, rest) = rest.split_once('/')?;
+            let layer: usize = layer.parse().ok()?;
+            format!("{LAYER_PREFIX}{layer}.{}", named(LAYER, rest)?)
+        }
+        None => {
+            let mut tables = [EMBEDDINGS, POOLER, MLM, NSP, CLASSIFIER].into_iter();
+            tables.find_map(|rows| named(rows, stored))?.to_owned()
+        }
+    };
+    Some((name, stored.ends_with(KERNEL)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +278,41 @@ mod tests {
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
             mark_shared: false,
+        }
+    }
+
+    #[test]
+    fn names_of_google_come_to_ours_and_what_a_training_leaves_does_not() {
+        for (stored, ours, is_transposed) in [
+            ("bert/embeddings/word_embeddings", WORD_EMBEDDINGS, false),
+            (
+                "bert/encoder/layer_11/attention/self/key/kernel",
+                "bert.encoder.layer.11.attention.self.key.weight",
+                true,
+            ),
+            (
+                "bert/encoder/layer_0/output/LayerNorm/gamma",
+                "bert.encoder.layer.0.output.LayerNorm.weight",
+                false,
+            ),
+            (
+                "cls/seq_relationship/output_weights",
+                "cls.seq_relationship.weight",
+                false,
+            ),
+            ("cls/predictions/output_bias", MLM_BIAS, false),
+        ] {
+            let found = of_google(stored);
+            assert_eq!(found, Some((ours.to_owned(), is_transposed)), "{stored}");
+        }
+        for other in [
+            "global_step",
+            "bert/encoder/layer_0/output/dense/kernel/adam_m",
+            "bert/encoder/layer_x/output/dense/kernel",
+            "bert/encoder/layer_1",
+            "",
+        ] {
+            assert_eq!(of_google(other), None);
         }
     }
 

@@ -1,16 +1,15 @@
 //! Reading a BERT folder.
 //!
-//! In: `config.json`, `model.safetensors` or else `pytorch_model.bin`, in f32, f16 or bf16 and, for [`Checkpoint::open`], the vocabulary. Out:
-//! [`Weights`] in f32 under the names of [`names`], and which heads are there. Every tensor is checked before
-//! anything is returned: its presence, shape and type, that its numbers are finite, and that a tied copy equals
-//! what it is tied to. Does not read TensorFlow checkpoints.
+//! In: `config.json`, `model.safetensors` or else `pytorch_model.bin` or a TensorFlow checkpoint, in f32, f16 or bf16 and, for
+//! [`Checkpoint::open`], the vocabulary. Out: [`Weights`] in f32 under the names of [`names`], and which heads are there. Every
+//! tensor is checked before anything is returned, by [`super::weight_file`].
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::weight_file::{WeightFile, not_torch};
-use super::{BertConfig, Heads, Weights, config, names, torch};
+use super::{BertConfig, Heads, Weights, config, names, tensorflow, torch};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 use crate::vocab::{PlainVocab, missing_folder};
@@ -95,6 +94,8 @@ pub enum Format {
     Safetensors,
     /// `pytorch_model.bin`.
     PyTorch,
+    /// `bert_model.ckpt.index` and the data beside it.
+    TensorFlow,
 }
 
 /// A model as its folder holds it, with what only those want to know who look at the folder.
@@ -128,7 +129,7 @@ impl Stored {
     /// are damaged, lack tensors, or have one whose shape, type or numbers cannot be right. It names the file and the tensor.
     pub fn read(dir: &Path) -> Result<Self> {
         let config = read_config(dir)?;
-        let architectures = config::architectures(&source::join(dir, CONFIG))?;
+        let architectures = config::architectures(&config_path(dir))?;
         let (path, format) = weights_path(dir)?;
         let bytes = source::read(&path)?;
         let tensors = match format {
@@ -136,6 +137,7 @@ impl Stored {
             Format::PyTorch => {
                 Some(torch::read(&bytes).map_err(|error| not_torch(&path, &bytes, error))?)
             }
+            Format::TensorFlow => Some(tensorflow::read(&path)?),
         };
         let file = match &tensors {
             Some(tensors) => WeightFile::of_stored(&path, tensors)?,
@@ -166,12 +168,39 @@ impl Stored {
 }
 
 const CONFIG: &str = "config.json";
+/// What Google calls it.
+const GOOGLE_CONFIG: &str = "bert_config.json";
 const WEIGHTS: &str = "model.safetensors";
 /// What is read where there is none.
 const TORCH_WEIGHTS: &str = "pytorch_model.bin";
+/// What Google calls the index of its weights; one of another name is read where it is the only one.
+const GOOGLE_WEIGHTS: &str = "bert_model.ckpt.index";
+
+/// The config file of a folder: of the two names the first that is there; without either, the first.
+pub fn config_path(dir: &Path) -> PathBuf {
+    let names = [CONFIG, GOOGLE_CONFIG];
+    let paths = names.map(|name| source::join(dir, name));
+    let there = paths.iter().find(|path| source::exists(path));
+    there.unwrap_or(&paths[0]).clone()
+}
+
+/// The files of a checkpoint that are there and are read, but for the settings of its tokenizer.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let vocabularies = ["vocab.txt", "tokenizer.json"];
+    let mut files = vec![config_path(dir)];
+    files.extend(vocabularies.map(|name| source::join(dir, name)));
+    files.retain(|path| source::exists(path));
+    if let Ok((path, format)) = weights_path(dir) {
+        if format == Format::TensorFlow {
+            files.extend(tensorflow::data_files(&path));
+        }
+        files.push(path);
+    }
+    files
+}
 
 fn read_config(dir: &Path) -> Result<BertConfig> {
-    let path = source::join(dir, CONFIG);
+    let path = config_path(dir);
     if !source::exists(&path) {
         let found = if dir.is_dir() {
             "no config.json in it"
@@ -192,15 +221,39 @@ fn weights_path(dir: &Path) -> Result<(PathBuf, Format)> {
     let files = [
         (WEIGHTS, Format::Safetensors),
         (TORCH_WEIGHTS, Format::PyTorch),
+        (GOOGLE_WEIGHTS, Format::TensorFlow),
     ];
     let files = files.map(|(name, format)| (source::join(dir, name), format));
     let mut files = files.into_iter();
-    let there = files.find(|(path, _)| source::exists(path));
-    there.ok_or_else(|| no_weights(dir))
+    if let Some(there) = files.find(|(path, _)| source::exists(path)) {
+        return Ok(there);
+    }
+    let entries = dir.read_dir().into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_index = |path: &PathBuf| path.to_string_lossy().ends_with(tensorflow::INDEX);
+    let mut indices: Vec<PathBuf> = paths.filter(is_index).collect();
+    indices.sort();
+    match &indices[..] {
+        [] => Err(no_weights(dir)),
+        [index] => Ok((index.clone(), Format::TensorFlow)),
+        [first, .., last] => {
+            let found = format!(
+                "{} of them, from {} to {}",
+                indices.len(),
+                first.display(),
+                last.display()
+            );
+            let place = Place::file(dir);
+            Err(
+                Error::input(place, "the index of one TensorFlow checkpoint", found)
+                    .with_hint("move the others to another folder"),
+            )
+        }
+    }
 }
 
 fn no_weights(dir: &Path) -> Error {
-    let expected = "model.safetensors or pytorch_model.bin in the folder";
+    let expected = "model.safetensors, pytorch_model.bin or bert_model.ckpt.index in the folder";
     Error::input(Place::file(dir), expected, "none").with_hint(
         "get it from the BERT's own page, or save the BERT again with save_pretrained of `transformers`",
     )

@@ -13,9 +13,21 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::names::{self, Axis};
-use super::torch::StoredTensor;
 use super::{BertConfig, Heads, Weights};
 use crate::error::{Error, Place, Result};
+
+/// A tensor, contiguous.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTensor {
+    /// As in the file.
+    pub name: String,
+    /// Of its numbers.
+    pub dtype: Dtype,
+    /// Lengths of its axes.
+    pub shape: Vec<usize>,
+    /// Little-endian, row after row.
+    pub bytes: Vec<u8>,
+}
 
 /// The tensors of one file under our names.
 pub(super) struct WeightFile<'a> {
@@ -71,9 +83,9 @@ impl<'a> WeightFile<'a> {
     /// A head is there if any of its tensors is; what it lacks is then reported as missing. Many architectures call
     /// something a classifier: one of another shape than ours is not counted.
     pub(super) fn heads(&self, config: &BertConfig) -> Heads {
-        let any = |rows: &[(&str, &[Axis])]| {
+        let any = |rows: &[names::Row]| {
             rows.iter()
-                .any(|(name, _)| self.tensors.contains_key(*name))
+                .any(|(name, ..)| self.tensors.contains_key(*name))
         };
         let nsp = any(names::NSP);
         let shape = |name| self.tensors.get(name).map(|view| view.shape());

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
+use crate::checkpoint::read::files as files_of_checkpoint;
 use crate::data::{ExampleFormat, FoldOptions, TextKind, source};
 use crate::error::Result;
 use crate::metrics::MetricName;
@@ -120,22 +121,13 @@ pub struct Experiment {
 
 /// The files of a checkpoint that are there and are read; where text is cut, that with the settings of its tokenizer too.
 fn checkpoint_files(dir: &Path, cuts_text: bool) -> Vec<PathBuf> {
-    let names = [
-        "config.json",
-        "vocab.txt",
-        "tokenizer.json",
-        "model.safetensors",
-        "pytorch_model.bin",
-    ];
-    let has_safetensors = source::exists(&source::join(dir, "model.safetensors"));
+    let mut files = files_of_checkpoint(dir);
     // Where there is no tokenizer.json this file says how text is cut.
-    let settings = cuts_text.then_some("tokenizer_config.json");
-    let files = names.into_iter().chain(settings);
+    let settings = source::join(dir, "tokenizer_config.json");
+    if cuts_text && source::exists(&settings) {
+        files.push(settings);
+    }
     files
-        .map(|name| source::join(dir, name))
-        .filter(|path| source::exists(path))
-        .filter(|path| !(has_safetensors && path.ends_with("pytorch_model.bin")))
-        .collect()
 }
 
 /// The keys that end in `name`: `train.epochs` for `epochs`.

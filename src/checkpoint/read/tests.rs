@@ -253,7 +253,7 @@ fn no_weights_file() {
     fs::remove_file(folder.path().join(WEIGHTS)).unwrap();
     assert_eq!(
         folder.error().0,
-        "DIR: expected model.safetensors or pytorch_model.bin in the folder, found none"
+        "DIR: expected model.safetensors, pytorch_model.bin or bert_model.ckpt.index in the folder, found none"
     );
 }
 

@@ -10,23 +10,10 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::rc::Rc;
 
-use safetensors::Dtype;
 use zip::ZipArchive;
 
+use super::weight_file::StoredTensor;
 use pickle::{StorageKey, Value};
-
-/// A tensor, contiguous.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredTensor {
-    /// As in the file.
-    pub name: String,
-    /// Of its numbers.
-    pub dtype: Dtype,
-    /// Lengths of its axes.
-    pub shape: Vec<usize>,
-    /// Little-endian, row after row.
-    pub bytes: Vec<u8>,
-}
 
 /// The tensors of a file, by name.
 ///

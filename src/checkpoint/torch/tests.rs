@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use safetensors::Dtype;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 

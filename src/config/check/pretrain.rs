@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::size::Longest;
 use super::{Loaded, MISSING_HINT, missing};
 use crate::checkpoint::BertConfig;
+use crate::checkpoint::read::config_path;
 use crate::config::{Pretraining, Stage, StageConfig};
 use crate::data::source;
 use crate::error::{Error, Result};
@@ -133,7 +134,7 @@ impl Loaded<Pretraining> {
         let Some(dir) = &checkpoint.dir else {
             return Ok(());
         };
-        let there = source::exists(&source::join(dir, "config.json"));
+        let there = source::exists(&config_path(dir));
         let expected = "a BERT folder with config.json";
         self.require(there, "checkpoint.dir", expected, missing(dir))
             .map_err(|error| error.with_hint(missing_folder::hint(dir)))
