@@ -1,7 +1,7 @@
-//! `config.json`: the size of a BERT.
+//! `config.json`: the size of a BERT or of an ALBERT.
 //!
 //! In: the file, checked key by key, so that an error names the key. Out: the same keys and those that
-//! `transformers` needs to open the folder. BERTs that compute something else than this crate does
+//! `transformers` needs to open the folder. Networks that compute something else than this crate does
 //! (another activation, relative positions) are refused here, not when the numbers come out wrong.
 //! Does not look at weights.
 
@@ -41,10 +41,38 @@ pub struct BertConfig {
     pub hidden_dropout_prob: f32,
     /// Dropout of attention probabilities, `0.0..1.0`. Kept likewise.
     pub attention_probs_dropout_prob: f32,
+    /// What stands between the two maps of a feed-forward block, and in the MLM head.
+    #[serde(default)]
+    pub hidden_act: Activation,
+    /// What makes it an ALBERT; none for a BERT.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub albert: Option<Albert>,
     /// The model wants token type 1 at every token that the other text of its row has too, 0 elsewhere. A key of this crate:
     /// `transformers` keeps it, and whoever scores rows there makes the token types.
     #[serde(default)]
     pub mark_shared: bool,
+}
+
+/// The two forms of GELU ([`crate::kernels::gelu`]), as `transformers` calls them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// By the error function.
+    #[default]
+    Gelu,
+    /// By the hyperbolic tangent.
+    #[serde(alias = "gelu_pytorch_tanh")]
+    GeluNew,
+}
+
+/// What an ALBERT has and a BERT has not (Lan et al. 2020, <https://arxiv.org/abs/1909.11942>): embeddings of a width of their own
+/// with a projection behind them, and layers that share their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Albert {
+    /// Width of the embeddings and of the MLM head's features.
+    pub embedding_size: usize,
+    /// Layers with weights of their own; a divisor of `num_hidden_layers`. Neighbours share.
+    pub num_hidden_groups: usize,
 }
 
 /// What a classifier's outputs mean, for those who open the model: keys of `config.json` that transformers reads.
@@ -113,8 +141,9 @@ impl BertConfig {
     ///
     /// # Errors
     /// [`Error::Input`] that names the key where one is missing, has the wrong type or is out of range, and
-    /// where the file describes no BERT as this crate computes it: `model_type` other than `bert`, `hidden_act`
-    /// other than `gelu` (erf), `position_embedding_type` other than `absolute`, a `hidden_size` that the heads do not divide.
+    /// where the file describes no network as this crate computes it: `model_type` other than `bert` and `albert`, `hidden_act`
+    /// other than the two forms of GELU, `position_embedding_type` other than `absolute`, a `hidden_size` that the heads do not
+    /// divide, layers that the groups of an ALBERT do not divide, more than one layer a group.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(&source::read(path)?, path)
     }
@@ -122,13 +151,31 @@ impl BertConfig {
     fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let map = object(bytes, path)?;
         let keys = Keys { path, map: &map };
-        keys.only("model_type", "bert", "other architectures are not read")?;
-        let gelu_hint =
-            "other activations are not computed; take a checkpoint trained with \"gelu\"";
-        keys.only("hidden_act", "gelu", gelu_hint)?;
-        let absolute_hint =
-            "relative positions are not computed; take a checkpoint with absolute ones";
-        keys.only("position_embedding_type", "absolute", absolute_hint)?;
+        let is_albert = keys.one_of(
+            "model_type",
+            &[("bert", false), ("albert", true)],
+            "other architectures are not read",
+        )?;
+        let is_albert = is_albert.unwrap_or(false);
+        let activations = [
+            ("gelu", Activation::Gelu),
+            ("gelu_new", Activation::GeluNew),
+            ("gelu_pytorch_tanh", Activation::GeluNew),
+        ];
+        let hidden_act = keys.one_of(
+            "hidden_act",
+            &activations,
+            "other activations are not computed; take a checkpoint trained with \"gelu\"",
+        )?;
+        keys.one_of(
+            "position_embedding_type",
+            &[("absolute", ())],
+            "relative positions are not computed; take a checkpoint with absolute ones",
+        )?;
+        let (activation, dropout) = match is_albert {
+            true => (Activation::GeluNew, 0.0),
+            false => (Activation::Gelu, 0.1),
+        };
 
         let config = Self {
             vocab_size: keys.size("vocab_size", None)?,
@@ -140,12 +187,14 @@ impl BertConfig {
             type_vocab_size: keys.size("type_vocab_size", Some(2))?,
             layer_norm_eps: keys.real("layer_norm_eps", 1e-12, f32::MIN_POSITIVE..=1.0)?,
             initializer_range: keys.real("initializer_range", 0.02, 0.0..=1.0)?,
-            hidden_dropout_prob: keys.real("hidden_dropout_prob", 0.1, PROBABILITY)?,
+            hidden_dropout_prob: keys.real("hidden_dropout_prob", dropout, PROBABILITY)?,
             attention_probs_dropout_prob: keys.real(
                 "attention_probs_dropout_prob",
-                0.1,
+                dropout,
                 PROBABILITY,
             )?,
+            hidden_act: hidden_act.unwrap_or(activation),
+            albert: is_albert.then(|| keys.albert()).transpose()?,
             mark_shared: keys.flag("mark_shared")?,
         };
         let heads = config.num_attention_heads;
@@ -154,7 +203,46 @@ impl BertConfig {
             let place = keys.place("hidden_size");
             return Err(Error::input(place, expected, config.hidden_size).with_hint(OWN_CONFIG));
         }
+        config.check_groups(&keys)?;
         Ok(config)
+    }
+
+    /// An ALBERT's groups must divide its layers evenly.
+    fn check_groups(&self, keys: &Keys) -> Result<()> {
+        let (n_layers, n_groups) = (self.num_hidden_layers, self.n_distinct_layers());
+        if n_layers.is_multiple_of(n_groups) {
+            return Ok(());
+        }
+        let expected = format!("a divisor of num_hidden_layers = {n_layers}");
+        let place = keys.place("num_hidden_groups");
+        Err(Error::input(place, expected, n_groups).with_hint(OWN_CONFIG))
+    }
+
+    /// Width of the embeddings.
+    pub fn embedding_size(&self) -> usize {
+        self.albert
+            .map_or(self.hidden_size, |albert| albert.embedding_size)
+    }
+
+    /// Layers with weights of their own.
+    pub fn n_distinct_layers(&self) -> usize {
+        self.albert
+            .map_or(self.num_hidden_layers, |albert| albert.num_hidden_groups)
+    }
+
+    /// Which of the distinct layers each layer is, from the first to the last layer.
+    pub fn layer_order(&self) -> Vec<usize> {
+        let (n_layers, n_distinct) = (self.num_hidden_layers, self.n_distinct_layers());
+        let order = (0..n_layers).map(|layer| layer * n_distinct / n_layers);
+        order.collect()
+    }
+
+    /// As `transformers` calls the architecture.
+    pub fn model_type(&self) -> &'static str {
+        match self.albert {
+            Some(_) => "albert",
+            None => "bert",
+        }
     }
 
     /// The text of a `config.json` that `transformers` opens: with `heads` in the architecture, `float` as the type of the
@@ -168,32 +256,38 @@ impl BertConfig {
         /// The keys around the sizes.
         #[derive(Serialize)]
         struct File<'a> {
-            architectures: [&'static str; 1],
+            architectures: [String; 1],
             model_type: &'static str,
-            hidden_act: &'static str,
             position_embedding_type: &'static str,
             #[serde(flatten)]
             config: &'a BertConfig,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            inner_group_num: Option<usize>,
             pad_token_id: u32,
             tie_word_embeddings: bool,
             dtype: &'static str,
             #[serde(flatten)]
             labels: Option<LabelKeys>,
         }
+        let class = match heads {
+            Heads {
+                classifier: Some(_),
+                ..
+            } => "ForSequenceClassification",
+            Heads { nsp: true, .. } => "ForPreTraining",
+            Heads { mlm: true, .. } => "ForMaskedLM",
+            _ => "Model",
+        };
+        let family = match self.albert {
+            Some(_) => "Albert",
+            None => "Bert",
+        };
         let file = File {
-            architectures: [match heads {
-                Heads {
-                    classifier: Some(_),
-                    ..
-                } => "BertForSequenceClassification",
-                Heads { nsp: true, .. } => "BertForPreTraining",
-                Heads { mlm: true, .. } => "BertForMaskedLM",
-                _ => "BertModel",
-            }],
-            model_type: "bert",
-            hidden_act: "gelu",
+            architectures: [format!("{family}{class}")],
+            model_type: self.model_type(),
             position_embedding_type: "absolute",
             config: self,
+            inner_group_num: self.albert.map(|_| 1),
             pad_token_id: crate::data::reserved::PAD,
             tie_word_embeddings: true,
             dtype: float.name(),
@@ -279,16 +373,31 @@ impl Keys<'_> {
         }
     }
 
-    /// Refuses any text but `wanted`. An absent key means `wanted`, as in `transformers`.
-    fn only(&self, key: &str, wanted: &str, hint: &str) -> Result<()> {
-        match self.map.get(key) {
-            None => Ok(()),
-            Some(Value::String(text)) if text == wanted => Ok(()),
-            Some(_) => {
-                let expected = format!("{wanted:?}");
-                Err(Error::input(self.place(key), expected, self.found(key)).with_hint(hint))
-            }
+    /// What one of the texts means that may stand there; none where the key is absent.
+    fn one_of<A: Copy>(&self, key: &str, texts: &[(&str, A)], hint: &str) -> Result<Option<A>> {
+        let Some(value) = self.map.get(key) else {
+            return Ok(None);
+        };
+        let known = texts.iter().find(|(text, _)| value.as_str() == Some(text));
+        let Some((_, meaning)) = known else {
+            let names: Vec<String> = texts.iter().map(|(text, _)| format!("{text:?}")).collect();
+            let expected = names.join(" or ");
+            return Err(Error::input(self.place(key), expected, self.found(key)).with_hint(hint));
+        };
+        Ok(Some(*meaning))
+    }
+
+    /// The keys of an ALBERT, with the defaults of `transformers`.
+    fn albert(&self) -> Result<Albert> {
+        if self.size("inner_group_num", Some(1))? != 1 {
+            let place = self.place("inner_group_num");
+            let error = Error::input(place, "1 layer a group", self.found("inner_group_num"));
+            return Err(error.with_hint("take an ALBERT whose groups are one layer each"));
         }
+        Ok(Albert {
+            embedding_size: self.size("embedding_size", Some(128))?,
+            num_hidden_groups: self.size("num_hidden_groups", Some(1))?,
+        })
     }
 }
 
@@ -391,6 +500,54 @@ mod tests {
         assert_eq!(Labels::unnamed(2).names, ["LABEL_0", "LABEL_1"]);
     }
 
+    /// What is absent is as `transformers` has it for an ALBERT, not for a BERT.
+    #[test]
+    fn an_albert_is_read_with_its_own_defaults_and_written_back() {
+        let mut map = tiny();
+        map.insert("model_type".to_owned(), json!("albert"));
+        map.insert("num_hidden_layers".to_owned(), json!(6));
+        for key in ["hidden_act", "hidden_dropout_prob"] {
+            map.shift_remove(key);
+        }
+        let config = parse(&map).unwrap();
+        let albert = Albert {
+            embedding_size: 128,
+            num_hidden_groups: 1,
+        };
+        assert_eq!(config.albert, Some(albert));
+        assert_eq!(config.hidden_act, Activation::GeluNew);
+        assert_eq!(config.hidden_dropout_prob, 0.0);
+        assert_eq!(config.layer_order(), [0; 6]);
+
+        map.insert("num_hidden_groups".to_owned(), json!(3));
+        map.insert("embedding_size".to_owned(), json!(4));
+        map.insert("hidden_act".to_owned(), json!("gelu"));
+        let config = parse(&map).unwrap();
+        assert_eq!(config.layer_order(), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(
+            (config.embedding_size(), config.n_distinct_layers()),
+            (4, 3)
+        );
+        let text = config.to_json(Heads::MLM, FloatType::F32, None);
+        let read = BertConfig::parse(text.as_bytes(), Path::new("config.json"));
+        assert_eq!(read.unwrap(), config);
+        assert!(text.contains("\"AlbertForMaskedLM\""), "{text}");
+
+        let message = |key: &str, value| {
+            let mut map = map.clone();
+            map.insert(key.to_owned(), json!(value));
+            parse(&map).expect_err("the config is bad").to_string()
+        };
+        assert_eq!(
+            message("num_hidden_groups", 4),
+            "config.json:num_hidden_groups: expected a divisor of num_hidden_layers = 6, found 4"
+        );
+        assert_eq!(
+            message("inner_group_num", 2),
+            "config.json:inner_group_num: expected 1 layer a group, found 2"
+        );
+    }
+
     #[test]
     fn missing_key() {
         let expected = "config.json:hidden_size: expected a whole number from 1, found no such key";
@@ -425,8 +582,8 @@ mod tests {
 
     #[test]
     fn other_activation() {
-        let expected = "config.json:hidden_act: expected \"gelu\", found \"gelu_new\"";
-        assert_eq!(message("hidden_act", Some(json!("gelu_new"))), expected);
+        let expected = "config.json:hidden_act: expected \"gelu\" or \"gelu_new\" or \"gelu_pytorch_tanh\", found \"relu\"";
+        assert_eq!(message("hidden_act", Some(json!("relu"))), expected);
     }
 
     #[test]
@@ -441,7 +598,7 @@ mod tests {
 
     #[test]
     fn other_model_type() {
-        let expected = "config.json:model_type: expected \"bert\", found \"roberta\"";
+        let expected = "config.json:model_type: expected \"bert\" or \"albert\", found \"roberta\"";
         assert_eq!(message("model_type", Some(json!("roberta"))), expected);
     }
 

@@ -19,7 +19,7 @@ pub mod torch;
 mod weight_file;
 pub mod write;
 
-pub use config::{BertConfig, Labels, Problem};
+pub use config::{Activation, Albert, BertConfig, Labels, Problem};
 pub use heads::Heads;
 pub use read::Checkpoint;
 pub use weight_file::StoredTensor;

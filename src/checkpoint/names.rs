@@ -11,7 +11,8 @@
 //! | `cls.predictions.decoder.bias` | tied: [`MLM_BIAS`] |
 //! | `bert.embeddings.position_ids`, … | not in the table, ignored |
 //!
-//! The second column of the table holds the names of Google's TensorFlow checkpoints (`of_google`).
+//! The second column of the table holds the names of Google's TensorFlow checkpoints (`of_google`), the third those that
+//! `transformers` gives the tensors of an ALBERT (`of_albert`, `stored`): it has our names in memory, and layer `i` is its group `i`.
 //!
 //! Does not read files.
 
@@ -40,6 +41,8 @@ pub(super) enum Axis {
     Positions,
     Segments,
     Hidden,
+    /// Of embeddings; [`Axis::Hidden`] but in an ALBERT.
+    Embedding,
     Intermediate,
     /// The two answers of the NSP head.
     Answers,
@@ -54,6 +57,7 @@ impl Axis {
             Self::Positions => config.max_position_embeddings,
             Self::Segments => config.type_vocab_size,
             Self::Hidden => config.hidden_size,
+            Self::Embedding => config.embedding_size(),
             Self::Intermediate => config.intermediate_size,
             Self::Answers => 2,
             Self::Outputs => heads.classifier.unwrap_or(0),
@@ -61,81 +65,93 @@ impl Axis {
     }
 
     /// The key of `config.json` that holds the length.
-    pub(super) fn key(self) -> Option<&'static str> {
+    pub(super) fn key(self, config: &BertConfig) -> Option<&'static str> {
         match self {
             Self::Vocab => Some("vocab_size"),
             Self::Positions => Some("max_position_embeddings"),
             Self::Segments => Some("type_vocab_size"),
-            Self::Hidden => Some("hidden_size"),
+            Self::Embedding if config.albert.is_some() => Some("embedding_size"),
+            Self::Hidden | Self::Embedding => Some("hidden_size"),
             Self::Intermediate => Some("intermediate_size"),
             Self::Answers | Self::Outputs => None,
         }
     }
 }
 
-/// Name, or end of a name, here and in Google's checkpoints, and axes.
-pub(super) type Row = (&'static str, &'static str, &'static [Axis]);
+/// Name, or end of a name: here, in Google's checkpoints, in ALBERTs; and axes.
+pub(super) type Row = (&'static str, &'static str, &'static str, &'static [Axis]);
 
 /// What Google calls a matrix that it stores as `(in, out)`.
 const KERNEL: &str = "/kernel";
 /// What Google's names of layer `i` begin with, before `i/`.
 const GOOGLE_LAYER_PREFIX: &str = "bert/encoder/layer_";
+/// What an ALBERT's names of group `i` begin with, before `i` and [`ALBERT_IN_GROUP`].
+const ALBERT_GROUP_PREFIX: &str = "albert.encoder.albert_layer_groups.";
+/// The only layer of a group.
+const ALBERT_IN_GROUP: &str = ".albert_layers.0.";
 
 #[rustfmt::skip]
 const EMBEDDINGS: &[Row] = &[
-    (WORD_EMBEDDINGS, "bert/embeddings/word_embeddings", &[Axis::Vocab, Axis::Hidden]),
-    (POSITION_EMBEDDINGS, "bert/embeddings/position_embeddings", &[Axis::Positions, Axis::Hidden]),
-    ("bert.embeddings.token_type_embeddings.weight", "bert/embeddings/token_type_embeddings", &[Axis::Segments, Axis::Hidden]),
-    ("bert.embeddings.LayerNorm.weight", "bert/embeddings/LayerNorm/gamma", &[Axis::Hidden]),
-    ("bert.embeddings.LayerNorm.bias", "bert/embeddings/LayerNorm/beta", &[Axis::Hidden]),
+    (WORD_EMBEDDINGS, "bert/embeddings/word_embeddings", "albert.embeddings.word_embeddings.weight", &[Axis::Vocab, Axis::Embedding]),
+    (POSITION_EMBEDDINGS, "bert/embeddings/position_embeddings", "albert.embeddings.position_embeddings.weight", &[Axis::Positions, Axis::Embedding]),
+    ("bert.embeddings.token_type_embeddings.weight", "bert/embeddings/token_type_embeddings", "albert.embeddings.token_type_embeddings.weight", &[Axis::Segments, Axis::Embedding]),
+    ("bert.embeddings.LayerNorm.weight", "bert/embeddings/LayerNorm/gamma", "albert.embeddings.LayerNorm.weight", &[Axis::Embedding]),
+    ("bert.embeddings.LayerNorm.bias", "bert/embeddings/LayerNorm/beta", "albert.embeddings.LayerNorm.bias", &[Axis::Embedding]),
+];
+
+/// Where embeddings have a width of their own.
+#[rustfmt::skip]
+const PROJECTION: &[Row] = &[
+    ("bert.encoder.embedding_hidden_mapping_in.weight", "bert/encoder/embedding_hidden_mapping_in/kernel", "albert.encoder.embedding_hidden_mapping_in.weight", &[Axis::Hidden, Axis::Embedding]),
+    ("bert.encoder.embedding_hidden_mapping_in.bias", "bert/encoder/embedding_hidden_mapping_in/bias", "albert.encoder.embedding_hidden_mapping_in.bias", &[Axis::Hidden]),
 ];
 
 /// Behind [`LAYER_PREFIX`]`i.` and [`GOOGLE_LAYER_PREFIX`]`i/`.
 #[rustfmt::skip]
 const LAYER: &[Row] = &[
-    ("attention.self.query.weight", "attention/self/query/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.query.bias", "attention/self/query/bias", &[Axis::Hidden]),
-    ("attention.self.key.weight", "attention/self/key/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.key.bias", "attention/self/key/bias", &[Axis::Hidden]),
-    ("attention.self.value.weight", "attention/self/value/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.self.value.bias", "attention/self/value/bias", &[Axis::Hidden]),
-    ("attention.output.dense.weight", "attention/output/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("attention.output.dense.bias", "attention/output/dense/bias", &[Axis::Hidden]),
-    ("attention.output.LayerNorm.weight", "attention/output/LayerNorm/gamma", &[Axis::Hidden]),
-    ("attention.output.LayerNorm.bias", "attention/output/LayerNorm/beta", &[Axis::Hidden]),
-    ("intermediate.dense.weight", "intermediate/dense/kernel", &[Axis::Intermediate, Axis::Hidden]),
-    ("intermediate.dense.bias", "intermediate/dense/bias", &[Axis::Intermediate]),
-    ("output.dense.weight", "output/dense/kernel", &[Axis::Hidden, Axis::Intermediate]),
-    ("output.dense.bias", "output/dense/bias", &[Axis::Hidden]),
-    ("output.LayerNorm.weight", "output/LayerNorm/gamma", &[Axis::Hidden]),
-    ("output.LayerNorm.bias", "output/LayerNorm/beta", &[Axis::Hidden]),
+    ("attention.self.query.weight", "attention/self/query/kernel", "attention.query.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.query.bias", "attention/self/query/bias", "attention.query.bias", &[Axis::Hidden]),
+    ("attention.self.key.weight", "attention/self/key/kernel", "attention.key.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.key.bias", "attention/self/key/bias", "attention.key.bias", &[Axis::Hidden]),
+    ("attention.self.value.weight", "attention/self/value/kernel", "attention.value.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.self.value.bias", "attention/self/value/bias", "attention.value.bias", &[Axis::Hidden]),
+    ("attention.output.dense.weight", "attention/output/dense/kernel", "attention.dense.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("attention.output.dense.bias", "attention/output/dense/bias", "attention.dense.bias", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.weight", "attention/output/LayerNorm/gamma", "attention.LayerNorm.weight", &[Axis::Hidden]),
+    ("attention.output.LayerNorm.bias", "attention/output/LayerNorm/beta", "attention.LayerNorm.bias", &[Axis::Hidden]),
+    ("intermediate.dense.weight", "intermediate/dense/kernel", "ffn.weight", &[Axis::Intermediate, Axis::Hidden]),
+    ("intermediate.dense.bias", "intermediate/dense/bias", "ffn.bias", &[Axis::Intermediate]),
+    ("output.dense.weight", "output/dense/kernel", "ffn_output.weight", &[Axis::Hidden, Axis::Intermediate]),
+    ("output.dense.bias", "output/dense/bias", "ffn_output.bias", &[Axis::Hidden]),
+    ("output.LayerNorm.weight", "output/LayerNorm/gamma", "full_layer_layer_norm.weight", &[Axis::Hidden]),
+    ("output.LayerNorm.bias", "output/LayerNorm/beta", "full_layer_layer_norm.bias", &[Axis::Hidden]),
 ];
 
 #[rustfmt::skip]
 pub(super) const POOLER: &[Row] = &[
-    ("bert.pooler.dense.weight", "bert/pooler/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("bert.pooler.dense.bias", "bert/pooler/dense/bias", &[Axis::Hidden]),
+    ("bert.pooler.dense.weight", "bert/pooler/dense/kernel", "albert.pooler.weight", &[Axis::Hidden, Axis::Hidden]),
+    ("bert.pooler.dense.bias", "bert/pooler/dense/bias", "albert.pooler.bias", &[Axis::Hidden]),
 ];
 
 #[rustfmt::skip]
 pub(super) const MLM: &[Row] = &[
-    ("cls.predictions.transform.dense.weight", "cls/predictions/transform/dense/kernel", &[Axis::Hidden, Axis::Hidden]),
-    ("cls.predictions.transform.dense.bias", "cls/predictions/transform/dense/bias", &[Axis::Hidden]),
-    ("cls.predictions.transform.LayerNorm.weight", "cls/predictions/transform/LayerNorm/gamma", &[Axis::Hidden]),
-    ("cls.predictions.transform.LayerNorm.bias", "cls/predictions/transform/LayerNorm/beta", &[Axis::Hidden]),
-    (MLM_BIAS, "cls/predictions/output_bias", &[Axis::Vocab]),
+    ("cls.predictions.transform.dense.weight", "cls/predictions/transform/dense/kernel", "predictions.dense.weight", &[Axis::Embedding, Axis::Hidden]),
+    ("cls.predictions.transform.dense.bias", "cls/predictions/transform/dense/bias", "predictions.dense.bias", &[Axis::Embedding]),
+    ("cls.predictions.transform.LayerNorm.weight", "cls/predictions/transform/LayerNorm/gamma", "predictions.LayerNorm.weight", &[Axis::Embedding]),
+    ("cls.predictions.transform.LayerNorm.bias", "cls/predictions/transform/LayerNorm/beta", "predictions.LayerNorm.bias", &[Axis::Embedding]),
+    (MLM_BIAS, "cls/predictions/output_bias", "predictions.bias", &[Axis::Vocab]),
 ];
 
 #[rustfmt::skip]
 pub(super) const NSP: &[Row] = &[
-    ("cls.seq_relationship.weight", "cls/seq_relationship/output_weights", &[Axis::Answers, Axis::Hidden]),
-    ("cls.seq_relationship.bias", "cls/seq_relationship/output_bias", &[Axis::Answers]),
+    ("cls.seq_relationship.weight", "cls/seq_relationship/output_weights", "sop_classifier.classifier.weight", &[Axis::Answers, Axis::Hidden]),
+    ("cls.seq_relationship.bias", "cls/seq_relationship/output_bias", "sop_classifier.classifier.bias", &[Axis::Answers]),
 ];
 
 #[rustfmt::skip]
 const CLASSIFIER: &[Row] = &[
-    (CLASSIFIER_WEIGHT, "output_weights", &[Axis::Outputs, Axis::Hidden]),
-    (CLASSIFIER_BIAS, "output_bias", &[Axis::Outputs]),
+    (CLASSIFIER_WEIGHT, "output_weights", "classifier.weight", &[Axis::Outputs, Axis::Hidden]),
+    (CLASSIFIER_BIAS, "output_bias", "classifier.bias", &[Axis::Outputs]),
 ];
 
 /// Every tensor a BERT of this size has, with its shape: embeddings, layers, then the heads that are there.
@@ -177,11 +193,12 @@ pub(super) fn table(
     config: &BertConfig,
     heads: Heads,
 ) -> impl Iterator<Item = (String, &'static [Axis])> {
-    let layers = (0..config.num_hidden_layers).flat_map(|i| {
-        let in_layer = move |&(end, _, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
+    let layers = (0..config.n_distinct_layers()).flat_map(|i| {
+        let in_layer = move |&(end, _, _, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
         LAYER.iter().map(in_layer)
     });
     whole(EMBEDDINGS, true)
+        .chain(whole(PROJECTION, config.albert.is_some()))
         .chain(layers)
         .chain(head_rows(heads))
 }
@@ -195,7 +212,8 @@ fn head_rows(heads: Heads) -> impl Iterator<Item = (String, &'static [Axis])> {
 
 fn whole(rows: &'static [Row], there: bool) -> impl Iterator<Item = (String, &'static [Axis])> {
     let rows = if there { rows } else { &[] };
-    rows.iter().map(|&(name, _, axes)| (name.to_owned(), axes))
+    rows.iter()
+        .map(|&(name, _, _, axes)| (name.to_owned(), axes))
 }
 
 /// Where in a network a parameter stands.
@@ -203,7 +221,7 @@ fn whole(rows: &'static [Row], there: bool) -> impl Iterator<Item = (String, &'s
 pub enum Depth {
     /// Before the layers.
     Embeddings,
-    /// In the layer with this number, from 0.
+    /// In the layer with this number, from 0, of those with weights of their own.
     Layer(usize),
     /// After the layers.
     Head,
@@ -219,6 +237,7 @@ pub fn depth(name: &str) -> Depth {
     match name.strip_prefix(LAYER_PREFIX).and_then(number) {
         Some(layer) => Depth::Layer(layer),
         None if name.starts_with("bert.embeddings.") => Depth::Embeddings,
+        None if PROJECTION.iter().any(|row| row.0 == name) => Depth::Embeddings,
         None => Depth::Head,
     }
 }
@@ -240,11 +259,58 @@ pub(super) fn canonical(stored: &str) -> String {
     }
 }
 
+/// Every part of the table that stands outside layers.
+const OUTSIDE: [&[Row]; 6] = [EMBEDDINGS, PROJECTION, POOLER, MLM, NSP, CLASSIFIER];
+
+/// Our name of a tensor that a file of an ALBERT calls `stored`; names we do not know come back as they are.
+pub(super) fn of_albert(stored: &str) -> String {
+    let bare = ["embeddings.", "encoder.", "pooler."];
+    let stored = match bare.iter().any(|start| stored.starts_with(start)) {
+        true => format!("albert.{stored}"),
+        false => stored.to_owned(),
+    };
+    let in_layer = || {
+        let rest = stored.strip_prefix(ALBERT_GROUP_PREFIX)?;
+        let (group, end) = rest.split_once(ALBERT_IN_GROUP)?;
+        let (ours, ..) = LAYER.iter().find(|row| row.2 == end)?;
+        Some(format!("{LAYER_PREFIX}{group}.{ours}"))
+    };
+    let outside = || {
+        let mut rows = OUTSIDE.into_iter().flatten();
+        rows.find(|row| row.2 == stored).map(|row| row.0.to_owned())
+    };
+    match stored.as_str() {
+        "predictions.decoder.weight" => DECODER_WEIGHT.to_owned(),
+        "predictions.decoder.bias" => DECODER_BIAS.to_owned(),
+        _ => in_layer().or_else(outside).unwrap_or(stored),
+    }
+}
+
+/// What a file of this architecture calls the tensor with one of our names.
+pub(super) fn stored(config: &BertConfig, ours: &str) -> String {
+    if config.albert.is_none() {
+        return ours.to_owned();
+    }
+    let in_layer = || {
+        let (group, end) = ours.strip_prefix(LAYER_PREFIX)?.split_once('.')?;
+        let row = LAYER.iter().find(|row| row.0 == end)?;
+        Some(format!(
+            "{ALBERT_GROUP_PREFIX}{group}{ALBERT_IN_GROUP}{}",
+            row.2
+        ))
+    };
+    let outside = || {
+        let mut rows = OUTSIDE.into_iter().flatten();
+        rows.find(|row| row.0 == ours).map(|row| row.2.to_owned())
+    };
+    in_layer().or_else(outside).unwrap_or(ours.to_owned())
+}
+
 /// Our name of a tensor of a Google checkpoint, and whether it is stored transposed; none where a BERT has no such tensor.
 pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
     let named = |rows: &'static [Row], stored: &str| {
-        let mut rows = rows.iter();
-        rows.find_map(|&(name, google, _)| (google == stored).then_some(name))
+        let row = rows.iter().find(|row| row.1 == stored);
+        row.map(|row| row.0)
     };
     let name = match stored.strip_prefix(GOOGLE_LAYER_PREFIX) {
         Some(rest) => {
@@ -253,7 +319,7 @@ pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
             format!("{LAYER_PREFIX}{layer}.{}", named(LAYER, rest)?)
         }
         None => {
-            let mut tables = [EMBEDDINGS, POOLER, MLM, NSP, CLASSIFIER].into_iter();
+            let mut tables = OUTSIDE.into_iter();
             tables.find_map(|rows| named(rows, stored))?.to_owned()
         }
     };
@@ -263,6 +329,7 @@ pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::config::{Activation, Albert};
 
     fn config() -> BertConfig {
         BertConfig {
@@ -277,6 +344,8 @@ mod tests {
             initializer_range: 0.2,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
+            hidden_act: Activation::Gelu,
+            albert: None,
             mark_shared: false,
         }
     }
@@ -314,6 +383,44 @@ mod tests {
         ] {
             assert_eq!(of_google(other), None);
         }
+    }
+
+    #[test]
+    fn names_of_an_albert_come_to_ours_and_back() {
+        let config = BertConfig {
+            albert: Some(Albert {
+                embedding_size: 8,
+                num_hidden_groups: 2,
+            }),
+            ..config()
+        };
+        let heads = Heads {
+            pooler: true,
+            nsp: true,
+            classifier: Some(3),
+            ..Heads::MLM
+        };
+        for (ours, _) in tensors(&config, heads) {
+            let theirs = stored(&config, &ours);
+            assert_eq!(of_albert(&theirs), ours);
+            assert!(!theirs.starts_with("bert."), "{theirs}");
+        }
+        for (theirs, ours) in [
+            (
+                "encoder.albert_layer_groups.1.albert_layers.0.ffn.weight",
+                "bert.encoder.layer.1.intermediate.dense.weight",
+            ),
+            ("predictions.decoder.weight", DECODER_WEIGHT),
+            ("predictions.decoder.bias", DECODER_BIAS),
+            (
+                "albert.embeddings.position_ids",
+                "albert.embeddings.position_ids",
+            ),
+        ] {
+            assert_eq!(of_albert(theirs), ours);
+        }
+        let projection = "bert.encoder.embedding_hidden_mapping_in.weight";
+        assert_eq!(depth(projection), Depth::Embeddings);
     }
 
     /// The golden file was written by `transformers`, so its names and shapes are the truth.

@@ -140,11 +140,11 @@ impl Stored {
             Format::TensorFlow => Some(tensorflow::read(&path)?),
         };
         let file = match &tensors {
-            Some(tensors) => WeightFile::of_stored(&path, tensors)?,
-            None => WeightFile::open(&path, &bytes)?,
+            Some(tensors) => WeightFile::of_stored(&path, tensors, &config)?,
+            None => WeightFile::open(&path, &bytes, &config)?,
         };
-        file.refuse_other_depth(&config)?;
-        let heads = file.heads(&config);
+        file.refuse_other_depth()?;
+        let heads = file.heads();
         let table: Vec<_> = names::table(&config, heads).collect();
         file.refuse_missing(&table)?;
         let (float_types, unread) = (file.float_types(&table), file.unread(&table));
@@ -154,7 +154,7 @@ impl Stored {
             weights.insert(name, values);
         }
         Ok(Self {
-            untied: file.refuse_untied(&weights, &config).err(),
+            untied: file.refuse_untied(&weights).err(),
             config,
             weights,
             heads,

@@ -32,31 +32,43 @@ pub struct StoredTensor {
 /// The tensors of one file under our names.
 pub(super) struct WeightFile<'a> {
     path: PathBuf,
+    config: BertConfig,
     tensors: BTreeMap<String, TensorView<'a>>,
 }
 
 impl<'a> WeightFile<'a> {
-    pub(super) fn open(path: &Path, bytes: &'a [u8]) -> Result<Self> {
+    pub(super) fn open(path: &Path, bytes: &'a [u8], config: &BertConfig) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, bytes, &error))?;
-        Self::of(path, file.tensors())
+        Self::of(path, file.tensors(), config)
     }
 
-    pub(super) fn of_stored(path: &Path, tensors: &'a [StoredTensor]) -> Result<Self> {
+    pub(super) fn of_stored(
+        path: &Path,
+        tensors: &'a [StoredTensor],
+        config: &BertConfig,
+    ) -> Result<Self> {
         let views = tensors.iter().map(|tensor| {
             let shape = tensor.shape.clone();
             let view = TensorView::new(tensor.dtype, shape, &tensor.bytes);
             let view = view.map_err(|error| Error::Unexpected(error.to_string()))?;
             Ok((tensor.name.clone(), view))
         });
-        Self::of(path, views.collect::<Result<Vec<_>>>()?)
+        Self::of(path, views.collect::<Result<Vec<_>>>()?, config)
     }
 
-    fn of(path: &Path, tensors: Vec<(String, TensorView<'a>)>) -> Result<Self> {
+    fn of(
+        path: &Path,
+        tensors: Vec<(String, TensorView<'a>)>,
+        config: &BertConfig,
+    ) -> Result<Self> {
         // Sorted, so that which error comes first does not depend on the reader's hash map.
         let stored: BTreeMap<_, _> = tensors.into_iter().collect();
         let mut tensors = BTreeMap::new();
         for (name, view) in stored {
-            let ours = names::canonical(&name);
+            let ours = match config.albert {
+                Some(_) => names::of_albert(&name),
+                None => names::canonical(&name),
+            };
             if tensors.insert(ours.clone(), view).is_some() {
                 let place = Place::file(path).field(&name);
                 let expected = format!("`{ours}` once");
@@ -72,17 +84,19 @@ impl<'a> WeightFile<'a> {
         }
         Ok(Self {
             path: path.to_owned(),
+            config: config.clone(),
             tensors,
         })
     }
 
+    /// A tensor with one of our names, as the file calls it.
     fn place(&self, name: &str) -> Place {
-        Place::file(&self.path).field(name)
+        Place::file(&self.path).field(names::stored(&self.config, name))
     }
 
     /// A head is there if any of its tensors is; what it lacks is then reported as missing. Many architectures call
     /// something a classifier: one of another shape than ours is not counted.
-    pub(super) fn heads(&self, config: &BertConfig) -> Heads {
+    pub(super) fn heads(&self) -> Heads {
         let any = |rows: &[names::Row]| {
             rows.iter()
                 .any(|(name, ..)| self.tensors.contains_key(*name))
@@ -93,7 +107,9 @@ impl<'a> WeightFile<'a> {
             shape(names::CLASSIFIER_WEIGHT),
             shape(names::CLASSIFIER_BIAS),
         ) {
-            (Some(&[n, width]), Some(&[m])) if n == m && n > 0 && width == config.hidden_size => {
+            (Some(&[n, width]), Some(&[m]))
+                if n == m && n > 0 && width == self.config.hidden_size =>
+            {
                 Some(n)
             }
             _ => None,
@@ -108,17 +124,20 @@ impl<'a> WeightFile<'a> {
 
     /// A config with another number of layers is that of another model. Seen before the table is made, which
     /// is as long as `num_hidden_layers` says.
-    pub(super) fn refuse_other_depth(&self, config: &BertConfig) -> Result<()> {
+    pub(super) fn refuse_other_depth(&self) -> Result<()> {
         let layers = self.tensors.keys().filter_map(|name| {
             let (layer, _) = name.strip_prefix(names::LAYER_PREFIX)?.split_once('.')?;
             layer.parse::<usize>().ok()
         });
         let n_layers = layers.max().map_or(0, |last| last.saturating_add(1));
-        if n_layers == config.num_hidden_layers {
+        let wanted = self.config.n_distinct_layers();
+        if n_layers == wanted {
             return Ok(());
         }
-        let key = "(`num_hidden_layers` in config.json)";
-        let expected = format!("{} encoder layers {key}", config.num_hidden_layers);
+        let expected = match self.config.albert {
+            Some(_) => format!("{wanted} groups of layers (`num_hidden_groups` in config.json)"),
+            None => format!("{wanted} encoder layers (`num_hidden_layers` in config.json)"),
+        };
         let found = match self.tensors.keys().next() {
             Some(name) if n_layers == 0 => format!("none, but `{name}`"),
             _ => n_layers.to_string(),
@@ -132,7 +151,7 @@ impl<'a> WeightFile<'a> {
         let missing: Vec<_> = table
             .iter()
             .filter(|(name, _)| !self.tensors.contains_key(name))
-            .map(|(name, _)| format!("`{name}`"))
+            .map(|(name, _)| format!("`{}`", names::stored(&self.config, name)))
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -152,7 +171,11 @@ impl<'a> WeightFile<'a> {
             let expected = format!("shape {shape:?}");
             let found = format!("{:?}", view.shape());
             return Err(
-                Error::input(self.place(name), expected, found).with_hint(shape_hint(axes, shape))
+                Error::input(self.place(name), expected, found).with_hint(shape_hint(
+                    axes,
+                    shape,
+                    &self.config,
+                )),
             );
         }
         let values = floats(view).ok_or_else(|| {
@@ -201,12 +224,12 @@ impl<'a> WeightFile<'a> {
     }
 
     /// Copies that `transformers` ties are left out of [`Weights`], so they must be copies.
-    pub(super) fn refuse_untied(&self, weights: &Weights, config: &BertConfig) -> Result<()> {
+    pub(super) fn refuse_untied(&self, weights: &Weights) -> Result<()> {
         let copies: [(&str, &str, &[Axis]); 2] = [
             (
                 names::DECODER_WEIGHT,
                 names::WORD_EMBEDDINGS,
-                &[Axis::Vocab, Axis::Hidden],
+                &[Axis::Vocab, Axis::Embedding],
             ),
             (names::DECODER_BIAS, names::MLM_BIAS, &[Axis::Vocab]),
         ];
@@ -218,7 +241,7 @@ impl<'a> WeightFile<'a> {
             };
             let values = self.values(copy, original_values.shape(), axes)?;
             if let Some(at) = values.iter().zip(original_values).position(|(a, b)| a != b) {
-                let row = at / (values.len() / config.vocab_size);
+                let row = at / (values.len() / self.config.vocab_size);
                 let expected = format!("the numbers of `{original}`, to which it is tied");
                 return Err(Error::input(self.place(copy), expected, format!("others from row {row} on"))
                     .with_hint("a decoder of its own is not supported; take a checkpoint with tie_word_embeddings = true"));
@@ -230,11 +253,11 @@ impl<'a> WeightFile<'a> {
 
 pub(super) const OTHER_CONFIG: &str = "is config.json that of this file?";
 
-fn shape_hint(axes: &[Axis], shape: &[usize]) -> String {
+fn shape_hint(axes: &[Axis], shape: &[usize], config: &BertConfig) -> String {
     let mut lengths: Vec<_> = axes
         .iter()
         .zip(shape)
-        .filter_map(|(axis, length)| Some(format!("{} = {length}", axis.key()?)))
+        .filter_map(|(axis, length)| Some(format!("{} = {length}", axis.key(config)?)))
         .collect();
     lengths.dedup();
     if lengths.is_empty() {

@@ -86,8 +86,8 @@ pub fn save(
 /// Writes `config.json` and `model.safetensors` into `dir` (created if absent), each beside and renamed. `labels` are those
 /// of the classifier; without one they are not written.
 ///
-/// The tensors of [`names::tensors`] for `config` and `heads` are written, those of other heads are left out. The file keeps
-/// the order that safetensors prescribes, by name.
+/// The tensors of [`names::tensors`] for `config` and `heads` are written, under the names that `transformers` has for the
+/// architecture; those of other heads are left out. The file keeps the order that safetensors prescribes, by name.
 ///
 /// # Errors
 /// [`Error::Io`] where the folder or a file cannot be written; [`Error::Refused`] where a weight is not finite in `float`;
@@ -121,7 +121,7 @@ pub fn save_labelled(
                 );
                 return Err(Error::refused(message));
             }
-            Ok((name, Stored { values, float }))
+            Ok((names::stored(config, &name), Stored { values, float }))
         })
         .collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]); // `transformers` asks for it
@@ -161,6 +161,7 @@ impl View for Stored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Activation;
     use crate::error::Error;
 
     const MLM: Heads = Heads::MLM;
@@ -178,6 +179,8 @@ mod tests {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            hidden_act: Activation::Gelu,
+            albert: None,
             mark_shared: false,
         }
     }

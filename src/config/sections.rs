@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use super::values::Valid;
 use super::values::one_or_many;
 use crate::align::AlignMethod;
-use crate::checkpoint::BertConfig;
+use crate::checkpoint::{Activation, BertConfig};
 use crate::data::split::ValidSplit;
 use crate::data::{
     Assign, Column, ExampleFormat, LabelColumns, LabelKind, MaskReplacement, MaskUnit, TextKind,
@@ -220,6 +220,8 @@ impl ModelConfig {
             initializer_range: base.map_or(0.02, |base| base.initializer_range),
             hidden_dropout_prob: dropout as f32,
             attention_probs_dropout_prob: dropout as f32,
+            hidden_act: base.map_or(Activation::Gelu, |base| base.hidden_act),
+            albert: None, // weights of their own for every layer
             mark_shared: false,
         }
     }

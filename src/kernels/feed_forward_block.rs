@@ -5,7 +5,7 @@
 
 use super::buffer::Buffer;
 use super::dropout::Dropout;
-use super::gelu;
+use super::gelu::Gelu;
 use super::gemm::{Element, Gemm, Rows, Store};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
@@ -20,6 +20,8 @@ pub struct FeedForwardBlock<'a> {
     pub output: Linear<'a>,
     /// After the residual sum.
     pub norm: LayerNorm<'a>,
+    /// Between the two.
+    pub gelu: Gelu,
 }
 
 /// The rows that a task has, and their dropout.
@@ -73,7 +75,7 @@ impl FeedForwardBlock<'_> {
         let mut activated = Buffer::new(n_inner);
         for (row, inner) in inner.chunks_exact(n_inner).enumerate() {
             Element::round(inner, before_gelu.row_mut(row));
-            gelu::forward(inner, &mut activated);
+            self.gelu.forward(inner, &mut activated);
             Element::round(&activated, after_gelu.row_mut(row));
         }
         let mut sum = Buffer::new(x.len());
@@ -116,7 +118,7 @@ impl FeedForwardBlock<'_> {
         let mut before_gelu = Buffer::new(n_inner);
         for (row, d_inner) in d_inner.chunks_exact_mut(n_inner).enumerate() {
             Element::widen(saved.before_gelu.row(row), &mut before_gelu);
-            gelu::backward(&before_gelu, d_inner);
+            self.gelu.backward(&before_gelu, d_inner);
             rows::add(d_inner_bias, d_inner);
             Element::round(d_inner, intermediate.row_mut(row));
         }
@@ -158,8 +160,12 @@ mod tests {
             .collect()
     }
 
-    fn naive_block(arrays: &[Vec<f32>], task: &FeedForwardTask) -> Vec<f32> {
-        let inner = naive::gelu(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
+    fn naive_block(arrays: &[Vec<f32>], task: &FeedForwardTask, gelu: Gelu) -> Vec<f32> {
+        let inner = naive::linear(&arrays[0], &arrays[1], &arrays[2]);
+        let inner = match gelu {
+            Gelu::Erf => naive::gelu(&inner),
+            Gelu::Tanh => naive::gelu_tanh(&inner),
+        };
         let branch = naive::linear(&inner, &arrays[3], &arrays[4]);
         let mut factors = vec![1.0; branch.len()];
         task.drop_out(&mut factors, 5);
@@ -169,7 +175,12 @@ mod tests {
 
     #[test]
     fn forward_and_backward_equal_their_naive_twin() {
-        for dropout in [None, Dropout::new(0.3, Key::from_seed(1))] {
+        let dropout = Dropout::new(0.3, Key::from_seed(1));
+        for (dropout, gelu) in [
+            (None, Gelu::Erf),
+            (dropout, Gelu::Erf),
+            (dropout, Gelu::Tanh),
+        ] {
             let (arrays, packed) = (arrays(), PackedWeight::default());
             let linear = |i: usize| Linear {
                 weight: &arrays[i],
@@ -184,6 +195,7 @@ mod tests {
                     bias: &arrays[6],
                     epsilon: EPSILON,
                 },
+                gelu,
             };
             let task = FeedForwardTask {
                 offsets: &[0, 1, 3],
@@ -191,7 +203,7 @@ mod tests {
                 dropout,
             };
             let (y, saved) = block.forward(F32, &task, &arrays[0]);
-            naive::assert_close(&y, &naive_block(&arrays, &task), 2e-5);
+            naive::assert_close(&y, &naive_block(&arrays, &task, gelu), 2e-5);
 
             let dy = naive::values(y.len(), 99);
             let (dx, left) = block.backward(F32, &task, &saved, Buffer::from_slice(&dy));
@@ -218,7 +230,7 @@ mod tests {
                 vectors[17..].to_vec(),
             ];
             naive::assert_gradients(&arrays, &gradients, &dy, |arrays| {
-                naive_block(arrays, &task)
+                naive_block(arrays, &task, gelu)
             });
         }
     }

@@ -1,4 +1,4 @@
-//! The MLM head: `LN(gelu(W x + b))`, then the decoder over the whole vocabulary with softmax cross-entropy, or over a
+//! The MLM head: `LN(gelu(W x + b))`, of the width of the embeddings, then the decoder over the whole vocabulary with softmax cross-entropy, or over a
 //! few tokens without.
 //!
 //! In: hidden states at target positions (N × H), and the tokens wanted there or the few. Out: losses (N) or logits
@@ -8,11 +8,12 @@
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
+use super::gelu::Gelu;
 use super::gemm::bf16::PackedWeight;
 use super::gemm::{Element, Gemm, Rows, Store, WeightGradient};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::{Linear, LinearGradient};
-use super::{AffineGradient, cross_entropy, denormals, embedding, gelu, rows};
+use super::{AffineGradient, cross_entropy, denormals, embedding, rows};
 
 /// Rows of one task.
 const TASK: usize = 64;
@@ -20,12 +21,14 @@ const TASK: usize = 64;
 /// Weights of the head.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
-    /// W, (H × H).
+    /// W, (E × H).
     pub dense: Linear<'a>,
     /// After the GELU.
     pub norm: LayerNorm<'a>,
-    /// (V × H), tied to the word embeddings; its bias (V) is free.
+    /// (V × E), tied to the word embeddings; its bias (V) is free.
     pub decoder: Linear<'a>,
+    /// Before the norm.
+    pub gelu: Gelu,
 }
 
 /// Gradients of the head, added to.
@@ -61,7 +64,7 @@ struct LeftTransform<G: Gemm> {
     x: G::Right,
     /// Gradient of the dense output.
     dense: G::Left,
-    /// Gradients of b, γ and β, (3 × H).
+    /// Gradients of b, γ and β, (3 × E).
     vectors: Buffer<f32>,
 }
 
@@ -178,7 +181,7 @@ impl Head<'_> {
         let mut before_gelu = Buffer::new(x.n_rows() * self.dense.n_out());
         gemm.forward(&x, &self.dense, &mut before_gelu);
         let mut after_gelu = Buffer::new(before_gelu.len());
-        gelu::forward(&before_gelu, &mut after_gelu);
+        self.gelu.forward(&before_gelu, &mut after_gelu);
         let (features, normalised) = self.norm.forward(after_gelu);
         let transformed = Transformed {
             x: gemm.right(x),
@@ -280,7 +283,7 @@ impl Head<'_> {
         let gradient = LayerNormGradient { weight, bias };
         self.norm
             .backward(&transformed.normalised, &mut dy, gradient);
-        gelu::backward(&transformed.before_gelu, &mut dy);
+        self.gelu.backward(&transformed.before_gelu, &mut dy);
         rows::add_column_sums(&dy, d_dense_bias);
         let dense = Rows::of(gemm, &dy, width);
         gemm.input_gradient(&dense, &self.dense, dx, Store::Overwrite);
@@ -301,10 +304,12 @@ impl Head<'_> {
         x: &[f32],
         tokens: &[u32],
     ) -> (Vec<f32>, SavedTokens<G>) {
-        let width = self.dense.n_in();
-        let mut features = Buffer::new(x.len());
-        let size = chunk(x.len() / width) * width;
-        let chunks = features.par_chunks_mut(size).zip(x.par_chunks(size));
+        let (n_in, width) = (self.dense.n_in(), self.dense.n_out());
+        let n = x.len() / n_in;
+        let mut features = Buffer::new(n * width);
+        let size = chunk(n);
+        let chunks = features.par_chunks_mut(size * width);
+        let chunks = chunks.zip(x.par_chunks(size * n_in));
         let parts = chunks
             .with_max_len(1)
             .map(|(features, x)| {
@@ -330,7 +335,8 @@ impl Head<'_> {
         d_logits: &[f32],
         gradient: &mut HeadGradient,
     ) -> Buffer<f32> {
-        let (width, tokens) = (self.dense.n_in(), &saved.tokens[..]);
+        let (n_in, width) = (self.dense.n_in(), self.dense.n_out());
+        let tokens = &saved.tokens[..];
         let mut d_features = Buffer::new(saved.features.len());
         let mut rows_gradient = (vec![0.0; tokens.len() * width], vec![0.0; tokens.len()]);
         let into = LinearGradient {
@@ -345,11 +351,12 @@ impl Head<'_> {
         embedding::scatter_add(weight, tokens, width, &rows_gradient.0);
         embedding::scatter_add(bias, tokens, 1, &rows_gradient.1);
 
-        let mut dx = Buffer::new(d_features.len());
-        let size = chunk(d_features.len() / width) * width;
+        let n = d_features.len() / width;
+        let mut dx = Buffer::new(n * n_in);
+        let size = chunk(n);
         let left: Vec<_> = dx
-            .par_chunks_mut(size)
-            .zip(d_features.par_chunks(size))
+            .par_chunks_mut(size * n_in)
+            .zip(d_features.par_chunks(size * width))
             .zip(saved.parts)
             .with_max_len(1)
             .map(|((dx, dy), part)| self.transform_backward(gemm, part, Buffer::from_slice(dy), dx))
@@ -385,7 +392,7 @@ impl Head<'_> {
 }
 
 impl HeadGradient {
-    /// Adds gradients of b, γ and β, (3 × H).
+    /// Adds gradients of b, γ and β, (3 × E).
     fn add_vectors(&mut self, vectors: &[f32]) {
         let sums = [
             &mut self.dense.bias,
@@ -423,9 +430,9 @@ mod tests {
 
     const TARGETS: [u32; 3] = [0, 6, 3];
 
-    /// x (3 × 5), then weight and bias of dense (5 × 5), norm, decoder (7 × 5).
+    /// x (3 × 5), then weight and bias of dense (4 × 5), norm, decoder (7 × 4).
     fn arrays() -> Vec<Vec<f32>> {
-        let sizes = [15, 25, 5, 5, 5, 35, 7].into_iter().zip(1..);
+        let sizes = [15, 20, 4, 4, 4, 28, 7].into_iter().zip(1..);
         sizes.map(|(n, seed)| naive::values(n, seed)).collect()
     }
 
@@ -439,6 +446,7 @@ mod tests {
             dense: linear(1),
             norm: linear(3).as_norm(1e-3),
             decoder: linear(5),
+            gelu: Gelu::Tanh,
         }
     }
 
@@ -465,7 +473,7 @@ mod tests {
 
     /// (3 × 7).
     fn naive_logits(arrays: &[Vec<f32>]) -> Vec<f32> {
-        let inner = naive::gelu(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
+        let inner = naive::gelu_tanh(&naive::linear(&arrays[0], &arrays[1], &arrays[2]));
         let features = naive::layer_norm(&inner, &arrays[3], &arrays[4], 1e-3);
         naive::linear(&features, &arrays[5], &arrays[6])
     }

@@ -8,7 +8,7 @@
 //! Matrix products go one of several ways ([`path`], [`gemm`]), each with bytes of its own. All other vector code is
 //! ordinary loops, compiled once for each instruction set and chosen when first called (`multiversion`).
 //!
-//! Sizes: T packed tokens, H hidden, A heads, I intermediate, V vocabulary, N target positions.
+//! Sizes: T packed tokens, H hidden, E embeddings (H but in ALBERT), A heads, I intermediate, V vocabulary, N target positions.
 
 pub mod adamw;
 pub mod attention;

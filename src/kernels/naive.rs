@@ -90,6 +90,13 @@ pub fn gelu(x: &[f32]) -> Vec<f32> {
     x.iter().map(|&x| value(f64::from(x)) as f32).collect()
 }
 
+/// The form by the hyperbolic tangent.
+pub fn gelu_tanh(x: &[f32]) -> Vec<f32> {
+    let inner = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+    let value = |x: f64| 0.5 * x * (1.0 + inner(x).tanh());
+    x.iter().map(|&x| value(f64::from(x)) as f32).collect()
+}
+
 /// Rows of the width of `weight`, normalised.
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<f32> {
     let width = weight.len();

@@ -6,8 +6,9 @@ use multiversion::multiversion;
 
 use super::vector;
 
+/// Of one number.
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
+pub(super) fn tanh(x: f32) -> f32 {
     const NEAR: f32 = 0.35; // the first term left out is 1e-8 of x here
     let square = x * x;
     let mut series = -1382.0f32 / 155_925.0;

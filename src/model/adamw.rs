@@ -19,7 +19,8 @@ pub struct AdamWStep {
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 = no clipping.
     pub clip: f64,
-    /// Factor of the rate from one layer to the next one below, in 0..=1. Of L layers, layer i (from 0) has
+    /// Factor of the rate from one layer to the next one below, in 0..=1. Layers that share their weights count as one. Of L
+    /// layers, layer i (from 0) has
     /// `learning_rate · layer_decay^(L - i)`, the embeddings, the tied decoder with them, `layer_decay^(L + 1)`.
     pub layer_decay: f64,
 }
@@ -164,7 +165,7 @@ fn rate_factor(name: &str, n_layers: usize, layer_decay: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{BertConfig, Heads};
+    use crate::checkpoint::{Activation, BertConfig, Heads};
     use crate::kernels::path::Path;
     use crate::model::Bert;
     use crate::random::Key;
@@ -196,6 +197,8 @@ mod tests {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            hidden_act: Activation::Gelu,
+            albert: None,
             mark_shared: false,
         };
         let heads = Heads {

@@ -1,4 +1,4 @@
-//! BERT on packed rows (Devlin et al. 2019): embeddings, post-norm layers, and heads on their states.
+//! BERT on packed rows (Devlin et al. 2019), and ALBERT (Lan et al. 2020): embeddings, post-norm layers, and heads on their states.
 //!
 //! In: a [`PackedBatch`](crate::data::PackedBatch) and a tape (or none). Out: hidden states; from those, logits and
 //! losses, as dfdx tensors. Does not read files, knows no objective. Sizes as in [`crate::kernels`].
@@ -142,7 +142,7 @@ impl Bert {
     /// # Errors
     /// [`Error::Unexpected`] while a tape still holds the weights.
     pub fn adamw_step(&mut self, moments: &mut Moments, step: &AdamWStep) -> Result<f64> {
-        let n_layers = self.config.num_hidden_layers;
+        let n_layers = self.config.n_distinct_layers();
         Ok(adamw::step(self.parameters_mut()?, n_layers, moments, step))
     }
 

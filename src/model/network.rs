@@ -6,15 +6,17 @@
 use std::sync::Arc;
 
 use super::parameters::Parameters;
-use crate::checkpoint::BertConfig;
+use crate::checkpoint::{Activation, BertConfig};
 use crate::kernels::AffineGradient;
 use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf};
+use crate::kernels::gelu::Gelu;
 use crate::kernels::head::{Head, HeadGradient};
 use crate::kernels::layer_norm::LayerNorm;
 
 pub(super) const WORD: &str = "bert.embeddings.word_embeddings.weight";
 const POSITION: &str = "bert.embeddings.position_embeddings.weight";
 const SEGMENT: &str = "bert.embeddings.token_type_embeddings.weight";
+const PROJECTION: &str = "bert.encoder.embedding_hidden_mapping_in";
 const EMBEDDING_NORM: &str = "bert.embeddings.LayerNorm";
 const DENSE: &str = "cls.predictions.transform.dense";
 const HEAD_NORM: &str = "cls.predictions.transform.LayerNorm";
@@ -49,7 +51,10 @@ impl Network {
             position: p.values(POSITION),
             segment: p.values(SEGMENT),
             norm: self.norm(EMBEDDING_NORM),
-            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+            projection: self.config.albert.map(|_| p.linear(PROJECTION)),
+            layers: (0..self.config.n_distinct_layers()).map(layer).collect(),
+            order: self.config.layer_order(),
+            gelu: self.gelu(),
             heads: self.config.num_attention_heads,
         }
     }
@@ -60,6 +65,14 @@ impl Network {
             dense: self.parameters.linear(DENSE),
             norm: self.norm(HEAD_NORM),
             decoder: self.parameters.linear_of(WORD, DECODER_BIAS),
+            gelu: self.gelu(),
+        }
+    }
+
+    fn gelu(&self) -> Gelu {
+        match self.config.hidden_act {
+            Activation::Gelu => Gelu::Erf,
+            Activation::GeluNew => Gelu::Tanh,
         }
     }
 
@@ -77,13 +90,17 @@ impl Network {
             position: p.take_gradient(POSITION),
             segment: p.take_gradient(SEGMENT),
             norm: p.take_affine(EMBEDDING_NORM),
-            layers: (0..self.config.num_hidden_layers).map(layer).collect(),
+            projection: self.config.albert.map(|_| p.take_affine(PROJECTION)),
+            layers: (0..self.config.n_distinct_layers()).map(layer).collect(),
         };
         add(&mut gradient);
         p.gradients().put(WORD, gradient.word);
         p.gradients().put(POSITION, gradient.position);
         p.gradients().put(SEGMENT, gradient.segment);
         p.put_affine(EMBEDDING_NORM, gradient.norm);
+        if let Some(projection) = gradient.projection {
+            p.put_affine(PROJECTION, projection);
+        }
         for (number, layer) in gradient.layers.into_iter().enumerate() {
             LAYER.zip(layer, |part, gradient| {
                 p.put_affine(&layer_name(number, part), gradient);

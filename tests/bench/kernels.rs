@@ -3,13 +3,13 @@
 //!
 //! Names: `tT` tokens, `hH` hidden, `nN` targets, `vV` vocabulary. 1,024 tokens are 64 pairs of OPPO's mean length.
 
-use cipherpet::checkpoint::{BertConfig, Heads};
+use cipherpet::checkpoint::{Activation, BertConfig, Heads};
 use cipherpet::data::PackedBatch;
 use cipherpet::kernels::adamw::AdamW;
 use cipherpet::kernels::attention::{Attention, Qkv};
 use cipherpet::kernels::buffer::Buffer;
 use cipherpet::kernels::dropout::Dropout;
-use cipherpet::kernels::gelu;
+use cipherpet::kernels::gelu::Gelu;
 use cipherpet::kernels::gemm::bf16::{Bf16, Kernel, PackedWeight};
 use cipherpet::kernels::gemm::portable::F32;
 use cipherpet::kernels::gemm::{Gemm, Rows, Store, WeightGradient};
@@ -319,8 +319,8 @@ mod parts {
         let x = values(TOKENS * 1024, 1);
         let mut y = vec![0.0; x.len()];
         bencher.counter(ItemsCount::new(TOKENS)).bench_local(|| {
-            gelu::forward(&x, &mut y);
-            gelu::backward(&x, &mut y);
+            Gelu::Erf.forward(&x, &mut y);
+            Gelu::Erf.backward(&x, &mut y);
         });
     }
 
@@ -347,6 +347,7 @@ mod parts {
                 bias: &bias,
                 packed: &packed_decoder,
             },
+            gelu: Gelu::Erf,
         };
         let affine = |n: usize, n_bias: usize| AffineGradient {
             weight: vec![0.0; n],
@@ -426,6 +427,8 @@ mod layers {
             initializer_range: 0.02,
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
+            hidden_act: Activation::Gelu,
+            albert: None,
             mark_shared: false,
         };
         let only_mlm = Heads::MLM;

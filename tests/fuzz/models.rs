@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cipherpet::checkpoint::tokenizer::write_tokenizer;
 use cipherpet::checkpoint::{
-    BertConfig, Checkpoint, FloatType, Heads, Weights, names, save, torch,
+    Activation, BertConfig, Checkpoint, FloatType, Heads, Weights, names, save, torch,
 };
 use cipherpet::data::reserved;
 use cipherpet::error::{Error, Result};
@@ -113,6 +113,8 @@ fn config(vocab_size: usize) -> BertConfig {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     }
 }

@@ -21,21 +21,21 @@ const HEADS: Heads = Heads {
 };
 
 /// What `make.py` stored.
-struct Golden {
-    scalars: serde_json::Value,
-    floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
-    integers: BTreeMap<String, Vec<u32>>,
+pub struct Golden {
+    pub scalars: serde_json::Value,
+    pub floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    pub integers: BTreeMap<String, Vec<u32>>,
 }
 
 impl Golden {
     fn read() -> Self {
-        Self::of("bert_tiny.safetensors")
+        Self::of("bert_tiny.safetensors", "bert_tiny.json")
     }
 
-    /// One of the files, with the numbers of `bert_tiny.json`.
-    fn of(name: &str) -> Self {
+    /// The tensors of one file and the numbers of another.
+    pub fn of(name: &str, json: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-        let json = std::fs::read_to_string(folder.join("bert_tiny.json")).expect("bert_tiny.json");
+        let json = std::fs::read_to_string(folder.join(json)).expect("a golden file");
         let bytes = std::fs::read(folder.join(name)).expect("a golden file");
         let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
         let (mut floats, mut integers) = (BTreeMap::new(), BTreeMap::new());
@@ -75,7 +75,7 @@ impl Golden {
         Bert::new(config, HEADS, Path::resolve(Precision::F32), weights).expect("all weights")
     }
 
-    fn batch(&self) -> PackedBatch {
+    pub fn batch(&self) -> PackedBatch {
         let mut batch = PackedBatch::default();
         for bounds in self.integers["offsets"].windows(2) {
             let row = bounds[0] as usize..bounds[1] as usize;
@@ -87,8 +87,17 @@ impl Golden {
         batch
     }
 
+    /// Of ten steps of AdamW.
+    pub fn step_losses(&self) -> Vec<f32> {
+        let losses = self.scalars["adamw"]["losses"].as_array();
+        let losses = losses.expect("an array").iter();
+        losses
+            .map(|x| x.as_f64().expect("a number") as f32)
+            .collect()
+    }
+
     /// The loss of `make.py`: mean over MLM targets plus mean over rows. Its gradients are added to the model's.
-    fn loss(&self, model: &Bert, batch: &PackedBatch) -> f32 {
+    pub fn loss(&self, model: &Bert, batch: &PackedBatch) -> f32 {
         let pass = Pass::prediction(batch, &self.integers["mlm_positions"]);
         let states = model.encode(&pass, model.tape());
         let losses = model.mlm_losses(states, &self.integers["mlm_targets"]);
@@ -105,7 +114,7 @@ impl Golden {
     }
 }
 
-fn first_tokens(batch: &PackedBatch) -> Vec<u32> {
+pub fn first_tokens(batch: &PackedBatch) -> Vec<u32> {
     batch.cls_positions().iter().map(|&p| p as u32).collect()
 }
 
@@ -121,12 +130,12 @@ fn cross_entropy<T: Tape<f32, Cpu>>(logits: Matrix<T>, labels: &[u32]) -> Scalar
 }
 
 /// Hidden states without dropout.
-fn infer(model: &Bert, batch: &PackedBatch, positions: &[u32]) -> Matrix {
+pub fn infer(model: &Bert, batch: &PackedBatch, positions: &[u32]) -> Matrix {
     model.encode(&Pass::prediction(batch, positions), NoneTape)
 }
 
 #[track_caller]
-fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+pub fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (x, y)) in found.iter().zip(expected).enumerate() {
         assert!(
@@ -187,14 +196,7 @@ fn ten_adamw_steps_equal_torch() {
         losses.push(golden.loss(&model, &batch));
         optimiser.step(&mut model, 1e-2).expect("a step");
     }
-    let expected = golden.scalars["adamw"]["losses"]
-        .as_array()
-        .expect("an array");
-    let expected: Vec<f32> = expected
-        .iter()
-        .map(|x| x.as_f64().expect("a number") as f32)
-        .collect();
-    assert_close("losses", &losses, &expected, 1e-3);
+    assert_close("losses", &losses, &golden.step_losses(), 1e-3);
 }
 
 /// Padding changes nothing because there is none: a row alone has the same hidden states as in the batch.
@@ -224,7 +226,10 @@ struct Under {
 
 impl Under {
     fn read() -> Self {
-        let (golden, heads) = (Golden::read(), Golden::of("bert_tiny_heads.safetensors"));
+        let (golden, heads) = (
+            Golden::read(),
+            Golden::of("bert_tiny_heads.safetensors", "bert_tiny.json"),
+        );
         Self { golden, heads }
     }
 

@@ -21,6 +21,7 @@ mod ensemble;
 mod folder;
 mod folds;
 mod golden;
+mod golden_albert;
 mod golden_metrics;
 mod hand_made;
 mod help;

@@ -1,6 +1,6 @@
 //! Objectives on a whole network: gradients under dropout, threads, the state before training, scores.
 
-use cipherpet::checkpoint::{BertConfig, Heads, Weights, remap::remap};
+use cipherpet::checkpoint::{Activation, BertConfig, Heads, Weights, remap::remap};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, Target, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
@@ -87,6 +87,8 @@ fn config(hidden: usize) -> BertConfig {
         initializer_range: 0.2,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     }
 }

@@ -1,6 +1,6 @@
 //! Kinds of step and averages of weights: what each must leave as it was, and what each must equal.
 
-use cipherpet::checkpoint::{BertConfig, Weights};
+use cipherpet::checkpoint::{Activation, BertConfig, Weights};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::Bert;
@@ -29,6 +29,8 @@ fn model(objective: &dyn Objective) -> Bert {
         initializer_range: 0.2,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     };
     let path = Path::resolve(Precision::Auto);

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cipherpet::checkpoint::{BertConfig, FloatType, Heads, Weights, names, save};
+use cipherpet::checkpoint::{
+    Activation, Albert, BertConfig, FloatType, Heads, Weights, names, save,
+};
 use cipherpet::kernels;
 use cipherpet::model::Bert;
 use cipherpet::random::Key;
@@ -159,7 +161,24 @@ impl Workspace {
 
     /// Writes a tiny random BERT with the vocabulary `[PAD] … [MASK] a b c …`.
     pub fn write_checkpoint(&self, name: &str, heads: Heads) {
-        let config = tiny_bert();
+        self.write_random(name, heads, tiny_bert());
+    }
+
+    /// As [`Workspace::write_checkpoint`], an ALBERT of three layers that are one.
+    pub fn write_albert(&self, name: &str, heads: Heads) {
+        let config = BertConfig {
+            num_hidden_layers: 3,
+            hidden_act: Activation::GeluNew,
+            albert: Some(Albert {
+                embedding_size: 8,
+                num_hidden_groups: 1,
+            }),
+            ..tiny_bert()
+        };
+        self.write_random(name, heads, config);
+    }
+
+    fn write_random(&self, name: &str, heads: Heads, config: BertConfig) {
         let weights = random_weights(&config, heads);
         let dir = self.path(name);
         save(&dir, &config, &weights, heads, FloatType::F32).expect("room for a tiny model");
@@ -194,6 +213,8 @@ fn tiny_bert() -> BertConfig {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     }
 }

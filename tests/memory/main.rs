@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cipherpet::checkpoint::{BertConfig, Heads};
+use cipherpet::checkpoint::{Activation, BertConfig, Heads};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
@@ -73,6 +73,8 @@ fn model(precision: Precision) -> Bert {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     };
     let heads = Heads::MLM;

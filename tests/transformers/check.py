@@ -5,17 +5,19 @@
 
 PAIRS.tsv holds two sentences a line as they stand in the pair files of the run (further columns are ignored).
 
-The folder must open with AutoTokenizer, with BertForMaskedLM where model.safetensors has the MLM head, where it has the
-NSP head too with BertForPreTraining, and where it has a classifier with BertForSequenceClassification. Weights that are missing, or there without being asked for, end the script with an error, as does a
-tokenizer that does not know its special tokens or gives a segment other than 0. Where config.json says `mark_shared`, the
+The folder must open with AutoTokenizer, with AutoModelForMaskedLM where model.safetensors has the MLM head, where it has the
+NSP head too with AutoModelForPreTraining, and where it has a classifier with AutoModelForSequenceClassification; these are the
+classes of BERT or of ALBERT, as config.json says. Weights that are missing, or there without being asked for, end the script with
+an error, as does a tokenizer that does not know its special tokens or gives a segment other than 0. Where config.json says `mark_shared`, the
 models are given token type 1 at every token that the other sentence has too. Weights are computed with in f32 whatever
 type they are stored in.
 
 Printed:
     versions        of torch and transformers
     tokenizer       its class
+    model           its class, for masked tokens; null without the MLM head
     vocabulary      number of tokens
-    pretraining     whether the NSP head is there, so that BertForPreTraining was opened too
+    pretraining     whether the NSP head is there, so that AutoModelForPreTraining was opened too
     marks           whether the models were given token types that mark shared tokens
     labels          names of the classifier's outputs, in order; null without one
     rows            one object a pair:
@@ -32,7 +34,12 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors import safe_open
-from transformers import AutoTokenizer, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForPreTraining,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 RESERVED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[NO]", "[YES]"]
 NO, YES = 5, 6
@@ -63,13 +70,11 @@ def open_tokenizer(folder):
 
 
 def logits_of(model, encoded):
-    """At [CLS], over the vocabulary; of BertForSequenceClassification, over the classes."""
+    """At [CLS], over the vocabulary; of a classifier, over the classes."""
     with torch.no_grad():
         out = model(**encoded)
-    if isinstance(model, BertForSequenceClassification):
-        return out.logits[0]
     logits = out.prediction_logits if hasattr(out, "prediction_logits") else out.logits
-    return logits[0, 0]
+    return logits[0, 0] if logits.ndim == 3 else logits[0]
 
 
 def mark_shared(ids):
@@ -84,15 +89,21 @@ def open_models(folder):
     with safe_open(folder / "model.safetensors", "pt") as weights:
         names = weights.keys()
         has_mlm, has_nsp, has_classifier = (
-            any(name.startswith(start) for name in names)
-            for start in ("cls.predictions.", "cls.seq_relationship.", "classifier.")
+            any(name.startswith(starts) for name in names)
+            for starts in (
+                ("cls.predictions.", "predictions."),
+                ("cls.seq_relationship.", "sop_classifier."),
+                ("classifier.",),
+            )
         )
-    heads = ("bert.pooler.", "cls.", "classifier.")  # each architecture has no use for some of them
-    masked_lm = open_model(BertForMaskedLM, folder, heads) if has_mlm else None
-    pretraining = open_model(BertForPreTraining, folder, heads) if has_mlm and has_nsp else None
-    sequence = open_model(BertForSequenceClassification, folder, heads) if has_classifier else None
-    if has_classifier:
-        assert sequence.config.architectures == ["BertForSequenceClassification"], sequence.config.architectures
+    # Each architecture has no use for some of them.
+    heads = ("bert.pooler.", "cls.", "classifier.", "albert.pooler.", "predictions.", "sop_classifier.")
+    masked_lm = open_model(AutoModelForMaskedLM, folder, heads) if has_mlm else None
+    pretraining = open_model(AutoModelForPreTraining, folder, heads) if has_mlm and has_nsp else None
+    sequence = open_model(AutoModelForSequenceClassification, folder, heads) if has_classifier else None
+    for model in (pretraining, sequence):
+        if model is not None and not (model is pretraining and has_classifier):
+            assert model.config.architectures == [type(model).__name__], model.config.architectures
     return masked_lm, pretraining, sequence
 
 
@@ -125,6 +136,7 @@ def main(folder, pairs):
     report = {
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "tokenizer": type(tokenizer).__name__,
+        "model": None if masked_lm is None else type(masked_lm).__name__,
         "vocabulary": len(tokenizer),
         "pretraining": pretraining is not None,
         "marks": wants_marks,

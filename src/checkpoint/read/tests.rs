@@ -8,6 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 
 use super::*;
+use crate::checkpoint::Activation;
 use crate::checkpoint::weight_file::OTHER_CONFIG;
 use crate::checkpoint::write::{FloatType, save};
 
@@ -31,6 +32,8 @@ fn config() -> BertConfig {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     }
 }

@@ -59,17 +59,30 @@ pub(super) type LeftLayer<G> = (
     feed_forward_block::OutputGradients<G>,
 );
 
-/// Adds the gradients of a stretch of layers. `saved` and `left` hold, for each task, one entry a layer.
+/// Adds the gradients of a stretch of layers, of which `order` says which of `gradients` is each one's. `saved` and `left` hold, for
+/// each task, one entry a layer. What layers share is summed over them in their order, and over the tasks of each.
 pub(super) fn add_gradients<G: Gemm>(
     gemm: G,
+    order: &[usize],
     saved: &[Vec<SavedLayer<G>>],
     left: &[Vec<LeftLayer<G>>],
     gradients: &mut [LayerOf<AffineGradient>],
 ) {
     let (mut inputs, mut products) = (Vec::new(), Vec::new());
-    for (layer, gradient) in gradients.iter_mut().enumerate() {
-        let saved: Vec<_> = saved.iter().map(|task| &task[layer]).collect();
-        let left: Vec<_> = left.iter().map(|task| &task[layer]).collect();
+    for (number, gradient) in gradients.iter_mut().enumerate() {
+        let layers = (0..order.len()).filter(|&layer| order[layer] == number);
+        let layers: Vec<usize> = layers.collect();
+        if layers.is_empty() {
+            continue;
+        }
+        let saved: Vec<_> = layers
+            .iter()
+            .flat_map(|&layer| saved.iter().map(move |task| &task[layer]))
+            .collect();
+        let left: Vec<_> = layers
+            .iter()
+            .flat_map(|&layer| left.iter().map(move |task| &task[layer]))
+            .collect();
         add_vectors(&left, gradient);
         add_products(&saved, &left, gradient, (&mut inputs, &mut products));
     }
@@ -134,9 +147,10 @@ fn add_products<'a, G: Gemm>(
             .map(|(_, feed_forward)| &feed_forward.after_gelu)
             .collect::<Vec<_>>(),
     ]);
-    let asking = match saved.first() {
-        Some((attention, _)) if attention.asking.is_some() => asking,
-        _ => all,
+    let asks_elsewhere = |(attention, _): &&SavedLayer<G>| attention.asking.is_some();
+    let asking = match saved.iter().any(asks_elsewhere) {
+        true => asking,
+        false => all,
     };
     let mut product =
         |input: usize, dy: fn(&LeftLayer<G>) -> &G::Left, weight: &'a mut Vec<f32>| {

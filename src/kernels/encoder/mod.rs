@@ -1,4 +1,5 @@
-//! Embeddings and all layers of a BERT over a packed batch, forward and backward.
+//! Embeddings and all layers of a BERT over a packed batch, forward and backward. Layers may share their weights, and embeddings
+//! may be narrower than the layers, as in ALBERT (Lan et al. 2020, <https://arxiv.org/abs/1909.11942>).
 //!
 //! In: ids and offsets of the rows, and the positions whose hidden states are wanted. Out: those, (N × H). The
 //! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a stretch of layers on
@@ -25,7 +26,8 @@ use crate::kernels::attention_block::{AttentionBlock, AttentionTask};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::dropout::Dropout;
 use crate::kernels::feed_forward_block::{FeedForwardBlock, FeedForwardTask};
-use crate::kernels::gemm::Gemm;
+use crate::kernels::gelu::Gelu;
+use crate::kernels::gemm::{Gemm, Rows, Store, WeightGradient};
 use crate::kernels::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use crate::kernels::linear::Linear;
 use crate::kernels::{AffineGradient, denormals, embedding, rows};
@@ -67,16 +69,22 @@ impl Regularisation {
 /// Weights and sizes.
 #[derive(Debug)]
 pub struct Encoder<'a> {
-    /// (V × H).
+    /// (V × E).
     pub word: &'a [f32],
-    /// (positions × H).
+    /// (positions × E).
     pub position: &'a [f32],
-    /// (segments × H).
+    /// (segments × E).
     pub segment: &'a [f32],
     /// After the sum of the three.
     pub norm: LayerNorm<'a>,
-    /// From the first to the last. Norms are maps whose weight is γ.
+    /// From embeddings to hidden states, (H × E). Without one E is H.
+    pub projection: Option<Linear<'a>>,
+    /// All weights of layers. Norms are maps whose weight is γ.
     pub layers: Vec<LayerOf<Linear<'a>>>,
+    /// Which of `layers` each layer has, from the first to the last layer.
+    pub order: Vec<usize>,
+    /// Of all layers.
+    pub gelu: Gelu,
     /// A.
     pub heads: usize,
 }
@@ -84,15 +92,17 @@ pub struct Encoder<'a> {
 /// Gradients of everything, added to.
 #[derive(Debug)]
 pub struct EncoderGradient {
-    /// (V × H).
+    /// (V × E).
     pub word: Vec<f32>,
-    /// (positions × H).
+    /// (positions × E).
     pub position: Vec<f32>,
-    /// (segments × H).
+    /// (segments × E).
     pub segment: Vec<f32>,
     /// Of the norm after the sum.
     pub norm: AffineGradient,
-    /// From the first to the last layer.
+    /// Where there is one.
+    pub projection: Option<AffineGradient>,
+    /// One an entry of [`Encoder::layers`], summed over the layers that have it.
     pub layers: Vec<LayerOf<AffineGradient>>,
 }
 
@@ -127,12 +137,22 @@ struct TaskPass<G: Gemm> {
     /// Hidden states so far; empty once the output has them.
     states: Buffer<f32>,
     embedded: Normalised,
+    /// Input of the projection, where there is one.
+    before_projection: Option<G::Right>,
     layers: Vec<SavedLayer<G>>,
 }
 
 impl Encoder<'_> {
     /// H.
     fn hidden(&self) -> usize {
+        match &self.projection {
+            Some(projection) => projection.n_out(),
+            None => self.embedded(),
+        }
+    }
+
+    /// E.
+    fn embedded(&self) -> usize {
         self.norm.weight.len()
     }
 
@@ -154,7 +174,8 @@ impl Encoder<'_> {
             let tasks = passes.par_iter_mut().zip(&tasks).with_max_len(1);
             tasks.for_each(|(pass, task)| {
                 let _flushed = denormals::flushed();
-                let pass = pass.get_or_insert_with(|| self.embed(task, batch, regularisation));
+                let pass =
+                    pass.get_or_insert_with(|| self.embed(gemm, task, batch, regularisation));
                 for layer in layers.clone() {
                     self.layer_forward(gemm, layer, task, pass, regularisation);
                 }
@@ -166,7 +187,7 @@ impl Encoder<'_> {
             let states = std::mem::take(&mut pass.states);
             for (i, &to) in task.outputs.iter().enumerate() {
                 // Without layers nobody has picked the wanted ones yet.
-                let from = match self.layers.len() {
+                let from = match self.order.len() {
                     0 => task.wanted[i] as usize,
                     _ => i,
                 };
@@ -184,31 +205,40 @@ impl Encoder<'_> {
             layer.map(|part| weights += part.weight.len());
         }
         let bytes = weights * size_of::<G::Element>();
-        let length = (STRETCH_BYTES / bytes.max(1)).clamp(1, self.layers.len().max(1));
-        let starts = (0..self.layers.len().max(1)).step_by(length);
+        let n_layers = self.order.len();
+        let length = (STRETCH_BYTES / bytes.max(1)).clamp(1, n_layers.max(1));
+        let starts = (0..n_layers.max(1)).step_by(length);
         starts
-            .map(|start| start..self.layers.len().min(start + length))
+            .map(|start| start..n_layers.min(start + length))
             .collect()
     }
 
     fn embed<G: Gemm>(
         &self,
+        gemm: G,
         task: &Task,
         batch: &PackedRows,
         regularisation: Option<&Regularisation>,
     ) -> TaskPass<G> {
-        let hidden = self.hidden();
+        let width = self.embedded();
         let tables = self.tables(task, batch);
-        let mut sum = Buffer::new(task.tokens.len() * hidden);
-        embedding::gather(tables, hidden, &mut sum);
+        let mut sum = Buffer::new(task.tokens.len() * width);
+        embedding::gather(tables, width, &mut sum);
         let (mut states, embedded) = self.norm.forward(sum);
         if let Some(dropout) = self.embedding_dropout(regularisation) {
-            dropout.apply_to_rows(&mut states, &task.offsets, hidden, task.first_row);
+            dropout.apply_to_rows(&mut states, &task.offsets, width, task.first_row);
         }
+        let before_projection = self.projection.as_ref().map(|projection| {
+            let inputs = Rows::of(gemm, &states, width);
+            states = Buffer::new(inputs.n_rows() * projection.n_out());
+            gemm.forward(&inputs, projection, &mut states);
+            gemm.right(inputs)
+        });
         TaskPass {
             states,
             embedded,
-            layers: Vec::with_capacity(self.layers.len()),
+            before_projection,
+            layers: Vec::with_capacity(self.order.len()),
         }
     }
 
@@ -222,7 +252,7 @@ impl Encoder<'_> {
 
     /// The embeddings come before layer 0: their stream has the number after the last.
     fn embedding_dropout(&self, regularisation: Option<&Regularisation>) -> Option<Dropout> {
-        regularisation.and_then(|r| r.dropout(self.layers.len(), DropoutSite::Embedding))
+        regularisation.and_then(|r| r.dropout(self.order.len(), DropoutSite::Embedding))
     }
 
     fn layer_forward<G: Gemm>(
@@ -242,7 +272,7 @@ impl Encoder<'_> {
     }
 
     fn blocks(&self, layer: usize) -> (AttentionBlock<'_>, FeedForwardBlock<'_>) {
-        let layer = &self.layers[layer];
+        let layer = &self.layers[self.order[layer]];
         let attention = AttentionBlock {
             query: layer.query,
             key: layer.key,
@@ -254,6 +284,7 @@ impl Encoder<'_> {
             intermediate: layer.intermediate,
             output: layer.output,
             norm: layer.output_norm.as_norm(self.norm.epsilon),
+            gelu: self.gelu,
         };
         (attention, feed_forward)
     }
@@ -264,7 +295,7 @@ impl Encoder<'_> {
         task: &'b Task,
         regularisation: Option<&Regularisation>,
     ) -> (AttentionTask<'b>, FeedForwardTask<'b>) {
-        let is_last = layer + 1 == self.layers.len();
+        let is_last = layer + 1 == self.order.len();
         let (query_offsets, visible, asking) = if is_last {
             let asking = Some(&task.wanted[..]);
             (&task.wanted_offsets, &task.wanted_visible, asking)
@@ -334,9 +365,17 @@ impl Encoder<'_> {
                     left
                 })
                 .collect();
-            add_gradients(gemm, &saved, &left, &mut gradient.layers[layers]);
+            let order = &self.order[layers];
+            add_gradients(gemm, order, &saved, &left, &mut gradient.layers);
         }
-        let embedded: Vec<_> = passes.into_iter().map(|pass| pass.embedded).collect();
+        let (embedded, before): (Vec<_>, Vec<_>) = passes
+            .into_iter()
+            .map(|pass| (pass.embedded, pass.before_projection))
+            .unzip();
+        let before: Vec<G::Right> = before.into_iter().flatten().collect();
+        if let (Some(projection), Some(gradient)) = (&self.projection, &mut gradient.projection) {
+            states = project_backward(gemm, projection, &before, states, gradient);
+        }
         self.embed_backward(&tasks, batch, &embedded, states, regularisation, gradient);
     }
 
@@ -344,13 +383,13 @@ impl Encoder<'_> {
     fn d_states(&self, tasks: &[Task], d_output: &[f32]) -> Vec<Buffer<f32>> {
         let hidden = self.hidden();
         let of_task = |task: &Task| {
-            let n_states = match self.layers.len() {
+            let n_states = match self.order.len() {
                 0 => task.tokens.len(),
                 _ => task.wanted.len(),
             };
             let mut states = Buffer::zeros(n_states * hidden);
             for (i, &from) in task.outputs.iter().enumerate() {
-                let to = match self.layers.len() {
+                let to = match self.order.len() {
                     0 => task.wanted[i] as usize,
                     _ => i,
                 };
@@ -371,7 +410,7 @@ impl Encoder<'_> {
         regularisation: Option<&Regularisation>,
         gradient: &mut EncoderGradient,
     ) {
-        let hidden = self.hidden();
+        let width = self.embedded();
         let dropout = self.embedding_dropout(regularisation);
         let vectors: Vec<Buffer<f32>> = states
             .par_iter_mut()
@@ -381,22 +420,22 @@ impl Encoder<'_> {
             .map(|((dy, task), normalised)| {
                 let _flushed = denormals::flushed();
                 if let Some(dropout) = dropout {
-                    dropout.apply_to_rows(dy, &task.offsets, hidden, task.first_row);
+                    dropout.apply_to_rows(dy, &task.offsets, width, task.first_row);
                 }
-                let mut vectors = Buffer::zeros(2 * hidden);
-                let [weight, bias] = rows::parts(&mut vectors, [hidden; 2]);
+                let mut vectors = Buffer::zeros(2 * width);
+                let [weight, bias] = rows::parts(&mut vectors, [width; 2]);
                 let gradient = LayerNormGradient { weight, bias };
                 self.norm.backward(normalised, dy, gradient);
                 vectors
             })
             .collect();
         for vectors in &vectors {
-            rows::add(&mut gradient.norm.weight, &vectors[..hidden]);
-            rows::add(&mut gradient.norm.bias, &vectors[hidden..]);
+            rows::add(&mut gradient.norm.weight, &vectors[..width]);
+            rows::add(&mut gradient.norm.bias, &vectors[width..]);
         }
         let scatter = |table: &mut [f32], ids: &[u32]| {
             for (task, states) in tasks.iter().zip(&states) {
-                embedding::scatter_add(table, &ids[task.tokens.clone()], hidden, states);
+                embedding::scatter_add(table, &ids[task.tokens.clone()], width, states);
             }
         };
         rayon::join(
@@ -407,4 +446,37 @@ impl Encoder<'_> {
             },
         );
     }
+}
+
+/// Through the projection: from the gradients of its outputs (T × H), by tasks, to those of its inputs (T × E). `inputs` are those of
+/// forward.
+fn project_backward<G: Gemm>(
+    gemm: G,
+    projection: &Linear,
+    inputs: &[G::Right],
+    d_outputs: Vec<Buffer<f32>>,
+    gradient: &mut AffineGradient,
+) -> Vec<Buffer<f32>> {
+    let (n_in, n_out) = (projection.n_in(), projection.n_out());
+    let backward = |dy: Buffer<f32>| {
+        let _flushed = denormals::flushed();
+        let mut d_bias = Buffer::zeros(n_out);
+        rows::add_column_sums(&dy, &mut d_bias);
+        let dy = Rows::of(gemm, &dy, n_out);
+        let mut dx = Buffer::new(dy.n_rows() * n_in);
+        gemm.input_gradient(&dy, projection, &mut dx, Store::Overwrite);
+        (dx, (d_bias, gemm.left(dy)))
+    };
+    let tasks = d_outputs.into_par_iter().with_max_len(1).map(backward);
+    let (d_inputs, left): (Vec<_>, Vec<_>) = tasks.unzip();
+    for (d_bias, _) in &left {
+        rows::add(&mut gradient.bias, d_bias);
+    }
+    let product = WeightGradient {
+        input: 0,
+        dy: left.iter().map(|(_, dy)| dy).collect(),
+        gradient: &mut gradient.weight,
+    };
+    gemm.weight_gradients(&[inputs.iter().collect()], vec![product]);
+    d_inputs
 }

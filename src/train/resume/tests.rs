@@ -1,7 +1,7 @@
 //! States of a fit, written and read back.
 
 use super::*;
-use crate::checkpoint::{BertConfig, Heads};
+use crate::checkpoint::{Activation, BertConfig, Heads};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::objective::{LossPart, ObjectiveName};
 use crate::random::Key;
@@ -31,6 +31,8 @@ fn model() -> Bert {
         initializer_range: 0.02,
         hidden_dropout_prob: 0.1,
         attention_probs_dropout_prob: 0.1,
+        hidden_act: Activation::Gelu,
+        albert: None,
         mark_shared: false,
     };
     let heads = Heads::MLM;

@@ -87,7 +87,7 @@ pub fn inspect_checkpoint(folder: &Path) -> Result<CheckpointInspection> {
     let named = |heads: &[Heads]| heads.iter().map(Heads::to_string).collect();
     Ok(CheckpointInspection {
         folder: folder.to_owned(),
-        architecture: "bert",
+        architecture: stored.config.model_type(),
         n_weights: names::n_weights(&stored.config, stored.heads),
         heads: named(&there),
         lacks: named(&lacks),
@@ -111,6 +111,9 @@ fn warning_of_head(head: Heads, stored: &Stored, folder: &Path) -> Option<String
     }
     if !head.nsp {
         return None;
+    }
+    if stored.config.albert.is_some() {
+        return Some("an ALBERT learns the order of two texts and not whether they belong together: take the NSP head as that".to_owned());
     }
     let architectures = stored.architectures.join(", ");
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -156,12 +159,16 @@ fn warning_of_unread(unread: &[String]) -> Option<String> {
 impl Display for CheckpointInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
+        let layers = match (config.num_hidden_layers, config.n_distinct_layers()) {
+            (all, distinct) if all == distinct => format!("{all} layers"),
+            (all, 1) => format!("{all} layers of the same weights"),
+            (all, distinct) => format!("{all} layers of {distinct} weights"),
+        };
         writeln!(
             f,
-            "{}: {}, {} layers, {} wide, {} attention heads, {} inside the feed-forward block",
+            "{}: {}, {layers}, {} wide, {} attention heads, {} inside the feed-forward block",
             self.folder.display(),
             self.architecture,
-            config.num_hidden_layers,
             config.hidden_size,
             config.num_attention_heads,
             config.intermediate_size
@@ -169,7 +176,7 @@ impl Display for CheckpointInspection {
         writeln!(
             f,
             "embeddings: {} wide, {} tokens, {} positions, {} segments",
-            config.hidden_size,
+            config.embedding_size(),
             config.vocab_size,
             config.max_position_embeddings,
             config.type_vocab_size
