@@ -58,6 +58,22 @@ pub fn matmul(m: usize, n: usize, k: usize, a: Operand, b: Operand, c: &mut [f32
         });
 }
 
+/// As [`matmul`], on this thread: for callers that share work out themselves.
+///
+/// # Panics
+/// As [`matmul`].
+pub fn matmul_on_this_thread(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Operand,
+    b: Operand,
+    c: &mut [f32],
+    into: Store,
+) {
+    product((0, m), (m, n, k), a, b, c, into);
+}
+
 /// Rows `first..first + count` of `c (m × n) = a · b` into `c (count × n)`, on this thread.
 fn product(
     (first, count): (usize, usize),
