@@ -10,9 +10,12 @@
 //!
 //! The same items in the same order give the same neighbours and the same file on any number of threads.
 
+pub mod coder;
+pub mod codes;
 pub mod exact;
 mod file;
 mod nearest;
+pub mod projection;
 mod vectors;
 
 use std::path::Path;
@@ -58,6 +61,15 @@ impl<'a> Items<'a> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// # Errors
+    /// [`Error::Refused`] for vectors.
+    fn sets(self) -> Result<Sets<'a>> {
+        match self {
+            Self::Sets(sets) => Ok(sets),
+            Self::Vectors(_) => Err(Error::refused("the index holds sets of ids, not vectors")),
+        }
     }
 
     /// Vectors of `width` numbers.

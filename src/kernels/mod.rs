@@ -25,6 +25,7 @@ pub mod gemm;
 pub mod head;
 pub mod layer_norm;
 pub mod linear;
+pub mod panels;
 pub mod path;
 pub mod rows;
 pub mod tanh;
