@@ -10,8 +10,10 @@
 //!
 //! The same items in the same order give the same neighbours and the same file on any number of threads.
 
+pub mod biohash;
 pub mod coder;
 pub mod codes;
+pub mod competitive;
 pub mod exact;
 mod file;
 mod nearest;

@@ -1,0 +1,207 @@
+//! BioHash: the projection whose units have learnt where the vectors lie.
+//!
+//! In: vectors. Out: a [`Projection`] with more units where there are more vectors, by competitive learning
+//! ([`super::competitive`]). Source: Ryali, Hopfield, Grinberg and Krotov, "Bio-Inspired Hashing for Unsupervised Similarity
+//! Search" (ICML 2020). Makes no codes.
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::coder::Preparation;
+use super::competitive::{Learner, Rule, Samples};
+use super::projection::Projection;
+use super::vectors::Vectors;
+use crate::error::Result;
+use crate::kernels::gemm::Store;
+use crate::kernels::gemm::portable::{Operand, matmul};
+use crate::kernels::rows;
+use crate::random::Key;
+
+/// How long and how fast to learn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Learning {
+    /// Passes over the vectors.
+    pub epochs: usize,
+    /// Vectors of a minibatch.
+    pub batch: usize,
+    /// Largest step of the first epoch; it falls linearly to 0.
+    pub rate: f32,
+    /// Constants of the learner.
+    pub rule: Rule,
+}
+
+impl Default for Learning {
+    /// As published for MNIST.
+    fn default() -> Self {
+        Self {
+            epochs: 100,
+            batch: 100,
+            rate: 0.02,
+            rule: Rule::default(),
+        }
+    }
+}
+
+/// What a caller hears after every epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch {
+    /// Passes that are done.
+    pub done: usize,
+    /// Mean length of a unit's weights; near 1 at the end.
+    pub mean_norm: f64,
+}
+
+/// Learns `n_units` units from prepared vectors. `advance` hears of every epoch and may end the work.
+///
+/// # Errors
+/// What `advance` returns.
+pub fn learn(
+    vectors: Vectors,
+    preparation: Preparation,
+    n_units: usize,
+    learning: &Learning,
+    key: Key,
+    mut advance: impl FnMut(Epoch) -> Result<()>,
+) -> Result<Projection> {
+    let width = vectors.width();
+    let mut learner = Learner::new(n_units, width, 1.0, learning.rule, key.at(0));
+    let mut order: Vec<usize> = (0..vectors.len()).collect();
+    let mut values = vec![0.0; learning.batch.max(1) * width];
+    for epoch in 0..learning.epochs {
+        order.sort_unstable();
+        order.shuffle(&mut key.at(1).at(epoch as u64).rng());
+        let rate = learning.rate * (1.0 - epoch as f32 / learning.epochs as f32);
+        for batch in order.chunks(learning.batch.max(1)) {
+            let values = &mut values[..batch.len() * width];
+            for (row, &number) in values.chunks_exact_mut(width).zip(batch) {
+                row.copy_from_slice(vectors.row(number));
+                preparation.prepare(row);
+            }
+            learner.step(&Dense { values, width }, rate);
+        }
+        let mean_norm = learner.mean_norm();
+        let done = epoch + 1;
+        advance(Epoch { done, mean_norm })?;
+    }
+    Ok(Projection::learned(learner.into_weights(), width))
+}
+
+/// A minibatch of vectors.
+struct Dense<'a> {
+    values: &'a [f32],
+    width: usize,
+}
+
+impl Samples for Dense<'_> {
+    fn len(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    fn overlaps(&self, units: &[f32], width: usize, overlaps: &mut [f32]) {
+        let (units, vectors) = (Operand::Plain(units), Operand::Transposed(self.values));
+        let (n_units, n) = (overlaps.len() / self.len(), self.len());
+        matmul(
+            n_units,
+            n,
+            width,
+            units,
+            vectors,
+            overlaps,
+            Store::Overwrite,
+        );
+    }
+
+    fn drive(&self, _: usize, _: &[f32], overlap: f32) -> f32 {
+        overlap
+    }
+
+    fn add(&self, sample: usize, scale: f32, sum: &mut [f32]) {
+        let vector = &self.values[sample * self.width..][..self.width];
+        rows::add_scaled(sum, scale, vector);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Vectors around `n_clusters` directions, cluster after cluster.
+    fn clusters(n_clusters: usize, of_each: usize, width: usize) -> Vec<f32> {
+        let key = Key::from_seed(11);
+        let mut values = Vec::new();
+        for number in 0..n_clusters * of_each {
+            let cluster = key.at((number / of_each) as u64);
+            let own = key.at(1000 + number as u64);
+            let value = |at: u64| (cluster.normal(at) + 0.2 * own.normal(at)) as f32;
+            values.extend((0..width as u64).map(value));
+        }
+        values
+    }
+
+    #[test]
+    fn every_cluster_gets_a_unit_of_its_own_and_length_1() {
+        let (n_clusters, of_each, width) = (5, 60, 24);
+        let values = clusters(n_clusters, of_each, width);
+        let vectors = Vectors::new(&values, width).expect("whole rows");
+        let learning = Learning {
+            batch: 20,
+            epochs: 500,
+            ..Learning::default()
+        };
+        let mut norms = Vec::new();
+        let preparation = Preparation {
+            centre: false,
+            unit_length: true,
+        };
+        let advance = |epoch: Epoch| {
+            norms.push(epoch.mean_norm);
+            Ok(())
+        };
+        let key = Key::from_seed(5);
+        let projection = learn(vectors, preparation, 40, &learning, key, advance).expect("learnt");
+        assert_eq!((norms.len(), projection.n_units()), (500, 40));
+        assert!(norms[0] > norms[499], "{norms:?}");
+        // Units that win: their lengths are 1, and no two clusters share one.
+        let mut winner_of: Vec<Vec<usize>> = Vec::new();
+        for cluster in 0..n_clusters {
+            let mut winners: Vec<usize> = (0..of_each)
+                .map(|at| {
+                    let activations = projection.activations(vectors.row(cluster * of_each + at));
+                    let best = (0..40).max_by(|&a, &b| activations[a].total_cmp(&activations[b]));
+                    best.expect("units")
+                })
+                .collect();
+            winners.sort_unstable();
+            winners.dedup();
+            winner_of.push(winners);
+        }
+        let mut all = winner_of.concat();
+        for &unit in &all {
+            let row = &projection.weights()[unit * width..][..width];
+            let length: f32 = row.iter().map(|w| w * w).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 0.1, "{length}");
+        }
+        let n = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), n, "{winner_of:?}");
+    }
+
+    #[test]
+    fn a_caller_may_end_it() {
+        let values = clusters(2, 5, 4);
+        let vectors = Vectors::new(&values, 4).expect("whole rows");
+        let mut heard = 0;
+        let advance = |_| {
+            heard += 1;
+            match heard {
+                3 => Err(crate::error::Error::Interrupted),
+                _ => Ok(()),
+            }
+        };
+        let preparation = Preparation::default();
+        let key = Key::from_seed(5);
+        let ended = learn(vectors, preparation, 3, &Learning::default(), key, advance);
+        assert!(ended.is_err() && heard == 3);
+    }
+}
