@@ -15,6 +15,7 @@ pub mod baseline;
 mod classes;
 mod interval;
 mod ordinal;
+pub mod retrieval;
 mod several;
 mod spread;
 pub mod tfidf;
