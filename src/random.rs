@@ -49,6 +49,8 @@ pub enum Purpose {
     NextSentence = 23,
     /// What is hidden of lines that are held out, and which of their pairs are no neighbours.
     HoldOut = 24,
+    /// Projections and learning of an index.
+    Index = 40,
 }
 
 /// A point in the tree of random streams.

@@ -73,21 +73,42 @@ impl Exact {
         self.similarity
     }
 
+    /// The vectors as they are compared, (rows × width).
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Gives neighbours that were found otherwise their scores for a query.
+    pub(super) fn score_again(&self, query: &[f32], neighbours: &mut [Neighbour]) {
+        let mut query = query.to_vec();
+        if self.similarity == Similarity::Cosine {
+            to_unit_length(&mut query);
+        }
+        for neighbour in neighbours {
+            neighbour.score = self.score(&query, neighbour.number);
+        }
+    }
+
     /// What was read of a file.
     ///
     /// # Errors
     /// [`Error::Input`] where its parts do not fit each other.
     pub(super) fn restored(mut stored: Stored) -> Result<Self> {
         let similarity = stored.parameters()?;
-        let mut index = Self::new(similarity, stored.header.width);
-        let values = stored.f32s(
-            "vectors",
-            stored.header.count.saturating_mul(stored.header.width),
-        )?;
-        let vectors = Vectors::new(&values, index.width).map_err(|error| stored.broken(error))?;
-        index
-            .measure(vectors)
-            .map_err(|error| stored.broken(error))?;
+        Self::read(similarity, &mut stored)
+    }
+
+    /// The next array of a file, as [`Exact::values`] gave it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is another one, or holds no vectors.
+    pub(super) fn read(similarity: Similarity, stored: &mut Stored) -> Result<Self> {
+        let (width, count) = (stored.header.width, stored.header.count);
+        let mut index = Self::new(similarity, width);
+        let values = stored.f32s("vectors", count.saturating_mul(width))?;
+        let vectors = Vectors::new(&values, width).map_err(|error| stored.broken(error))?;
+        let measured = index.measure(vectors);
+        measured.map_err(|error| stored.broken(error))?;
         index.values = values;
         Ok(index)
     }

@@ -7,15 +7,20 @@
 //! | kind | items | finds |
 //! |---|---|---|
 //! | [`exact`] | vectors | the nearest ones, by blocked products |
+//! | [`inverted`] | sets of ids | those with most ids in common |
+//! | [`hash_index`] | vectors | those with like codes: LSH, FlyHash, DenseFly, BioHash |
 //!
 //! The same items in the same order give the same neighbours and the same file on any number of threads.
 
+mod bins;
 pub mod biohash;
 pub mod coder;
 pub mod codes;
 pub mod competitive;
 pub mod exact;
 mod file;
+pub mod hash_index;
+pub mod inverted;
 mod nearest;
 pub mod projection;
 mod vectors;
@@ -25,6 +30,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use exact::{Exact, Similarity};
+pub use hash_index::{HashIndex, HashOptions, Method};
+pub use inverted::Inverted;
 pub use nearest::Neighbour;
 pub use vectors::{Sets, Vectors};
 
@@ -100,6 +107,10 @@ impl<'a> Items<'a> {
 pub enum Kind {
     /// [`Exact`].
     Exact,
+    /// [`Inverted`].
+    Inverted,
+    /// [`HashIndex`].
+    Hash,
 }
 
 /// A growing set of items that finds the nearest ones.
@@ -145,6 +156,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Index>> {
     let stored = file::read(path)?;
     Ok(match stored.header.kind {
         Kind::Exact => Box::new(Exact::restored(stored)?),
+        Kind::Inverted => Box::new(Inverted::restored(stored)?),
+        Kind::Hash => Box::new(HashIndex::restored(stored)?),
     })
 }
 

@@ -25,6 +25,46 @@ pub fn keep_nearest(neighbours: &mut Vec<Neighbour>, k: usize) {
     neighbours.sort_unstable_by(order);
 }
 
+/// The `k` items with the largest counts, of equals those that come first; `items` come by ascending number.
+pub fn nearest_by_count(
+    items: impl Iterator<Item = (usize, u16)> + Clone,
+    k: usize,
+) -> Vec<Neighbour> {
+    let mut n_with = Vec::new();
+    for (_, count) in items.clone() {
+        let count = usize::from(count);
+        if count >= n_with.len() {
+            n_with.resize(count + 1, 0);
+        }
+        n_with[count] += 1;
+    }
+    // All above the cut are found, and as many at the cut as there is room for.
+    let (mut cut, mut n_above) = (n_with.len(), 0);
+    while cut > 0 && n_above < k {
+        cut -= 1;
+        n_above += n_with[cut];
+    }
+    let mut room = k.saturating_sub(n_above - n_with.get(cut).unwrap_or(&0));
+    let mut found = Vec::with_capacity(k.min(n_above));
+    for (number, count) in items {
+        let is_found = match usize::from(count).cmp(&cut) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal if room == 0 => false,
+            std::cmp::Ordering::Equal => {
+                room -= 1;
+                true
+            }
+        };
+        if is_found {
+            let score = f32::from(count);
+            found.push(Neighbour { number, score });
+        }
+    }
+    keep_nearest(&mut found, k);
+    found
+}
+
 /// Collects every item whose rough score is among the `k` largest, or less than a margin below the k-th largest.
 #[derive(Debug)]
 pub struct Candidates {
@@ -103,6 +143,26 @@ mod tests {
             let expected = (0..5000).filter(|&i| scores[i] >= floor);
             assert!(numbers.into_iter().eq(expected), "k = {k}");
         }
+    }
+
+    #[test]
+    fn by_count_is_by_score() {
+        let key = Key::from_seed(2);
+        let counts: Vec<u16> = (0..300).map(|i| (key.bits(i) % 9) as u16).collect();
+        let all = counts.iter().map(|&count| f32::from(count)).enumerate();
+        let all: Vec<Neighbour> = all
+            .map(|(number, score)| Neighbour { number, score })
+            .collect();
+        for k in [1, 2, 40, 299, 300] {
+            let mut expected = all.clone();
+            keep_nearest(&mut expected, k);
+            let found = nearest_by_count(counts.iter().copied().enumerate(), k);
+            assert_eq!(found, expected);
+        }
+        assert_eq!(
+            nearest_by_count([(5, 0), (9, 0)].into_iter(), 1)[0].number,
+            5
+        );
     }
 
     #[test]
