@@ -3,40 +3,27 @@
 //! In: the rows that one model trains on. Out: pairs that they imply, with label 1, and that are not among them. Rows that are
 //! held out imply nothing here, so that no model learns from them. Implies no negatives.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use petgraph::unionfind::UnionFind;
+use std::collections::{BTreeMap, HashSet};
 
 use super::example::{EncodedExample, Target};
+use super::paraphrases::Paraphrases;
 
 /// The implied pairs, in the order of the first row of their group of texts. A group gives no more pairs than it has rows: large
 /// ones would drown the rest. A group in which a pair has label 0 contradicts itself and gives none.
 pub fn closure(rows: &[EncodedExample]) -> Vec<EncodedExample> {
-    let mut numbers: HashMap<&[u32], usize> = HashMap::new();
-    let mut texts: Vec<&[u32]> = Vec::new();
-    let mut pairs: Vec<(usize, usize, &Target)> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(b) = &row.b else { continue };
-        let [a, b] = [&row.a[..], b].map(|text| {
-            *numbers.entry(text).or_insert_with(|| {
-                texts.push(text);
-                texts.len() - 1
-            })
-        });
-        pairs.push((a, b, &row.target));
-    }
-    let mut groups = UnionFind::new(texts.len());
     let is = |target: &Target, class| target.class() == Some(class);
-    for &(a, b, target) in &pairs {
-        if is(target, 1) {
-            groups.union(a, b);
-        }
-    }
-    let labels = groups.into_labeling();
+    let Paraphrases {
+        texts,
+        pairs,
+        groups: labels,
+    } = Paraphrases::of(rows, |target| is(target, 1));
+    let targets = rows.iter().map(|row| &row.target);
+    let pairs = targets.zip(pairs);
+    let pairs = pairs.filter_map(|(target, pair)| pair.map(|[a, b]| (a, b, target)));
     let mut n_rows: BTreeMap<usize, usize> = BTreeMap::new();
     let mut contradicted: HashSet<usize> = HashSet::new();
     let mut known: HashSet<(usize, usize)> = HashSet::new();
-    for &(a, b, target) in &pairs {
+    for (a, b, target) in pairs {
         known.insert((a.min(b), a.max(b)));
         if is(target, 1) {
             *n_rows.entry(labels[a]).or_default() += 1;
