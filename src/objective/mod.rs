@@ -172,6 +172,12 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the two texts of a row are encoded apart for its score (a bi-encoder), and not together (a cross-encoder). Its
+    /// score is the same for both orders of the texts, and its token types are all 0 there.
+    fn is_bi_encoder(&self) -> bool {
+        false
+    }
+
     /// What token types say to a network that was made for `config`.
     fn token_types(&self, config: &BertConfig) -> TokenTypes {
         match (self.has_order(), config.mark_shared) {
@@ -194,7 +200,8 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
     /// where it learns no label.
     fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs>;
 
-    /// Scores of rows from the states of their `[CLS]` (rows × H); none where it learns no label.
+    /// Scores of rows from the states of their `[CLS]` (rows × H); none where it learns no label. A bi-encoder gets two states a
+    /// row, the first text's before the second's (2 rows × H).
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores>;
 }
 

@@ -7,7 +7,8 @@ use crate::data::{EncodedExample, PackedBatch, Scores, TokenTypes};
 use crate::model::{Bert, Pass};
 
 /// Scores of rows, in their order, read at `[CLS]` without masks; with `swap` the mean over both orders of the texts, which go
-/// through the network together. None where the objective learns no label.
+/// through the network together. A bi-encoder reads each text by itself, and its scores know no order; a row of one text is
+/// compared with itself. None where the objective learns no label.
 pub fn scores(
     objective: &dyn Objective,
     model: &Bert,
@@ -15,9 +16,15 @@ pub fn scores(
     swap: bool,
 ) -> Option<Scores> {
     let types = objective.token_types(&model.config);
-    let swap = swap && types != TokenTypes::Second;
+    let is_bi_encoder = objective.is_bi_encoder();
+    let swap = swap && types != TokenTypes::Second && !is_bi_encoder;
     let mut batch = PackedBatch::default();
     for row in rows {
+        if is_bi_encoder {
+            batch.push_texts(&row.a, None, TokenTypes::Zero);
+            batch.push_texts(row.b.as_ref().unwrap_or(&row.a), None, TokenTypes::Zero);
+            continue;
+        }
         batch.push_texts(&row.a, row.b.as_deref(), types);
         if swap && let Some(b) = &row.b {
             batch.push_texts(b, Some(&row.a), types);
