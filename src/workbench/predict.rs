@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::run::kept_run::KeptRun;
 use super::run::rows::read_truncated;
-use super::run::{kept_model, plan, stages, warnings};
-use super::run_folder::done::FoldOutcome;
-use super::run_folder::manifest::State;
-use super::run_folder::names::{self, ModelName};
-use super::run_folder::results::Results;
+use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
 use super::{Context, reading, submission};
-use crate::config::{self, Experiment, SubmitConfig};
+use crate::config::{Experiment, SubmitConfig};
 use crate::data::{Dictionary, EncodedExample, ExampleFormat, Labels, read_examples};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -86,15 +83,12 @@ pub fn predict(
     options: PredictOptions,
     Context { progress, stop, .. }: Context<'_>,
 ) -> Result<PredictReport> {
-    let config_file = run.join(names::CONFIG);
-    require_file(run, &config_file)?;
-    let loaded = config::load(Some(&config_file), &[])?;
-    loaded.check_folds()?; // a list is made of their number
+    let KeptRun {
+        loaded,
+        models,
+        record,
+    } = KeptRun::open(run, progress)?;
     let experiment = &reading_of(pairs, &loaded.experiment, progress)?;
-    let models = models(run, experiment, progress)?;
-    let results = Results::open(run)?;
-    require_as_written(&results, &models)?;
-    let record = results.record;
     let task = &record.task;
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     // The folds of a run have one vocabulary.
@@ -206,65 +200,11 @@ fn submit_for(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Sub
     submit
 }
 
-/// The folders of the models whose mean is the run's answer; one at least.
-fn models(run: &Path, experiment: &Experiment, progress: &Progress) -> Result<Vec<PathBuf>> {
-    let mut folders = vec![run.to_owned()];
-    if experiment.folds.k > 0 {
-        folders = plan::models(experiment)
-            .into_iter()
-            .filter(|&name| name != ModelName::Full)
-            .map(|name| name.folder(run))
-            .collect();
-        let n = folders.len();
-        folders.retain(|folder| folder.join(names::DONE).exists());
-        if folders.is_empty() {
-            require_file(run, &ModelName::Fold(1).folder(run).join(names::DONE))?;
-        }
-        progress.say(&format!("the mean of {} of {n} folds", folders.len()));
-    }
-    for folder in &mut folders {
-        folder.push(names::MODEL);
-        require_file(run, &folder.join(names::WEIGHTS))?;
-    }
-    Ok(folders)
-}
-
-/// Refuses models of a run that is done, or of a fold that is, which are not what was written. One that was cut has no record
-/// yet.
-fn require_as_written(results: &Results, models: &[PathBuf]) -> Result<()> {
-    if results.record.state != State::Done {
-        for model in models {
-            FoldOutcome::read(model.parent().unwrap_or(&results.path))?;
-        }
-        return Ok(());
-    }
-    for output in &results.record.outputs {
-        let at = results.path.join(&output.path);
-        if models.iter().any(|model| at.starts_with(model)) {
-            results.wrote(&output.path)?;
-        }
-    }
-    Ok(())
-}
-
-fn require_file(run: &Path, file: &Path) -> Result<()> {
-    if file.exists() {
-        return Ok(());
-    }
-    let message = format!(
-        "{} is no run with a model: it has no {}",
-        run.display(),
-        file.display()
-    );
-    let hint =
-        "`cipherpet run` makes one, from its first epoch (with folds, from its first fold) on";
-    Err(Error::refused(message).with_hint(hint))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workbench::Stop;
+    use crate::workbench::run_folder::names;
 
     #[test]
     fn more_folds_than_a_list_holds_are_refused() {

@@ -17,6 +17,7 @@ pub mod batch;
 mod events;
 pub mod fitting;
 pub mod kept_model;
+pub mod kept_run;
 pub mod merge;
 pub mod model;
 pub mod part;
