@@ -18,7 +18,6 @@ use crate::checkpoint::BertConfig;
 use crate::data::near::is_threshold;
 use crate::data::{Assign, Column, LabelColumns, LabelKind, ValidSplit, source};
 use crate::error::{Error, Place, Result};
-use crate::objective::ObjectiveName;
 use crate::vocab::missing_folder;
 
 /// The choices of `data.valid`.
@@ -138,9 +137,7 @@ impl Loaded {
         let expected = "false, as the model has one token type";
         let marks = self.experiment.data.mark_shared == Some(true);
         self.require(has_types || !marks, "data.mark_shared", expected, true)?;
-        let mut stages = self.experiment.stages().into_iter();
-        let asks = stages.any(|stage| stage.objective == ObjectiveName::Nsp);
-        self.check_token_types(config, asks.then_some("checkpoint.dir"))?;
+        self.check_token_types(config, "checkpoint.dir", &self.experiment.stages())?;
         let is_fresh = self.experiment.align.method == AlignMethod::Scratch;
         self.check_width(config, is_fresh)
     }

@@ -27,6 +27,7 @@ use crate::checkpoint::read::files as files_of_checkpoint;
 use crate::data::{ExampleFormat, FoldOptions, TextKind, source};
 use crate::error::Result;
 use crate::metrics::MetricName;
+use crate::objective::ObjectiveName;
 use crate::random::Key;
 
 use keys::Keys;
@@ -302,9 +303,12 @@ impl Experiment {
         inputs
     }
 
-    /// Whether the network is told which tokens both texts of a row have, where it has `token_types` of them.
+    /// Whether the network is told which tokens both texts of a row have, where it has `token_types` of them. By default not where
+    /// a stage reads each text by itself.
     pub fn mark_shared(&self, token_types: usize) -> bool {
-        let by_default = self.task.kind == TextKind::Pair && token_types > 1;
+        let mut stages = self.stages().into_iter();
+        let is_apart = stages.any(|stage| stage.objective == ObjectiveName::Simbert);
+        let by_default = self.task.kind == TextKind::Pair && token_types > 1 && !is_apart;
         self.data.mark_shared.unwrap_or(by_default)
     }
 

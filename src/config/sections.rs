@@ -65,7 +65,7 @@ pub struct DataConfig {
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
     pub max_tokens: usize,
     /// The network is told which tokens the other text of a row has too, by token type 1. Default: for pairs, where the
-    /// checkpoint has two token types.
+    /// checkpoint has two token types and no stage is of simbert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark_shared: Option<bool>,
     /// Positive pairs that the pairs to train on imply are trained on too (a = b and b = c: a = c); default false.
@@ -248,6 +248,9 @@ pub struct ObjectiveConfig {
     /// `pooler` (default) or `cls`: what a linear head reads; `mlm`: for cosent, the MLM head at `[CLS]`.
     #[schemars(with = "String")]
     pub head: HeadChoice,
+    /// For simbert: the share of texts that are damaged, as for the MLM, before the other text of their pair is written; 0 to 1, default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrupt_sources: Option<f64>,
 }
 
 /// `[train]`: how it is learnt.
@@ -452,6 +455,7 @@ impl Default for ObjectiveConfig {
             mask_replacement: MaskReplacement::Random,
             mlm_weight: None,
             head: HeadChoice::Pooler,
+            corrupt_sources: None,
         }
     }
 }

@@ -48,6 +48,9 @@ macro_rules! keys_of_train {
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schemars(with = "Option<String>")]
             pub head: Option<HeadChoice>,
+            /// As `objective.corrupt_sources`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub corrupt_sources: Option<f64>,
             /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub rows: Option<Vec<StageRows>>,
@@ -152,6 +155,8 @@ pub struct Stage {
     pub mlm_weight: Option<f64>,
     /// What a linear head reads.
     pub head: HeadChoice,
+    /// Share of texts that are damaged before others are written from them; none: no text.
+    pub corrupt_sources: Option<f64>,
     /// Which rows take part.
     pub rows: Vec<StageRows>,
     /// Further unlabelled files.
@@ -180,6 +185,7 @@ impl Experiment {
             },
             mlm_weight: objective.mlm_weight,
             head: objective.head,
+            corrupt_sources: objective.corrupt_sources,
             rows: [StageRows::Labelled]
                 .into_iter()
                 .chain(unlabelled)
@@ -211,6 +217,7 @@ impl StageConfig {
             },
             mlm_weight: self.mlm_weight.or(whole.mlm_weight),
             head: self.head.unwrap_or(whole.head),
+            corrupt_sources: self.corrupt_sources.or(whole.corrupt_sources),
             rows: self.rows.clone().unwrap_or_else(|| whole.rows.clone()),
             files: self.files.clone(),
             options: self.options_over(&whole.options),

@@ -11,7 +11,7 @@ use dfdx::prelude::{
 use dfdx::shapes::Shape;
 
 use super::network::Network;
-use super::tensor::{Matrix, Scalar, Vector, matrix, values};
+use super::tensor::{Matrix, Scalar, Vector, matrix, to_length_one, values};
 use crate::data::PackedBatch;
 use crate::kernels::encoder::{PackedRows, Regularisation};
 use crate::kernels::gemm::{Gemm, Store};
@@ -72,6 +72,27 @@ pub fn column<T: Tape<f32, Cpu>>(x: Matrix<T>, number: usize) -> Vector<T> {
     record(x, output, tape, move |dy, dx| {
         for (dx, dy) in dx.chunks_exact_mut(width).zip(dy) {
             dx[number] += dy;
+        }
+    })
+}
+
+/// Each row of a matrix divided by its length, (rows × columns). A row of zeros stays one, and gets no gradient.
+pub fn unit_rows<T: Tape<f32, Cpu>>(x: Matrix<T>) -> Matrix<T> {
+    let (x, tape) = x.split_tape();
+    let (n_rows, width) = *x.shape();
+    let mut units = x.as_vec();
+    let scales = units.chunks_exact_mut(width).map(to_length_one);
+    let scales: Vec<f64> = scales.collect();
+    let output = matrix(x.device(), units.clone(), n_rows, width);
+    record(x, output, tape, move |dy, dx| {
+        let rows = units.chunks_exact(width).zip(dy.chunks_exact(width));
+        let rows = rows.zip(dx.chunks_exact_mut(width)).zip(scales);
+        for (((unit, dy), dx), scale) in rows {
+            let along = unit.iter().zip(dy);
+            let along: f64 = along.map(|(&y, &d)| f64::from(y) * f64::from(d)).sum();
+            for ((dx, &y), &dy) in dx.iter_mut().zip(unit).zip(dy) {
+                *dx += ((f64::from(dy) - f64::from(y) * along) * scale) as f32;
+            }
         }
     })
 }

@@ -45,10 +45,12 @@ pub struct Batch {
     pub labelled: Vec<u32>,
     /// Their labels, (L).
     pub targets: Vec<Target>,
-    /// Which of `positions` are hidden tokens, (M), ascending.
+    /// Which of `positions` are to name a token, (M), ascending: those of hidden tokens, or those before tokens to be written.
     pub masked: Vec<u32>,
-    /// The tokens that stood there, (M).
+    /// The tokens: those that stood there, or those that come next, (M).
     pub tokens: Vec<u32>,
+    /// Which of the labelled rows mean the same: those with equal numbers, (L without its copies). Empty where nobody asks.
+    pub groups: Vec<usize>,
     /// How often each label stands in `labelled` besides once.
     pub extra_copies: usize,
     /// What the means of the loss are over, where a step has further batches.
@@ -60,7 +62,7 @@ pub struct Batch {
 pub struct Counts {
     /// Labelled rows.
     pub labels: usize,
-    /// Hidden tokens.
+    /// Hidden tokens, or tokens to be written.
     pub masked: usize,
 }
 

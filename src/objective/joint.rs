@@ -18,6 +18,13 @@ pub(super) struct LabelLoss {
     pub n: usize,
 }
 
+/// What the two parts of a loss are called.
+#[derive(Clone, Copy)]
+pub(super) struct PartNames {
+    pub label: &'static str,
+    pub tokens: &'static str,
+}
+
 /// `label + mlm_weight x MLM`, each a mean of its own: `label` makes the first from the states of labelled rows. Of a step in
 /// several batches it is the share of this one.
 pub(super) fn beside_mlm(
@@ -27,12 +34,27 @@ pub(super) fn beside_mlm(
     mlm_weight: f64,
     label: impl Fn(Matrix<StepTape>, &[Target]) -> LabelLoss,
 ) -> Loss {
+    let names = PartNames {
+        label: "label",
+        tokens: "mlm",
+    };
+    beside_tokens(model, batch, states, (mlm_weight, names), label)
+}
+
+/// As [`beside_mlm`], for tokens that the MLM head is to name, whatever they are called.
+pub(super) fn beside_tokens(
+    model: &Bert,
+    batch: &Batch,
+    states: Matrix<StepTape>,
+    (weight, names): (f64, PartNames),
+    label: impl Fn(Matrix<StepTape>, &[Target]) -> LabelLoss,
+) -> Loss {
     let mut parts = Vec::new();
     let (states, mut tape) = states.split_tape();
     let mut total: Option<Scalar> = None;
     let n_copies = 1 + batch.extra_copies;
     let n_labels = (batch.labelled.len() / n_copies).max(1);
-    let mut part = LossPart::new("label", 0.0, 0);
+    let mut part = LossPart::new(names.label, 0.0, 0);
     // Copies of the labels stand one after the other, and each is a loss of its own.
     let copies = batch.labelled.chunks(n_labels);
     for (labelled, targets) in copies.zip(batch.targets.chunks(n_labels)) {
@@ -64,8 +86,9 @@ pub(super) fn beside_mlm(
     let losses = model.mlm_losses(hidden, &batch.tokens);
     let (mean, tape) = losses.mean().split_tape();
     let n = batch.tokens.len();
-    parts.push(LossPart::new("mlm", f64::from(mean.array()) * n as f64, n));
-    let weighted = mean.put_tape(tape) * (mlm_weight as f32 * batch.share_of_masked());
+    let sum = f64::from(mean.array()) * n as f64;
+    parts.push(LossPart::new(names.tokens, sum, n));
+    let weighted = mean.put_tape(tape) * (weight as f32 * batch.share_of_masked());
     Loss {
         total: match total {
             Some(label) => weighted + label,

@@ -9,8 +9,9 @@
 //! | [`cosent`] | binary, ordinal | linear, or MLM | CoSENT: every row above those of lower labels |
 //! | [`mse`] | binary, ordinal | linear, or MLM | squared error |
 //! | [`nsp`] | binary | pooler and next sentence | softmax cross-entropy of "is next" |
+//! | [`simbert`] | binary, 1 alone | pooler without tanh, MLM | softmax of cosines within the batch, and generation |
 //!
-//! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`.
+//! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`. `simbert` has generation in its place.
 //!
 //! # How to add an objective
 //! 1. A file here with its [`Recipe`] and a type that implements [`Objective`]: which heads it needs, its loss in dfdx
@@ -36,6 +37,7 @@ pub mod nsp;
 mod number;
 pub mod pet;
 mod score;
+pub mod simbert;
 
 use dfdx::prelude::{Cpu, OwnedTape};
 use serde::{Deserialize, Serialize};
@@ -70,6 +72,8 @@ pub enum ObjectiveName {
     Mse,
     /// Next sentence prediction.
     Nsp,
+    /// Generation and similarity of texts that mean the same.
+    Simbert,
 }
 
 /// What is known of an objective before there is a task: an entry of the table.
@@ -78,7 +82,7 @@ pub struct Recipe {
     pub name: &'static str,
     /// Kinds of label it learns; none for the MLM, which needs no label.
     pub labels: &'static [LabelKind],
-    /// The weight of the MLM term where none is set.
+    /// The weight of the MLM term, or of generation, where none is set.
     pub mlm_weight: f64,
     /// The objective with these settings, for labels like these.
     pub make: fn(&ObjectiveOptions, &Answers) -> Box<dyn Objective>,
@@ -95,6 +99,7 @@ impl ObjectiveName {
             Self::Cosent => &cosent::RECIPE,
             Self::Mse => &mse::RECIPE,
             Self::Nsp => &nsp::RECIPE,
+            Self::Simbert => &simbert::RECIPE,
         }
     }
 
@@ -106,6 +111,15 @@ impl ObjectiveName {
     /// Kinds of label it learns; none for the MLM, which needs no label.
     pub fn labels(self) -> &'static [LabelKind] {
         self.recipe().labels
+    }
+
+    /// What it does with two texts, where it takes pairs alone: token types 0 and 1 tell the texts apart.
+    pub fn of_pairs(self) -> Option<&'static str> {
+        match self {
+            Self::Nsp => Some("says whether one text follows another"),
+            Self::Simbert => Some("writes one text of a pair from the other"),
+            _ => None,
+        }
     }
 
     /// Whether rows get scores from it.
@@ -132,10 +146,12 @@ pub enum HeadChoice {
 pub struct ObjectiveOptions {
     /// Which.
     pub name: ObjectiveName,
-    /// Weight of the MLM term, 0 or more.
+    /// Weight of the MLM term, or of generation, 0 or more.
     pub mlm_weight: f64,
     /// Which head, where there is a choice.
     pub head: HeadChoice,
+    /// Share of the texts that are read to be written anew that are damaged, 0 to 1.
+    pub corrupt_sources: f64,
 }
 
 /// What the labels of a run are, as objectives need it.
@@ -163,6 +179,19 @@ pub trait Objective: std::fmt::Debug + Send + Sync {
 
     /// Weight of the MLM term; 0 where there is none and no token is hidden.
     fn mlm_weight(&self) -> f64;
+
+    /// Whether it puts other tokens in the place of some.
+    fn damages_texts(&self) -> bool {
+        self.mlm_weight() > 0.0
+    }
+
+    /// Looks at all rows of its stage, before the first batch of them.
+    fn prepare(&mut self, _rows: &[EncodedExample]) {}
+
+    /// Tokens that the network reads for a row in training, `[CLS]` and `[SEP]` included.
+    fn n_tokens(&self, row: &EncodedExample) -> usize {
+        row.n_tokens()
+    }
 
     /// Whether a label of this kind tells it anything.
     fn uses(&self, target: &Target) -> bool;

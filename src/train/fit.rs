@@ -12,7 +12,7 @@ use super::{
     Stage, StepReport, Watch, learning_rate_at, predict, step, steps_of_epoch,
 };
 use crate::checkpoint::Weights;
-use crate::data::{EncodedExample, Scores, Target};
+use crate::data::{Scores, Target};
 use crate::error::{Error, Result};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::model::{Bert, Moments};
@@ -186,7 +186,8 @@ impl<'a> Run<'a> {
         let stage = self.stage();
         let of_epoch = steps_of_epoch(stage.rows.len(), &stage.options);
         let steps = of_epoch.min(self.totals[self.progress.stage] - self.progress.step);
-        let tokens: usize = stage.rows.iter().map(EncodedExample::n_tokens).sum();
+        let rows = stage.rows.iter();
+        let tokens: usize = rows.map(|row| stage.objective.n_tokens(row)).sum();
         let last = self.progress.epochs[self.progress.epochs_before..].last();
         let part = steps as f64 / of_epoch as f64;
         EpochCost {

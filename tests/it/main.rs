@@ -43,6 +43,7 @@ mod run;
 mod settings;
 mod shared;
 mod signals;
+mod simbert;
 mod skipped;
 mod slurm;
 mod slurm_cluster;

@@ -43,6 +43,7 @@ fn objective(name: ObjectiveName) -> Box<dyn Objective> {
         name,
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
+        corrupt_sources: 0.0,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

@@ -87,6 +87,7 @@ fn pet() -> Box<dyn Objective> {
         name: ObjectiveName::Pet,
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
+        corrupt_sources: 0.0,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

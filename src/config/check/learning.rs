@@ -9,7 +9,6 @@ use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
-use crate::objective::ObjectiveName;
 use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
@@ -114,17 +113,19 @@ impl Loaded {
             Some(section) => format!("{section}.objective"),
             None => "objective.name".to_owned(),
         };
-        let needs_pairs = stage.objective == ObjectiveName::Nsp;
-        let expected = "an objective for task.kind = \"single\"";
-        let is_pair = self.experiment.task.kind == TextKind::Pair;
-        self.require(is_pair || !needs_pairs, &key, expected, "`nsp`")
-            .map_err(|error| error.with_hint("`nsp` says whether one text follows another"))?;
+        let name = stage.objective.name();
+        if let Some(does) = stage.objective.of_pairs()
+            && self.experiment.task.kind != TextKind::Pair
+        {
+            let expected = "an objective for task.kind = \"single\"";
+            let error = Error::input(self.place(&key), expected, format!("`{name}`"));
+            return Err(error.with_hint(format!("`{name}` {does}")));
+        }
         if of_objective.is_empty() || of_objective.contains(&labels) {
             return Ok(());
         }
         let fitting: Vec<&str> = of_objective.iter().map(|labels| labels.name()).collect();
         let expected = format!("an objective for task.labels = \"{}\"", labels.name());
-        let name = stage.objective.name();
         let error = Error::input(self.place(&key), expected, format!("`{name}`"));
         Err(error.with_hint(format!(
             "`{name}` learns from labels that are {}",
@@ -212,6 +213,10 @@ impl<T: Settings> Loaded<T> {
         )?;
         if let Some(weight) = stage.mlm_weight {
             self.not_negative(&of_objective("mlm_weight"), weight)?;
+        }
+        if let Some(share) = stage.corrupt_sources {
+            let (key, expected) = (of_objective("corrupt_sources"), "a number from 0 to 1");
+            self.require((0.0..=1.0).contains(&share), &key, expected, share)?;
         }
         self.require(
             options.learning_rate > 0.0 && options.learning_rate.is_finite(),

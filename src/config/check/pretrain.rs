@@ -47,8 +47,7 @@ impl Loaded<Pretraining> {
     /// [`Error::Input`] for `text.max_tokens`, `model.heads`, `model.hidden`, and for `nsp` with one token type.
     pub fn check_model(&self, config: &BertConfig) -> Result<()> {
         self.check_length(config, &self.longest())?;
-        let learns_nsp = self.experiment.learns_nsp();
-        self.check_token_types(config, learns_nsp.then_some("checkpoint.dir"))?;
+        self.check_token_types(config, "checkpoint.dir", &self.experiment.stages())?;
         self.check_width(config, self.experiment.checkpoint.dir.is_none())
     }
 

@@ -4,7 +4,7 @@
 
 use super::Loaded;
 use crate::checkpoint::{BertConfig, Heads, names};
-use crate::config::{ModelConfig, Settings};
+use crate::config::{ModelConfig, Settings, Stage};
 use crate::error::{Error, Result};
 
 // Far beyond what anybody trains; a number from a setting must not become a loop or a size before it is looked at.
@@ -82,15 +82,24 @@ impl<T: Settings> Loaded<T> {
         }))
     }
 
-    /// Refuses next sentences where the network cannot tell two texts apart. `key` names who asks for them.
-    pub(super) fn check_token_types(&self, config: &BertConfig, key: Option<&str>) -> Result<()> {
-        let Some(key) = key.filter(|_| config.type_vocab_size < 2) else {
+    /// Refuses stages whose objective tells two texts apart where the network cannot. `key` is the place of the network.
+    pub(super) fn check_token_types(
+        &self,
+        config: &BertConfig,
+        key: &str,
+        stages: &[Stage],
+    ) -> Result<()> {
+        let mut objectives = stages.iter().map(|stage| stage.objective);
+        let asks = objectives.find(|objective| objective.of_pairs().is_some());
+        let Some(asks) = asks.filter(|_| config.type_vocab_size < 2) else {
             return Ok(());
         };
+        let name = asks.name();
         let expected = "another objective, as the model has one token type";
-        let error = Error::input(self.place(key), expected, "`nsp`");
-        Err(error
-            .with_hint("`nsp` tells two texts apart by token types 0 and 1: take another BERT"))
+        let error = Error::input(self.place(key), expected, format!("`{name}`"));
+        Err(error.with_hint(format!(
+            "`{name}` tells two texts apart by token types 0 and 1: take another BERT"
+        )))
     }
 
     /// Refuses heads that do not divide the width, and a network of more weights than a machine holds.

@@ -93,6 +93,7 @@ fn measure(
         name: ObjectiveName::Pet,
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
+        corrupt_sources: 0.0,
     };
     let objective = objective.objective(&Answers {
         labels: LabelKind::Binary,

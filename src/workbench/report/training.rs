@@ -132,6 +132,17 @@ fn said_of_part(part: &str, metrics: &BTreeSet<MetricName>) -> (String, String, 
             "Cross-entropy of the masked tokens, over labelled and unlabelled rows.".to_owned(),
             "loss, nats a token",
         ),
+        "similarity_loss" => (
+            "Similarity loss".to_owned(),
+            "Cross-entropy of the other text of a pair among the texts of a batch.".to_owned(),
+            "loss, nats a text",
+        ),
+        "generation_loss" => (
+            "Generation loss".to_owned(),
+            "Cross-entropy of the tokens of a text, written from the other text of its pair."
+                .to_owned(),
+            "loss, nats a token",
+        ),
         "r_drop_loss" => (
             "R-Drop".to_owned(),
             "How far two passes over a labelled row, with other dropout, say different things; without its weight."

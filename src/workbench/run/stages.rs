@@ -22,6 +22,7 @@ pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box
             .mlm_weight
             .unwrap_or(stage.objective.recipe().mlm_weight),
         head: stage.head,
+        corrupt_sources: stage.corrupt_sources.unwrap_or(0.0),
     };
     options.objective(&answers(task, vocab))
 }
@@ -97,13 +98,14 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
     let numbered = experiment.stages().into_iter().enumerate();
     let mut stages: Vec<Stage> = numbered
         .map(|(number, stage)| {
-            let objective = objective(&stage, &rows.task, &rows.vocab);
+            let mut objective = objective(&stage, &rows.task, &rows.vocab);
             let hides = objective.mlm_weight() > 0.0;
             let learns = |row: &EncodedExample| hides || objective.uses(&row.target);
             let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
             let smooth = |row| smoothed(row, stage.options.label_smoothing, &rows.task);
             let rows: Vec<EncodedExample> = stage_rows.map(smooth).collect();
-            let texts = rows.iter().filter(|_| hides);
+            objective.prepare(&rows);
+            let texts = rows.iter().filter(|_| objective.damages_texts());
             let texts = texts.flat_map(EncodedExample::texts);
             Stage {
                 masking: Masking::learn(stage.masking, texts),
