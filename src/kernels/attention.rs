@@ -40,6 +40,21 @@ pub struct Qkv {
     pub value: Buffer<f32>,
 }
 
+/// What later tokens need of a layer's tokens.
+#[derive(Debug)]
+pub struct KeysAndValues {
+    /// (tokens × H).
+    pub key: Buffer<f32>,
+    /// (tokens × H).
+    pub value: Buffer<f32>,
+}
+
+impl From<Qkv> for KeysAndValues {
+    fn from(Qkv { key, value, .. }: Qkv) -> Self {
+        Self { key, value }
+    }
+}
+
 impl Attention<'_> {
     /// Writes the context (queries × H); returns the probabilities before dropout, for each row and head
     /// (queries × tokens), end to end.

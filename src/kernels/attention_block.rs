@@ -3,7 +3,7 @@
 //! In: x (T × H) of some consecutive rows of a batch, and which of its tokens ask. Out: `LN(x + dropout(W_o context + b_o))`
 //! at those, (Q × H). One task of one thread: everything between x and y stays in its caches.
 
-use super::attention::{Attention, Qkv};
+use super::attention::{Attention, KeysAndValues, Qkv};
 use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::gemm::{Gemm, Rows, Store};
@@ -77,20 +77,11 @@ impl AttentionBlock<'_> {
         let hidden = task.attention.hidden;
         let inputs = Rows::of(gemm, x, hidden);
         let asking = task.asking.map(|asking| inputs.select(gemm, asking));
-        let project = |linear: &Linear, inputs: &Rows<G::Element>| {
-            let mut output = Buffer::new(inputs.n_rows() * hidden);
-            gemm.forward(inputs, linear, &mut output);
-            output
-        };
-        let qkv = Qkv {
-            query: project(&self.query, asking.as_ref().unwrap_or(&inputs)),
-            key: project(&self.key, &inputs),
-            value: project(&self.value, &inputs),
-        };
+        let qkv = self.project(gemm, &inputs, asking.as_ref().unwrap_or(&inputs));
         let mut context = Buffer::new(qkv.query.len());
         let probabilities = task.attention.forward(&qkv, &mut context);
         let context = Rows::of(gemm, &context, hidden);
-        let mut sum = project(&self.output, &context);
+        let mut sum = projected(gemm, &self.output, &context);
         task.drop_out(&mut sum);
         match task.asking {
             None => rows::add(&mut sum, x),
@@ -110,6 +101,37 @@ impl AttentionBlock<'_> {
             normalised,
         };
         (y, saved)
+    }
+
+    /// Output (T × H) for tokens that see other keys than each other's: `attend` writes their context (T × H) from their
+    /// queries, keys and values, the last two of which are returned. Without dropout, and nothing is kept for backward.
+    pub fn forward_with<G: Gemm>(
+        &self,
+        gemm: G,
+        x: &[f32],
+        attend: impl FnOnce(&Qkv, &mut [f32]),
+    ) -> (Buffer<f32>, KeysAndValues) {
+        let width = self.query.n_in();
+        let inputs = Rows::of(gemm, x, width);
+        let qkv = self.project(gemm, &inputs, &inputs);
+        let mut context = Buffer::new(qkv.query.len());
+        attend(&qkv, &mut context);
+        let mut sum = projected(gemm, &self.output, &Rows::of(gemm, &context, width));
+        rows::add(&mut sum, x);
+        (self.norm.forward(sum).0, qkv.into())
+    }
+
+    fn project<G: Gemm>(
+        &self,
+        gemm: G,
+        inputs: &Rows<G::Element>,
+        asking: &Rows<G::Element>,
+    ) -> Qkv {
+        Qkv {
+            query: projected(gemm, &self.query, asking),
+            key: projected(gemm, &self.key, inputs),
+            value: projected(gemm, &self.value, inputs),
+        }
     }
 
     /// From dy (Q × H), which it takes over, to dx (T × H).
@@ -164,6 +186,20 @@ impl AttentionBlock<'_> {
             vectors,
         };
         (dx, gradients)
+    }
+}
+
+/// The output of an affine map, (rows × out).
+fn projected<G: Gemm>(gemm: G, linear: &Linear, inputs: &Rows<G::Element>) -> Buffer<f32> {
+    let mut output = Buffer::new(inputs.n_rows() * linear.n_out());
+    gemm.forward(inputs, linear, &mut output);
+    output
+}
+
+impl<G: Gemm> SavedAttention<G> {
+    /// Keys and values of the block's tokens, each (T × H).
+    pub fn into_keys_and_values(self) -> KeysAndValues {
+        self.qkv.into()
     }
 }
 

@@ -111,7 +111,7 @@ impl Head<'_> {
         targets: &[u32],
     ) -> (Vec<f32>, SavedLosses<G>) {
         let width = self.dense.n_in();
-        let size = chunk(targets.len());
+        let size = rows::task_size(targets.len(), TASK);
         let mut losses = vec![0.0; targets.len()];
         let parts = losses
             .par_chunks_mut(size)
@@ -150,28 +150,39 @@ impl Head<'_> {
     /// # Panics
     /// Where a target is not below V.
     pub fn predictions<G: Gemm>(&self, gemm: G, x: &[f32], targets: &[u32]) -> Vec<Prediction> {
+        self.map_logits(gemm, x, |row, logits| Prediction {
+            token: largest(logits),
+            loss: cross_entropy::loss_and_gradient(logits, targets[row]),
+        })
+    }
+
+    /// What `see` makes of the logits of each row over the whole vocabulary, (V), in the order of the rows; nothing is kept.
+    /// `see` gets the number of the row, and may overwrite its logits.
+    pub fn map_logits<G: Gemm, A: Clone + Default + Send>(
+        &self,
+        gemm: G,
+        x: &[f32],
+        see: impl Fn(usize, &mut [f32]) -> A + Sync,
+    ) -> Vec<A> {
         let (width, n_vocabulary) = (self.dense.n_in(), self.decoder.n_out());
-        let size = chunk(targets.len());
-        let mut predictions = vec![Prediction::default(); targets.len()];
-        predictions
-            .par_chunks_mut(size)
+        let n_rows = x.len() / width;
+        let size = rows::task_size(n_rows, TASK);
+        let mut seen = vec![A::default(); n_rows];
+        seen.par_chunks_mut(size)
             .zip(x.par_chunks(size * width))
-            .zip(targets.par_chunks(size))
+            .enumerate()
             .with_max_len(1)
-            .for_each(|((predictions, x), targets)| {
+            .for_each(|(task, (seen, x))| {
                 let features = self.transform(gemm, x).0;
-                let mut logits = Buffer::new(targets.len() * n_vocabulary);
+                let mut logits = Buffer::new(seen.len() * n_vocabulary);
                 let inputs = Rows::of(gemm, &features, self.dense.n_out());
                 gemm.forward(&inputs, &self.decoder, &mut logits);
-                let rows = logits.chunks_exact_mut(n_vocabulary).zip(targets);
-                for (prediction, (logits, &target)) in predictions.iter_mut().zip(rows) {
-                    *prediction = Prediction {
-                        token: largest(logits),
-                        loss: cross_entropy::loss_and_gradient(logits, target),
-                    };
+                let rows = seen.iter_mut().zip(logits.chunks_exact_mut(n_vocabulary));
+                for (row, (seen, logits)) in (task * size..).zip(rows) {
+                    *seen = see(row, logits);
                 }
             });
-        predictions
+        seen
     }
 
     /// Features, and what backward needs.
@@ -201,7 +212,7 @@ impl Head<'_> {
     ) -> Buffer<f32> {
         let width = self.dense.n_in();
         let mut dx = Buffer::new(d_losses.len() * width);
-        let size = chunk(d_losses.len());
+        let size = rows::task_size(d_losses.len(), TASK);
         let left: Vec<_> = dx
             .par_chunks_mut(size * width)
             .zip(d_losses.par_chunks(size))
@@ -307,7 +318,7 @@ impl Head<'_> {
         let (n_in, width) = (self.dense.n_in(), self.dense.n_out());
         let n = x.len() / n_in;
         let mut features = Buffer::new(n * width);
-        let size = chunk(n);
+        let size = rows::task_size(n, TASK);
         let chunks = features.par_chunks_mut(size * width);
         let chunks = chunks.zip(x.par_chunks(size * n_in));
         let parts = chunks
@@ -353,7 +364,7 @@ impl Head<'_> {
 
         let n = d_features.len() / width;
         let mut dx = Buffer::new(n * n_in);
-        let size = chunk(n);
+        let size = rows::task_size(n, TASK);
         let left: Vec<_> = dx
             .par_chunks_mut(size * n_in)
             .zip(d_features.par_chunks(size * width))
@@ -404,11 +415,6 @@ impl HeadGradient {
             rows::add(sum, vector);
         }
     }
-}
-
-/// Rows of one task of `n`, at least 1.
-fn chunk(n: usize) -> usize {
-    n.div_ceil(rows::n_tasks(n, TASK).max(1)).max(1)
 }
 
 /// The number of the largest of `values`, the first of equals.

@@ -14,6 +14,7 @@ pub mod adamw;
 pub mod attention;
 pub mod attention_block;
 pub mod buffer;
+pub mod cached_attention;
 pub mod cross_entropy;
 pub mod denormals;
 pub mod dropout;

@@ -60,6 +60,11 @@ pub fn n_tasks(n: usize, size: usize) -> usize {
     }
 }
 
+/// Rows of one task of `n`, of about `size` each, at least 1: by the sizes alone.
+pub fn task_size(n: usize, size: usize) -> usize {
+    n.div_ceil(n_tasks(n, size).max(1)).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@
 //! 3. Its logits and every gradient in `tests/golden/make.py`.
 
 mod adamw;
+pub mod decode;
 mod fresh;
 mod network;
 pub mod ops;
@@ -195,6 +196,23 @@ impl Bert {
         match self.path() {
             Path::F32 => head.predictions(F32, &states, targets),
             Path::Bf16(gemm) => head.predictions(gemm, &states, targets),
+        }
+    }
+
+    /// What `see` makes of the logits of the MLM head over the whole vocabulary, (V), for each of the states (N × H), in their
+    /// order. `see` gets the number of the state, and may overwrite its logits.
+    ///
+    /// # Panics
+    /// Without an MLM head.
+    pub fn map_mlm_logits<A: Clone + Default + Send>(
+        &self,
+        states: &Matrix,
+        see: impl Fn(usize, &mut [f32]) -> A + Sync,
+    ) -> Vec<A> {
+        let (head, states) = (self.network.head(), tensor::values(states));
+        match self.path() {
+            Path::F32 => head.map_logits(F32, &states, see),
+            Path::Bf16(gemm) => head.map_logits(gemm, &states, see),
         }
     }
 

@@ -214,7 +214,8 @@ pub(super) fn tanh<T: Tape<f32, Cpu>>(x: Matrix<T>) -> Matrix<T> {
     })
 }
 
-fn packed(batch: &PackedBatch) -> PackedRows<'_> {
+/// The batch as the encoder takes it.
+pub(super) fn packed(batch: &PackedBatch) -> PackedRows<'_> {
     PackedRows {
         input_ids: &batch.input_ids,
         position_ids: &batch.position_ids,

@@ -14,6 +14,7 @@
 //! Nothing is computed that nobody reads: in the last layer only the wanted positions ask, so its queries, output
 //! projection and feed-forward half run at those alone.
 
+pub mod decode;
 mod layer;
 mod task;
 
@@ -228,18 +229,22 @@ impl Encoder<'_> {
         if let Some(dropout) = self.embedding_dropout(regularisation) {
             dropout.apply_to_rows(&mut states, &task.offsets, width, task.first_row);
         }
-        let before_projection = self.projection.as_ref().map(|projection| {
-            let inputs = Rows::of(gemm, &states, width);
-            states = Buffer::new(inputs.n_rows() * projection.n_out());
-            gemm.forward(&inputs, projection, &mut states);
-            gemm.right(inputs)
-        });
+        let before_projection = self.project(gemm, &mut states);
         TaskPass {
             states,
             embedded,
             before_projection,
             layers: Vec::with_capacity(self.order.len()),
         }
+    }
+
+    /// From embeddings (tokens × E) to hidden states (tokens × H), where there is a map; and what its backward needs.
+    fn project<G: Gemm>(&self, gemm: G, states: &mut Buffer<f32>) -> Option<G::Right> {
+        let projection = self.projection.as_ref()?;
+        let inputs = Rows::of(gemm, states, self.embedded());
+        *states = Buffer::new(inputs.n_rows() * projection.n_out());
+        gemm.forward(&inputs, projection, states);
+        Some(gemm.right(inputs))
     }
 
     fn tables<'b>(&'b self, task: &Task, batch: &PackedRows<'b>) -> [(&'b [f32], &'b [u32]); 3] {
