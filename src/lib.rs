@@ -29,6 +29,7 @@
 //! | [`align`](mod@align) | which plaintext row each cipher id starts from: rank, random, scratch, a file, a graph; refinement by the network; quality without a key | training |
 //! | [`objective`] | one file an objective: batch in, loss and scores out | files, folds |
 //! | [`train`] | the loop, AdamW, schedule, kinds of step ([`train::step`]: FGM, PGD, R-Drop, …), averages of weights ([`train::average`]), prediction, checkpoints ([`train::resume`]) | config files, printing |
+//! | [`generate`] | sentences that a network writes behind a source: the loop, the draw of a token ([`generate::sampling`]), the nearest ones ([`generate::rank`]) | files, arithmetic |
 //! | [`index`] | nearest neighbours among vectors or sets of ids, behind one interface | where the vectors come from |
 //! | [`config`] | the experiment file: default < preset < file < `[grid]` < `--set`; that of a pretraining | work |
 //! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, duplicates, alignment and audit apart from runs | clap |
@@ -60,6 +61,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod generate;
 pub mod hash;
 pub mod index;
 #[expect(

@@ -49,6 +49,8 @@ pub enum Purpose {
     NextSentence = 23,
     /// What is hidden of lines that are held out, and which of their pairs are no neighbours.
     HoldOut = 24,
+    /// Tokens of sentences that a network writes.
+    Generate = 32,
     /// Projections and learning of an index.
     Index = 40,
 }

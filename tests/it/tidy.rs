@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left to right. The modules of one entry may use each other.
-const ORDER: [&[&str]; 14] = [
+const ORDER: [&[&str]; 15] = [
     &["error", "atomic", "hash", "random", "progress"],
     &["data"],
     &["metrics"],
@@ -16,6 +16,7 @@ const ORDER: [&[&str]; 14] = [
     &["align"],
     &["objective"],
     &["train"],
+    &["generate"],
     &["index"],
     &["config"],
     &["workbench"],
