@@ -73,6 +73,23 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// Refuses where there is no NSP head. `dir` is for the message.
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub fn require_nsp(&self, dir: &Path) -> Result<()> {
+        if self.heads.nsp {
+            return Ok(());
+        }
+        let place = Place::file(source::join(dir, WEIGHTS));
+        let expected = "an NSP head (`cls.seq_relationship.…`)";
+        Err(Error::input(place, expected, "none").with_hint(
+            "take a checkpoint that was saved as BertForPreTraining or BertForNextSentencePrediction",
+        ))
+    }
+}
+
 /// `config.json` and weights only, no plaintext vocabulary: for the models runs write.
 ///
 /// # Errors

@@ -48,6 +48,17 @@ impl Loaded {
         self.check_files()
     }
 
+    /// Refuses settings that cannot work where rows are scored and nothing is trained: there need be no training file.
+    ///
+    /// # Errors
+    /// As [`Loaded::check`].
+    pub fn check_scoring(&self) -> Result<()> {
+        self.check_reading()?;
+        self.check_general()?;
+        self.check_alignment()?;
+        self.require_files()
+    }
+
     /// The keys that say what a submission looks like.
     ///
     /// # Errors
@@ -282,18 +293,22 @@ impl Loaded {
     }
 
     fn check_files(&self) -> Result<()> {
+        if self.experiment.data.train.is_empty() {
+            let error = Error::input(self.place("data.train"), "one file or more", "none");
+            return Err(error.with_hint(
+                "`cipherpet inspect FILES --starter experiment.toml` writes a first one",
+            ));
+        }
+        self.require_files()
+    }
+
+    fn require_files(&self) -> Result<()> {
         let Experiment {
             data,
             checkpoint,
             align,
             ..
         } = &self.experiment;
-        if data.train.is_empty() {
-            let error = Error::input(self.place("data.train"), "one file or more", "none");
-            return Err(error.with_hint(
-                "`cipherpet inspect FILES --starter experiment.toml` writes a first one",
-            ));
-        }
         let valid = match &data.valid {
             Valid::File(path) => Some(path),
             Valid::Split(ValidSplit::Share(share)) => {

@@ -168,7 +168,7 @@ fn fill(
     let mut single = None;
     if part != RunPart::Finish {
         let logged = context.with_progress(&progress);
-        let start = Start::build(loaded, &rows, folder.path(), logged)?;
+        let start = Start::build(loaded, &rows, Some(folder.path()), logged)?;
         check_disk(experiment, &rows, &start, folder.path())?;
         context.stop.check()?;
         let mapping = start.mapping.table(&rows.dictionary, &start.plain)?;

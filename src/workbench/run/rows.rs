@@ -283,7 +283,7 @@ impl RawRows {
                 (numbers, Vec::new())
             }
         };
-        if held_out.len() == train.len() {
+        if held_out.len() == train.len() && !train.is_empty() {
             let place = Place::file("data.valid");
             let expected = "a split that leaves rows to train on";
             return Err(Error::input(place, expected, "none left")

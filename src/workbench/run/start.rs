@@ -43,12 +43,18 @@ pub struct Start {
 }
 
 impl Start {
-    /// Opens the checkpoint and aligns the vocabularies, or takes up the alignment that the folder `run` of this run holds.
+    /// Opens the checkpoint and aligns the vocabularies, or takes up the alignment that the folder `run` of this run holds, where
+    /// there is one.
     ///
     /// # Errors
     /// Those of the checkpoint, of the counts and of the alignment; `data.max_tokens` beyond the model's
     /// positions; [`Error::Interrupted`](crate::error::Error::Interrupted).
-    pub fn build(loaded: &Loaded, rows: &Rows, run: &Path, context: Context) -> Result<Self> {
+    pub fn build(
+        loaded: &Loaded,
+        rows: &Rows,
+        run: Option<&Path>,
+        context: Context,
+    ) -> Result<Self> {
         let experiment = &loaded.experiment;
         let dir = experiment.checkpoint.dir.as_deref();
         let checkpoint = dir.map(Checkpoint::open).transpose()?;
@@ -81,7 +87,8 @@ impl Start {
             precision: experiment.train.precision,
             key: experiment.key(),
         };
-        let Alignment { mapping, quality } = match SavedAlignment::of(run, context.progress)? {
+        let saved = run.map(|run| SavedAlignment::of(run, context.progress));
+        let Alignment { mapping, quality } = match saved.transpose()?.flatten() {
             Some(saved) => {
                 context
                     .progress

@@ -40,6 +40,11 @@ pub fn unknown_tokens<'a>(
         unknown += usize::from(token == UNK);
         all += 1;
     }
+    unknown_share(whose, hint, (unknown, all))
+}
+
+/// As [`unknown_tokens`], where so many of all tokens are unknown.
+pub fn unknown_share(whose: &str, hint: &str, (unknown, all): (usize, usize)) -> Option<String> {
     let share = unknown as f64 / all.max(1) as f64;
     (share > UNKNOWN_TOKENS).then(|| {
         format!(
