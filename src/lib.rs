@@ -32,7 +32,7 @@
 //! | [`generate`] | sentences that a network writes behind a source: the loop, the draw of a token ([`generate::sampling`]), the nearest ones ([`generate::rank`]) | files, arithmetic |
 //! | [`index`] | nearest neighbours among vectors or sets of ids, behind one interface | where the vectors come from |
 //! | [`config`] | the experiment file: default < preset < file < `[grid]` < `--set`; that of a pretraining | work |
-//! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; one file a short job: board, packs, Slurm scripts, duplicates, alignment and audit apart from runs | clap |
+//! | [`workbench`] | one folder a concern: [`workbench::run`] (a plan of models; a single split is a plan of one), [`workbench::run_folder`] (names, lock, manifest, resume, reading back), [`workbench::pretrain`](mod@workbench::pretrain) (a BERT from plain lines), submission, ensemble, report, inspection; [`workbench::zero_shot`](mod@workbench::zero_shot) (scores without training); one file a short job: board, packs, Slurm scripts, duplicates, alignment and audit apart from runs | clap |
 //! | [`cli`] | clap types, one file a command, the only place that prints | logic |
 //!
 //! # What always holds

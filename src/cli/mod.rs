@@ -28,6 +28,7 @@ mod run;
 mod score;
 mod slurm;
 mod usage;
+mod zero_shot;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr};
@@ -92,6 +93,8 @@ pub enum Command {
     Slurm(slurm::SlurmArguments),
     /// Score more pairs with the model of a run
     Predict(predict::PredictArguments),
+    /// Score rows without labels: next sentence prediction, or prompts
+    ZeroShot(zero_shot::ZeroShotArguments),
     /// Pretrain a BERT on plain text or on cipher ids
     Pretrain(pretrain::PretrainArguments),
     /// Show a run, or several side by side, as one HTML page
@@ -201,6 +204,7 @@ impl Session {
             Command::Run(arguments) => run::run(arguments, self),
             Command::Slurm(arguments) => slurm::slurm(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
+            Command::ZeroShot(arguments) => zero_shot::zero_shot(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),

@@ -4,8 +4,10 @@
 //! A row is `[CLS] a [SEP] b [SEP]` with token types 0 and 1; its label says whether b follows a. The pooler (tanh) and the
 //! next-sentence head give two logits, of which index 0 means "is next", as in every BERT. Loss: mean of
 //! `-log softmax(logits)[0 if next, else 1]`, and `mlm_weight` x MLM. Score: `logit(next) - logit(not next)`, any real number.
-//! Labels are 0 and 1: of a pair task 1 is what "is next" stands for. Nearest relative: [`super::ce`] on the pooler, whose
-//! head is fresh and has its classes in their own order.
+//! The loss is also the binary cross-entropy of `sigmoid(score)`: that of NSP-tuning, whose rows are a text and what is said for each
+//! of its labels, labelled 1 for the true one. Labels are 0 and 1: of a pair task 1 is what "is next" stands for. Nearest
+//! relative: [`super::ce`] on the pooler, whose head has its classes in their own order, and is fresh unless
+//! `objective.head_start = "nsp"`.
 //!
 //! Where a stage has [`Neighbours`], its rows are all true ones: a line and the next, label 1, uncut. Then every batch replaces
 //! the second text of a row with probability one half, anew in each epoch, by the second text of a row of another document,
@@ -186,11 +188,19 @@ impl Objective for Nsp {
     }
 
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
-        let logits = model.nsp_logits(model.pool(first_states, Pooling::Tanh));
-        let logits = logits.as_vec();
-        let both = logits.chunks_exact(2);
-        Some(Scores::single(both.map(|both| both[0] - both[1]).collect()))
+        Some(Scores::single(margins(model, first_states)))
     }
+}
+
+/// `logit(next) - logit(not next)` for the states of `[CLS]` (rows × H), (rows).
+///
+/// # Panics
+/// Without pooler and NSP head.
+pub fn margins(model: &Bert, first_states: Matrix) -> Vec<f32> {
+    let logits = model.nsp_logits(model.pool(first_states, Pooling::Tanh));
+    let logits = logits.as_vec();
+    let both = logits.chunks_exact(2);
+    both.map(|both| both[0] - both[1]).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
 //! | [`duplicates`](mod@duplicates) | what comes twice or nearly so, what of train stands in test, labels that contradict each other |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
+//! | [`zero_shot`](mod@zero_shot) | scores without labels: next sentence prediction, prompts |
 //! | [`slurm`] | the script of a cluster for a run |
 //! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
 //! | [`archive`], [`disk`], [`machine`], [`number`] | zips, room on the disk, the machine's names, scores as text |
@@ -47,6 +48,7 @@ pub mod score;
 pub mod slurm;
 pub mod stop;
 pub mod submission;
+pub mod zero_shot;
 
 pub use context::Context;
 pub use stop::Stop;

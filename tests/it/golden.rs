@@ -1,6 +1,6 @@
 //! Parity with Hugging Face transformers on a tiny random `BertForPreTraining`: logits, losses, every gradient,
 //! ten AdamW steps; and with `BertForSequenceClassification` on the same weights, three heads under one pass.
-//! `tests/golden/make.py` made the files.
+//! `tests/golden/make.py` made the files; `next_sentence.py` those of `BertForNextSentencePrediction`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +11,9 @@ use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::tensor::{self, Matrix, Scalar};
 use cipherpet::model::{Bert, Pass, Pooling, ops};
 use cipherpet::train::{AdamWOptions, Optimiser};
+use cipherpet::workbench::zero_shot::input::{BLANK, Input, Specials};
+use cipherpet::workbench::zero_shot::prompts::Side;
+use cipherpet::workbench::zero_shot::score::{Method, scores};
 use dfdx::prelude::{AsArray, Backward, Cpu, HasShape, MeanTo, NoneTape, PutTape, SplitTape, Tape};
 use safetensors::SafeTensors;
 
@@ -394,4 +397,61 @@ fn a_linear_pooler_is_that_of_tanh_before_it() {
     };
     let tanh: Vec<f32> = pooled(Pooling::Linear).iter().map(|x| x.tanh()).collect();
     assert_close("pooled", &pooled(Pooling::Tanh), &tanh, 1e-6);
+}
+
+/// Pairs, and candidates that have the positions of a blank in the other sentence, in both orders: those that `zero-shot` makes.
+#[test]
+fn margins_of_pairs_and_of_candidates_in_a_blank_equal_transformers() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let json = std::fs::read_to_string(folder.join("next_sentence.json")).expect("a golden file");
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&json).expect("JSON");
+    let specials = Specials {
+        cls: 2,
+        sep: 3,
+        mask: 4,
+        unk: 1,
+    };
+    let mut inputs = Vec::new();
+    for case in &cases {
+        let tokens = |name: &str| -> Vec<u32> {
+            serde_json::from_value(case[name].clone()).expect("a list of numbers")
+        };
+        let mut text = tokens("before");
+        if case["blank"] == true {
+            text.push(BLANK);
+            text.extend(tokens("behind"));
+        }
+        let side = match case["side"] == "prefix" {
+            true => Side::Prefix,
+            false => Side::Suffix,
+        };
+        let input = Input::soft(specials, &tokens("said"), &text, side);
+        assert_eq!(
+            (&input.ids, &input.types),
+            (&tokens("ids"), &tokens("types"))
+        );
+        let positions = input.positions.clone();
+        let usual = (0..input.ids.len() as u32).collect();
+        assert_eq!(positions.unwrap_or(usual), tokens("positions"));
+        inputs.push(input);
+    }
+    let logit = |case: &serde_json::Value, at: usize| case["logits"][at].as_f64();
+    let margin = |case| {
+        logit(case, 0)
+            .zip(logit(case, 1))
+            .map(|(next, not)| next - not)
+    };
+    let expected: Option<Vec<f32>> = cases
+        .iter()
+        .map(|case| Some(margin(case)? as f32))
+        .collect();
+    let model = Golden::read().model();
+    let input = |number: usize| Ok(inputs[number].clone());
+    let found = scores(Method::Nsp, &model, inputs.len(), input, |_| Ok(()));
+    assert_close(
+        "margin",
+        &found.expect("nothing stops it"),
+        &expected.expect("two logits a case"),
+        1e-4,
+    );
 }

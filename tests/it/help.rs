@@ -10,6 +10,7 @@ fn help_of_the_tool_and_of_every_command() {
         "run",
         "slurm",
         "predict",
+        "zero-shot",
         "pretrain",
         "report",
         "check",

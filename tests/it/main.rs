@@ -56,3 +56,4 @@ mod two_merges;
 mod warnings;
 mod wheel;
 mod workspace;
+mod zero_shot;
