@@ -8,6 +8,7 @@
 //! Does not compute anything: that is `model`.
 
 pub mod config;
+pub mod head_start;
 mod heads;
 pub mod names;
 pub mod positions;

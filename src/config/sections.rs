@@ -20,7 +20,7 @@ use crate::data::{
 };
 pub use crate::kernels::path::Precision;
 use crate::metrics::MetricName;
-use crate::objective::{HeadChoice, ObjectiveName};
+use crate::objective::{HeadChoice, HeadStart, ObjectiveName};
 use crate::train::Schedule;
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
@@ -248,6 +248,10 @@ pub struct ObjectiveConfig {
     /// `pooler` (default) or `cls`: what a linear head reads; `mlm`: for cosent, the MLM head at `[CLS]`.
     #[schemars(with = "String")]
     pub head: HeadChoice,
+    /// `nsp`: a linear head on the pooler starts as the checkpoint's next-sentence head; labels are 0 and 1. Default: fresh values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub head_start: Option<HeadStart>,
     /// For simbert: the share of texts that are damaged, as for the MLM, before the other text of their pair is written; 0 to 1, default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrupt_sources: Option<f64>,
@@ -455,6 +459,7 @@ impl Default for ObjectiveConfig {
             mask_replacement: MaskReplacement::Random,
             mlm_weight: None,
             head: HeadChoice::Pooler,
+            head_start: None,
             corrupt_sources: None,
         }
     }

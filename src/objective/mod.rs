@@ -141,6 +141,14 @@ pub enum HeadChoice {
     Mlm,
 }
 
+/// `objective.head_start`: what a linear head starts as, where not from fresh values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadStart {
+    /// The checkpoint's next-sentence head, of labels 0 and 1.
+    Nsp,
+}
+
 /// The settings of an objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectiveOptions {

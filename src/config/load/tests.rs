@@ -97,7 +97,9 @@ fn key_near_nothing_lists_its_section() {
     let (_, hint) = error_of("[objective]\nsomething_else = 3\n", &[]);
     assert_eq!(
         hint.as_deref(),
-        Some("[objective] has name, mask, mask_unit, mask_replacement, mlm_weight, head, corrupt_sources")
+        Some(
+            "[objective] has name, mask, mask_unit, mask_replacement, mlm_weight, head, head_start, corrupt_sources"
+        )
     );
     let (_, hint) = error_of("[something_else]\nx = 3\n", &[]);
     assert!(

@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use crate::align::{AlignMethod, Alignment, GraphReport};
+use crate::checkpoint::head_start::start_from_nsp;
 use crate::checkpoint::positions::extend_positions;
 use crate::checkpoint::remap::remap_starts;
 use crate::checkpoint::{BertConfig, Checkpoint, Heads, names};
-use crate::config::Loaded;
-use crate::error::Result;
+use crate::config::{Experiment, Loaded};
+use crate::data::LabelKind;
+use crate::error::{Error, Result};
 use crate::hash::sha256_of_file;
 use crate::kernels;
 use crate::kernels::path::Precision;
 use crate::model::Bert;
+use crate::objective::HeadStart;
 use crate::progress::Progress;
 use crate::random::{Key, Purpose};
 use crate::vocab::mapping::RowStart;
@@ -40,6 +43,8 @@ pub struct Start {
     pub path: kernels::path::Path,
     /// The checkpoint and what each row starts from there; none for fresh values.
     base: Option<(PathBuf, Vec<RowStart>)>,
+    /// What a linear head starts as.
+    head_start: Option<HeadStart>,
 }
 
 impl Start {
@@ -75,6 +80,11 @@ impl Start {
             }
         };
         loaded.check_model(&config)?;
+        let needed = stages::heads(experiment, &rows.task, &rows.vocab)?;
+        let head_start = experiment.objective.head_start;
+        if head_start == Some(HeadStart::Nsp) {
+            require_nsp_start(experiment, needed, checkpoint.as_ref())?;
+        }
         let examples: Vec<_> = rows.counted(experiment).collect();
         let source = AlignmentSource {
             settings: &experiment.align,
@@ -103,7 +113,6 @@ impl Start {
             experiment.key(),
             rows.vocab.n_class_tokens,
         );
-        let needed = stages::heads(experiment, &rows.task, &rows.vocab)?;
         let (heads, base) = match (&checkpoint, dir, starts) {
             (Some(checkpoint), Some(dir), Some(starts)) => {
                 if needed.mlm {
@@ -130,6 +139,7 @@ impl Start {
             plain,
             path: kernels::path::Path::resolve(experiment.train.precision),
             base,
+            head_start,
         };
         start.say(experiment.align.method, context.progress);
         if let Some(checkpoint) = &checkpoint
@@ -152,6 +162,11 @@ impl Start {
                 let mut weights = Checkpoint::open(dir)?.weights;
                 remap_starts(&mut weights, starts);
                 extend_positions(&mut weights, config.max_position_embeddings);
+                if let (Some(HeadStart::Nsp), Some(outputs)) =
+                    (self.head_start, self.heads.classifier)
+                {
+                    start_from_nsp(&mut weights, outputs);
+                }
                 let key = key.with(Purpose::Initialise);
                 let made = Bert::with_fresh_heads(config, self.heads, self.path, weights, key);
                 Ok(made?.0)
@@ -236,6 +251,34 @@ impl SavedAlignment {
             mapping: source.reread(&self.mapping)?,
             quality: Some(self.quality),
         })
+    }
+}
+
+/// Refuses `objective.head_start = "nsp"` where no stage has a linear head on the pooler for labels 0 and 1, or where nothing is there to
+/// start from.
+fn require_nsp_start(
+    experiment: &Experiment,
+    needed: Heads,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<()> {
+    let refused = |message: &str, hint: &str| {
+        Err(Error::refused(format!("objective.head_start = \"nsp\": {message}")).with_hint(hint))
+    };
+    if experiment.task.labels != LabelKind::Binary || !needed.pooler || needed.classifier.is_none()
+    {
+        return refused(
+            "the next-sentence head answers 0 or 1 from the pooler, and no stage asks a linear head for that",
+            "set objective ce, bce, cosent or mse with head = \"pooler\" and task.labels = \"binary\", or leave it out",
+        );
+    }
+    match (checkpoint, &experiment.checkpoint.dir) {
+        (Some(checkpoint), Some(dir)) if experiment.align.method != AlignMethod::Scratch => {
+            checkpoint.require_nsp(dir)
+        }
+        _ => refused(
+            "align.method = \"scratch\" has no head to start from",
+            "choose another align.method, with a checkpoint",
+        ),
     }
 }
 
