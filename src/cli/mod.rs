@@ -17,6 +17,7 @@ mod completions;
 mod count;
 mod duplicates;
 mod ensemble;
+mod generate;
 mod inspect;
 mod man;
 mod output;
@@ -95,6 +96,8 @@ pub enum Command {
     Predict(predict::PredictArguments),
     /// Score rows without labels: next sentence prediction, or prompts
     ZeroShot(zero_shot::ZeroShotArguments),
+    /// Write sentences of the same meaning with the model of a run
+    Generate(generate::GenerateArguments),
     /// Pretrain a BERT on plain text or on cipher ids
     Pretrain(pretrain::PretrainArguments),
     /// Show a run, or several side by side, as one HTML page
@@ -205,6 +208,7 @@ impl Session {
             Command::Slurm(arguments) => slurm::slurm(arguments, self),
             Command::Predict(arguments) => predict::predict(arguments, self),
             Command::ZeroShot(arguments) => zero_shot::zero_shot(arguments, self),
+            Command::Generate(arguments) => generate::generate(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),

@@ -1,3 +1,5 @@
+//! Tests of the loop: against whole rows computed anew at each token, and what holds of any draw.
+
 use super::*;
 use crate::checkpoint::{Activation, BertConfig, Heads};
 use crate::data::reserved::FIRST_CIPHER;

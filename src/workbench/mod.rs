@@ -11,6 +11,7 @@
 //! | [`reading`] | how files are read where no setting says it |
 //! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
 //! | [`duplicates`](mod@duplicates) | what comes twice or nearly so, what of train stands in test, labels that contradict each other |
+//! | [`generate`](mod@generate) | sentences of the same meaning as those of a file, written by the model of a run |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
 //! | [`zero_shot`](mod@zero_shot) | scores without labels: next sentence prediction, prompts |
 //! | [`slurm`] | the script of a cluster for a run |
@@ -34,6 +35,7 @@ pub mod count;
 pub mod disk;
 pub mod duplicates;
 pub mod ensemble;
+pub mod generate;
 pub mod inspect;
 pub mod machine;
 pub mod number;

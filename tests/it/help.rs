@@ -11,6 +11,7 @@ fn help_of_the_tool_and_of_every_command() {
         "slurm",
         "predict",
         "zero-shot",
+        "generate",
         "pretrain",
         "report",
         "check",

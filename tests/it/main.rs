@@ -20,6 +20,7 @@ mod duplicates;
 mod ensemble;
 mod folder;
 mod folds;
+mod generate;
 mod golden;
 mod golden_albert;
 mod golden_metrics;

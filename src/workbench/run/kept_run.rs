@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::part::RunPart;
 use super::plan;
 use crate::config::{self, Experiment, Loaded};
 use crate::error::{Error, Result};
@@ -66,6 +67,28 @@ impl KeptRun {
         }
         require_as_written(&Results::open(run)?, std::slice::from_ref(&full))?;
         Ok(full)
+    }
+}
+
+impl KeptRun {
+    /// The folder of the model of one fold, or of all rows. `run` is its folder.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the run has no such model, or not yet, or it is not what the run has written.
+    pub fn model_of(&self, run: &Path, fold: ModelName) -> Result<PathBuf> {
+        if !plan::has_folds(&self.loaded.experiment) {
+            let message = format!("--fold {fold}: {} has no folds", run.display());
+            return Err(
+                Error::refused(message).with_hint("leave --fold out: the run has one model")
+            );
+        }
+        plan::require_part(&self.loaded.experiment, RunPart::Fold(fold))?;
+        let folder = fold.folder(run);
+        require_file(run, &folder.join(names::DONE))?;
+        let model = folder.join(names::MODEL);
+        require_file(run, &model.join(names::WEIGHTS))?;
+        require_as_written(&Results::open(run)?, std::slice::from_ref(&model))?;
+        Ok(model)
     }
 }
 
