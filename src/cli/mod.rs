@@ -16,6 +16,7 @@ mod cipher;
 mod completions;
 mod count;
 mod duplicates;
+mod embed;
 mod ensemble;
 mod generate;
 mod inspect;
@@ -98,6 +99,8 @@ pub enum Command {
     ZeroShot(zero_shot::ZeroShotArguments),
     /// Write sentences of the same meaning with the model of a run
     Generate(generate::GenerateArguments),
+    /// Write the vectors of texts, one a line
+    Embed(embed::EmbedArguments),
     /// Pretrain a BERT on plain text or on cipher ids
     Pretrain(pretrain::PretrainArguments),
     /// Show a run, or several side by side, as one HTML page
@@ -209,6 +212,7 @@ impl Session {
             Command::Predict(arguments) => predict::predict(arguments, self),
             Command::ZeroShot(arguments) => zero_shot::zero_shot(arguments, self),
             Command::Generate(arguments) => generate::generate(arguments, self),
+            Command::Embed(arguments) => embed::embed(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),

@@ -18,6 +18,7 @@ mod network;
 pub mod ops;
 mod parameters;
 mod perturb;
+pub mod sentence;
 pub mod tensor;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ mod count;
 mod demo;
 mod distill;
 mod duplicates;
+mod embed;
 mod ensemble;
 mod folder;
 mod folds;
