@@ -28,6 +28,7 @@ mod pretrain;
 mod report;
 mod run;
 mod score;
+mod search;
 mod slurm;
 mod usage;
 mod zero_shot;
@@ -101,6 +102,8 @@ pub enum Command {
     Generate(generate::GenerateArguments),
     /// Write the vectors of texts, one a line
     Embed(embed::EmbedArguments),
+    /// Find the nearest texts of a file to others
+    Search(search::SearchArguments),
     /// Pretrain a BERT on plain text or on cipher ids
     Pretrain(pretrain::PretrainArguments),
     /// Show a run, or several side by side, as one HTML page
@@ -213,6 +216,7 @@ impl Session {
             Command::ZeroShot(arguments) => zero_shot::zero_shot(arguments, self),
             Command::Generate(arguments) => generate::generate(arguments, self),
             Command::Embed(arguments) => embed::embed(arguments, self),
+            Command::Search(arguments) => search::search(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
             Command::Report(arguments) => report::report(arguments),
             Command::Check(arguments) => check::check(arguments),

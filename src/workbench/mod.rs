@@ -14,7 +14,7 @@
 //! | [`generate`](mod@generate) | sentences of the same meaning as those of a file, written by the model of a run |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
 //! | [`zero_shot`](mod@zero_shot) | scores without labels: next sentence prediction, prompts |
-//! | [`embed`](mod@embed) | vectors of texts, read by [`sentences`] |
+//! | [`embed`](mod@embed), [`search`](mod@search) | vectors of texts, read by [`sentences`]; the nearest of them |
 //! | [`slurm`] | the script of a cluster for a run |
 //! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
 //! | [`archive`], [`disk`], [`machine`], [`number`] | zips, room on the disk, the machine's names, scores as text |
@@ -49,6 +49,7 @@ pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod score;
+pub mod search;
 pub mod sentences;
 pub mod slurm;
 pub mod stop;

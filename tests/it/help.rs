@@ -13,6 +13,7 @@ fn help_of_the_tool_and_of_every_command() {
         "zero-shot",
         "generate",
         "embed",
+        "search",
         "pretrain",
         "report",
         "check",

@@ -42,6 +42,7 @@ mod reading;
 mod report;
 mod resume;
 mod run;
+mod search;
 mod settings;
 mod shared;
 mod signals;
