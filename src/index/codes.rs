@@ -112,6 +112,14 @@ impl BitCodes {
         self.words.chunks_exact(self.n_words())
     }
 
+    /// All codes as ones and zeros, (codes × bits).
+    pub fn unpacked(&self) -> Vec<u8> {
+        let codes = 0..self.len();
+        let bits = codes.flat_map(|code| (0..self.n_bits).map(move |at| (code, at)));
+        bits.map(|(code, at)| u8::from(self.bit(code, at)))
+            .collect()
+    }
+
     /// All codes, code after code.
     pub fn words(&self) -> &[u64] {
         &self.words
@@ -167,6 +175,9 @@ mod tests {
         assert_eq!(codes.len(), 2);
         assert!(codes.bit(0, 69) && codes.bit(1, 1) && !codes.bit(1, 0));
         assert_eq!(hamming(codes.code(0), codes.code(1)), 2);
+        let unpacked = codes.unpacked();
+        assert_eq!(unpacked.len(), 140);
+        assert_eq!((unpacked[69], unpacked[70], unpacked[71]), (1, 0, 1));
         let words = codes.words().to_vec();
         assert_eq!(BitCodes::of_words(70, words), Some(codes));
         assert_eq!(BitCodes::of_words(70, vec![0, 1 << 6]), None);

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::bins::{Bins, nearest_bits};
 use super::biohash::{self, Epoch, Learning};
 use super::coder::{CodeRule, Coder, Codes, Preparation};
-use super::codes::{BitCodes, SetList};
+use super::codes::BitCodes;
 use super::exact::{Exact, Similarity};
 use super::file::{self, Header, Section, Stored};
 use super::inverted::Inverted;
@@ -41,6 +41,18 @@ pub enum Method {
     DenseFly,
     /// Winners of learnt projections (Ryali et al. 2020).
     BioHash,
+}
+
+impl Method {
+    /// As a file and the command name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lsh => "lsh",
+            Self::FlyHash => "flyhash",
+            Self::DenseFly => "densefly",
+            Self::BioHash => "biohash",
+        }
+    }
 }
 
 /// How an index is made.
@@ -102,16 +114,17 @@ impl HashOptions {
     /// [`Error::Refused`].
     fn check(&self) -> Result<()> {
         let activity_is_share = self.activity > 0.0 && self.activity <= 1.0;
-        if self.k == 0 || !activity_is_share || self.n_units() > usize::from(u16::MAX) {
-            let message = format!(
-                "codes of length {} at an activity of {} need {} units",
-                self.k,
-                self.activity,
-                self.n_units()
-            );
-            let hint =
-                "a length of 1 or more, an activity above 0 and up to 1, 65535 units at most";
+        let mut message = format!(
+            "codes of length {} at an activity of {}",
+            self.k, self.activity
+        );
+        if self.k == 0 || !activity_is_share {
+            let hint = "a length of 1 or more, an activity above 0 and up to 1";
             return Err(Error::refused(message).with_hint(hint));
+        }
+        if self.n_units() > usize::from(u16::MAX) {
+            message += &format!(" need {} units", self.n_units());
+            return Err(Error::refused(message).with_hint("65535 units at most"));
         }
         if self.method == Method::DenseFly && self.k > 64 {
             let message = format!("bins by {} bits", self.k);
@@ -189,6 +202,13 @@ impl HashIndex {
     /// How it was made.
     pub fn options(&self) -> &HashOptions {
         &self.options
+    }
+
+    /// Scores so many candidates again from now on, where the vectors are kept.
+    pub fn set_shortlist(&mut self, shortlist: usize) {
+        if self.vectors.is_some() {
+            self.options.shortlist = shortlist.max(1);
+        }
     }
 
     /// What makes its codes.
@@ -348,27 +368,6 @@ impl Index for HashIndex {
     }
 }
 
-/// Codes of all vectors as a matrix of bytes, (vectors × units), ones and zeros: what one may do without this tool.
-pub fn unpacked(codes: &Codes, n_units: usize) -> Vec<u8> {
-    match codes {
-        Codes::Bits(bits) => {
-            let rows = (0..bits.len()).into_par_iter();
-            let rows = rows.flat_map_iter(|row| (0..n_units).map(move |at| (row, at)));
-            rows.map(|(row, at)| u8::from(bits.bit(row, at))).collect()
-        }
-        Codes::KHot(sets) => of_sets(sets, n_units),
-    }
-}
-
-fn of_sets(sets: &SetList, n_units: usize) -> Vec<u8> {
-    let sets = sets.sets();
-    let mut bytes = vec![0; sets.len() * n_units];
-    for (row, set) in bytes.chunks_exact_mut(n_units).zip(sets.all()) {
-        set.iter().for_each(|&unit| row[unit as usize] = 1);
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,10 +477,9 @@ mod tests {
             error.to_string()
         };
         let with = HashOptions::new(Method::FlyHash, 0);
-        assert_eq!(
-            refused(with),
-            "codes of length 0 at an activity of 0.05 need 0 units"
-        );
+        assert_eq!(refused(with), "codes of length 0 at an activity of 0.05");
+        let with = HashOptions::new(Method::BioHash, 4000);
+        assert!(refused(with).ends_with("need 80000 units"));
         let activity = HashOptions {
             activity: 1.5,
             ..HashOptions::new(Method::FlyHash, 4)
@@ -499,17 +497,5 @@ mod tests {
                 .to_string()
                 .contains("no vector to learn from")
         );
-    }
-
-    #[test]
-    fn unpacked_codes_are_ones_and_zeros_at_their_units() {
-        let mut sets = SetList::default();
-        sets.push([0, 2]);
-        sets.push([1, 3]);
-        assert_eq!(unpacked(&Codes::KHot(sets), 4), [1, 0, 1, 0, 0, 1, 0, 1]);
-        let mut bits = BitCodes::new(3);
-        bits.push([true, false, true]);
-        bits.push([false, true, false]);
-        assert_eq!(unpacked(&Codes::Bits(bits), 3), [1, 0, 1, 0, 1, 0]);
     }
 }

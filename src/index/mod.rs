@@ -9,6 +9,7 @@
 //! | [`exact`] | vectors | the nearest ones, by blocked products |
 //! | [`inverted`] | sets of ids | those with most ids in common |
 //! | [`hash_index`] | vectors | those with like codes: LSH, FlyHash, DenseFly, BioHash |
+//! | [`graph`] | vectors | nearly always the nearest ones, among millions |
 //!
 //! The same items in the same order give the same neighbours and the same file on any number of threads.
 
@@ -19,6 +20,7 @@ pub mod codes;
 pub mod competitive;
 pub mod exact;
 mod file;
+pub mod graph;
 pub mod hash_index;
 pub mod inverted;
 mod nearest;
@@ -30,6 +32,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use exact::{Exact, Similarity};
+pub use graph::{Graph, GraphOptions};
 pub use hash_index::{HashIndex, HashOptions, Method};
 pub use inverted::Inverted;
 pub use nearest::Neighbour;
@@ -111,6 +114,8 @@ pub enum Kind {
     Inverted,
     /// [`HashIndex`].
     Hash,
+    /// [`Graph`].
+    Graph,
 }
 
 /// A growing set of items that finds the nearest ones.
@@ -158,6 +163,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Index>> {
         Kind::Exact => Box::new(Exact::restored(stored)?),
         Kind::Inverted => Box::new(Inverted::restored(stored)?),
         Kind::Hash => Box::new(HashIndex::restored(stored)?),
+        Kind::Graph => Box::new(Graph::restored(stored)?),
     })
 }
 
