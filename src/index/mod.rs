@@ -11,10 +11,13 @@
 //! | [`hash_index`] | vectors | those with like codes: LSH, FlyHash, DenseFly, BioHash |
 //! | [`graph`] | vectors | nearly always the nearest ones, among millions |
 //!
+//! [`bioword`] makes codes of tokens, which an inverted list holds.
+//!
 //! The same items in the same order give the same neighbours and the same file on any number of threads.
 
 mod bins;
 pub mod biohash;
+pub mod bioword;
 pub mod coder;
 pub mod codes;
 pub mod competitive;
