@@ -4,10 +4,11 @@
     experiments/zero_shot.py plain  --lcqmc DIR --bq FILE --hotel FILE --work DIR
     experiments/zero_shot.py cipher --lcqmc DIR --bq FILE --stsb FILE --plain FILE … --work DIR
 
-`plain` scores 2,000 rows of plain text with 0, 16, 64 and 256 labels of other rows, seeds 0 to 4 (which choose the labelled rows, the
-order and dropout), and prints means and standard deviations. `cipher` enciphers pairs, scores them under random, rank, graph and true
-maps and under true maps of which a share is shuffled, and prints the AUC of labels and the AUC of the probe, which needs none.
-What is done is not done again. `cipherpet` is taken from the PATH; needs `tokenizers`.
+`plain` scores 1,000 rows of plain text with 0, 16, 64 and 256 labels of other rows, seeds 0 to 4 (which choose the labelled rows, the
+order and dropout), and prints means and standard deviations. `cipher` enciphers pairs, scores the first 1,000 under random, rank, graph
+and true maps and under true maps of which a share is shuffled, and prints the AUC of labels and the AUC of the probe, which needs none.
+What is done is not done again. `cipherpet` is taken from the PATH; needs `tokenizers`. `--labels N …` and `--seeds N` take fewer of them
+(`--labels` alone: none), `--only NAME …` some of the data, `--shuffled N` so many shuffled maps a share.
 `--bert DIR` is the checkpoint (default: the one inside the tool, in vocab/demo), `--threads N` are those of each command.
 """
 
@@ -21,9 +22,7 @@ from pathlib import Path
 from tokenizers import BertWordPieceTokenizer
 
 HERE = Path(__file__).resolve().parent
-LABELS = [16, 64, 256]
-SEEDS = range(5)
-JUDGED = 2000
+JUDGED = 1000
 # Passes, so that every number of labels has about 160 steps of 16 rows; then the peak rate.
 EPOCHS = {16: 40, 64: 30, 256: 10}
 RATE = "1e-4"
@@ -149,17 +148,17 @@ def show(*cells):
 
 
 def spread(values):
-    return f"{statistics.mean(values):.3f} ({statistics.stdev(values):.3f})"
+    return f"{statistics.mean(values):.3f} ({statistics.stdev(values) if len(values) > 1 else 0:.3f})"
 
 
 def few_shot_pairs(options, cut, data, judged, pool):
     labels = [int(row[-1]) for row in judged]
     for way, settings in WAYS.items():
         cells = []
-        for n in LABELS:
+        for n in options.labels:
             name = f"{data}-{way.replace(', ', '-').replace(' ', '-')}"
             run = lambda seed: few(options, cut, name, "pair", 64, settings, shots(pool, n, seed), judged, n, seed)
-            cells.append(spread([auc(labels, run(seed)) for seed in SEEDS]))
+            cells.append(spread([auc(labels, run(seed)) for seed in range(options.seeds)]))
         show(data, way, "AUC", "", *cells)
 
 
@@ -168,8 +167,8 @@ def few_shot_hotel(options, cut, judged, pool):
     labels = [int(row[-1]) for row in judged]
     beside = lambda row, said: f"{SAID[said]}\t{row.split(chr(9))[0]}\t{int(row[-1] == said)}"
     ways = {"nsp by prompts": [], "ce, fresh head": []}
-    for n in LABELS:
-        for seed in SEEDS:
+    for n in options.labels:
+        for seed in range(options.seeds):
             train = shots(pool, n, seed)
             both = [beside(row, said) for row in train for said in "10"]
             asked = [beside(row, said) for row in judged for said in "10"]
@@ -179,33 +178,35 @@ def few_shot_hotel(options, cut, judged, pool):
             ways["ce, fresh head"].append((n, figures(labels, scores)))
     for way, found in ways.items():
         for at, metric in enumerate(["AUC", "accuracy"]):
-            show("hotel", way, metric, "", *[spread([pair[at] for m, pair in found if m == n]) for n in LABELS])
+            show("hotel", way, metric, "", *[spread([pair[at] for m, pair in found if m == n]) for n in options.labels])
 
 
 def plain(options):
     cut = Cut(options)
     for name, text in PROMPTS.items():
         write(options.work / f"{name}.toml", [text])
-    show("rows", "way", "figure", "0", *LABELS)
-    show(*["---"] * (4 + len(LABELS)))
+    show("rows", "way", "figure", "0", *options.labels)
+    show(*["---"] * (4 + len(options.labels)))
     for data in options.only or ["lcqmc", "bq", "hotel"]:
         judged, pool = plain_rows(data, options)
         file = options.work / f"{data}.tsv"
         write(file, judged)
         kind, prompts, tokens = ("single", "hotel", HOTEL_TOKENS) if data == "hotel" else ("pair", "pair", 64)
-        base = ["--text", "--pairs", file, "--set", f"checkpoint.dir={options.bert}", "--set", f"data.max_tokens={tokens}"]
+        base = [options.empty, "--text", "--pairs", file, "--set", f"checkpoint.dir={options.bert}", "--set", f"data.max_tokens={tokens}"]
         base += ["--set", f"task.kind={kind}"]
         if data != "hotel":
             prior = sum(row[-1] == "1" for row in judged) / len(judged)
             for title, more in [("nsp", []), ("nsp, one order", ["--set", "predict.swap=false"])]:
                 found = zero_shot(options, f"{data}-{title.replace(', ', '-').replace(' ', '-')}", *base, *more, "--prior", prior, "--probe")
-                show(data, f"{title}: margin of the pair", "AUC", f"{found['figures']['auc']:.3f}", "", "", "")
-                show(data, f"{title}: margin of the pair", "accuracy", f"{found['accuracy']:.3f}", "", "", "")
-                show(data, f"{title}: margin of the pair", "probe", f"{found['probe_auc']:.3f}", "", "", "")
+                show(data, f"{title}: margin of the pair", "AUC", f"{found['figures']['auc']:.3f}", *[""] * len(options.labels))
+                show(data, f"{title}: margin of the pair", "accuracy", f"{found['accuracy']:.3f}", *[""] * len(options.labels))
+                show(data, f"{title}: margin of the pair", "probe", f"{found['probe_auc']:.3f}", *[""] * len(options.labels))
         for method in ["nsp", "pet"]:
             found = zero_shot(options, f"{data}-prompts-{method}", *base, "--prompts", options.work / f"{prompts}.toml", "--method", method)
-            show(data, f"{method}: prompts", "AUC", f"{found['figures']['auc']:.3f}", "", "", "")
-            show(data, f"{method}: prompts", "accuracy", f"{found['accuracy']:.3f}", "", "", "")
+            show(data, f"{method}: prompts", "AUC", f"{found['figures']['auc']:.3f}", *[""] * len(options.labels))
+            show(data, f"{method}: prompts", "accuracy", f"{found['accuracy']:.3f}", *[""] * len(options.labels))
+        if not options.labels:
+            continue
         if data == "hotel":
             few_shot_hotel(options, cut, judged, pool)
         else:
@@ -243,16 +244,18 @@ def encipher(data, options):
 
 
 def cipher(options):
-    show("cipher", "map", "AUC of the labels", "AUC of the probe", "tokens right")
-    show(*["---"] * 5)
+    show("cipher", "map", "AUC of the labels", "AUC of the probe")
+    show(*["---"] * 4)
     for data in options.only or ["lcqmc", "bq", "stsb"]:
         file, key = encipher(data, options)
         folder = file.parent.parent
-        base = [options.empty, "--pairs", file, "--probe", "--set", f"checkpoint.dir={options.bert}", "--set", "vocab.min_count=1"]
+        head = folder / "head.tsv"
+        write(head, lines(file)[:JUDGED])
+        base = [options.empty, "--pairs", head, "--probe", "--set", f"checkpoint.dir={options.bert}", "--set", "vocab.min_count=1"]
         base += ["--set", f"data.train={file}", "--set", "data.max_tokens=64"]
         base += ["--set", "task.labels=" + ("ordinal" if data == "stsb" else "binary")]
         count = f"align.counts={options.counts}"
-        maps = [(f"random {seed}", ["align.method=random", f"seed={seed}"]) for seed in SEEDS]
+        maps = [(f"random {seed}", ["align.method=random", f"seed={seed}"]) for seed in range(options.seeds)]
         maps += [("rank", ["align.method=rank", count])]
         for name, more in [("graph", []), ("graph, refined", ["--refine"])]:
             found = folder / f"map-{name.replace(', ', '-')}.tsv"
@@ -265,7 +268,7 @@ def cipher(options):
                 right = json.loads(report.read_text())["token_accuracy"]
                 maps.append((f"{name} ({right:.3f} of tokens right)", ["align.method=file", f"align.file={found}"]))
         for share in [0.75, 0.5, 0.25]:
-            for seed in range(2):
+            for seed in range(options.shuffled):
                 path = folder / f"map-{share}-{seed}.tsv"
                 shuffled(key, share, seed, path)
                 maps.append((f"true, {share} of ids shuffled, {seed}", ["align.method=file", f"align.file={path}"]))
@@ -288,6 +291,9 @@ def main():
     parser.add_argument("--counts", default=HERE.parent / "vocab" / "demo" / "counts.tsv", type=Path)
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--only", nargs="+")
+    parser.add_argument("--labels", nargs="*", type=int, default=[16, 64, 256])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--shuffled", type=int, default=2)
     parser.add_argument("--threads", default=1, type=int)
     options = parser.parse_args()
     options.work = options.work.resolve()

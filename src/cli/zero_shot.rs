@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::run::heading;
 use super::{Session, Settings, output};
-use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
+use crate::config::{self, DEFAULT_EXPERIMENT, DEMO_CHECKPOINT, DEMO_COUNTS, Loaded};
 use crate::error::Result;
 use crate::workbench::run_folder::names;
 use crate::workbench::zero_shot::{self as job, Method, ZeroShotOptions, ZeroShotReport};
@@ -34,7 +34,7 @@ Prompts are TOML:
   name = \"1\"                        as the data writes it
   prompt = \"好\"                     the candidate")]
 pub struct ZeroShotArguments {
-    /// Experiment file, or the folder of a run; without one that of `cipherpet run`, whose rows --pairs replaces
+    /// Experiment file, or the folder of a run [default: that of `cipherpet run`, with --pairs the BERT inside the tool alone]
     #[arg(value_name = "EXPERIMENT")]
     experiment: Option<PathBuf>,
     #[command(flatten)]
@@ -102,11 +102,17 @@ impl ZeroShotArguments {
                 Ok((loaded, Some(run.clone())))
             }
             Some(file) => Ok((config::load(Some(file), set)?, None)),
+            None if self.pairs.is_none() => {
+                let loaded = config::load(Some(Path::new(DEFAULT_EXPERIMENT)), set)?;
+                Ok((loaded, None))
+            }
             None => {
-                let mut loaded = config::load(Some(Path::new(DEFAULT_EXPERIMENT)), set)?;
-                if self.pairs.is_some() {
-                    loaded.experiment.data.train = Vec::new();
-                    loaded.experiment.data.test = None;
+                let mut loaded = config::load(None, set)?;
+                let experiment = &mut loaded.experiment;
+                if experiment.checkpoint.dir.is_none() {
+                    experiment.checkpoint.dir = Some(DEMO_CHECKPOINT.into());
+                    let counts = &mut experiment.align.counts;
+                    counts.get_or_insert_with(|| DEMO_COUNTS.into());
                 }
                 Ok((loaded, None))
             }

@@ -317,15 +317,8 @@ fn what_cannot_be_scored_is_refused_and_leaves_no_table() {
         ),
         ("prior", &["--prompts", "prompts.toml", "--prior", "1.5"]),
         (
-            "scratch",
-            &[
-                "--set",
-                "align.method=scratch",
-                "--prompts",
-                "prompts.toml",
-                "--set",
-                "task.labels=ordinal",
-            ],
+            "ordinal",
+            &["--prompts", "prompts.toml", "--set", "task.labels=ordinal"],
         ),
     ];
     workspace.write("long.tsv", format!("{}\t1\n", "a ".repeat(80)));

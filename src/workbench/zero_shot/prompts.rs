@@ -166,8 +166,8 @@ impl Prompts {
                 name: label.name.get_ref().clone(),
                 prompt: label.prompt.get_ref().clone(),
                 place: place(
-                    label.prompt.span().start,
-                    &format!("label[{}].prompt", number + 1),
+                    label.name.span().start,
+                    &format!("label[{}].name", number + 1),
                 ),
             });
         let prompts = Self {
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!((prompts.side, prompts.labels.len()), (Side::Suffix, 2));
         assert_eq!(
             prompts.labels[1].place.to_string(),
-            "p.toml:9:label[2].prompt"
+            "p.toml:8:label[2].name"
         );
         assert_eq!(
             parts("{a}{b}{x}"),

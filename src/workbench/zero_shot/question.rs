@@ -140,28 +140,29 @@ impl Question {
     /// [`Error::Input`].
     pub fn require_short(&self, rows: &Rows, method: Method, max_tokens: usize) -> Result<()> {
         let most = rows.model.config.max_position_embeddings;
-        let mut longest = 0;
+        let (mut longest, mut beside) = (0, 0);
         for candidate in 0..self.n_candidates() {
-            for number in 0..rows.rows.len() {
-                longest = longest.max(self.input(rows, number, candidate, method)?.ids.len());
+            for (number, row) in rows.rows.iter().enumerate() {
+                let length = self.input(rows, number, candidate, method)?.ids.len();
+                let texts = row.tokens().filter(|&token| token != BLANK).count();
+                longest = longest.max(length);
+                beside = beside.max(length.saturating_sub(texts));
             }
         }
-        let over = longest.saturating_sub(most);
-        if over == 0 {
+        if longest <= most {
             return Ok(());
         }
-        if over >= max_tokens {
+        let room = most.saturating_sub(beside);
+        if room < rows.task.kind.n_texts() {
             let place = Place::file(&self.prompts.path);
             let expected = format!("prompts that leave room for a text in {most} positions");
-            return Err(
-                Error::input(place, expected, format!("inputs of {longest} tokens"))
-                    .with_hint("shorten the prompts, or set model.positions"),
-            );
+            let found = format!("{beside} tokens of prompts, [CLS] and [SEP]");
+            return Err(Error::input(place, expected, found)
+                .with_hint("shorten the prompts, or set model.positions"));
         }
         let place = Place::file("data.max_tokens");
         let expected = format!(
-            "at most {} (the model has {most} positions, the others are for prompts, [CLS] and [SEP])",
-            max_tokens - over
+            "at most {room} (the model has {most} positions, {beside} are for prompts, [CLS] and [SEP])"
         );
         Err(Error::input(place, expected, max_tokens)
             .with_hint("lower data.max_tokens, or set model.positions"))
