@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::{Experiment, FoldsConfig, Loaded, SubmitConfig, Valid};
 use crate::align::AlignMethod;
 use crate::checkpoint::BertConfig;
+use crate::checkpoint::read::config_path;
 use crate::data::near::is_threshold;
 use crate::data::{Assign, Column, LabelColumns, LabelKind, ValidSplit, source};
 use crate::error::{Error, Place, Result};
@@ -347,7 +348,7 @@ impl Loaded {
                 .map_err(|error| error.with_hint(VALID_HINT))?;
         }
         if let Some(dir) = &checkpoint.dir {
-            let config = source::join(dir, "config.json");
+            let config = config_path(dir);
             let expected = "a BERT folder with config.json";
             let there = source::exists(&config);
             self.require(there, "checkpoint.dir", expected, missing(dir))

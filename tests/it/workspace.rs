@@ -194,7 +194,7 @@ impl Workspace {
 }
 
 /// `[PAD] … [MASK] a b c …`
-fn letters() -> Vec<String> {
+pub fn letters() -> Vec<String> {
     let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(String::from);
     let letters = ('a'..='z').map(String::from);
     specials.into_iter().chain(letters).collect()

@@ -160,6 +160,7 @@ impl Display for CheckpointInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
         let layers = match (config.num_hidden_layers, config.n_distinct_layers()) {
+            (1, _) => "1 layer".to_owned(),
             (all, distinct) if all == distinct => format!("{all} layers"),
             (all, 1) => format!("{all} layers of the same weights"),
             (all, distinct) => format!("{all} layers of {distinct} weights"),
@@ -167,7 +168,7 @@ impl Display for CheckpointInspection {
         writeln!(
             f,
             "{}: {}, {layers}, {} wide, {} attention heads, {} inside the feed-forward block",
-            self.folder.display(),
+            self.folder.display().to_string().trim_end_matches(':'),
             self.architecture,
             config.hidden_size,
             config.num_attention_heads,
