@@ -22,6 +22,7 @@ pub mod gzip;
 pub mod ids;
 pub mod masking;
 pub mod near;
+pub mod npy;
 pub mod paraphrases;
 pub mod reader;
 pub mod reserved;

@@ -6,13 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ndarray::Array2;
-use ndarray_npy::WriteNpyExt;
 use serde::Serialize;
 
 use super::Context;
 use super::sentences::SentenceEncoder;
-use crate::atomic;
+use crate::data::npy;
 use crate::error::{Error, Place, Result};
 use crate::model::sentence::{SentencePooling, Whitening, normalise};
 
@@ -71,7 +69,7 @@ pub fn embed(
     if !options.raw {
         normalise(&mut vectors, dimensions);
     }
-    write(out, vectors, (rows, dimensions))?;
+    npy::write(out, &vectors, dimensions)?;
     Ok(EmbedReport {
         out: out.to_owned(),
         rows,
@@ -103,14 +101,4 @@ fn whitening(
             Err(error.with_hint("ask for fewer, or add texts"))
         }
     }
-}
-
-fn write(out: &Path, vectors: Vec<f32>, shape: (usize, usize)) -> Result<()> {
-    let unexpected = |error: &dyn std::fmt::Display| Error::Unexpected(format!("vectors: {error}"));
-    let vectors = Array2::from_shape_vec(shape, vectors).map_err(|error| unexpected(&error))?;
-    let mut bytes = Vec::new();
-    vectors
-        .write_npy(&mut bytes)
-        .map_err(|error| unexpected(&error))?;
-    atomic::write(out, &bytes)
 }

@@ -7,14 +7,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
-use ndarray_npy::ReadNpyExt;
 use serde::Serialize;
 
 use super::Context;
 use super::sentences::{SentenceEncoder, Texts};
 use crate::atomic;
-use crate::data::source;
+use crate::data::npy;
 use crate::error::{Error, Place, Result};
 use crate::index::{Exact, Index, Similarity, Vectors};
 use crate::model::sentence::SentencePooling;
@@ -145,14 +143,8 @@ fn read_vectors(file: &Path, texts: &Texts, width: usize) -> Result<Vec<f32>> {
     let bad = |expected: String, found: String| {
         Error::input(Place::file(file), expected, found).with_hint(hint)
     };
-    let bytes = source::read(file)?;
-    let vectors = Array2::<f32>::read_npy(&bytes[..]).map_err(|error| {
-        bad(
-            "a NumPy file of float32 vectors".to_owned(),
-            error.to_string(),
-        )
-    })?;
-    let (rows, columns) = vectors.dim();
+    let (vectors, columns) = npy::read_vectors(file)?;
+    let rows = vectors.len() / columns;
     if columns != width {
         let expected = format!("vectors of {width} numbers, as the model has");
         return Err(bad(expected, format!("vectors of {columns}")));
@@ -162,6 +154,5 @@ fn read_vectors(file: &Path, texts: &Texts, width: usize) -> Result<Vec<f32>> {
         let expected = format!("{n} vectors, one a line of {text}");
         return Err(bad(expected, rows.to_string()));
     }
-    // Row-major, whatever the order of the file.
-    Ok(vectors.as_standard_layout().iter().copied().collect())
+    Ok(vectors)
 }

@@ -1,0 +1,118 @@
+//! Matrices as NumPy writes them (`.npy`): vectors in, vectors and codes out.
+//!
+//! In: a file, or numbers. Out: rows of f32, or the file, whole or not at all. Reads no `.npz` and nothing of other than two
+//! dimensions.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+use ndarray::{Array2, ArrayView2};
+use ndarray_npy::{ReadNpyError, ReadNpyExt, WritableElement, WriteNpyExt};
+
+use crate::atomic;
+use crate::error::{Error, Place, Result};
+
+/// Reads a matrix of f32, or of f64, which is rounded: (rows × columns), row-major, and the number of columns.
+///
+/// # Errors
+/// [`Error::Input`] for a file that holds no such matrix, no column, or a number that is not finite; [`Error::Io`].
+pub fn read_vectors(path: &Path) -> Result<(Vec<f32>, usize)> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = BufReader::with_capacity(1 << 18, file);
+    let matrix = match Array2::<f32>::read_npy(&mut file) {
+        Err(ReadNpyError::WrongDescriptor(_)) => {
+            file.rewind().map_err(Error::io("read", path))?;
+            Array2::<f64>::read_npy(&mut file).map(|matrix| matrix.mapv(|x| x as f32))
+        }
+        matrix => matrix,
+    };
+    let matrix = matrix.map_err(|error| match error {
+        ReadNpyError::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Error::io("read", path)(source)
+        }
+        other => expected_vectors(path, other),
+    })?;
+    let (n_rows, width) = matrix.dim();
+    if width == 0 {
+        return Err(expected_vectors(path, format!("{n_rows} x 0")));
+    }
+    let values: Vec<f32> = matrix.iter().copied().collect(); // a file may hold columns first
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let place = Place::file(path).field(format!("row {}, column {}", at / width, at % width));
+        let error = Error::input(place, "a finite number", values[at]);
+        return Err(error.with_hint("rows and columns count from 0"));
+    }
+    Ok((values, width))
+}
+
+fn expected_vectors(path: &Path, found: impl ToString) -> Error {
+    let place = Place::file(path);
+    let expected = "a .npy file of a matrix (vectors x numbers) of float32 or float64";
+    Error::input(place, expected, found.to_string())
+        .with_hint("numpy.save(\"vectors.npy\", vectors.astype(\"float32\")) writes one")
+}
+
+/// Writes `values`, (rows × `width`), row-major.
+///
+/// # Errors
+/// [`Error::Io`].
+///
+/// # Panics
+/// Where they make no whole rows.
+pub fn write<T: WritableElement>(path: &Path, values: &[T], width: usize) -> Result<()> {
+    let shape = (values.len().checked_div(width).unwrap_or(0), width);
+    let matrix = ArrayView2::from_shape(shape, values).expect("whole rows");
+    atomic::write_with(path, |out| {
+        matrix.write_npy(out).map_err(std::io::Error::other)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_in_either_order_and_precision() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a.npy");
+        let values = [1.0_f32, 2.0, 3.0, -4.5, 5.0, 6.0];
+        write(&path, &values, 3).expect("room");
+        assert_eq!(read_vectors(&path).expect("vectors"), (values.to_vec(), 3));
+        write(&path, &values.map(f64::from), 2).expect("room");
+        assert_eq!(read_vectors(&path).expect("vectors"), (values.to_vec(), 2));
+        let transposed = Array2::from_shape_vec((2, 3), values.to_vec()).expect("a matrix");
+        let transposed = transposed.t(); // (3 x 2), columns first in memory and in the file
+        let file = File::create(&path).expect("room");
+        transposed.write_npy(file).expect("room");
+        let expected = vec![1.0, -4.5, 2.0, 5.0, 3.0, 6.0];
+        assert_eq!(read_vectors(&path).expect("vectors"), (expected, 2));
+    }
+
+    #[test]
+    fn other_files_are_refused_with_a_way_out() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a.npy");
+        let refused = || {
+            let error = read_vectors(&path).expect_err("refused");
+            assert!(error.hint().is_some(), "{error}");
+            error.to_string()
+        };
+        std::fs::write(&path, "1 2 3\n").expect("room");
+        assert!(refused().contains("expected a .npy file"));
+        write(&path, &[1_i32, 2], 2).expect("room");
+        assert!(refused().contains("expected a .npy file"));
+        write(&path, &[1.0_f32, f32::INFINITY], 2).expect("room");
+        let shown = refused();
+        assert!(
+            shown.ends_with("row 0, column 1: expected a finite number, found inf"),
+            "{shown}"
+        );
+        write(&path, &[1.0_f32; 50], 5).expect("room");
+        let bytes = std::fs::read(&path).expect("the file");
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).expect("room");
+        refused();
+        write::<f32>(&path, &[], 0).expect("room");
+        assert!(refused().contains("found 0 x 0"));
+    }
+}
