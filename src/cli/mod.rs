@@ -19,6 +19,7 @@ mod duplicates;
 mod embed;
 mod ensemble;
 mod generate;
+mod hash;
 mod inspect;
 mod man;
 mod output;
@@ -130,6 +131,8 @@ pub enum Command {
     Inspect(inspect::InspectArguments),
     /// Find duplicates, near-duplicates, leaks from train to test, and labels that contradict each other
     Duplicates(duplicates::DuplicatesArguments),
+    /// Make short codes of vectors, or of tokens, and an index of them
+    Hash(hash::HashArguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::CompletionsArguments),
     /// Write the help of every command as manual pages
@@ -230,6 +233,7 @@ impl Session {
             Command::Cipher(arguments) => cipher::cipher(arguments, self),
             Command::Inspect(arguments) => inspect::inspect(arguments, self),
             Command::Duplicates(arguments) => duplicates::duplicates(arguments, self),
+            Command::Hash(arguments) => hash::hash(arguments, self),
             Command::Completions(arguments) => completions::completions(arguments),
             Command::Man(arguments) => man::man(arguments, self),
         })

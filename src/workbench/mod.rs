@@ -17,6 +17,7 @@
 //! | [`embed`](mod@embed), [`search`](mod@search) | vectors of texts, read by [`sentences`]; the nearest of them |
 //! | [`slurm`] | the script of a cluster for a run |
 //! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
+//! | [`mod@hash`] | codes of vectors or tokens, and an index of them |
 //! | [`archive`], [`disk`], [`machine`], [`number`] | zips, room on the disk, the machine's names, scores as text |
 //!
 //! Every long job takes a [`Context`]. Does not parse arguments and prints nothing: `cli` does.
@@ -38,6 +39,7 @@ pub mod duplicates;
 pub mod embed;
 pub mod ensemble;
 pub mod generate;
+pub mod hash;
 pub mod inspect;
 pub mod machine;
 pub mod number;

@@ -27,6 +27,7 @@ fn help_of_the_tool_and_of_every_command() {
         "audit",
         "inspect",
         "duplicates",
+        "hash",
         "completions",
         "man",
     ] {

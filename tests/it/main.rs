@@ -26,6 +26,7 @@ mod golden;
 mod golden_albert;
 mod golden_metrics;
 mod hand_made;
+mod hash;
 mod help;
 mod inspect;
 mod kill;

@@ -1,0 +1,183 @@
+//! `cipherpet hash`: short binary codes of vectors, or of the tokens of a cipher.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::{Reading, Session, output};
+use crate::error::{Error, Result};
+use crate::index::bioword::BioWordOptions;
+use crate::index::competitive::WinnerRule;
+use crate::index::{HashOptions, Method};
+use crate::workbench::hash as job;
+
+/// Arguments of `hash`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("items").required(true).args(["vectors", "pairs"])))]
+#[command(after_help = "\
+Examples:
+  cipherpet hash --vectors vectors.npy --k 16 --out codes.npy --index vectors.index
+  cipherpet hash --vectors vectors.npy --method lsh --k 64 --out bits.npy
+  cipherpet hash --pairs train.tsv test.tsv --out tokens.tsv
+
+Methods:
+  lsh       k bits: the signs of random projections
+  flyhash   k ones of k / activity units: winners of sparse random projections
+  densefly  k / activity bits: the signs of sparse random projections, in bins by k bits
+  biohash   k ones of k / activity units: winners of projections that learnt the vectors [default]
+  bioword   of tokens: k ones of --units units that learnt what stands around them
+
+Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (flyhash, biohash) or all
+bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first. An
+index finds the nearest codes, and with --shortlist scores candidates again by cosine. Like vectors
+have like codes: of two codes with k ones count those in common. Codes of two runs of biohash or
+bioword have nothing to do with each other.")]
+pub struct HashArguments {
+    /// Vectors, as a .npy matrix of float32 or float64
+    #[arg(long, value_name = "NPY")]
+    vectors: Option<PathBuf>,
+    /// Files of texts or pairs of texts, in any number
+    #[arg(long, num_args = 1.., value_name = "FILES")]
+    pairs: Vec<PathBuf>,
+    /// How codes are made [default: biohash; of tokens bioword]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    method: Option<MethodName>,
+    /// Length of a code [default: 16; of tokens 50]
+    #[arg(long, value_name = "N")]
+    k: Option<usize>,
+    /// Ones of a code as a share of its units: above 0, up to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.05,
+        allow_hyphen_values = true
+    )]
+    activity: f64,
+    /// Units, for bioword
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    units: usize,
+    /// Tokens of a window, for bioword: odd
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    window: usize,
+    /// Leave rarer tokens out, for bioword
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    min_count: u64,
+    /// Passes over the data [default: biohash 100, bioword 15]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+    /// How the unit that learns is found: by raw weights, or by weights of length 1
+    #[arg(long, value_enum, default_value_t = Winner::Raw)]
+    winner: Winner,
+    /// Score so many candidates of a search again by cosine; the index keeps the vectors then
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    shortlist: usize,
+    /// Everything random follows from it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    reading: Reading,
+    /// Where to write the codes
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
+    out: PathBuf,
+    /// Where to write an index of them
+    #[arg(long, value_name = "FILE", value_parser = output::file)]
+    index: Option<PathBuf>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum MethodName {
+    Lsh,
+    #[value(name = "flyhash")]
+    FlyHash,
+    #[value(name = "densefly")]
+    DenseFly,
+    #[value(name = "biohash")]
+    BioHash,
+    #[value(name = "bioword")]
+    BioWord,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Winner {
+    Raw,
+    Normalised,
+}
+
+impl HashArguments {
+    /// The method of vectors, or none for tokens.
+    fn vector_method(&self) -> Result<Option<Method>> {
+        let method = match (&self.vectors, self.method) {
+            (Some(_), None | Some(MethodName::BioHash)) => Some(Method::BioHash),
+            (Some(_), Some(MethodName::Lsh)) => Some(Method::Lsh),
+            (Some(_), Some(MethodName::FlyHash)) => Some(Method::FlyHash),
+            (Some(_), Some(MethodName::DenseFly)) => Some(Method::DenseFly),
+            (None, None | Some(MethodName::BioWord)) => None,
+            (Some(_), Some(MethodName::BioWord)) => {
+                let refused =
+                    Error::refused("--method bioword makes codes of tokens, not of vectors");
+                return Err(refused.with_hint("name files of texts by --pairs"));
+            }
+            (None, Some(_)) => {
+                let refused = Error::refused("of the methods only bioword makes codes of tokens");
+                return Err(refused.with_hint("leave --method away, or name vectors by --vectors"));
+            }
+        };
+        Ok(method)
+    }
+
+    fn rule(&self) -> WinnerRule {
+        match self.winner {
+            Winner::Raw => WinnerRule::Raw,
+            Winner::Normalised => WinnerRule::Normalised,
+        }
+    }
+
+    fn of_vectors(&self, method: Method) -> HashOptions {
+        let mut options = HashOptions::new(method, self.k.unwrap_or(16));
+        options.activity = self.activity;
+        options.shortlist = self.shortlist;
+        options.learning.rule.winner = self.rule();
+        if let Some(epochs) = self.epochs {
+            options.learning.epochs = epochs as usize;
+        }
+        options
+    }
+
+    fn of_tokens(&self) -> BioWordOptions {
+        let mut options = BioWordOptions {
+            n_units: self.units,
+            window: self.window,
+            ..BioWordOptions::default()
+        };
+        options.k = self.k.unwrap_or(options.k);
+        options.learning.rule.winner = self.rule();
+        if let Some(epochs) = self.epochs {
+            options.learning.epochs = epochs as usize;
+        }
+        options
+    }
+}
+
+pub fn hash(arguments: &HashArguments, session: &Session) -> Result<()> {
+    let outputs = job::Outputs {
+        codes: &arguments.out,
+        index: arguments.index.as_deref(),
+    };
+    let (seed, context) = (arguments.seed, session.context());
+    let report = match (arguments.vector_method()?, &arguments.vectors) {
+        (Some(method), Some(vectors)) => {
+            let options = arguments.of_vectors(method);
+            job::hash_vectors(vectors, &options, seed, outputs, context)?
+        }
+        _ => {
+            let loaded = arguments.reading.load(&[], "hash")?;
+            let read = (&loaded, arguments.min_count);
+            let options = arguments.of_tokens();
+            job::hash_tokens(&arguments.pairs, read, &options, seed, outputs, context)?
+        }
+    };
+    output::print(&report, &report.to_string(), arguments.json)
+}

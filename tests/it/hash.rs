@@ -1,0 +1,161 @@
+//! `cipherpet hash`.
+
+use cipherpet::data::npy;
+use cipherpet::index::{Kind, Sets, Vectors, open};
+
+use crate::workspace::Workspace;
+
+/// Two clusters of 30 vectors of 20 numbers.
+fn vectors() -> Vec<f32> {
+    let number = |at: usize| ((at * 7919) % 1000) as f32 / 1000.0;
+    let value = |row: usize, at: usize| {
+        let main = if (row < 30) == (at < 10) { 3.0 } else { 0.0 };
+        main + number(row * 20 + at)
+    };
+    (0..60)
+        .flat_map(|row| (0..20).map(move |at| value(row, at)))
+        .collect()
+}
+
+fn with_vectors() -> Workspace {
+    let workspace = Workspace::empty();
+    npy::write(&workspace.path("v.npy"), &vectors(), 20).expect("room");
+    workspace
+}
+
+const SIZES: [&str; 6] = ["--k", "4", "--activity", "0.2", "--epochs", "20"];
+
+#[test]
+fn codes_of_vectors_and_their_index() {
+    let workspace = with_vectors();
+    let hash = [
+        "hash",
+        "--vectors",
+        "v.npy",
+        "--out",
+        "c.npy",
+        "--index",
+        "v.index",
+    ];
+    let hash = [&hash[..], &SIZES].concat();
+    insta::assert_snapshot!("hash", workspace.snapshot(&hash));
+    let codes = workspace.read("c.npy");
+    let header = String::from_utf8_lossy(&codes[..128]).into_owned();
+    assert!(
+        header.contains("'<u4'") && header.contains("(60, 4)"),
+        "{header}"
+    );
+    let index = open(&workspace.path("v.index")).expect("the index");
+    assert_eq!(
+        (index.kind(), index.len(), index.width()),
+        (Kind::Hash, 60, 20)
+    );
+    let values = vectors();
+    let queries = Vectors::new(&values[..20], 20).expect("a row");
+    let found = index.search(queries.into(), 30).expect("enough vectors");
+    assert!(found[0].iter().all(|found| found.number < 30), "{found:?}");
+    // Threads change no byte.
+    workspace.succeed(&[&hash[..], &["--threads", "2"]].concat());
+    let index = workspace.read("v.index");
+    workspace.succeed(&[&hash[..], &["--threads", "1"]].concat());
+    assert!(workspace.read("c.npy") == codes && workspace.read("v.index") == index);
+}
+
+#[test]
+fn every_method_of_vectors_says_what_it_wrote() {
+    let workspace = with_vectors();
+    for (method, kind, units) in [
+        ("lsh", "'|u1'", 4),
+        ("flyhash", "'<u4'", 20),
+        ("densefly", "'|u1'", 20),
+        ("biohash", "'<u4'", 20),
+    ] {
+        let hash = [
+            "hash",
+            "--vectors=v.npy",
+            "--out=c.npy",
+            "--json",
+            "--method",
+            method,
+        ];
+        let shown = workspace.succeed(&[&hash[..], &SIZES].concat());
+        let report: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        assert_eq!(
+            (&report["method"], &report["units"]),
+            (&method.into(), &units.into())
+        );
+        let header = String::from_utf8_lossy(&workspace.read("c.npy")[..128]).into_owned();
+        assert!(header.contains(kind), "{method}: {header}");
+    }
+}
+
+#[test]
+fn codes_of_tokens_are_a_table_and_an_index_by_its_rows() {
+    let workspace = Workspace::empty();
+    let row = |n: usize| {
+        format!(
+            "{} {} {}\t{} {}\n",
+            n % 7,
+            10 + n % 3,
+            n % 5,
+            n % 4,
+            20 + n % 2
+        )
+    };
+    workspace.write("pairs.tsv", (0..200).map(row).collect::<String>());
+    let hash = [
+        "hash",
+        "--pairs",
+        "pairs.tsv",
+        "--out",
+        "t.tsv",
+        "--index",
+        "t.index",
+    ];
+    let hash = [&hash[..], &["--units", "30", "--k", "5", "--epochs", "4"]].concat();
+    insta::assert_snapshot!("hash_tokens", workspace.snapshot(&hash));
+    let table = workspace.text("t.tsv");
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("token\tcount\tcode"));
+    let index = open(&workspace.path("t.index")).expect("the index");
+    assert_eq!(
+        (index.kind(), index.len(), index.width()),
+        (Kind::Inverted, 12, 30)
+    );
+    for line in lines {
+        let code = line.split('\t').nth(2).expect("three fields");
+        let units: Vec<u32> = code
+            .split(' ')
+            .map(|unit| unit.parse().expect("a unit"))
+            .collect();
+        let code = Sets::new(&units, &[5]).expect("five ones, ascending");
+        let found = index.search(code.into(), 1).expect("a token");
+        assert_eq!(found[0][0].score, 5.0); // itself, or one with the same code
+    }
+}
+
+#[test]
+fn bad_requests_are_refused_and_nothing_is_written() {
+    let workspace = with_vectors();
+    workspace.write("text.npy", "no matrix");
+    workspace.write("pairs.tsv", "1 2\t3\n2 3\t4\n");
+    for (name, arguments) in [
+        ("no_matrix", &["--vectors", "text.npy"][..]),
+        ("no_file", &["--vectors", "none.npy"]),
+        ("activity", &["--vectors", "v.npy", "--activity", "0"]),
+        (
+            "tokens_of_vectors",
+            &["--vectors", "v.npy", "--method", "bioword"],
+        ),
+        (
+            "vectors_of_tokens",
+            &["--pairs", "pairs.tsv", "--method", "lsh"],
+        ),
+        ("window", &["--pairs", "pairs.tsv", "--window", "4"]),
+        ("min_count", &["--pairs", "pairs.tsv", "--min-count", "90"]),
+    ] {
+        let shown = workspace.snapshot(&[&["hash", "--out", "out"][..], arguments].concat());
+        insta::assert_snapshot!(format!("hash_{name}"), shown);
+        assert!(!workspace.exists("out"), "{name}");
+    }
+}
