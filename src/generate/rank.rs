@@ -4,12 +4,11 @@
 //! first. A vector is the state of `[CLS]` of `[CLS] x [SEP]`, alone and of token type 0, through the pooler without tanh, as in
 //! SimBERT (<https://kexue.fm/archives/7427>). Writes no sentence.
 
-use dfdx::prelude::NoneTape;
 use rustc_hash::FxHashSet;
 
 use crate::data::{PackedBatch, TokenTypes};
-use crate::model::tensor::Matrix;
-use crate::model::{Bert, Pass, Pooling};
+use crate::model::Bert;
+use crate::model::sentence::{SentencePooling, sentence_vectors};
 
 /// Sentences that go through the network at once.
 const AT_ONCE: usize = 128;
@@ -70,9 +69,7 @@ fn vectors(model: &Bert, sentences: &[&[u32]]) -> Vec<f32> {
         for sentence in sentences {
             batch.push_texts(sentence, None, TokenTypes::Zero);
         }
-        let first: Vec<u32> = batch.cls_positions().iter().map(|&at| at as u32).collect();
-        let states: Matrix = model.encode(&Pass::prediction(&batch, &first), NoneTape);
-        model.pool(states, Pooling::Linear).as_vec()
+        sentence_vectors(model, &batch, SentencePooling::Pooler)
     };
     sentences.chunks(AT_ONCE).flat_map(of_some).collect()
 }
