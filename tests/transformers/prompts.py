@@ -10,10 +10,10 @@ import json
 import sys
 
 import torch
-from transformers import BertForNextSentencePrediction, BertTokenizerFast
+from transformers import AutoTokenizer, BertForNextSentencePrediction
 
 bert, texts, side, around, *prompts = sys.argv[1:]
-tokenizer = BertTokenizerFast(vocab_file=f"{bert}/vocab.txt")
+tokenizer = AutoTokenizer.from_pretrained(bert)
 model = BertForNextSentencePrediction.from_pretrained(bert).eval()
 
 
