@@ -80,13 +80,12 @@ CONFIG = BertConfig(
 )
 
 
-def random_model(generator):
-    """Every weight drawn anew, so that no bias is 0 and no norm is 1 by its default."""
-    model = BertForPreTraining(CONFIG)
+def drawn_anew(model, generator):
+    """Every weight, so that no bias is 0 and no norm is 1 by its default."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.normal_(0.0, CONFIG.initializer_range, generator=generator)
-            if name.endswith("LayerNorm.weight"):
+            weight.normal_(0.0, model.config.initializer_range, generator=generator)
+            if name.endswith(("LayerNorm.weight", "layer_norm.weight")):
                 weight.add_(1.0)
     return model.train()  # dropout is 0
 
@@ -129,7 +128,7 @@ def pad(rows):
 
 
 def forward(model, batch):
-    """MLM logits at the packed positions (tokens, vocab) and NSP logits (rows, 2)."""
+    """MLM logits at the packed positions (tokens, vocab) and NSP logits (rows, 2); of an ALBERT those of its sentence order."""
     offsets = batch["offsets"]
     out = model(
         input_ids=pad(rows_of(batch["input_ids"], offsets)),
@@ -137,7 +136,7 @@ def forward(model, batch):
         attention_mask=pad([torch.ones(length, dtype=torch.int64) for length in LENGTHS]),
     )
     logits = [row[:length] for row, length in zip(out.prediction_logits, LENGTHS)]
-    return torch.cat(logits), out.seq_relationship_logits
+    return torch.cat(logits), out.get("seq_relationship_logits", out.get("sop_logits"))
 
 
 def losses(model, batch):
@@ -207,7 +206,18 @@ def heads(pretraining, batch):
     return tensors
 
 
-def ten_steps(model, batch):
+def weights_and_gradients(model):
+    """Under their names, those of the gradients after `grad.`."""
+    tensors = {}
+    for name, weight in model.named_parameters():  # a tied weight appears once
+        name = name.replace("predictions.decoder.bias", "predictions.bias")
+        assert "decoder" not in name, name
+        assert weight.grad.abs().max() > 1e-6 or name.endswith("key.bias"), name
+        tensors[name], tensors[f"grad.{name}"] = weight, weight.grad
+    return tensors
+
+
+def ten_steps(model, batch, learning_rate=ADAMW["learning_rate"]):
     """Losses (total, MLM, NSP) of each step, measured before its update."""
     weights = list(model.parameters())
     groups = [
@@ -215,7 +225,7 @@ def ten_steps(model, batch):
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(
-        groups, lr=ADAMW["learning_rate"], betas=tuple(ADAMW["betas"]), eps=ADAMW["eps"], foreach=False
+        groups, lr=learning_rate, betas=tuple(ADAMW["betas"]), eps=ADAMW["eps"], foreach=False
     )
     history = []
     for _ in range(STEPS):
@@ -238,7 +248,7 @@ def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
     generator = torch.Generator().manual_seed(SEED)
-    model = random_model(generator)
+    model = drawn_anew(BertForPreTraining(CONFIG), generator)
     batch = random_batch(generator)
 
     mlm_loss, nsp_loss, mlm_logits, nsp_logits = losses(model, batch)
@@ -246,14 +256,8 @@ def main():
     loss.backward()
     assert_rows_alone_give_the_same(model, batch, mlm_logits, nsp_logits)
 
-    tensors = dict(batch, mlm_logits=mlm_logits, nsp_logits=nsp_logits)
-    n_parameters = 0
-    for name, weight in model.named_parameters():  # a tied weight appears once
-        name = name.replace("cls.predictions.decoder.bias", "cls.predictions.bias")
-        assert "decoder" not in name, name
-        assert weight.grad.abs().max() > 1e-6 or name.endswith("key.bias"), name
-        tensors[name], tensors[f"grad.{name}"] = weight, weight.grad
-        n_parameters += weight.numel()
+    tensors = dict(batch, mlm_logits=mlm_logits, nsp_logits=nsp_logits) | weights_and_gradients(model)
+    n_parameters = sum(weight.numel() for weight in model.parameters())
     save(tensors, "bert_tiny.safetensors")
     save(heads(model, batch), "bert_tiny_heads.safetensors")
 

@@ -14,7 +14,7 @@ import os
 import torch
 import transformers
 from make import ADAMW as OF_BERT
-from make import HERE, SEED, STEPS, LENGTHS, pad, random_batch, rows_of, save
+from make import HERE, SEED, STEPS, drawn_anew, losses, random_batch, save, ten_steps, weights_and_gradients
 from transformers import AlbertConfig, AlbertForPreTraining
 
 ADAMW = OF_BERT | {"learning_rate": 2e-3}  # in a larger one shared layers run away, and last bits with them
@@ -39,63 +39,16 @@ CONFIG = AlbertConfig(
 )
 
 
-def random_model(generator):
-    model = AlbertForPreTraining(CONFIG)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            weight.normal_(0.0, CONFIG.initializer_range, generator=generator)
-            if name.endswith("LayerNorm.weight") or name.endswith("layer_norm.weight"):
-                weight.add_(1.0)
-    return model.train()  # dropout is 0
-
-
-def losses(model, batch):
-    offsets = batch["offsets"]
-    out = model(
-        input_ids=pad(rows_of(batch["input_ids"], offsets)),
-        token_type_ids=pad(rows_of(batch["segment_ids"], offsets)),
-        attention_mask=pad([torch.ones(length, dtype=torch.int64) for length in LENGTHS]),
-    )
-    mlm_logits = torch.cat([row[:length] for row, length in zip(out.prediction_logits, LENGTHS)])
-    cross_entropy = torch.nn.functional.cross_entropy
-    mlm_loss = cross_entropy(mlm_logits[batch["mlm_positions"]], batch["mlm_targets"])
-    nsp_loss = cross_entropy(out.sop_logits, batch["nsp_labels"])
-    return mlm_loss + nsp_loss, mlm_logits, out.sop_logits
-
-
-def ten_steps(model, batch):
-    weights = list(model.parameters())
-    groups = [
-        {"params": [w for w in weights if w.ndim > 1], "weight_decay": ADAMW["weight_decay"]},
-        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(
-        groups, lr=ADAMW["learning_rate"], betas=tuple(ADAMW["betas"]), eps=ADAMW["eps"], foreach=False
-    )
-    history = []
-    for _ in range(STEPS):
-        loss, _, _ = losses(model, batch)
-        history.append(loss.item())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return history
-
-
 def main():
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(SEED + 2)
-    model = random_model(generator)
+    model = drawn_anew(AlbertForPreTraining(CONFIG), generator)
     batch = random_batch(generator)
-    loss, mlm_logits, nsp_logits = losses(model, batch)
+    mlm_loss, nsp_loss, mlm_logits, nsp_logits = losses(model, batch)
+    loss = mlm_loss + nsp_loss
     loss.backward()
-    tensors = dict(batch, mlm_logits=mlm_logits, nsp_logits=nsp_logits)
-    for name, weight in model.named_parameters():  # a tied weight appears once
-        name = name.replace("predictions.decoder.bias", "predictions.bias")
-        assert "decoder" not in name, name
-        assert weight.grad.abs().max() > 1e-6 or name.endswith("key.bias"), name
-        tensors[name], tensors[f"grad.{name}"] = weight, weight.grad
+    tensors = dict(batch, mlm_logits=mlm_logits, nsp_logits=nsp_logits) | weights_and_gradients(model)
     save(tensors, "albert_tiny.safetensors")
     os.chmod(HERE / "albert_tiny.safetensors", 0o644)
     keys = (
@@ -103,13 +56,14 @@ def main():
         "num_attention_heads intermediate_size max_position_embeddings type_vocab_size hidden_act layer_norm_eps "
         "hidden_dropout_prob attention_probs_dropout_prob initializer_range"
     ).split()
+    history = [loss for loss, _, _ in ten_steps(model, batch, ADAMW["learning_rate"])]
     golden = {
         "made_by": "tests/golden/make_albert.py",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "seed": SEED + 2,
         "config": {key: getattr(CONFIG, key) for key in keys},
         "loss": loss.item(),
-        "adamw": {**ADAMW, "steps": STEPS, "losses": ten_steps(model, batch)},
+        "adamw": {**ADAMW, "steps": STEPS, "losses": history},
     }
     text = json.dumps(golden, indent=2, ensure_ascii=False)
     (HERE / "albert_tiny.json").write_text(text + "\n", encoding="utf-8")
