@@ -53,6 +53,29 @@ pub struct BertConfig {
     pub mark_shared: bool,
 }
 
+impl Default for BertConfig {
+    /// BERT-base of Chinese characters: 12 layers of 768, 12 heads, 21,128 tokens (Devlin et al. 2019,
+    /// <https://arxiv.org/abs/1810.04805>).
+    fn default() -> Self {
+        Self {
+            vocab_size: 21128,
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            hidden_act: Activation::Gelu,
+            albert: None,
+            mark_shared: false,
+        }
+    }
+}
+
 /// The two forms of GELU ([`crate::kernels::gelu`]), as `transformers` calls them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -329,7 +329,7 @@ pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::config::{Activation, Albert};
+    use crate::checkpoint::config::Albert;
 
     fn config() -> BertConfig {
         BertConfig {
@@ -339,14 +339,10 @@ mod tests {
             num_attention_heads: 4,
             intermediate_size: 64,
             max_position_embeddings: 24,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
             initializer_range: 0.2,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
-            hidden_act: Activation::Gelu,
-            albert: None,
-            mark_shared: false,
+            ..BertConfig::default()
         }
     }
 

@@ -161,7 +161,6 @@ impl View for Stored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Activation;
     use crate::error::Error;
 
     const MLM: Heads = Heads::MLM;
@@ -174,14 +173,7 @@ mod tests {
             num_attention_heads: 1,
             intermediate_size: 3,
             max_position_embeddings: 4,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            hidden_act: Activation::Gelu,
-            albert: None,
-            mark_shared: false,
+            ..BertConfig::default()
         }
     }
 

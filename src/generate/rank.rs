@@ -90,7 +90,7 @@ fn cosine(one: &[f32], other: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Activation, BertConfig, Heads};
+    use crate::checkpoint::{BertConfig, Heads};
     use crate::kernels::path::{Path, Precision};
     use crate::random::Key;
 
@@ -103,14 +103,10 @@ mod tests {
             num_attention_heads: 2,
             intermediate_size: 32,
             max_position_embeddings: 16,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
             initializer_range: 0.3,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
-            hidden_act: Activation::Gelu,
-            albert: None,
-            mark_shared: false,
+            ..BertConfig::default()
         };
         let heads = Heads {
             pooler: true,

@@ -1,7 +1,7 @@
 //! Tests of the loop: against whole rows computed anew at each token, and what holds of any draw.
 
 use super::*;
-use crate::checkpoint::{Activation, BertConfig, Heads};
+use crate::checkpoint::{BertConfig, Heads};
 use crate::data::reserved::FIRST_CIPHER;
 use crate::kernels::path::{Path, Precision};
 use crate::model::decode::naive::Recomputed;
@@ -26,14 +26,10 @@ fn model() -> Bert {
         num_attention_heads: 4,
         intermediate_size: 64,
         max_position_embeddings: 24,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
         initializer_range: 0.25,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     };
     let heads = Heads {
         pooler: true,

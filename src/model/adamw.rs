@@ -165,7 +165,7 @@ fn rate_factor(name: &str, n_layers: usize, layer_decay: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Activation, BertConfig, Heads};
+    use crate::checkpoint::{BertConfig, Heads};
     use crate::kernels::path::Path;
     use crate::model::Bert;
     use crate::random::Key;
@@ -192,14 +192,7 @@ mod tests {
             num_attention_heads: 1,
             intermediate_size: 3,
             max_position_embeddings: 5,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            hidden_act: Activation::Gelu,
-            albert: None,
-            mark_shared: false,
+            ..BertConfig::default()
         };
         let heads = Heads {
             pooler: true,

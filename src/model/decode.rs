@@ -177,7 +177,7 @@ pub(crate) mod naive {
 mod tests {
     use super::naive::Recomputed;
     use super::*;
-    use crate::checkpoint::{Activation, Albert, BertConfig, Heads};
+    use crate::checkpoint::{Albert, BertConfig, Heads};
     use crate::kernels::naive::assert_close;
     use crate::kernels::path::Precision;
     use crate::random::Key;
@@ -190,14 +190,11 @@ mod tests {
             num_attention_heads: 4,
             intermediate_size: 64,
             max_position_embeddings: 24,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
             initializer_range: 0.3,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
-            hidden_act: Activation::Gelu,
             albert,
-            mark_shared: false,
+            ..BertConfig::default()
         };
         let path = Path::resolve(precision);
         Bert::initialise(config, Heads::MLM, path, Key::from_seed(1)).expect("sizes above 0")

@@ -4,7 +4,7 @@
 //! Each of 8 sources of 12 tokens gets 32 sentences of 16 tokens; each token is drawn from the 5 likeliest of 7,000, as
 //! `cipherpet generate` does it. Weights are random: no sentence ends before.
 
-use cipherpet::checkpoint::{Activation, BertConfig, Heads};
+use cipherpet::checkpoint::{BertConfig, Heads};
 use cipherpet::data::{PackedBatch, PackedRow, visible_prefixes};
 use cipherpet::generate::sampling::{Choices, Sampling};
 use cipherpet::kernels::path::{Path, Precision};
@@ -43,14 +43,9 @@ fn model((layers, hidden, heads): (usize, usize, usize)) -> Bert {
         num_attention_heads: heads,
         intermediate_size: 4 * hidden,
         max_position_embeddings: 64,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     };
     let path = Path::resolve(Precision::Auto);
     Bert::initialise(config, Heads::MLM, path, Key::from_seed(1)).expect("a model")

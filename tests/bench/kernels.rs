@@ -3,7 +3,7 @@
 //!
 //! Names: `tT` tokens, `hH` hidden, `nN` targets, `vV` vocabulary. 1,024 tokens are 64 pairs of OPPO's mean length.
 
-use cipherpet::checkpoint::{Activation, BertConfig, Heads};
+use cipherpet::checkpoint::{BertConfig, Heads};
 use cipherpet::data::PackedBatch;
 use cipherpet::kernels::adamw::AdamW;
 use cipherpet::kernels::attention::{Attention, Qkv};
@@ -422,14 +422,7 @@ mod layers {
             num_attention_heads: heads,
             intermediate_size: intermediate,
             max_position_embeddings: 64,
-            type_vocab_size: 2,
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            hidden_dropout_prob: 0.1,
-            attention_probs_dropout_prob: 0.1,
-            hidden_act: Activation::Gelu,
-            albert: None,
-            mark_shared: false,
+            ..BertConfig::default()
         };
         let only_mlm = Heads::MLM;
         let path = Path::resolve(precision);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cipherpet::checkpoint::tokenizer::write_tokenizer;
 use cipherpet::checkpoint::{
-    Activation, BertConfig, Checkpoint, FloatType, Heads, Weights, names, save, torch,
+    BertConfig, Checkpoint, FloatType, Heads, Weights, names, save, torch,
 };
 use cipherpet::data::reserved;
 use cipherpet::error::{Error, Result};
@@ -108,14 +108,7 @@ fn config(vocab_size: usize) -> BertConfig {
         num_attention_heads: 2,
         intermediate_size: 8,
         max_position_embeddings: 32,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Objectives on a whole network: gradients under dropout, threads, the state before training, scores.
 
-use cipherpet::checkpoint::{Activation, BertConfig, Heads, Weights, remap::remap};
+use cipherpet::checkpoint::{BertConfig, Heads, Weights, remap::remap};
 use cipherpet::data::{
     EncodedExample, LabelKind, Masking, PackedBatch, Target, TokenTypes, reserved,
 };
@@ -89,14 +89,10 @@ fn config(hidden: usize) -> BertConfig {
         num_attention_heads: 4,
         intermediate_size: 4 * hidden,
         max_position_embeddings: 40,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
         initializer_range: 0.2,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kinds of step and averages of weights: what each must leave as it was, and what each must equal.
 
-use cipherpet::checkpoint::{Activation, BertConfig, Weights};
+use cipherpet::checkpoint::{BertConfig, Weights};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::Bert;
@@ -24,14 +24,8 @@ fn model(objective: &dyn Objective) -> Bert {
         num_attention_heads: 2,
         intermediate_size: 64,
         max_position_embeddings: 40,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
         initializer_range: 0.2,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     };
     let path = Path::resolve(Precision::Auto);
     let model = Bert::initialise(config, objective.heads(), path, Key::from_seed(1));

@@ -208,14 +208,7 @@ fn tiny_bert() -> BertConfig {
         num_attention_heads: 2,
         intermediate_size: 32,
         max_position_embeddings: 64,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     }
 }
 

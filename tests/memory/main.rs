@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cipherpet::checkpoint::{Activation, BertConfig, Heads};
+use cipherpet::checkpoint::{BertConfig, Heads};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::model::{Bert, Regularisation};
@@ -68,14 +68,7 @@ fn model(precision: Precision) -> Bert {
         num_attention_heads: 2,
         intermediate_size: 512,
         max_position_embeddings: 64,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     };
     let heads = Heads::MLM;
     let path = Path::resolve(precision);

@@ -31,7 +31,7 @@ fn message(key: &str, value: Option<Value>) -> String {
 
 #[test]
 fn reads_sizes_and_fills_in_the_defaults_of_transformers() {
-    let config = parse(&tiny()).unwrap();
+    let config = parse(&tiny()).expect("the config of a BERT");
     assert_eq!(
         (
             config.vocab_size,
@@ -49,7 +49,7 @@ fn reads_sizes_and_fills_in_the_defaults_of_transformers() {
 fn what_is_written_reads_back_the_same() {
     let config = BertConfig {
         mark_shared: true,
-        ..parse(&tiny()).unwrap()
+        ..parse(&tiny()).expect("the config of a BERT")
     };
     let heads = Heads {
         pooler: true,
@@ -58,7 +58,7 @@ fn what_is_written_reads_back_the_same() {
     };
     let text = config.to_json(heads, FloatType::F16, None);
     assert_eq!(
-        BertConfig::parse(text.as_bytes(), Path::new("config.json")).unwrap(),
+        BertConfig::parse(text.as_bytes(), Path::new("config.json")).expect("as it was written"),
         config
     );
     assert!(
@@ -71,7 +71,7 @@ fn what_is_written_reads_back_the_same() {
 
 #[test]
 fn a_classifier_is_written_with_its_labels_and_nothing_else_changes() {
-    let config = parse(&tiny()).unwrap();
+    let config = parse(&tiny()).expect("the config of a BERT");
     let heads = Heads {
         classifier: Some(2),
         ..Heads::MLM
@@ -81,7 +81,7 @@ fn a_classifier_is_written_with_its_labels_and_nothing_else_changes() {
         problem: Problem::MultiLabelClassification,
     };
     let written: Value =
-        serde_json::from_str(&config.to_json(heads, FloatType::F32, Some(&labels))).unwrap();
+        serde_json::from_str(&config.to_json(heads, FloatType::F32, Some(&labels))).expect("JSON");
     assert_eq!(
         written["architectures"],
         json!(["BertForSequenceClassification"])
@@ -90,7 +90,7 @@ fn a_classifier_is_written_with_its_labels_and_nothing_else_changes() {
     assert_eq!(written["label2id"], json!({"no": 0, "yes": 1}));
     assert_eq!(written["problem_type"], "multi_label_classification");
     let without: Value =
-        serde_json::from_str(&config.to_json(Heads::MLM, FloatType::F32, None)).unwrap();
+        serde_json::from_str(&config.to_json(Heads::MLM, FloatType::F32, None)).expect("JSON");
     let keys = |value: &Value| value.as_object().expect("an object").len();
     assert_eq!(keys(&written), keys(&without) + 3);
     assert_eq!(Labels::unnamed(1).problem, Problem::Regression);
@@ -106,7 +106,7 @@ fn an_albert_is_read_with_its_own_defaults_and_written_back() {
     for key in ["hidden_act", "hidden_dropout_prob"] {
         map.shift_remove(key);
     }
-    let config = parse(&map).unwrap();
+    let config = parse(&map).expect("what is missing has a default");
     let albert = Albert {
         embedding_size: 128,
         num_hidden_groups: 1,
@@ -119,7 +119,7 @@ fn an_albert_is_read_with_its_own_defaults_and_written_back() {
     map.insert("num_hidden_groups".to_owned(), json!(3));
     map.insert("embedding_size".to_owned(), json!(4));
     map.insert("hidden_act".to_owned(), json!("gelu"));
-    let config = parse(&map).unwrap();
+    let config = parse(&map).expect("what is missing has a default");
     assert_eq!(config.layer_order(), [0, 0, 1, 1, 2, 2]);
     assert_eq!(
         (config.embedding_size(), config.n_distinct_layers()),
@@ -127,7 +127,7 @@ fn an_albert_is_read_with_its_own_defaults_and_written_back() {
     );
     let text = config.to_json(Heads::MLM, FloatType::F32, None);
     let read = BertConfig::parse(text.as_bytes(), Path::new("config.json"));
-    assert_eq!(read.unwrap(), config);
+    assert_eq!(read.expect("as it was written"), config);
     assert!(text.contains("\"AlbertForMaskedLM\""), "{text}");
 
     let message = |key: &str, value| {

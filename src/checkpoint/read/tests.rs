@@ -8,7 +8,6 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 
 use super::*;
-use crate::checkpoint::Activation;
 use crate::checkpoint::weight_file::OTHER_CONFIG;
 use crate::checkpoint::write::{FloatType, save};
 
@@ -27,14 +26,7 @@ fn config() -> BertConfig {
         num_attention_heads: 2,
         intermediate_size: 6,
         max_position_embeddings: 5,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     }
 }
 

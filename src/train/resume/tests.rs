@@ -1,7 +1,7 @@
 //! States of a fit, written and read back.
 
 use super::*;
-use crate::checkpoint::{Activation, BertConfig, Heads};
+use crate::checkpoint::{BertConfig, Heads};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::objective::{LossPart, ObjectiveName};
 use crate::random::Key;
@@ -26,14 +26,7 @@ fn model() -> Bert {
         num_attention_heads: 1,
         intermediate_size: 3,
         max_position_embeddings: 5,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        hidden_dropout_prob: 0.1,
-        attention_probs_dropout_prob: 0.1,
-        hidden_act: Activation::Gelu,
-        albert: None,
-        mark_shared: false,
+        ..BertConfig::default()
     };
     let heads = Heads::MLM;
     Bert::initialise(
