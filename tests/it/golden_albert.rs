@@ -7,7 +7,6 @@ use std::path::Path;
 use cipherpet::checkpoint::{FloatType, Heads, Weights, read::read_model, save};
 use cipherpet::kernels;
 use cipherpet::model::{Bert, Pooling};
-use cipherpet::train::{AdamWOptions, Optimiser};
 use safetensors::SafeTensors;
 
 use crate::golden::{Golden, assert_close, first_tokens, infer};
@@ -94,19 +93,7 @@ fn loss_and_every_gradient_of_an_albert_equal_transformers() {
 #[test]
 fn ten_adamw_steps_of_an_albert_equal_torch() {
     let golden = golden();
-    let (mut model, batch) = (model(&golden), golden.batch());
-    let options = AdamWOptions {
-        weight_decay: 0.01,
-        clip: 0.0,
-        layer_decay: 1.0,
-    };
-    let mut optimiser = Optimiser::new(options);
-    let mut losses = Vec::new();
-    for _ in 0..10 {
-        losses.push(golden.loss(&model, &batch));
-        optimiser.step(&mut model, 2e-3).expect("a step");
-    }
-    assert_close("losses", &losses, &golden.step_losses(), 1e-3);
+    golden.assert_ten_steps(model(&golden), 2e-3);
 }
 
 #[test]
