@@ -88,6 +88,12 @@ impl Key {
             .wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
+    /// A uniform draw, 0 to below 1, for counter `counter`, without state.
+    #[inline(always)]
+    pub fn uniform(self, counter: u64) -> f64 {
+        (self.bits(counter) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// A draw from the standard normal distribution for counter `counter`, without state.
     pub fn normal(self, counter: u64) -> f64 {
         let uniform = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64; // between 0 and 1

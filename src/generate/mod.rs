@@ -107,7 +107,7 @@ fn write(
     let mut sentences = vec![vec![Vec::new(); options.samples]; sources.len()];
     let uniform = |row: Row, step: u64| {
         let key = key.at(sources[row.source].number).at(row.sample as u64);
-        (key.bits(step) >> 11) as f64 / (1_u64 << 53) as f64
+        key.uniform(step)
     };
     let row = |i: usize| Row {
         source: i / options.samples,

@@ -187,8 +187,7 @@ mod tests {
             let choices = choices(&p, Sampling { temperature, ..ALL });
             let mut counts = [0usize; 4];
             for i in 0..n {
-                let uniform = (key.bits(i) >> 11) as f64 / (1_u64 << 53) as f64;
-                counts[choices.draw(uniform) as usize] += 1;
+                counts[choices.draw(key.uniform(i)) as usize] += 1;
             }
             let powers = p.map(|p| f64::from(p).powf(1.0 / temperature));
             let sum: f64 = powers.iter().sum();

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::codes::{BitCodes, SetList, winners};
 use super::projection::Projection;
-use super::vectors::{Vectors, to_unit_length};
+use super::vectors::Vectors;
 use crate::error::{Error, Result};
+use crate::kernels::vector::to_length_one;
 
 /// Vectors that are coded together: they and a panel of weights stay in the second cache.
 const BLOCK: usize = 48;
@@ -32,7 +33,7 @@ impl Preparation {
             vector.iter_mut().for_each(|x| *x -= mean);
         }
         if self.unit_length {
-            to_unit_length(vector);
+            to_length_one(vector);
         }
     }
 }

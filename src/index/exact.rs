@@ -7,18 +7,17 @@
 
 use std::path::Path;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Header, Section, Stored};
 use super::nearest::{Candidates, Neighbour, keep_nearest};
-use super::vectors::{Vectors, to_unit_length};
+use super::vectors::{Vectors, dot, square_distance};
 use super::{Index, Items, Kind, require_k};
 use crate::error::{Error, Result};
 use crate::kernels::gemm::Store;
 use crate::kernels::gemm::portable::{Operand, matmul_on_this_thread};
-use crate::kernels::vector;
+use crate::kernels::vector::to_length_one;
 
 /// Queries of one product.
 const QUERIES: usize = 64;
@@ -82,7 +81,7 @@ impl Exact {
     pub(super) fn score_again(&self, query: &[f32], neighbours: &mut [Neighbour]) {
         let mut query = query.to_vec();
         if self.similarity == Similarity::Cosine {
-            to_unit_length(&mut query);
+            to_length_one(&mut query);
         }
         for neighbour in neighbours {
             neighbour.score = self.score(&query, neighbour.number);
@@ -132,7 +131,7 @@ impl Exact {
         if self.similarity == Similarity::Cosine {
             values
                 .par_chunks_exact_mut(self.width)
-                .for_each(to_unit_length);
+                .for_each(|row| _ = to_length_one(row));
         }
         values
     }
@@ -261,16 +260,6 @@ impl Index for Exact {
         let header = Header::new(self, &self.similarity)?;
         file::write(path, header, &[("vectors", Section::F32(&self.values))])
     }
-}
-
-#[multiversion(targets = "simd")]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    vector::dot(a, b)
-}
-
-#[multiversion(targets = "simd")]
-fn square_distance(a: &[f32], b: &[f32]) -> f32 {
-    vector::sum_of(a, b, |a, b| (a - b) * (a - b))
 }
 
 #[cfg(test)]

@@ -22,18 +22,17 @@ use hnsw_rs::api::AnnT;
 use hnsw_rs::hnsw::Hnsw;
 use hnsw_rs::hnswio::HnswIo;
 use hnsw_rs::prelude::Distance;
-use multiversion::multiversion;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::exact::Similarity;
 use super::file::{self, Header, Section, Stored};
 use super::nearest::{Neighbour, keep_nearest};
-use super::vectors::to_unit_length;
+use super::vectors::{dot, square_distance};
 use super::{Index, Items, Kind, require_k};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::kernels::vector;
+use crate::kernels::vector::to_length_one;
 
 /// Layers of a graph at most.
 const LAYERS: usize = 16;
@@ -100,19 +99,9 @@ impl Distance<f32> for Apart {
     fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
         match self.is_cosine {
             true => (1.0 - dot(a, b)).max(0.0), // the crate wants no distance below 0
-            false => distance(a, b),
+            false => square_distance(a, b).sqrt(),
         }
     }
-}
-
-#[multiversion(targets = "simd")]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    vector::dot(a, b)
-}
-
-#[multiversion(targets = "simd")]
-fn distance(a: &[f32], b: &[f32]) -> f32 {
-    vector::sum_of(a, b, |a, b| (a - b) * (a - b)).sqrt()
 }
 
 /// Vectors and the links between them.
@@ -199,7 +188,7 @@ impl Graph {
     fn prepared(&self, vector: &[f32]) -> Vec<f32> {
         let mut vector = vector.to_vec();
         if self.options.similarity == Similarity::Cosine {
-            to_unit_length(&mut vector);
+            to_length_one(&mut vector);
         }
         vector
     }

@@ -2,7 +2,10 @@
 //!
 //! In: slices of the caller. Out: views whose sizes are checked. Copies nothing.
 
+use multiversion::multiversion;
+
 use crate::error::{Error, Result};
+use crate::kernels::vector;
 
 /// Rows of finite numbers, all of one width.
 #[derive(Debug, Clone, Copy)]
@@ -122,14 +125,16 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// To length 1; zeros stay.
-pub fn to_unit_length(vector: &mut [f32]) {
-    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square > 0.0 {
-        let scale = 1.0 / square.sqrt();
-        let scaled = |x: f32| (f64::from(x) * scale) as f32;
-        vector.iter_mut().for_each(|x| *x = scaled(*x));
-    }
+/// The dot product.
+#[multiversion(targets = "simd")]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    vector::dot(a, b)
+}
+
+/// The square of the Euclidean distance.
+#[multiversion(targets = "simd")]
+pub(super) fn square_distance(a: &[f32], b: &[f32]) -> f32 {
+    vector::sum_of(a, b, |a, b| (a - b) * (a - b))
 }
 
 #[cfg(test)]

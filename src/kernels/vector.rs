@@ -60,6 +60,16 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     fold(lanes)
 }
 
+/// Divides a row by its length, and gives the factor: 1 / length, or 0 for a row of zeros, which stays one.
+pub fn to_length_one(row: &mut [f32]) -> f64 {
+    let squares = row.iter().map(|&x| f64::from(x) * f64::from(x));
+    let length = squares.sum::<f64>().sqrt();
+    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+    row.iter_mut()
+        .for_each(|x| *x = (f64::from(*x) * scale) as f32);
+    scale
+}
+
 /// Largest element; negative infinity for an empty slice.
 #[inline(always)]
 pub fn max(a: &[f32]) -> f32 {

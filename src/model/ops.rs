@@ -11,11 +11,12 @@ use dfdx::prelude::{
 use dfdx::shapes::Shape;
 
 use super::network::Network;
-use super::tensor::{Matrix, Scalar, Vector, matrix, to_length_one, values};
+use super::tensor::{Matrix, Scalar, Vector, matrix, values};
 use crate::data::PackedBatch;
 use crate::kernels::encoder::{PackedRows, Regularisation};
 use crate::kernels::gemm::{Gemm, Store};
 use crate::kernels::linear::LinearGradient;
+use crate::kernels::vector::to_length_one;
 use crate::kernels::{embedding, rows as arithmetic, tanh as hyperbolic};
 
 /// A batch, where its hidden states are wanted, and the dropout on the way there.

@@ -7,9 +7,10 @@ use dfdx::prelude::{HasShape, NoneTape};
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-use super::tensor::{to_length_one, values};
+use super::tensor::values;
 use super::{Bert, Pass, Pooling};
 use crate::data::PackedBatch;
+use crate::kernels::vector::to_length_one;
 
 /// Eigenvalues below this share of the largest are rounding errors.
 const LEAST_SHARE: f64 = 1e-10;
@@ -54,6 +55,21 @@ pub fn sentence_vectors(model: &Bert, rows: &PackedBatch, pooling: SentencePooli
             };
             rows.offsets.windows(2).flat_map(mean).collect()
         }
+    }
+}
+
+/// The dot product of two vectors of one width, summed in f64.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let products = a.iter().zip(b);
+    products.map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+/// The cosine of two vectors of one width, -1 to 1; 0 where one has no length.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    match lengths > 0.0 {
+        true => dot(a, b) / lengths,
+        false => 0.0,
     }
 }
 
@@ -198,6 +214,13 @@ mod tests {
     #[test]
     fn one_vector_differs_in_no_direction() {
         assert_eq!(Whitening::learn(&[1.0, 2.0], 2).dimensions(), 0);
+    }
+
+    #[test]
+    fn cosines_of_known_vectors() {
+        assert!((cosine(&[3.0, 4.0], &[4.0, 3.0]) - 0.96).abs() < 1e-6);
+        assert_eq!(cosine(&[1.0, 0.0], &[0.0, 2.0]), 0.0);
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 1.0]), 0.0);
     }
 
     #[test]

@@ -33,13 +33,3 @@ where
     tensor.copy_into(&mut values);
     values
 }
-
-/// Divides a row by its length, and gives the factor: 1 / length, or 0 for a row of zeros, which stays one.
-pub(super) fn to_length_one(row: &mut [f32]) -> f64 {
-    let squares = row.iter().map(|&x| f64::from(x) * f64::from(x));
-    let length = squares.sum::<f64>().sqrt();
-    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-    row.iter_mut()
-        .for_each(|x| *x = (f64::from(*x) * scale) as f32);
-    scale
-}

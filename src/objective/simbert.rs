@@ -27,6 +27,7 @@ use crate::data::reserved::{CLS, SEP};
 use crate::data::{
     EncodedExample, LabelKind, PackedRow, Scores, Target, TokenTypes, visible_prefixes,
 };
+use crate::model::sentence::dot;
 use crate::model::tensor::Matrix;
 use crate::model::{Bert, Pooling, ops};
 use crate::random::{Key, Purpose};
@@ -95,8 +96,7 @@ impl Simbert {
     /// The text as it is read: as it is, or damaged.
     fn source(&self, text: &[u32], draw: &Draw, key: Key) -> Vec<u32> {
         let mut text = text.to_vec();
-        let uniform = (key.bits(0) >> 11) as f64 / (1_u64 << 53) as f64;
-        if uniform < self.corrupt_sources {
+        if key.uniform(0) < self.corrupt_sources {
             draw.masking
                 .corrupt(&mut text, draw.cipher_rows.end, key.at(1));
         }
@@ -168,11 +168,6 @@ pub fn value_and_gradient(vectors: &[f32], width: usize, groups: &[usize]) -> (f
         gradient.extend(sum.into_iter().map(|x| x as f32));
     }
     (value as f32, gradient)
-}
-
-fn dot(x: &[f32], y: &[f32]) -> f64 {
-    let products = x.iter().zip(y);
-    products.map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
 }
 
 impl Objective for Simbert {

@@ -61,8 +61,8 @@ fn sources() -> Vec<Vec<u32>> {
 /// The next token of each state.
 fn draw(model: &Bert, states: &Matrix, step: usize) -> Vec<u32> {
     model.map_mlm_logits(states, |row, logits| {
-        let uniform = (Key::from_seed(2).at(step as u64).bits(row as u64) >> 11) as f64;
-        Choices::new(logits, 7..VOCABULARY, &SAMPLING).draw(uniform / (1_u64 << 53) as f64)
+        let uniform = Key::from_seed(2).at(step as u64).uniform(row as u64);
+        Choices::new(logits, 7..VOCABULARY, &SAMPLING).draw(uniform)
     })
 }
 

@@ -68,9 +68,7 @@ impl KeptRun {
         require_as_written(&Results::open(run)?, std::slice::from_ref(&full))?;
         Ok(full)
     }
-}
 
-impl KeptRun {
     /// The folder of the model of one fold, or of all rows. `run` is its folder.
     ///
     /// # Errors
