@@ -9,6 +9,7 @@ use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
+use crate::objective::ObjectiveName;
 use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
@@ -74,8 +75,17 @@ impl Loaded {
             "false, as task.kind = \"single\" has no second text",
             true,
         )?;
+        let stages = self.experiment.stages();
+        let is_apart = |last: &Stage| last.objective == ObjectiveName::Simbert;
         self.require(
-            !data.transitive_closure || (task.kind, labels) == (TextKind::Pair, LabelKind::Binary),
+            data.mark_shared != Some(true) || !stages.last().is_some_and(is_apart),
+            "data.mark_shared",
+            "false, as the last stage reads each text by itself",
+            true,
+        )?;
+        let is_of_pairs = (task.kind, labels) == (TextKind::Pair, LabelKind::Binary);
+        self.require(
+            !data.transitive_closure || is_of_pairs,
             "data.transitive_closure",
             "false, as it is for pairs labelled 0 or 1",
             true,

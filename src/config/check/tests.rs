@@ -281,6 +281,11 @@ fn marks_want_two_texts_and_two_token_types() {
         single.expect_err("one text"),
         "--set data.mark_shared=true: expected false, as task.kind = \"single\" has no second text, found true"
     );
+    let apart = check(&["data.mark_shared=true", "objective.name=simbert"]);
+    assert_eq!(
+        apart.expect_err("each by itself"),
+        "--set data.mark_shared=true: expected false, as the last stage reads each text by itself, found true"
+    );
     let of = |settings: &[&str]| {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         load(None, &settings).expect("known keys")
