@@ -7,10 +7,12 @@
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
+use csv::QuoteStyle;
 use serde::Serialize;
 
 use super::Context;
 use super::reading::files::{TaskFiles, read_files};
+use super::table::table as as_table;
 use crate::atomic;
 use crate::config::Loaded;
 use crate::data::duplicates::{
@@ -178,10 +180,6 @@ fn row_pair(files: &[ExampleFile], found: &Finding) -> RowPair {
 
 /// The table of all findings: TSV with a header.
 fn table(files: &[ExampleFile], found: &Duplicates) -> Result<Vec<u8>> {
-    let unexpected = |error: &dyn Display| Error::Unexpected(format!("table of rows: {error}"));
-    let mut writer = csv::WriterBuilder::new()
-        .delimiter(b'\t')
-        .from_writer(Vec::new());
     let header = [
         "kind",
         "file",
@@ -190,24 +188,18 @@ fn table(files: &[ExampleFile], found: &Duplicates) -> Result<Vec<u8>> {
         "other_row",
         "similarity",
     ];
-    writer
-        .write_record(header)
-        .map_err(|error| unexpected(&error))?;
-    for found in &found.findings {
+    let rows = found.findings.iter().map(|found| {
         let name = |file: usize| files[file].path.display().to_string();
-        let fields = [
+        [
             found.kind.name().to_owned(),
             name(found.first.file),
             found.first.row.to_string(),
             name(found.second.file),
             found.second.row.to_string(),
             format!("{:.4}", found.similarity),
-        ];
-        writer
-            .write_record(fields)
-            .map_err(|error| unexpected(&error))?;
-    }
-    writer.into_inner().map_err(|error| unexpected(&error))
+        ]
+    });
+    as_table((b'\t', QuoteStyle::Necessary), header, rows)
 }
 
 impl Display for DuplicatesReport {

@@ -18,7 +18,7 @@
 //! | [`slurm`] | the script of a cluster for a run |
 //! | [`count`], [`mod@align`] ([`alignment`] is its way and that of [`run`]), [`audit`], [`cipher`] | token counts, mappings, how reversible a masking is, ciphers with a key |
 //! | [`mod@hash`] | codes of vectors or tokens, and an index of them |
-//! | [`archive`], [`disk`], [`machine`], [`number`] | zips, room on the disk, the machine's names, scores as text |
+//! | [`archive`], [`disk`], [`machine`], [`number`], [`mod@table`] | zips, room on the disk, the machine's names, scores and tables as text |
 //!
 //! Every long job takes a [`Context`]. Does not parse arguments and prints nothing: `cli` does.
 //!
@@ -56,6 +56,7 @@ pub mod sentences;
 pub mod slurm;
 pub mod stop;
 pub mod submission;
+pub mod table;
 pub mod zero_shot;
 
 pub use context::Context;

@@ -6,7 +6,6 @@
 
 pub mod writer;
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use serde::Serialize;
 use super::Context;
 use super::run::warnings;
 use super::run_folder::names::ModelName;
+use super::table::table as as_table;
 use crate::atomic;
 use crate::data::{
     EncodedExample, Example, ExampleFormat, Labels, Target, TextKind, read_examples,
@@ -179,32 +179,22 @@ fn too_long(sources: Sources, row: usize, (text, length): (&str, usize), writer:
 
 /// TSV with a header. Tokens hold no tabs, so that nothing needs quotes, but where a tab stands between them.
 fn table(writer: &Writer, sentences: &[Sentence], written: &[Vec<Ranked>]) -> Result<Vec<u8>> {
-    let unexpected = |error: &dyn Display| Error::Unexpected(format!("table: {error}"));
     let has_tabs = writer.experiment.data.token_separator.contains('\t');
     let quotes = if has_tabs {
         QuoteStyle::Necessary
     } else {
         QuoteStyle::Never
     };
-    let mut table = csv::WriterBuilder::new()
-        .delimiter(b'\t')
-        .quote_style(quotes)
-        .from_writer(Vec::new());
-    let mut push = |fields: [&str; 5]| {
-        let pushed = table.write_record(fields);
-        pushed.map_err(|error| unexpected(&error))
-    };
-    push(HEADER)?;
-    for (source, ranked) in sentences.iter().zip(written) {
-        for (place, found) in (1..).zip(ranked) {
-            push([
-                &source.row.to_string(),
-                source.text,
-                &format!("{place}"),
-                &format!("{:.4}", found.cosine),
-                &writer.text(&found.sentence),
-            ])?;
-        }
-    }
-    table.into_inner().map_err(|error| unexpected(&error))
+    let rows = sentences.iter().zip(written).flat_map(|(source, ranked)| {
+        (1..).zip(ranked).map(move |(place, found): (usize, _)| {
+            [
+                source.row.to_string(),
+                source.text.to_owned(),
+                place.to_string(),
+                format!("{:.4}", found.cosine),
+                writer.text(&found.sentence),
+            ]
+        })
+    });
+    as_table((b'\t', quotes), HEADER, rows)
 }

@@ -25,6 +25,7 @@ use super::archive::{self, Content};
 use super::number::probability;
 use super::run_folder::results::Results;
 use super::run_folder::{names, scores};
+use super::table::table as as_table;
 use crate::atomic;
 use crate::config::{Experiment, SubmitConfig};
 use crate::data::table::Quoting;
@@ -276,22 +277,11 @@ fn as_csv(
     header: &[&str],
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<String> {
-    let failed = |error: csv::Error| Error::Unexpected(format!("submission as CSV: {error}"));
-    let style = match sample::quoting(delimiter) {
+    let quotes = match sample::quoting(delimiter) {
         Quoting::On => csv::QuoteStyle::Necessary,
         Quoting::Off => csv::QuoteStyle::Never,
     };
-    let mut writer = csv::WriterBuilder::new()
-        .delimiter(delimiter)
-        .quote_style(style)
-        .from_writer(Vec::new());
-    writer.write_record(header).map_err(failed)?;
-    for row in rows {
-        writer.write_record(row).map_err(failed)?;
-    }
-    let bytes = writer
-        .into_inner()
-        .map_err(|error| Error::Unexpected(format!("submission as CSV: {error}")))?;
+    let bytes = as_table((delimiter, quotes), header, rows)?;
     Ok(String::from_utf8(bytes).expect("made of strings"))
 }
 

@@ -22,6 +22,7 @@ pub mod score;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use csv::QuoteStyle;
 use serde::Serialize;
 
 use self::input::Input;
@@ -30,6 +31,7 @@ use self::question::Question;
 use self::rows::{Rows, untrained_head};
 pub use self::score::Method;
 use self::score::scores;
+use super::table::table as as_table;
 use super::{Context, number};
 use crate::atomic;
 use crate::config::Loaded;
@@ -337,27 +339,17 @@ fn judge(rows: &Rows, said: &Scores, labels: Option<&[u32]>, has_labels: bool) -
 
 /// The table: TSV with a header, rows from 0.
 fn table(said: &Scores, labels: Option<&[u32]>, task: &Task) -> Result<Vec<u8>> {
-    let unexpected =
-        |error: &dyn std::fmt::Display| Error::Unexpected(format!("table of scores: {error}"));
-    let mut writer = csv::WriterBuilder::new()
-        .delimiter(b'\t')
-        .from_writer(Vec::new());
     let mut header = vec!["row".to_owned()];
     match said.width {
         1 => header.push("score".to_owned()),
         _ => header.extend(task.classes.iter().map(|class| format!("score_{class}"))),
     }
     header.extend(labels.map(|_| "label".to_owned()));
-    writer
-        .write_record(&header)
-        .map_err(|error| unexpected(&error))?;
-    for (number, row) in said.rows().enumerate() {
+    let rows = said.rows().enumerate().map(|(number, row)| {
         let mut fields = vec![number.to_string()];
         fields.extend(row.iter().map(|&score| number::of_score(score)));
         fields.extend(labels.map(|labels| task.classes[labels[number] as usize].clone()));
-        writer
-            .write_record(&fields)
-            .map_err(|error| unexpected(&error))?;
-    }
-    writer.into_inner().map_err(|error| unexpected(&error))
+        fields
+    });
+    as_table((b'\t', QuoteStyle::Necessary), header, rows)
 }
