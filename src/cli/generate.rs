@@ -4,15 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
+use super::sampling::{SamplingArguments, at_least_one};
 use super::{Session, output};
 use crate::error::Result;
-use crate::generate::sampling::Sampling;
-use crate::workbench::generate::writer::WriterOptions;
 use crate::workbench::generate::{self as job, GenerateReport, Sources};
 use crate::workbench::run_folder::names::ModelName;
-
-/// The likeliest tokens that are drawn from where nothing else is said, as in SimBERT.
-const TOP_K: usize = 5;
 
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
@@ -44,21 +40,8 @@ pub struct GenerateArguments {
     /// Sentences to keep of them, the nearest
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     keep: usize,
-    /// Draw from so many of the likeliest tokens; 1 is greedy [default: 5, with --top-p all]
-    #[arg(long, value_name = "K", value_parser = at_least_one)]
-    top_k: Option<usize>,
-    /// Draw from the likeliest tokens that reach this probability together, up to 1
-    #[arg(long, value_name = "P", value_parser = share, allow_hyphen_values = true)]
-    top_p: Option<f64>,
-    /// Divide the logits by this: below 1 likely tokens become likelier
-    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = above_zero, allow_hyphen_values = true)]
-    temperature: f64,
-    /// Tokens of a sentence at most [default: data.max_tokens of the run]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    max_tokens: Option<usize>,
-    /// Root of the draws
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// The model of this fold, counted from 1, or `full`
     #[arg(long, value_name = "FOLD")]
     fold: Option<ModelName>,
@@ -72,18 +55,7 @@ pub fn generate(arguments: &GenerateArguments, session: &Session) -> Result<()> 
         (Some(text), _) => Sources::Text(text),
         (None, pairs) => Sources::Pairs(pairs.as_deref().expect("clap asks for one")),
     };
-    let top_k = arguments.top_k;
-    let options = WriterOptions {
-        samples: arguments.n,
-        keep: arguments.keep,
-        max_tokens: arguments.max_tokens,
-        sampling: Sampling {
-            top_k: top_k.or(arguments.top_p.is_none().then_some(TOP_K)),
-            top_p: arguments.top_p.unwrap_or(1.0),
-            temperature: arguments.temperature,
-        },
-        seed: arguments.seed,
-    };
+    let options = arguments.sampling.options(arguments.n, arguments.keep);
     let run = (&*arguments.run, arguments.fold);
     let report = job::generate(run, sources, &arguments.out, &options, session.context())?;
     output::print(&report, &text(&report), arguments.json)?;
@@ -105,25 +77,4 @@ fn text(report: &GenerateReport) -> String {
         report.sentences_per_second
     ));
     text
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("expected a whole number, 1 or more".to_owned()),
-    }
-}
-
-fn share(text: &str) -> std::result::Result<f64, String> {
-    match text.parse() {
-        Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
-        _ => Err("expected a number above 0, up to 1".to_owned()),
-    }
-}
-
-fn above_zero(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("expected a number above 0".to_owned()),
-    }
 }

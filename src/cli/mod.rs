@@ -10,6 +10,7 @@
 
 mod align;
 mod audit;
+mod augment;
 mod board;
 mod check;
 mod cipher;
@@ -28,6 +29,7 @@ mod predict;
 mod pretrain;
 mod report;
 mod run;
+mod sampling;
 mod score;
 mod search;
 mod slurm;
@@ -101,6 +103,8 @@ pub enum Command {
     ZeroShot(zero_shot::ZeroShotArguments),
     /// Write sentences of the same meaning with the model of a run
     Generate(generate::GenerateArguments),
+    /// Write more positive pairs for the folds of a run, with its models
+    Augment(augment::AugmentArguments),
     /// Write the vectors of texts, one a line
     Embed(embed::EmbedArguments),
     /// Find the nearest texts of a file to others
@@ -218,6 +222,7 @@ impl Session {
             Command::Predict(arguments) => predict::predict(arguments, self),
             Command::ZeroShot(arguments) => zero_shot::zero_shot(arguments, self),
             Command::Generate(arguments) => generate::generate(arguments, self),
+            Command::Augment(arguments) => augment::augment(arguments, self),
             Command::Embed(arguments) => embed::embed(arguments, self),
             Command::Search(arguments) => search::search(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),

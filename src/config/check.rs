@@ -342,6 +342,12 @@ impl Loaded {
             self.require(there, "align.plain", "a file on disk", missing(path))
                 .map_err(|error| error.with_hint(MISSING_HINT))?;
         }
+        if let Some(folder) = &data.augment {
+            let expected = "a folder that `cipherpet augment` has left";
+            let there = folder.is_dir();
+            self.require(there, "data.augment", expected, missing(folder))
+                .map_err(|error| error.with_hint(MISSING_HINT))?;
+        }
         if let Some(path) = valid {
             let there = source::exists(path);
             self.require(there, "data.valid", Valid::CHOICES, missing(path))

@@ -272,6 +272,8 @@ impl Experiment {
         if let Valid::File(path) = &data.valid {
             add("data.valid", path);
         }
+        let pairs = data.augment.iter().flat_map(|folder| pair_files(folder));
+        pairs.for_each(|path| add("data.augment", &path));
         if let Some(dir) = &self.checkpoint.dir {
             // Only the graph cuts text.
             let cuts_text = self.align.method == AlignMethod::Graph;
@@ -316,6 +318,18 @@ impl Experiment {
     pub fn scratch_size(&self, base: Option<&BertConfig>, vocab_size: usize) -> BertConfig {
         self.model.size(base, vocab_size, self.train.dropout)
     }
+}
+
+/// The tables and records of `data.augment` that are there, in the order of their names.
+fn pair_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_one = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        matches!(extension, Some("json" | "tsv" | "csv"))
+    };
+    let mut files: Vec<PathBuf> = entries.map(|e| e.path()).filter(is_one).collect();
+    files.sort();
+    files
 }
 
 #[cfg(test)]

@@ -70,6 +70,10 @@ pub struct DataConfig {
     pub mark_shared: Option<bool>,
     /// Positive pairs that the pairs to train on imply are trained on too (a = b and b = c: a = c); default false.
     pub transitive_closure: bool,
+    /// A folder that `cipherpet augment` has left: its positive pairs are trained on too, each in the fold that it was written for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub augment: Option<PathBuf>,
     /// One ASCII character between columns; default tab.
     pub delimiter: char,
     /// The first line holds column names; default false.
@@ -404,6 +408,7 @@ impl Default for DataConfig {
             max_tokens: 32,
             mark_shared: None,
             transitive_closure: false,
+            augment: None,
             delimiter: format.delimiter,
             header: format.header,
             text_a: format.text_a,

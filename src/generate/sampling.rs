@@ -6,8 +6,10 @@
 //! et al. 2019, <https://arxiv.org/abs/1904.09751>); one of what is left is drawn by its probability. Of equal logits the lower token
 //! comes first. With `top_k = 1` the likeliest token comes for sure: greedy.
 
+use serde::Serialize;
+
 /// How tokens are drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sampling {
     /// How many of the likeliest tokens may be drawn; `None`: all.
     pub top_k: Option<usize>,

@@ -11,7 +11,7 @@
 //! | [`reading`] | how files are read where no setting says it |
 //! | [`inspect`] | looks at a new competition: survey, split, cost, a starter file |
 //! | [`duplicates`](mod@duplicates) | what comes twice or nearly so, what of train stands in test, labels that contradict each other |
-//! | [`generate`](mod@generate) | sentences of the same meaning as those of a file, written by the model of a run |
+//! | [`generate`](mod@generate), [`augment`](mod@augment) | sentences of the same meaning as those of a file, written by the model of a run; as pairs for the training rows of its folds |
 //! | [`predict`], [`board`], [`score`], [`pack`] | read runs: more scores, all runs at a glance, what a leaderboard said, a zip |
 //! | [`zero_shot`](mod@zero_shot) | scores without labels: next sentence prediction, prompts |
 //! | [`embed`](mod@embed), [`search`](mod@search) | vectors of texts, read by [`sentences`]; the nearest of them |
@@ -30,6 +30,7 @@ pub mod align;
 pub mod alignment;
 pub mod archive;
 pub mod audit;
+pub mod augment;
 pub mod board;
 pub mod cipher;
 mod context;

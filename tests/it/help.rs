@@ -12,6 +12,7 @@ fn help_of_the_tool_and_of_every_command() {
         "predict",
         "zero-shot",
         "generate",
+        "augment",
         "embed",
         "search",
         "pretrain",

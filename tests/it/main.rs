@@ -3,6 +3,7 @@
 //! Snapshots stand in `snapshots/`. After a change that is meant: `INSTA_UPDATE=always cargo test --test it`, and read the diff.
 
 mod align;
+mod augment;
 mod bad_folds;
 mod bad_input;
 mod batch;

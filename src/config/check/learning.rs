@@ -90,6 +90,9 @@ impl Loaded {
             "false, as it is for pairs labelled 0 or 1",
             true,
         )?;
+        let expected = "none, as it is for pairs labelled 0 or 1";
+        let holds = data.augment.is_none() || is_of_pairs;
+        self.require(holds, "data.augment", expected, "a folder")?;
         let distill = &self.experiment.distill;
         self.require(
             (0.0..=1.0).contains(&distill.weight),

@@ -90,7 +90,7 @@ pub fn generate(
     context.stop.check()?;
     let tokens: Vec<Vec<u32>> = sentences.iter().map(|s| s.tokens.clone()).collect();
     let begun = Instant::now();
-    let written = writer.write(&tokens, options, context)?;
+    let written = writer.write(&tokens, options, &|_, _| true, context)?;
     let seconds = begun.elapsed().as_secs_f64();
     atomic::write(out, &table(&writer, &sentences, &written)?)?;
     let best: Vec<f64> = (written.iter().filter_map(|ranked| ranked.first()))

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::config::Experiment;
 use crate::data::Dictionary;
 use crate::error::{Error, Result};
@@ -23,7 +25,7 @@ use crate::workbench::run::{kept_model, plan, stages};
 use crate::workbench::run_folder::names::ModelName;
 
 /// How sentences are drawn and kept.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WriterOptions {
     /// Sentences that are drawn for each source, 1 or more.
     pub samples: usize,
@@ -32,6 +34,7 @@ pub struct WriterOptions {
     /// Tokens of a sentence at most, 1 or more; `None`: as `data.max_tokens` of the run.
     pub max_tokens: Option<usize>,
     /// How tokens are drawn.
+    #[serde(flatten)]
     pub sampling: Sampling,
     /// Root of the draws.
     pub seed: u64,
@@ -83,7 +86,8 @@ impl Writer {
         self.model.config.max_position_embeddings.saturating_sub(3)
     }
 
-    /// For each source the nearest of its sentences, best first; a copy of it is none.
+    /// For each source the nearest of its sentences that `is_wanted` says yes to (the number of the source, and the sentence), best
+    /// first; a copy of the source is none.
     ///
     /// # Errors
     /// [`Error::Interrupted`].
@@ -94,6 +98,7 @@ impl Writer {
         &self,
         sources: &[Vec<u32>],
         options: &WriterOptions,
+        is_wanted: &dyn Fn(usize, &Ranked) -> bool,
         Context { progress, stop, .. }: Context<'_>,
     ) -> Result<Vec<Vec<Ranked>>> {
         let generate_options = GenerateOptions {
@@ -116,6 +121,7 @@ impl Writer {
             let drawn = generate(&self.model, sources, &generate_options, key, &mut tick)?;
             let texts: Vec<&[u32]> = sources.iter().map(|source| source.tokens).collect();
             for mut ranked in rank(&self.model, &texts, drawn) {
+                ranked.retain(|found| is_wanted(all.len(), found));
                 ranked.truncate(options.keep);
                 all.push(ranked);
             }

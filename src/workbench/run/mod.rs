@@ -12,6 +12,7 @@
 //!
 //! [`run_folder`]: crate::workbench::run_folder
 
+pub mod augmented;
 mod baseline;
 pub mod batch;
 mod events;
@@ -161,9 +162,13 @@ fn fill(
     resume::say_owner_before(folder.left_by(), &progress);
     let rows = Rows::read(experiment, &progress)?;
     submission::check_form(experiment, &rows.task, rows.test.len())?;
+    for model in plan::models(experiment) {
+        rows.written_pairs(&plan::held_out(&rows, model)?)?;
+    }
     // A single split says what it trains on before the checkpoint is opened; a fold says it in its own log.
     let single_rows =
         (!plan::has_folds(experiment)).then(|| rows.fit(&rows.held_out, experiment, &progress));
+    let single_rows = single_rows.transpose()?;
     context.stop.check()?;
     let mut single = None;
     if part != RunPart::Finish {

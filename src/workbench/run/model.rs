@@ -176,7 +176,9 @@ impl Training<'_> {
         let begun = Instant::now();
         machine::reset_peak_rss();
         let held_out = plan::held_out(self.rows, name)?;
-        let fit_rows = self.rows.fit(&held_out, self.experiment, context.progress);
+        let fit_rows = self
+            .rows
+            .fit(&held_out, self.experiment, context.progress)?;
         let Trained {
             report,
             test_scores,

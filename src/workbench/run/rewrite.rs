@@ -155,7 +155,7 @@ impl Scoring<'_> {
             })
         };
         let held_out = plan::held_out(self.rows, model)?;
-        let fit_rows: FitRows = self.rows.fit(&held_out, experiment, &Progress::silent());
+        let fit_rows: FitRows = self.rows.fit(&held_out, experiment, &Progress::silent())?;
         let scores = score(&fit_rows.valid)?;
         write_valid(&fit_rows, &scores, task, &dir)?;
         let targets = fit_rows.valid.iter().map(|row| row.target.clone());

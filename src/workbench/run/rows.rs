@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::augmented::Augmented;
 use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows, Valid};
@@ -40,6 +41,8 @@ pub struct Rows {
     pub extra: Vec<EncodedExample>,
     /// Rows of the files that a stage has for itself, by the name of the stage.
     pub of_stages: BTreeMap<String, Vec<EncodedExample>>,
+    /// Pairs that a generator has written for the training rows.
+    augmented: Augmented,
     /// What finished runs say of the rows.
     teacher: Teacher,
 }
@@ -81,9 +84,11 @@ impl Rows {
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
         }
+        let augmented = Augmented::read(experiment, &vocab, &mut dictionary)?;
         let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
         let of_stages = raw.of_stages.iter();
         let mut rows = Self {
+            augmented,
             teacher: Teacher::default(),
             of_stages: of_stages
                 .map(|(stage, rows)| (stage.clone(), encode(rows)))
@@ -188,7 +193,15 @@ impl Rows {
     }
 
     /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones train.
-    pub fn fit(&self, held_out: &[usize], experiment: &Experiment, progress: &Progress) -> FitRows {
+    ///
+    /// # Errors
+    /// Those of [`Rows::written_pairs`].
+    pub fn fit(
+        &self,
+        held_out: &[usize],
+        experiment: &Experiment,
+        progress: &Progress,
+    ) -> Result<FitRows> {
         let (mut valid, mut train) = (Vec::new(), Vec::new());
         for (number, row) in self.labelled.iter().enumerate() {
             if held_out.binary_search(&number).is_ok() {
@@ -204,6 +217,11 @@ impl Rows {
             let implied = closure(&train);
             progress.say(&format!("transitive closure: {} pairs more", implied.len()));
             train.extend(implied);
+        }
+        let written = self.written_pairs(held_out)?;
+        if !written.is_empty() {
+            progress.say(&format!("data.augment: {} pairs more", written.len()));
+            train.extend_from_slice(written);
         }
         let mut valid_numbers = held_out.to_vec();
         valid_numbers.extend(0..self.valid_file.len());
@@ -230,7 +248,15 @@ impl Rows {
         }
         let missing = warnings::missing_classes(&fit.train, &self.task);
         missing.iter().for_each(|line| progress.say(line));
-        fit
+        Ok(fit)
+    }
+
+    /// The pairs of `data.augment` for a model that holds these rows out (sorted numbers).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where none were written for such a model.
+    pub fn written_pairs(&self, held_out: &[usize]) -> Result<&[EncodedExample]> {
+        self.augmented.of(held_out)
     }
 }
 
@@ -406,7 +432,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let experiment = experiment(folder.path());
         let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
-        let rows = all.fit(&all.held_out, &experiment, &Progress::silent());
+        let rows = all
+            .fit(&all.held_out, &experiment, &Progress::silent())
+            .expect("no pairs are asked for");
         let stage = &experiment.stages()[0];
         let learnt = all.of_stage(stage, &rows);
         assert_eq!(rows.valid_numbers, [0, 10]);
@@ -426,7 +454,9 @@ mod tests {
         let mut stage = experiment.stages().remove(0);
         stage.objective = ObjectiveName::Mlm;
         let of = |held_out: &[usize], stage: &Stage| {
-            let rows = all.fit(held_out, &experiment, &Progress::silent());
+            let rows = all
+                .fit(held_out, &experiment, &Progress::silent())
+                .expect("no pairs are asked for");
             all.of_stage(stage, &rows)
         };
         let rows = of(&[0, 10], &stage);
@@ -450,7 +480,9 @@ mod tests {
             .expect("two stages")
             .stage;
         let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
-        let rows = all.fit(&all.held_out, &experiment, &Progress::silent());
+        let rows = all
+            .fit(&all.held_out, &experiment, &Progress::silent())
+            .expect("no pairs are asked for");
         let [first, task] = &experiment.stages()[..] else {
             panic!("two stages")
         };
@@ -470,7 +502,9 @@ mod tests {
         let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
         experiment.train.unlabelled = vec![];
         let few = Rows::read(&experiment, &Progress::silent()).expect("good files");
-        let trained = few.fit(&few.held_out, &experiment, &Progress::silent());
+        let trained = few
+            .fit(&few.held_out, &experiment, &Progress::silent())
+            .expect("no pairs are asked for");
         assert_eq!(few.of_stage(&experiment.stages()[0], &trained).len(), 18);
         assert_eq!(all.vocab.kept.len(), few.vocab.kept.len() + 1); // 77
     }

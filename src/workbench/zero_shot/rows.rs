@@ -283,6 +283,7 @@ impl Cut {
 fn to_score(experiment: &mut Experiment) {
     experiment.folds = FoldsConfig::default();
     experiment.distill = DistillConfig::default();
+    experiment.data.augment = None;
     experiment.stage = Vec::new();
     experiment.objective.name = ObjectiveName::Nsp;
     experiment.objective.mlm_weight = Some(0.0);
