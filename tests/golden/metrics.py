@@ -5,7 +5,8 @@
 
 A list of cases: `labels` (as `task.labels` writes it), `width` (scores a row), `targets` (a class, a number or a list of
 classes a row), `scores` (rows x width, logits; f32 written exactly) and `figures` by the names of the metrics. Scores lie on a
-coarse grid in every second case, so that most of them tie, at the threshold 0 and at halves of a grade too.
+coarse grid in every second case, so that most of them tie, at the threshold 0 and at halves of a grade too. And `rankings`: which of
+the items found are relevant, the nearest first, and the average precision of that.
 """
 
 import json
@@ -17,7 +18,7 @@ import scipy
 import sklearn
 from scipy.special import expit, softmax
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, cohen_kappa_score, f1_score, log_loss, roc_auc_score
 
 ROWS = 60
 random = np.random.default_rng(9341)
@@ -108,7 +109,11 @@ for make in (binary, classes, multilabel, ordinal):
                 "figures": {name: float(figure) for name, figure in figures.items()},
             }
         )
+rankings = []
+for relevant in np.random.default_rng(2).random((4, 30)) < np.array([[0.1], [0.3], [0.6], [0.95]]):
+    precision = average_precision_score(relevant, -np.arange(len(relevant)))
+    rankings.append({"relevant": relevant.tolist(), "average_precision": float(precision)})
 made_with = {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "scipy": scipy.__version__}
 file = Path(__file__).with_name("metrics.json")
-lines = ",\n".join(json.dumps(case) for case in cases)
-file.write_text(f'{{"made_with": {json.dumps(made_with)}, "cases": [\n{lines}\n]}}\n')
+lines, ranked = (",\n".join(json.dumps(case) for case in part) for part in (cases, rankings))
+file.write_text(f'{{"made_with": {json.dumps(made_with)}, "cases": [\n{lines}\n], "rankings": [\n{ranked}\n]}}\n')

@@ -3,12 +3,29 @@
 use std::collections::BTreeSet;
 
 use cipherpet::data::{LabelKind, Scores, Target};
+use cipherpet::metrics::retrieval::average_precision;
 use cipherpet::metrics::{Figures, MetricName};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
     cases: Vec<Case>,
+    rankings: Vec<Ranking>,
+}
+
+/// What was found, the nearest first.
+#[derive(Deserialize)]
+struct Ranking {
+    relevant: Vec<bool>,
+    average_precision: f64,
+}
+
+impl Golden {
+    fn read() -> Self {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let text = std::fs::read_to_string(folder.join("metrics.json")).expect("metrics.json");
+        serde_json::from_str(&text).expect("JSON")
+    }
 }
 
 #[derive(Deserialize)]
@@ -45,9 +62,7 @@ impl Case {
 
 #[test]
 fn every_metric_is_the_one_of_scikit_learn_or_scipy() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.json");
-    let text = std::fs::read_to_string(path).expect("metrics.json");
-    let golden: Golden = serde_json::from_str(&text).expect("JSON");
+    let golden = Golden::read();
     let mut seen = BTreeSet::new();
     for case in &golden.cases {
         let targets: Vec<Target> = (case.targets.iter())
@@ -72,4 +87,15 @@ fn every_metric_is_the_one_of_scikit_learn_or_scipy() {
     }
     // None is left out, with ties or without.
     assert_eq!(seen.len(), 2 * MetricName::ALL.len());
+}
+
+#[test]
+fn precision_of_a_ranking_is_the_one_of_scikit_learn() {
+    let rankings = Golden::read().rankings;
+    assert_eq!(rankings.len(), 4);
+    for ranking in rankings {
+        let found = average_precision(ranking.relevant);
+        let wanted = ranking.average_precision;
+        assert!((found - wanted).abs() < 1e-12, "{found} and not {wanted}");
+    }
 }
