@@ -1,13 +1,15 @@
 //! Scaled dot-product attention over packed rows (Vaswani et al. 2017): each row attends to itself only.
 //!
 //! In: q of the tokens that ask, k and v of all tokens, each (tokens × H) of A heads. Out: context, as q. Packed rows have
-//! no padding, so there are no masks; a query may see a prefix of its row alone. Rows are short (tens of tokens), so the scores of a row fit in the first cache; they
+//! no padding, so there are no masks; a query may see a prefix of its row alone, and keys and values may depend on how far they
+//! are from it ([`super::relative`]). Rows are short (tens of tokens), so the scores of a row fit in the first cache; they
 //! are computed by one thread, row by row.
 
 use multiversion::multiversion;
 
 use super::buffer::Buffer;
 use super::dropout::Dropout;
+use super::relative::{Relative, RelativeRow};
 use super::vector;
 
 /// Sizes of one attention over consecutive rows of a batch.
@@ -19,6 +21,8 @@ pub struct Attention<'a> {
     pub query_offsets: &'a [usize],
     /// How many tokens of its row, from the first, each query sees, (queries), from 1; `None` where all see all.
     pub visible: Option<&'a [u32]>,
+    /// What distances add to keys and values; `None` where they do not matter.
+    pub relative: Option<Relative<'a>>,
     /// Number of row 0 in the batch: names its dropout mask.
     pub first_row: usize,
     /// H.
@@ -61,12 +65,14 @@ impl Attention<'_> {
     pub fn forward(&self, qkv: &Qkv, context: &mut [f32]) -> Buffer<f32> {
         let mut probabilities = Buffer::new(self.rows().map(|row| row.n_scores()).sum());
         let mut scratch = Buffer::new(self.scratch(1));
+        let mut products = Buffer::new(self.products());
         let mut first = 0;
         for row in self.rows().filter(|row| row.n_scores() > 0) {
             let scores = &mut probabilities[first..first + row.n_scores()];
             first += scores.len();
             let context = &mut context[row.queries()];
-            row_forward(&row, qkv, scores, &mut scratch, context);
+            let scratch = [&mut scratch[..], &mut products[..]];
+            row_forward(&row, qkv, scores, scratch, context);
         }
         probabilities
     }
@@ -79,12 +85,14 @@ impl Attention<'_> {
             value: Buffer::new(qkv.value.len()),
         };
         let mut scratch = Buffer::new(self.scratch(2));
+        let mut products = Buffer::new(self.products());
         let mut first = 0;
         for row in self.rows().filter(|row| row.n_keys > 0) {
             let scores = &probabilities[first..first + row.n_scores()];
             first += scores.len();
             let d_context = &d_context[row.queries()];
-            row_backward(&row, qkv, scores, d_context, &mut scratch, &mut gradient);
+            let scratch = [&mut scratch[..], &mut products[..]];
+            row_backward(&row, qkv, scores, d_context, scratch, &mut gradient);
         }
         gradient
     }
@@ -99,6 +107,9 @@ impl Attention<'_> {
             first_query: queries[0],
             n_queries: queries[1] - queries[0],
             visible: self.visible.map(|visible| &visible[queries[0]..queries[1]]),
+            relative: self
+                .relative
+                .map(|relative| relative.row(keys[0]..keys[1], queries[0]..queries[1])),
             dropout: self
                 .dropout
                 .map(|dropout| dropout.at((self.first_row + row) as u64)),
@@ -109,6 +120,11 @@ impl Attention<'_> {
     fn scratch(&self, times: usize) -> usize {
         let of_row = |row: Row| row.transposed() + times * row.n_queries * row.n_keys;
         self.rows().map(of_row).max().unwrap_or(0)
+    }
+
+    /// Room for products with the vectors of distances.
+    fn products(&self) -> usize {
+        self.relative.map_or(0, |relative| relative.table.scratch())
     }
 }
 
@@ -121,6 +137,7 @@ struct Row<'a> {
     first_query: usize,
     n_queries: usize,
     visible: Option<&'a [u32]>,
+    relative: Option<RelativeRow<'a>>,
     dropout: Option<Dropout>,
 }
 
@@ -188,7 +205,7 @@ fn row_forward(
     row: &Row,
     qkv: &Qkv,
     probabilities: &mut [f32],
-    scratch: &mut [f32],
+    [scratch, products]: [&mut [f32]; 2],
     context: &mut [f32],
 ) {
     let (n_keys, scale) = (row.n_keys, row.scale());
@@ -202,6 +219,9 @@ fn row_forward(
         vector::transpose((&k[first..], row.hidden), (n_keys, size), keys);
         let sizes = (row.n_queries, n_keys, size);
         vector::dots((&q[first..], row.hidden), sizes, keys, scale, scores);
+        if let Some(relative) = &row.relative {
+            relative.add_products((&q[first..], row.hidden), scale, products, scores);
+        }
         for (i, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
             let (seen, unseen) = scores.split_at_mut(row.n_visible(i));
             vector::softmax(seen);
@@ -211,13 +231,12 @@ fn row_forward(
         dropped.copy_from_slice(scores);
         row.drop_out(head, dropped);
         for (i, weights) in dropped.chunks_exact(n_keys).enumerate() {
-            let values = (&v[first..], row.hidden);
-            vector::weighted_sum(
-                row.n_visible(i),
-                (weights, 1),
-                values,
-                &mut context[part(i)],
-            );
+            let (n, values) = (row.n_visible(i), (&v[first..], row.hidden));
+            let context = &mut context[part(i)];
+            vector::weighted_sum(n, (weights, 1), values, context);
+            if let Some(relative) = &row.relative {
+                relative.add_sum(i, &weights[..n], context);
+            }
         }
     }
 }
@@ -228,7 +247,7 @@ fn row_backward(
     qkv: &Qkv,
     probabilities: &[f32],
     d_context: &[f32],
-    scratch: &mut [f32],
+    [scratch, products]: [&mut [f32]; 2],
     gradient: &mut Qkv,
 ) {
     let (n_keys, n_queries, scale) = (row.n_keys, row.n_queries, row.scale());
@@ -260,6 +279,9 @@ fn row_backward(
         vector::transpose((&v[first..], row.hidden), (n_keys, size), values);
         let (rows, sizes) = ((&d_context[first..], row.hidden), (n_queries, n_keys, size));
         vector::dots(rows, sizes, values, 1.0, d_scores);
+        if let Some(relative) = &row.relative {
+            relative.add_products(rows, 1.0, products, d_scores);
+        }
         row.drop_out(head, d_scores);
         let lines = weights
             .chunks_exact(n_keys)
@@ -274,7 +296,11 @@ fn row_backward(
             }
             unseen.fill(0.0);
             let keys = (&k[first..], row.hidden);
-            vector::weighted_sum(n_visible, (d_scores, 1), keys, &mut dq[part(i)]);
+            let dq = &mut dq[part(i)];
+            vector::weighted_sum(n_visible, (d_scores, 1), keys, dq);
+            if let Some(relative) = &row.relative {
+                relative.add_sum(i, d_scores, dq);
+            }
         }
         for j in 0..n_keys {
             let (d_scores, dropped) = (&d_scores[j..], &dropped[j..]);
@@ -289,6 +315,7 @@ fn row_backward(
 mod tests {
     use super::*;
     use crate::kernels::naive;
+    use crate::kernels::relative::RelativeTable;
     use crate::random::Key;
 
     /// Offsets of tokens, offsets of queries, hidden, heads.
@@ -314,11 +341,33 @@ mod tests {
         bounds.flat_map(of_row).collect()
     }
 
+    /// Positions of keys and of queries: those of each row from 0 on, of queries any of these; in every second row two are swapped.
+    fn some_positions(offsets: &[usize], query_offsets: &[usize]) -> [Vec<u32>; 2] {
+        let (mut keys, mut queries) = (Vec::new(), Vec::new());
+        let bounds = offsets.windows(2).zip(query_offsets.windows(2));
+        for (row, (of_row, asking)) in bounds.enumerate() {
+            let n = (of_row[1] - of_row[0]) as u32;
+            let mut positions: Vec<u32> = (0..n).collect();
+            if row % 2 == 1 && n > 2 {
+                positions.swap(1, 2);
+            }
+            queries.extend((0..asking[1] - asking[0]).map(|i| positions[i * 2 % positions.len()]));
+            keys.extend(positions);
+        }
+        [keys, queries]
+    }
+
     #[test]
     fn forward_and_backward_equal_their_naive_twins_with_and_without_dropout_and_prefixes() {
-        for (case, is_prefix) in (0..2 * cases().len()).map(|i| (i / 2, i % 2 == 1)) {
+        for (case, is_prefix, max) in (0..4 * cases().len())
+            .map(|i| (i / 4, i % 2 == 1, (i % 4 > 1).then_some(1 + i / 4 % 3)))
+        {
             let (offsets, query_offsets, hidden, heads) = cases()[case].clone();
             let visible = some_visible(&offsets, &query_offsets);
+            let [keys, queries] = some_positions(&offsets, &query_offsets);
+            let size = hidden / heads;
+            let table =
+                max.map(|max| RelativeTable::new(naive::values((2 * max + 1) * size, 7), size));
             let n = |offsets: &[usize]| offsets[offsets.len() - 1] * hidden;
             let (q, d_context) = (
                 naive::values(n(&query_offsets), 1),
@@ -331,6 +380,11 @@ mod tests {
                     offsets: &offsets,
                     query_offsets: &query_offsets,
                     visible: is_prefix.then_some(&visible[..]),
+                    relative: table.as_ref().map(|table| Relative {
+                        table,
+                        keys: &keys,
+                        queries: &queries,
+                    }),
                     first_row: 3,
                     hidden,
                     heads,
@@ -368,6 +422,7 @@ mod tests {
             offsets: &[0, 20],
             query_offsets: &[0, 20],
             visible: Some(&[3; 20]),
+            relative: None,
             first_row: 0,
             hidden: 8,
             heads: 2,

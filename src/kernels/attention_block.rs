@@ -1,6 +1,6 @@
 //! The attention half of a BERT layer: projections, attention, output projection, dropout, residual sum, norm.
 //!
-//! In: x (T × H) of some consecutive rows of a batch, and which of its tokens ask. Out: `LN(x + dropout(W_o context + b_o))`
+//! In: x (T × H) of some consecutive rows of a batch, which of its tokens ask, and where queries and keys are turned. Out: `LN(x + dropout(W_o context + b_o))`
 //! at those, (Q × H). One task of one thread: everything between x and y stays in its caches.
 
 use super::attention::{Attention, KeysAndValues, Qkv};
@@ -9,6 +9,7 @@ use super::dropout::Dropout;
 use super::gemm::{Gemm, Rows, Store};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::Linear;
+use super::rotary::Rotary;
 use super::rows;
 
 /// Weights and sizes of the block.
@@ -33,6 +34,8 @@ pub struct AttentionTask<'a> {
     pub attention: Attention<'a>,
     /// The tokens that ask, in the order of `attention.query_offsets`; `None` where all do.
     pub asking: Option<&'a [u32]>,
+    /// How queries and keys are turned by their positions; `None` where they are not.
+    pub rotary: Option<Rotary<'a>>,
     /// Dropout of the output projection.
     pub dropout: Option<Dropout>,
 }
@@ -77,7 +80,10 @@ impl AttentionBlock<'_> {
         let hidden = task.attention.hidden;
         let inputs = Rows::of(gemm, x, hidden);
         let asking = task.asking.map(|asking| inputs.select(gemm, asking));
-        let qkv = self.project(gemm, &inputs, asking.as_ref().unwrap_or(&inputs));
+        let mut qkv = self.project(gemm, &inputs, asking.as_ref().unwrap_or(&inputs));
+        if let Some(rotary) = &task.rotary {
+            rotary.turn(&mut qkv);
+        }
         let mut context = Buffer::new(qkv.query.len());
         let probabilities = task.attention.forward(&qkv, &mut context);
         let context = Rows::of(gemm, &context, hidden);
@@ -104,16 +110,20 @@ impl AttentionBlock<'_> {
     }
 
     /// Output (T × H) for tokens that see other keys than each other's: `attend` writes their context (T × H) from their
-    /// queries, keys and values, the last two of which are returned. Without dropout, and nothing is kept for backward.
+    /// queries, keys and values, the last two of which are returned, keys as they were turned. Without dropout, and nothing is kept for backward.
     pub fn forward_with<G: Gemm>(
         &self,
         gemm: G,
         x: &[f32],
+        rotary: Option<Rotary>,
         attend: impl FnOnce(&Qkv, &mut [f32]),
     ) -> (Buffer<f32>, KeysAndValues) {
         let width = self.query.n_in();
         let inputs = Rows::of(gemm, x, width);
-        let qkv = self.project(gemm, &inputs, &inputs);
+        let mut qkv = self.project(gemm, &inputs, &inputs);
+        if let Some(rotary) = &rotary {
+            rotary.turn(&mut qkv);
+        }
         let mut context = Buffer::new(qkv.query.len());
         attend(&qkv, &mut context);
         let mut sum = projected(gemm, &self.output, &Rows::of(gemm, &context, width));
@@ -154,9 +164,12 @@ impl AttentionBlock<'_> {
         let output = Rows::of(gemm, &dy, hidden);
         let mut d_context = dy; // its values are in `output` now
         gemm.input_gradient(&output, &self.output, &mut d_context, Store::Overwrite);
-        let qkv = task
+        let mut qkv = task
             .attention
             .backward(&saved.qkv, &saved.probabilities, &d_context);
+        if let Some(rotary) = &task.rotary {
+            rotary.turn_back(&mut qkv);
+        }
         rows::add_column_sums(&qkv.query, d_query);
         rows::add_column_sums(&qkv.key, d_key);
         rows::add_column_sums(&qkv.value, d_value);
@@ -225,11 +238,14 @@ mod tests {
     use crate::kernels::gemm::bf16::PackedWeight;
     use crate::kernels::gemm::portable::F32;
     use crate::kernels::naive;
+    use crate::kernels::rotary::RotaryTable;
     use crate::random::Key;
 
     const HIDDEN: usize = 6;
     const OFFSETS: [usize; 4] = [0, 1, 4, 9];
     const EPSILON: f32 = 1e-3;
+    /// By which a pair is turned at each position.
+    const ANGLES: [f64; 1] = [0.4];
 
     /// x, then weight and bias of query, key, value, output, norm.
     fn arrays() -> Vec<Vec<f32>> {
@@ -267,7 +283,12 @@ mod tests {
             None => x.clone(),
             Some(asking) => naive::select(x, asking, HIDDEN),
         };
-        let (q, k, v) = (linear(&asking, 1), linear(x, 3), linear(x, 5));
+        let (mut q, mut k, v) = (linear(&asking, 1), linear(x, 3), linear(x, 5));
+        if let Some(rotary) = task.rotary {
+            let size = HIDDEN / task.attention.heads;
+            q = naive::turn(&q, HIDDEN, size, rotary.queries, ANGLES);
+            k = naive::turn(&k, HIDDEN, size, rotary.keys, ANGLES);
+        }
         let context = naive::attention(&task.attention, [&q, &k, &v]);
         let mut factors = vec![1.0; asking.len()];
         task.drop_out(&mut factors);
@@ -279,7 +300,18 @@ mod tests {
     fn forward_and_backward_equal_their_naive_twin() {
         let dropout = |seed| Dropout::new(0.3, Key::from_seed(seed));
         let some: (&[usize], Option<&[u32]>) = (&[0, 1, 1, 4], Some(&[0, 4, 6, 8]));
-        for (query_offsets, asking) in [(&OFFSETS[..], None), some] {
+        let angle = |f: fn(f64) -> f64| (0..9).map(move |p| f(f64::from(p) * ANGLES[0]) as f32);
+        let table = RotaryTable::new(angle(f64::sin).collect(), angle(f64::cos).collect(), 2);
+        let positions: [u32; 9] = [0, 0, 2, 1, 0, 1, 2, 3, 8];
+        for ((query_offsets, asking), is_rotary) in
+            [(&OFFSETS[..], None), some, (&OFFSETS[..], None), some]
+                .into_iter()
+                .zip([false, false, true, true])
+        {
+            let queries: Vec<u32> = match asking {
+                None => positions.to_vec(),
+                Some(asking) => asking.iter().map(|&i| positions[i as usize]).collect(),
+            };
             for dropouts in [[None, None], [dropout(1), dropout(2)]] {
                 let (arrays, packed) = (arrays(), PackedWeight::default());
                 let block = block(&arrays, &packed);
@@ -288,12 +320,18 @@ mod tests {
                         offsets: &OFFSETS,
                         query_offsets,
                         visible: None,
+                        relative: None,
                         first_row: 2,
                         hidden: HIDDEN,
-                        heads: 2,
+                        heads: if is_rotary { 3 } else { 2 },
                         dropout: dropouts[0],
                     },
                     asking,
+                    rotary: is_rotary.then_some(Rotary {
+                        table: &table,
+                        keys: &positions,
+                        queries: &queries,
+                    }),
                     dropout: dropouts[1],
                 };
                 let (y, saved) = block.forward(F32, &task, &arrays[0]);

@@ -7,6 +7,7 @@
 use multiversion::multiversion;
 
 use super::buffer::Buffer;
+use super::relative::RelativeRow;
 use super::vector;
 
 /// Rows that read one source.
@@ -20,6 +21,9 @@ pub struct CachedAttention<'a> {
     pub source: KeyAndValue<'a>,
     /// Of the rows' own tokens, each (H): (rows × own), row by row, from the first token to the new one.
     pub own: &'a [KeyAndValue<'a>],
+    /// What distances add to keys and values, one a row, of its one query to the tokens of the source and then its own; `None`
+    /// where they do not matter.
+    pub relative: Option<&'a [RelativeRow<'a>]>,
 }
 
 /// Keys and values of the same tokens.
@@ -43,8 +47,15 @@ impl CachedAttention<'_> {
         let mut columns = Buffer::new(size * vector::padded(n_source));
         let mut scores = Buffer::new(n_rows * n_source);
         let mut line = Buffer::new(n_source + n_own);
+        let of_row = |rows: &[RelativeRow]| rows.first().map_or(0, RelativeRow::scratch);
+        let mut products = Buffer::new(self.relative.map_or(0, of_row));
         for head in 0..self.heads {
-            let scratch = [&mut columns[..], &mut scores[..], &mut line[..]];
+            let scratch = [
+                &mut columns[..],
+                &mut scores[..],
+                &mut line[..],
+                &mut products[..],
+            ];
             head_forward(self, head * size, query, scratch, context);
         }
     }
@@ -56,12 +67,12 @@ fn head_forward(
     of: &CachedAttention,
     first: usize,
     query: &[f32],
-    scratch: [&mut [f32]; 3],
+    scratch: [&mut [f32]; 4],
     context: &mut [f32],
 ) {
     let (hidden, size) = (of.hidden, of.hidden / of.heads);
     let scale = 1.0 / (size as f32).sqrt();
-    let [columns, scores, line] = scratch;
+    let [columns, scores, line, products] = scratch;
     let (n_rows, n_source) = (query.len() / hidden, of.source.key.len() / hidden);
     let n_own = line.len() - n_source;
     let keys = (&of.source.key[first..], hidden);
@@ -76,12 +87,19 @@ fn head_forward(
             let key = &token.key[first..first + size];
             *score = vector::dot(&query[part.clone()], key) * scale;
         }
+        let relative = of.relative.map(|rows| &rows[row]);
+        if let Some(relative) = relative {
+            relative.add_products((&query[part.clone()], hidden), scale, products, line);
+        }
         vector::softmax(line);
         let context = &mut context[part];
         let values = (&of.source.value[first..], hidden);
         vector::weighted_sum(n_source, (line, 1), values, context);
         for (weight, token) in line[n_source..].iter().zip(own) {
             vector::add_scaled(context, *weight, &token.value[first..first + size]);
+        }
+        if let Some(relative) = relative {
+            relative.add_sum(0, line, context);
         }
     }
 }
@@ -91,12 +109,22 @@ mod tests {
     use super::*;
     use crate::kernels::attention::Attention;
     use crate::kernels::naive;
+    use crate::kernels::relative::{Relative, RelativeTable};
 
     #[test]
     fn a_new_token_attends_as_the_last_token_of_a_whole_row() {
-        for (hidden, heads, n_source, n_own, n_rows) in
-            [(4, 2, 1, 1, 1), (66, 1, 5, 3, 2), (34, 2, 19, 4, 7)]
+        let sizes = [(4, 2, 1, 1, 1), (66, 1, 5, 3, 2), (34, 2, 19, 4, 7)];
+        for (case, is_relative) in [0, 0, 1, 1, 2, 2]
+            .into_iter()
+            .zip([false, true].into_iter().cycle())
         {
+            let (hidden, heads, n_source, n_own, n_rows) = sizes[case];
+            let (size, max) = (hidden / heads, 9);
+            let table = RelativeTable::new(naive::values((2 * max + 1) * size, 6), size);
+            let positions: Vec<u32> = (0..(n_source + n_own) as u32).collect();
+            let last = &positions[positions.len() - 1..];
+            let rows = (0..n_rows).map(|_| RelativeRow::new(&table, &positions, last));
+            let rows: Vec<RelativeRow> = rows.collect();
             let query = naive::values(n_rows * hidden, 1);
             let source = [2, 3].map(|seed| naive::values(n_source * hidden, seed));
             let own = [4, 5].map(|seed| naive::values(n_rows * n_own * hidden, seed));
@@ -112,6 +140,7 @@ mod tests {
                     value: &source[1],
                 },
                 own: &tokens,
+                relative: is_relative.then_some(&rows[..]),
             };
             let mut context = vec![f32::NAN; query.len()];
             attention.forward(&query, &mut context);
@@ -124,6 +153,11 @@ mod tests {
                     offsets: &[0, n_source + n_own],
                     query_offsets: &[0, 1],
                     visible: None,
+                    relative: is_relative.then_some(Relative {
+                        table: &table,
+                        keys: &positions,
+                        queries: last,
+                    }),
                     first_row: 0,
                     hidden,
                     heads,

@@ -6,18 +6,19 @@ use multiversion::multiversion;
 
 use super::vector;
 
-/// `out[i] = sum over tables of table[ids[i]]`, with rows of `width`.
+/// `out[i] = sum over tables of table[ids[i]]`, in their order, with rows of `width`. One table or more.
+pub fn gather<const N: usize>(tables: [(&[f32], &[u32]); N], width: usize, out: &mut [f32]) {
+    gather_all(&tables, width, out);
+}
+
 #[multiversion(targets = "simd")]
-pub fn gather(tables: [(&[f32], &[u32]); 3], width: usize, out: &mut [f32]) {
-    let [(a, a_ids), (b, b_ids), (c, c_ids)] = tables;
-    let ids = a_ids.iter().zip(b_ids).zip(c_ids);
-    for (out, ((&i, &j), &k)) in out.chunks_exact_mut(width).zip(ids) {
-        let rows = row(a, i, width)
-            .iter()
-            .zip(row(b, j, width))
-            .zip(row(c, k, width));
-        for (out, ((x, y), z)) in out.iter_mut().zip(rows) {
-            *out = x + y + z;
+fn gather_all(tables: &[(&[f32], &[u32])], width: usize, out: &mut [f32]) {
+    for (i, out) in out.chunks_exact_mut(width).enumerate() {
+        for (number, (table, ids)) in tables.iter().enumerate() {
+            match number {
+                0 => out.copy_from_slice(row(table, ids[i], width)),
+                _ => vector::add(out, row(table, ids[i], width)),
+            }
         }
     }
 }

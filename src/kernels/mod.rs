@@ -28,6 +28,8 @@ pub mod layer_norm;
 pub mod linear;
 pub mod panels;
 pub mod path;
+pub mod relative;
+pub mod rotary;
 pub mod rows;
 pub mod tanh;
 pub mod vector;

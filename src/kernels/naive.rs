@@ -2,6 +2,7 @@
 
 use super::attention::Attention;
 use super::dropout::Dropout;
+use super::relative::Relative;
 use crate::random::Key;
 
 /// `n` values in -1..1, the same for the same `seed`.
@@ -134,7 +135,20 @@ pub fn attention(sizes: &Attention, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
                     Some(visible) => j < visible[queries[0] + i] as usize,
                     None => true,
                 };
-                let product = |j: usize| (0..size).map(|c| q(i, c) * k(j, c)).sum::<f64>();
+                // What the distance to key j adds to element c of its key and its value.
+                let far = |j: usize, c: usize| match sizes.relative {
+                    Some(Relative {
+                        table,
+                        keys: of_keys,
+                        queries: of_queries,
+                    }) => {
+                        let vector = table.vector(of_queries[queries[0] + i], of_keys[keys[0] + j]);
+                        f64::from(vector[c])
+                    }
+                    None => 0.0,
+                };
+                let term = |j: usize, c: usize| q(i, c) * (k(j, c) + far(j, c));
+                let product = |j: usize| (0..size).map(|c| term(j, c)).sum::<f64>();
                 let powers: Vec<f64> = (0..n_keys)
                     .map(|j| match seen(j) {
                         true => (product(j) / (size as f64).sqrt()).exp(),
@@ -144,13 +158,34 @@ pub fn attention(sizes: &Attention, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
                 let total: f64 = powers.iter().sum();
                 let factor = |j: usize| f64::from(factors[head * stride + i * n_keys + j]);
                 for c in 0..size {
-                    let sum = (0..n_keys).map(|j| powers[j] / total * factor(j) * v(j, c));
+                    let value = |j: usize| v(j, c) + far(j, c);
+                    let sum = (0..n_keys).map(|j| powers[j] / total * factor(j) * value(j));
                     context[place(queries[0], i, c)] = sum.sum::<f64>() as f32;
                 }
             }
         }
     }
     context
+}
+
+/// Each pair of neighbours in heads of `size` turned by its angle at every position, of tokens (tokens × hidden).
+pub fn turn<const N: usize>(
+    x: &[f32],
+    hidden: usize,
+    size: usize,
+    positions: &[u32],
+    angles: [f64; N],
+) -> Vec<f32> {
+    assert_eq!(size, 2 * N);
+    let element = |at: usize| {
+        let angle = f64::from(positions[at / hidden]) * angles[at % size / 2];
+        let other = match at % 2 {
+            0 => -f64::from(x[at + 1]),
+            _ => f64::from(x[at - 1]),
+        };
+        (f64::from(x[at]) * angle.cos() + other * angle.sin()) as f32
+    };
+    (0..x.len()).map(element).collect()
 }
 
 /// The factors by which `dropout` multiplies `n` elements.

@@ -105,10 +105,34 @@ pub fn weighted_sum(
     (rows, row_stride): (&[f32], usize),
     out: &mut [f32],
 ) {
+    sum_rows::<false>(n, (weights, weight_stride), (rows, row_stride), out);
+}
+
+/// As [`weighted_sum`], added to what is there.
+#[inline(always)]
+pub fn add_weighted_sum(
+    n: usize,
+    (weights, weight_stride): (&[f32], usize),
+    (rows, row_stride): (&[f32], usize),
+    out: &mut [f32],
+) {
+    sum_rows::<true>(n, (weights, weight_stride), (rows, row_stride), out);
+}
+
+#[inline(always)]
+fn sum_rows<const ADDED: bool>(
+    n: usize,
+    (weights, weight_stride): (&[f32], usize),
+    (rows, row_stride): (&[f32], usize),
+    out: &mut [f32],
+) {
     const WIDE: usize = 4 * LANES;
     let wide = out.len() / WIDE * WIDE;
     for (block, out) in out.chunks_exact_mut(WIDE).enumerate() {
         let mut sums = [0.0f32; WIDE];
+        if ADDED {
+            sums.copy_from_slice(out);
+        }
         for j in 0..n {
             let weight = weights[j * weight_stride];
             let row = &rows[j * row_stride + block * WIDE..][..WIDE];
@@ -119,7 +143,9 @@ pub fn weighted_sum(
         out.copy_from_slice(&sums);
     }
     let rest = &mut out[wide..];
-    rest.fill(0.0);
+    if !ADDED {
+        rest.fill(0.0);
+    }
     for j in 0..n {
         let row = &rows[j * row_stride + wide..][..rest.len()];
         add_scaled(rest, weights[j * weight_stride], row);
@@ -162,7 +188,7 @@ pub fn padded(n: usize) -> usize {
 }
 
 /// Rows of [`dots`] that are computed together: as many chains as hide the latency of the additions.
-const ROWS: usize = 6;
+pub const ROWS: usize = 6;
 
 /// `out[i * n + j]` = scale × the dot product of row i of `rows` and column j of `columns`, for `n_rows` rows of
 /// `width` values, `stride` apart, and n columns as [`transpose`] lays them out.
@@ -174,17 +200,31 @@ pub fn dots(
     scale: f32,
     out: &mut [f32],
 ) {
-    let columns = &columns[..width * padded(n)];
+    let stride_of_columns = padded(n);
+    let columns = (&columns[..width * stride_of_columns], stride_of_columns);
+    dots_of_columns((rows, stride), (n_rows, n, width), columns, scale, out);
+}
+
+/// As [`dots`], of n columns out of more: value d of column j at `columns[d * column_stride + j]`. Each line of them can be read
+/// up to `padded(n)`.
+#[inline(always)]
+pub fn dots_of_columns(
+    (rows, stride): (&[f32], usize),
+    (n_rows, n, width): (usize, usize, usize),
+    columns: (&[f32], usize),
+    scale: f32,
+    out: &mut [f32],
+) {
     for first in (0..n_rows).step_by(ROWS) {
         let rows = (&rows[first * stride..], stride);
         let out = &mut out[first * n..n_rows * n];
         match n_rows - first {
-            1 => dots_of::<1>(rows, n, columns, scale, out),
-            2 => dots_of::<2>(rows, n, columns, scale, out),
-            3 => dots_of::<3>(rows, n, columns, scale, out),
-            4 => dots_of::<4>(rows, n, columns, scale, out),
-            5 => dots_of::<5>(rows, n, columns, scale, out),
-            _ => dots_of::<ROWS>(rows, n, columns, scale, out),
+            1 => dots_of::<1>(rows, (n, width), columns, scale, out),
+            2 => dots_of::<2>(rows, (n, width), columns, scale, out),
+            3 => dots_of::<3>(rows, (n, width), columns, scale, out),
+            4 => dots_of::<4>(rows, (n, width), columns, scale, out),
+            5 => dots_of::<5>(rows, (n, width), columns, scale, out),
+            _ => dots_of::<ROWS>(rows, (n, width), columns, scale, out),
         }
     }
 }
@@ -192,18 +232,16 @@ pub fn dots(
 #[inline(always)]
 fn dots_of<const N: usize>(
     (rows, stride): (&[f32], usize),
-    n: usize,
-    columns: &[f32],
+    (n, width): (usize, usize),
+    (columns, column_stride): (&[f32], usize),
     scale: f32,
     out: &mut [f32],
 ) {
-    let padded = padded(n);
-    let width = columns.len() / padded;
     let rows: [&[f32]; N] = std::array::from_fn(|i| &rows[i * stride..][..width]);
     for first in (0..n).step_by(LANES) {
         let mut sums = [[0.0f32; LANES]; N];
         for d in 0..width {
-            let line = &columns[d * padded + first..][..LANES];
+            let line = &columns[d * column_stride + first..][..LANES];
             for i in 0..N {
                 let value = rows[i][d];
                 for lane in 0..LANES {
@@ -328,6 +366,10 @@ mod tests {
                 let exact: f64 = (0..5).map(term).sum();
                 assert!((f64::from(found) - exact).abs() < 1e-5);
             }
+            let once = out.clone();
+            add_weighted_sum(5, (weights, 7), (rows, 140), &mut out);
+            let twice = |(twice, once): (&f32, &f32)| (twice - 2.0 * once).abs() < 1e-5;
+            assert!(out.iter().zip(&once).all(twice));
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::parameters::Parameters;
 use crate::checkpoint::{Activation, BertConfig};
 use crate::kernels::AffineGradient;
-use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf};
+use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf, Positions};
 use crate::kernels::gelu::Gelu;
 use crate::kernels::head::{Head, HeadGradient};
 use crate::kernels::layer_norm::LayerNorm;
@@ -48,8 +48,8 @@ impl Network {
         let layer = |number: usize| LAYER.map(|part| p.linear(&layer_name(number, part)));
         Encoder {
             word: p.values(WORD),
-            position: p.values(POSITION),
             segment: p.values(SEGMENT),
+            positions: Positions::Absolute(p.values(POSITION)),
             norm: self.norm(EMBEDDING_NORM),
             projection: self.config.albert.map(|_| p.linear(PROJECTION)),
             layers: (0..self.config.n_distinct_layers()).map(layer).collect(),
@@ -87,7 +87,7 @@ impl Network {
         let layer = |number: usize| LAYER.map(|part| p.take_affine(&layer_name(number, part)));
         let mut gradient = EncoderGradient {
             word: p.take_gradient(WORD),
-            position: p.take_gradient(POSITION),
+            position: Some(p.take_gradient(POSITION)),
             segment: p.take_gradient(SEGMENT),
             norm: p.take_affine(EMBEDDING_NORM),
             projection: self.config.albert.map(|_| p.take_affine(PROJECTION)),
@@ -95,7 +95,9 @@ impl Network {
         };
         add(&mut gradient);
         p.gradients().put(WORD, gradient.word);
-        p.gradients().put(POSITION, gradient.position);
+        if let Some(position) = gradient.position {
+            p.gradients().put(POSITION, position);
+        }
         p.gradients().put(SEGMENT, gradient.segment);
         p.put_affine(EMBEDDING_NORM, gradient.norm);
         if let Some(projection) = gradient.projection {

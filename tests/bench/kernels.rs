@@ -253,6 +253,7 @@ mod parts {
             offsets: &offsets,
             query_offsets: &offsets,
             visible: None,
+            relative: None,
             first_row: 0,
             hidden,
             heads,

@@ -7,19 +7,22 @@
 
 use rayon::prelude::*;
 
-use super::{Encoder, PackedRows};
+use super::{Encoder, PackedRows, Positions};
 use crate::kernels::attention::KeysAndValues;
 use crate::kernels::buffer::Buffer;
 use crate::kernels::cached_attention::{CachedAttention, KeyAndValue};
 use crate::kernels::feed_forward_block::FeedForwardTask;
 use crate::kernels::gemm::Gemm;
-use crate::kernels::{denormals, embedding, rows};
+use crate::kernels::relative::RelativeRow;
+use crate::kernels::{denormals, rows};
 
 /// Keys and values of every layer, of sources and of the tokens so far.
 #[derive(Debug)]
 pub struct Cache {
     /// Source s has tokens `offsets[s]..offsets[s + 1]`.
     offsets: Vec<usize>,
+    /// In its row, of each token of the sources.
+    positions: Vec<u32>,
     /// Of the sources' tokens, by layer.
     sources: Vec<KeysAndValues>,
     steps: Vec<StepCache>,
@@ -30,6 +33,8 @@ pub struct Cache {
 struct StepCache {
     /// Tokens of a task.
     size: usize,
+    /// In its row, of each token.
+    positions: Vec<u32>,
     /// By task, then by layer.
     tasks: Vec<Vec<KeysAndValues>>,
 }
@@ -39,7 +44,7 @@ struct StepCache {
 pub struct Step<'a> {
     /// Rows of the word table, (rows).
     pub input_ids: &'a [u32],
-    /// Rows of the position table, (rows).
+    /// Where each token stands in its row, (rows); a row of the table of positions, where there is one.
     pub position_ids: &'a [u32],
     /// Rows of the segment table, (rows).
     pub segment_ids: &'a [u32],
@@ -70,9 +75,20 @@ impl Cache {
     }
 
     fn token(&self, layer: usize, step: usize, token: u32, hidden: usize) -> KeyAndValue<'_> {
-        let StepCache { size, tasks } = &self.steps[step];
+        let StepCache { size, tasks, .. } = &self.steps[step];
         let (task, at) = (token as usize / size, token as usize % size);
         part(&tasks[task][layer], at * hidden..(at + 1) * hidden)
+    }
+
+    /// Positions of all tokens that a row of a step reads, its own last.
+    fn positions(&self, step: &Step, row: usize) -> Vec<u32> {
+        let (source, n_steps) = (step.sources[row] as usize, self.n_steps());
+        let mut positions = self.positions[self.offsets[source]..self.offsets[source + 1]].to_vec();
+        let earlier = &step.earlier[row * n_steps..(row + 1) * n_steps];
+        let of_steps = self.steps.iter().zip(earlier);
+        positions.extend(of_steps.map(|(step, &token)| step.positions[token as usize]));
+        positions.push(step.position_ids[row]);
+        positions
     }
 }
 
@@ -112,6 +128,7 @@ impl Encoder<'_> {
         }
         let cache = Cache {
             offsets: sources.offsets.to_vec(),
+            positions: sources.position_ids.to_vec(),
             sources: layers,
             steps: Vec::new(),
         };
@@ -146,18 +163,18 @@ impl Encoder<'_> {
             states.copy_from_slice(&pass.states);
             kept.push(pass.kept);
         }
-        cache.steps.push(StepCache { size, tasks: kept });
+        cache.steps.push(StepCache {
+            size,
+            positions: step.position_ids.to_vec(),
+            tasks: kept,
+        });
         states
     }
 
     fn embed_step<G: Gemm>(&self, gemm: G, step: &Step) -> StepPass {
-        let tables = [
-            (self.word, step.input_ids),
-            (self.position, step.position_ids),
-            (self.segment, step.segment_ids),
-        ];
         let mut sum = Buffer::new(step.input_ids.len() * self.embedded());
-        embedding::gather(tables, self.embedded(), &mut sum);
+        let ids = [step.input_ids, step.segment_ids, step.position_ids];
+        self.sum_of_tables(ids, &mut sum);
         let mut states = self.norm.forward(sum).0;
         self.project(gemm, &mut states);
         StepPass {
@@ -176,7 +193,9 @@ impl Encoder<'_> {
     ) {
         let (hidden, n_steps) = (self.hidden(), cache.n_steps());
         let (attention, feed_forward) = self.blocks(layer);
-        let (x, kept) = attention.forward_with(gemm, &pass.states, |qkv, context| {
+        let relative = self.relative_rows(cache, step);
+        let rotary = self.positions.rotary(step.position_ids, step.position_ids);
+        let (x, kept) = attention.forward_with(gemm, &pass.states, rotary, |qkv, context| {
             let mut first = 0;
             for same in step.sources.chunk_by(|one, other| one == other) {
                 let rows = first..first + same.len();
@@ -196,6 +215,7 @@ impl Encoder<'_> {
                     heads: self.heads,
                     source: cache.source(layer, same[0], hidden),
                     own: &own,
+                    relative: relative.as_ref().map(|relative| &relative[rows.clone()]),
                 };
                 let elements = rows.start * hidden..rows.end * hidden;
                 attention.forward(&qkv.query[elements.clone()], &mut context[elements]);
@@ -208,6 +228,18 @@ impl Encoder<'_> {
         };
         pass.states = feed_forward.forward(gemm, &task, &x).0;
         pass.kept.push(kept);
+    }
+}
+
+impl Encoder<'_> {
+    /// What distances add for each row of a step, where they do.
+    fn relative_rows<'b>(&'b self, cache: &Cache, step: &Step<'b>) -> Option<Vec<RelativeRow<'b>>> {
+        let Positions::Relative(table) = self.positions else {
+            return None;
+        };
+        let queries = step.position_ids.chunks(1).enumerate();
+        let row = |(row, query)| RelativeRow::new(table, &cache.positions(step, row), query);
+        Some(queries.map(row).collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Embeddings and all layers of a BERT over a packed batch, forward and backward. Layers may share their weights, and embeddings
-//! may be narrower than the layers, as in ALBERT (Lan et al. 2020, <https://arxiv.org/abs/1909.11942>).
+//! may be narrower than the layers, as in ALBERT (Lan et al. 2020, <https://arxiv.org/abs/1909.11942>). Where a token stands
+//! is known by a table, by distances as in NEZHA or by turned queries and keys as in RoFormer ([`Positions`]).
 //!
 //! In: ids and offsets of the rows, and the positions whose hidden states are wanted. Out: those, (N × H). The
 //! batch is cut at row borders into tasks of about [`Gemm::GROUP`] tokens. A task goes through a stretch of layers on
@@ -15,7 +16,9 @@
 //! projection and feed-forward half run at those alone.
 
 pub mod decode;
+mod embed;
 mod layer;
+mod positions;
 mod task;
 
 use std::ops::Range;
@@ -28,13 +31,15 @@ use crate::kernels::buffer::Buffer;
 use crate::kernels::dropout::Dropout;
 use crate::kernels::feed_forward_block::{FeedForwardBlock, FeedForwardTask};
 use crate::kernels::gelu::Gelu;
-use crate::kernels::gemm::{Gemm, Rows, Store, WeightGradient};
-use crate::kernels::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
+use crate::kernels::gemm::Gemm;
+use crate::kernels::layer_norm::{LayerNorm, Normalised};
 use crate::kernels::linear::Linear;
-use crate::kernels::{AffineGradient, denormals, embedding, rows};
+use crate::kernels::{AffineGradient, denormals, rows};
 use crate::random::Key;
+use embed::project_backward;
 pub use layer::LayerOf;
 use layer::{LeftLayer, SavedLayer, add_gradients};
+pub use positions::Positions;
 use task::{Task, tasks};
 
 /// Dropout of one forward pass.
@@ -72,11 +77,11 @@ impl Regularisation {
 pub struct Encoder<'a> {
     /// (V × E).
     pub word: &'a [f32],
-    /// (positions × E).
-    pub position: &'a [f32],
     /// (segments × E).
     pub segment: &'a [f32],
-    /// After the sum of the three.
+    /// Where a token stands.
+    pub positions: Positions<'a>,
+    /// After the sum of the tables.
     pub norm: LayerNorm<'a>,
     /// From embeddings to hidden states, (H × E). Without one E is H.
     pub projection: Option<Linear<'a>>,
@@ -95,8 +100,8 @@ pub struct Encoder<'a> {
 pub struct EncoderGradient {
     /// (V × E).
     pub word: Vec<f32>,
-    /// (positions × E).
-    pub position: Vec<f32>,
+    /// (positions × E), where there is a table.
+    pub position: Option<Vec<f32>>,
     /// (segments × E).
     pub segment: Vec<f32>,
     /// Of the norm after the sum.
@@ -112,7 +117,7 @@ pub struct EncoderGradient {
 pub struct PackedRows<'a> {
     /// Rows of the word table, (T).
     pub input_ids: &'a [u32],
-    /// Rows of the position table, (T).
+    /// Where each token stands in its row, (T); a row of the table of positions, where there is one.
     pub position_ids: &'a [u32],
     /// Rows of the segment table, (T).
     pub segment_ids: &'a [u32],
@@ -214,52 +219,6 @@ impl Encoder<'_> {
             .collect()
     }
 
-    fn embed<G: Gemm>(
-        &self,
-        gemm: G,
-        task: &Task,
-        batch: &PackedRows,
-        regularisation: Option<&Regularisation>,
-    ) -> TaskPass<G> {
-        let width = self.embedded();
-        let tables = self.tables(task, batch);
-        let mut sum = Buffer::new(task.tokens.len() * width);
-        embedding::gather(tables, width, &mut sum);
-        let (mut states, embedded) = self.norm.forward(sum);
-        if let Some(dropout) = self.embedding_dropout(regularisation) {
-            dropout.apply_to_rows(&mut states, &task.offsets, width, task.first_row);
-        }
-        let before_projection = self.project(gemm, &mut states);
-        TaskPass {
-            states,
-            embedded,
-            before_projection,
-            layers: Vec::with_capacity(self.order.len()),
-        }
-    }
-
-    /// From embeddings (tokens × E) to hidden states (tokens × H), where there is a map; and what its backward needs.
-    fn project<G: Gemm>(&self, gemm: G, states: &mut Buffer<f32>) -> Option<G::Right> {
-        let projection = self.projection.as_ref()?;
-        let inputs = Rows::of(gemm, states, self.embedded());
-        *states = Buffer::new(inputs.n_rows() * projection.n_out());
-        gemm.forward(&inputs, projection, states);
-        Some(gemm.right(inputs))
-    }
-
-    fn tables<'b>(&'b self, task: &Task, batch: &PackedRows<'b>) -> [(&'b [f32], &'b [u32]); 3] {
-        [
-            (self.word, &batch.input_ids[task.tokens.clone()]),
-            (self.position, &batch.position_ids[task.tokens.clone()]),
-            (self.segment, &batch.segment_ids[task.tokens.clone()]),
-        ]
-    }
-
-    /// The embeddings come before layer 0: their stream has the number after the last.
-    fn embedding_dropout(&self, regularisation: Option<&Regularisation>) -> Option<Dropout> {
-        regularisation.and_then(|r| r.dropout(self.order.len(), DropoutSite::Embedding))
-    }
-
     fn layer_forward<G: Gemm>(
         &self,
         gemm: G,
@@ -295,17 +254,18 @@ impl Encoder<'_> {
     }
 
     fn parts<'b>(
-        &self,
+        &'b self,
         layer: usize,
         task: &'b Task,
         regularisation: Option<&Regularisation>,
     ) -> (AttentionTask<'b>, FeedForwardTask<'b>) {
         let is_last = layer + 1 == self.order.len();
-        let (query_offsets, visible, asking) = if is_last {
+        let (query_offsets, visible, asking, queries) = if is_last {
             let asking = Some(&task.wanted[..]);
-            (&task.wanted_offsets, &task.wanted_visible, asking)
+            let queries = &task.wanted_positions;
+            (&task.wanted_offsets, &task.wanted_visible, asking, queries)
         } else {
-            (&task.offsets, &task.visible, None)
+            (&task.offsets, &task.visible, None, &task.positions)
         };
         let dropout = |site| regularisation.and_then(|r| r.dropout(layer, site));
         let attention = AttentionTask {
@@ -313,12 +273,14 @@ impl Encoder<'_> {
                 offsets: &task.offsets,
                 query_offsets,
                 visible: visible.as_deref(),
+                relative: self.positions.relative(&task.positions, queries),
                 first_row: task.first_row,
                 hidden: self.hidden(),
                 heads: self.heads,
                 dropout: dropout(DropoutSite::Probabilities),
             },
             asking,
+            rotary: self.positions.rotary(&task.positions, queries),
             dropout: dropout(DropoutSite::Attention),
         };
         let feed_forward = FeedForwardTask {
@@ -405,83 +367,4 @@ impl Encoder<'_> {
         };
         tasks.iter().map(of_task).collect()
     }
-
-    fn embed_backward(
-        &self,
-        tasks: &[Task],
-        batch: &PackedRows,
-        embedded: &[Normalised],
-        mut states: Vec<Buffer<f32>>,
-        regularisation: Option<&Regularisation>,
-        gradient: &mut EncoderGradient,
-    ) {
-        let width = self.embedded();
-        let dropout = self.embedding_dropout(regularisation);
-        let vectors: Vec<Buffer<f32>> = states
-            .par_iter_mut()
-            .zip(tasks)
-            .zip(embedded)
-            .with_max_len(1)
-            .map(|((dy, task), normalised)| {
-                let _flushed = denormals::flushed();
-                if let Some(dropout) = dropout {
-                    dropout.apply_to_rows(dy, &task.offsets, width, task.first_row);
-                }
-                let mut vectors = Buffer::zeros(2 * width);
-                let [weight, bias] = rows::parts(&mut vectors, [width; 2]);
-                let gradient = LayerNormGradient { weight, bias };
-                self.norm.backward(normalised, dy, gradient);
-                vectors
-            })
-            .collect();
-        for vectors in &vectors {
-            rows::add(&mut gradient.norm.weight, &vectors[..width]);
-            rows::add(&mut gradient.norm.bias, &vectors[width..]);
-        }
-        let scatter = |table: &mut [f32], ids: &[u32]| {
-            for (task, states) in tasks.iter().zip(&states) {
-                embedding::scatter_add(table, &ids[task.tokens.clone()], width, states);
-            }
-        };
-        rayon::join(
-            || scatter(&mut gradient.word, batch.input_ids),
-            || {
-                scatter(&mut gradient.position, batch.position_ids);
-                scatter(&mut gradient.segment, batch.segment_ids);
-            },
-        );
-    }
-}
-
-/// Through the projection: from the gradients of its outputs (T × H), by tasks, to those of its inputs (T × E). `inputs` are those of
-/// forward.
-fn project_backward<G: Gemm>(
-    gemm: G,
-    projection: &Linear,
-    inputs: &[G::Right],
-    d_outputs: Vec<Buffer<f32>>,
-    gradient: &mut AffineGradient,
-) -> Vec<Buffer<f32>> {
-    let (n_in, n_out) = (projection.n_in(), projection.n_out());
-    let backward = |dy: Buffer<f32>| {
-        let _flushed = denormals::flushed();
-        let mut d_bias = Buffer::zeros(n_out);
-        rows::add_column_sums(&dy, &mut d_bias);
-        let dy = Rows::of(gemm, &dy, n_out);
-        let mut dx = Buffer::new(dy.n_rows() * n_in);
-        gemm.input_gradient(&dy, projection, &mut dx, Store::Overwrite);
-        (dx, (d_bias, gemm.left(dy)))
-    };
-    let tasks = d_outputs.into_par_iter().with_max_len(1).map(backward);
-    let (d_inputs, left): (Vec<_>, Vec<_>) = tasks.unzip();
-    for (d_bias, _) in &left {
-        rows::add(&mut gradient.bias, d_bias);
-    }
-    let product = WeightGradient {
-        input: 0,
-        dy: left.iter().map(|(_, dy)| dy).collect(),
-        gradient: &mut gradient.weight,
-    };
-    gemm.weight_gradients(&[inputs.iter().collect()], vec![product]);
-    d_inputs
 }

@@ -21,6 +21,10 @@ pub(super) struct Task {
     pub wanted: Vec<u32>,
     /// Of its rows within `wanted`.
     pub wanted_offsets: Vec<usize>,
+    /// In its row, of each token.
+    pub positions: Vec<u32>,
+    /// The same of `wanted`.
+    pub wanted_positions: Vec<u32>,
     /// How many tokens of its row each token sees; `None` where all see all.
     pub visible: Option<Vec<u32>>,
     /// The same of `wanted`.
@@ -58,11 +62,13 @@ pub(super) fn tasks(batch: &PackedRows, wanted: &[u32], size: usize) -> Vec<Task
         let visible = batch
             .visible
             .map(|visible| visible[tokens.clone()].to_vec());
-        let of_wanted =
-            |visible: &Vec<u32>| positions.iter().map(|&i| visible[i as usize]).collect();
+        let in_row = batch.position_ids[tokens.clone()].to_vec();
+        let of_wanted = |of: &Vec<u32>| positions.iter().map(|&i| of[i as usize]).collect();
         tasks.push(Task {
             wanted_visible: visible.as_ref().map(of_wanted),
             visible,
+            wanted_positions: of_wanted(&in_row),
+            positions: in_row,
             first_row,
             offsets: bounds.iter().map(|offset| offset - tokens.start).collect(),
             tokens,
@@ -90,7 +96,7 @@ mod tests {
         let visible: Vec<u32> = (0..420).collect(); // of each token its own number, to know it by
         let batch = |offsets| PackedRows {
             input_ids: &[],
-            position_ids: &[],
+            position_ids: &visible,
             segment_ids: &[],
             visible: Some(&visible),
             offsets,
@@ -106,9 +112,12 @@ mod tests {
                 assert_eq!(task.offsets[task.offsets.len() - 1], task.tokens.len());
                 assert_eq!(task.wanted_offsets.len(), task.offsets.len());
                 let own: Vec<u32> = task.tokens.clone().map(|token| token as u32).collect();
+                assert_eq!(task.positions, own);
                 assert_eq!(task.visible, Some(own));
                 let of_wanted = task.wanted.iter().map(|i| task.tokens.start as u32 + i);
-                assert_eq!(task.wanted_visible, Some(of_wanted.collect()));
+                let of_wanted: Vec<u32> = of_wanted.collect();
+                assert_eq!(task.wanted_positions, of_wanted);
+                assert_eq!(task.wanted_visible, Some(of_wanted));
                 for (row, bounds) in task.wanted_offsets.windows(2).enumerate() {
                     for i in bounds[0]..bounds[1] {
                         let tokens = task.offsets[row] as u32..task.offsets[row + 1] as u32;
