@@ -1,15 +1,19 @@
-//! `config.json`: the size of a BERT or of an ALBERT.
+//! `config.json`: the size of a BERT, of an ALBERT, of a NEZHA or of a RoFormer.
 //!
 //! In: the file, checked key by key, so that an error names the key. Out: the same keys and those that
 //! `transformers` needs to open the folder. Networks that compute something else than this crate does
-//! (another activation, relative positions) are refused here, not when the numbers come out wrong.
+//! (another activation, relative positions that are trained) are refused here, not when the numbers come out wrong.
 //! Does not look at weights.
+
+mod keys;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use keys::Keys;
 
 use super::heads::Heads;
 use super::write::FloatType;
@@ -29,7 +33,7 @@ pub struct BertConfig {
     pub num_attention_heads: usize,
     /// Width inside the feed-forward block.
     pub intermediate_size: usize,
-    /// Longest row, in tokens with `[CLS]` and `[SEP]`.
+    /// Longest row, in tokens with `[CLS]` and `[SEP]`. Relative positions set no such bound themselves.
     pub max_position_embeddings: usize,
     /// Rows of the segment embedding.
     pub type_vocab_size: usize,
@@ -47,6 +51,9 @@ pub struct BertConfig {
     /// What makes it an ALBERT; none for a BERT.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub albert: Option<Albert>,
+    /// How it knows where a token stands. With [`Positions::Relative`] it is a NEZHA, with [`Positions::Rotary`] a RoFormer.
+    #[serde(flatten, default)]
+    pub positions: Positions,
     /// The model wants token type 1 at every token that the other text of its row has too, 0 elsewhere. A key of this crate:
     /// `transformers` keeps it, and whoever scores rows there makes the token types.
     #[serde(default)]
@@ -71,6 +78,7 @@ impl Default for BertConfig {
             attention_probs_dropout_prob: 0.1,
             hidden_act: Activation::Gelu,
             albert: None,
+            positions: Positions::Absolute,
             mark_shared: false,
         }
     }
@@ -96,6 +104,56 @@ pub struct Albert {
     pub embedding_size: usize,
     /// Layers with weights of their own; a divisor of `num_hidden_layers`. Neighbours share.
     pub num_hidden_groups: usize,
+}
+
+/// How a network knows where a token stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PositionKeys", into = "PositionKeys")]
+pub enum Positions {
+    /// By trained vectors that are added to the embeddings, one a position.
+    #[default]
+    Absolute,
+    /// By fixed vectors of distances that are added to keys and values (NEZHA, Wei et al. 2019,
+    /// <https://arxiv.org/abs/1909.00204>). Tokens farther apart are taken as this far.
+    Relative {
+        /// `max_relative_position`, from 1.
+        max_distance: usize,
+    },
+    /// By turned queries and keys (RoFormer, Su et al. 2021, <https://arxiv.org/abs/2104.09864>).
+    Rotary,
+}
+
+/// [`Positions`] under the keys of the file.
+#[derive(Serialize, Deserialize)]
+struct PositionKeys {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_relative_position: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotary_value: Option<bool>,
+}
+
+impl From<Positions> for PositionKeys {
+    fn from(positions: Positions) -> Self {
+        let (max_relative_position, rotary_value) = match positions {
+            Positions::Absolute => (None, None),
+            Positions::Relative { max_distance } => (Some(max_distance), None),
+            Positions::Rotary => (None, Some(false)),
+        };
+        Self {
+            max_relative_position,
+            rotary_value,
+        }
+    }
+}
+
+impl From<PositionKeys> for Positions {
+    fn from(keys: PositionKeys) -> Self {
+        match (keys.max_relative_position, keys.rotary_value) {
+            (Some(max_distance), _) => Self::Relative { max_distance },
+            (None, Some(_)) => Self::Rotary,
+            (None, None) => Self::Absolute,
+        }
+    }
 }
 
 /// What a classifier's outputs mean, for those who open the model: keys of `config.json` that transformers reads.
@@ -164,9 +222,10 @@ impl BertConfig {
     ///
     /// # Errors
     /// [`Error::Input`] that names the key where one is missing, has the wrong type or is out of range, and
-    /// where the file describes no network as this crate computes it: `model_type` other than `bert` and `albert`, `hidden_act`
-    /// other than the two forms of GELU, `position_embedding_type` other than `absolute`, a `hidden_size` that the heads do not
-    /// divide, layers that the groups of an ALBERT do not divide, more than one layer a group.
+    /// where the file describes no network as this crate computes it: `model_type` other than `bert`, `albert`, `nezha` and
+    /// `roformer`, `hidden_act` other than the two forms of GELU, `position_embedding_type` other than `absolute`, a `hidden_size`
+    /// that the heads do not divide (evenly, and into even parts, where positions are fixed), layers that the groups of an
+    /// ALBERT do not divide, more than one layer a group, a RoFormer that turns values or has embeddings of a width of their own.
     pub fn read(path: &Path) -> Result<Self> {
         Self::parse(&source::read(path)?, path)
     }
@@ -174,12 +233,8 @@ impl BertConfig {
     fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let map = object(bytes, path)?;
         let keys = Keys { path, map: &map };
-        let is_albert = keys.one_of(
-            "model_type",
-            &[("bert", false), ("albert", true)],
-            "other architectures are not read",
-        )?;
-        let is_albert = is_albert.unwrap_or(false);
+        let family = keys.family()?;
+        let is_albert = family == Family::Albert;
         let activations = [
             ("gelu", Activation::Gelu),
             ("gelu_new", Activation::GeluNew),
@@ -193,7 +248,7 @@ impl BertConfig {
         keys.one_of(
             "position_embedding_type",
             &[("absolute", ())],
-            "relative positions are not computed; take a checkpoint with absolute ones",
+            "relative positions that are trained are not computed; take a checkpoint with absolute ones, or a NEZHA",
         )?;
         let (activation, dropout) = match is_albert {
             true => (Activation::GeluNew, 0.0),
@@ -218,6 +273,7 @@ impl BertConfig {
             )?,
             hidden_act: hidden_act.unwrap_or(activation),
             albert: is_albert.then(|| keys.albert()).transpose()?,
+            positions: keys.positions(family)?,
             mark_shared: keys.flag("mark_shared")?,
         };
         let heads = config.num_attention_heads;
@@ -227,7 +283,22 @@ impl BertConfig {
             return Err(Error::input(place, expected, config.hidden_size).with_hint(OWN_CONFIG));
         }
         config.check_groups(&keys)?;
+        config.check_positions(&keys)?;
         Ok(config)
+    }
+
+    /// Fixed positions go through a head in pairs of elements, and their tables are as long as the file says.
+    fn check_positions(&self, keys: &Keys) -> Result<()> {
+        let size = self.hidden_size / self.num_attention_heads;
+        if self.positions == Positions::Absolute {
+            return Ok(());
+        }
+        if !size.is_multiple_of(2) {
+            let place = keys.place("num_attention_heads");
+            let expected = "heads of an even width, as positions go through them in pairs";
+            return Err(Error::input(place, expected, size).with_hint(OWN_CONFIG));
+        }
+        keys.at_most("max_position_embeddings", self.max_position_embeddings)
     }
 
     /// An ALBERT's groups must divide its layers evenly.
@@ -260,12 +331,24 @@ impl BertConfig {
         order.collect()
     }
 
+    /// Whether its positions are a table of weights.
+    pub fn has_position_table(&self) -> bool {
+        self.positions == Positions::Absolute
+    }
+
+    /// Which architecture of `transformers` it is.
+    pub(super) fn family(&self) -> Family {
+        match (self.positions, self.albert) {
+            (Positions::Relative { .. }, _) => Family::Nezha,
+            (Positions::Rotary, _) => Family::RoFormer,
+            (Positions::Absolute, Some(_)) => Family::Albert,
+            (Positions::Absolute, None) => Family::Bert,
+        }
+    }
+
     /// As `transformers` calls the architecture.
     pub fn model_type(&self) -> &'static str {
-        match self.albert {
-            Some(_) => "albert",
-            None => "bert",
-        }
+        self.family().model_type()
     }
 
     /// The text of a `config.json` that `transformers` opens: with `heads` in the architecture, `float` as the type of the
@@ -281,7 +364,8 @@ impl BertConfig {
         struct File<'a> {
             architectures: [String; 1],
             model_type: &'static str,
-            position_embedding_type: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            position_embedding_type: Option<&'static str>,
             #[serde(flatten)]
             config: &'a BertConfig,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -292,7 +376,13 @@ impl BertConfig {
             #[serde(flatten)]
             labels: Option<LabelKeys>,
         }
+        let family = self.family();
         let class = match heads {
+            // Its classifier there is another network, and it has no pooler.
+            Heads { mlm, .. } if family == Family::RoFormer => match mlm {
+                true => "ForMaskedLM",
+                false => "Model",
+            },
             Heads {
                 classifier: Some(_),
                 ..
@@ -301,14 +391,10 @@ impl BertConfig {
             Heads { mlm: true, .. } => "ForMaskedLM",
             _ => "Model",
         };
-        let family = match self.albert {
-            Some(_) => "Albert",
-            None => "Bert",
-        };
         let file = File {
-            architectures: [format!("{family}{class}")],
+            architectures: [format!("{}{class}", family.class())],
             model_type: self.model_type(),
-            position_embedding_type: "absolute",
+            position_embedding_type: self.has_position_table().then_some("absolute"),
             config: self,
             inner_group_num: self.albert.map(|_| 1),
             pad_token_id: crate::data::reserved::PAD,
@@ -317,6 +403,39 @@ impl BertConfig {
             labels: labels.map(LabelKeys::of),
         };
         serde_json::to_string_pretty(&file).expect("strings, numbers and booleans are JSON") + "\n"
+    }
+}
+
+/// An architecture of `transformers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Bert,
+    Albert,
+    Nezha,
+    RoFormer,
+}
+
+impl Family {
+    const ALL: [Self; 4] = [Self::Bert, Self::Albert, Self::Nezha, Self::RoFormer];
+
+    /// Its `model_type`, and what the names of its tensors begin with.
+    pub(super) fn model_type(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::Albert => "albert",
+            Self::Nezha => "nezha",
+            Self::RoFormer => "roformer",
+        }
+    }
+
+    /// What the names of its classes begin with.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Bert => "Bert",
+            Self::Albert => "Albert",
+            Self::Nezha => "Nezha",
+            Self::RoFormer => "RoFormer",
+        }
     }
 }
 
@@ -340,89 +459,10 @@ pub fn architectures(path: &Path) -> Result<Vec<String>> {
 
 /// Dropout probabilities: 1 would leave nothing.
 const PROBABILITY: RangeInclusive<f32> = 0.0..=0.999;
+/// More fixed positions than any model has: no tensor of a checkpoint bounds them.
+pub(super) const MOST_POSITIONS: usize = 65_536;
 /// The way out where a key is not as a BERT has it.
 const OWN_CONFIG: &str = "take the config.json that belongs to model.safetensors";
-
-/// The keys of one file, read with errors that name them.
-struct Keys<'a> {
-    path: &'a Path,
-    map: &'a Map<String, Value>,
-}
-
-impl Keys<'_> {
-    fn place(&self, key: &str) -> Place {
-        Place::file(self.path).field(key)
-    }
-
-    /// What stands at `key`, as an error shows it.
-    fn found(&self, key: &str) -> String {
-        self.map
-            .get(key)
-            .map_or_else(|| "no such key".to_owned(), Value::to_string)
-    }
-
-    fn bad(&self, key: &str, expected: &str) -> Error {
-        Error::input(self.place(key), expected, self.found(key)).with_hint(OWN_CONFIG)
-    }
-
-    /// A whole number from 1. Without `default` the key must be there.
-    fn size(&self, key: &str, default: Option<usize>) -> Result<usize> {
-        let size = match self.map.get(key) {
-            None => default,
-            Some(value) => value.as_u64().and_then(|n| usize::try_from(n).ok()),
-        };
-        size.filter(|&n| n > 0)
-            .ok_or_else(|| self.bad(key, "a whole number from 1"))
-    }
-
-    /// A number in `range`, or `default` where the key is absent.
-    fn real(&self, key: &str, default: f32, range: RangeInclusive<f32>) -> Result<f32> {
-        let real = match self.map.get(key) {
-            None => Some(default),
-            Some(value) => value.as_f64().map(|x| x as f32),
-        };
-        real.filter(|x| range.contains(x)).ok_or_else(|| {
-            let expected = format!("a number from {:?} to {:?}", range.start(), range.end());
-            self.bad(key, &expected)
-        })
-    }
-
-    /// True or false; false where the key is absent.
-    fn flag(&self, key: &str) -> Result<bool> {
-        match self.map.get(key) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(self.bad(key, "true or false")),
-        }
-    }
-
-    /// What one of the texts means that may stand there; none where the key is absent.
-    fn one_of<A: Copy>(&self, key: &str, texts: &[(&str, A)], hint: &str) -> Result<Option<A>> {
-        let Some(value) = self.map.get(key) else {
-            return Ok(None);
-        };
-        let known = texts.iter().find(|(text, _)| value.as_str() == Some(text));
-        let Some((_, meaning)) = known else {
-            let names: Vec<String> = texts.iter().map(|(text, _)| format!("{text:?}")).collect();
-            let expected = names.join(" or ");
-            return Err(Error::input(self.place(key), expected, self.found(key)).with_hint(hint));
-        };
-        Ok(Some(*meaning))
-    }
-
-    /// The keys of an ALBERT, with the defaults of `transformers`.
-    fn albert(&self) -> Result<Albert> {
-        if self.size("inner_group_num", Some(1))? != 1 {
-            let place = self.place("inner_group_num");
-            let error = Error::input(place, "1 layer a group", self.found("inner_group_num"));
-            return Err(error.with_hint("take an ALBERT whose groups are one layer each"));
-        }
-        Ok(Albert {
-            embedding_size: self.size("embedding_size", Some(128))?,
-            num_hidden_groups: self.size("num_hidden_groups", Some(1))?,
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! BERT folders in and out, in the layout of Hugging Face; those of Google in.
+//! Folders of BERT, ALBERT, NEZHA and RoFormer in and out, in the layout of Hugging Face; those of Google in.
 //!
 //! A folder holds `config.json`, `model.safetensors` (or, to be read only, `pytorch_model.bin` or a TensorFlow checkpoint with
 //! `bert_config.json`) and `vocab.txt` or `tokenizer.json`.
@@ -14,13 +14,14 @@ pub mod names;
 pub mod positions;
 pub mod read;
 pub mod remap;
+pub mod sinusoids;
 pub mod tensorflow;
 pub mod tokenizer;
 pub mod torch;
 mod weight_file;
 pub mod write;
 
-pub use config::{Activation, Albert, BertConfig, Labels, Problem};
+pub use config::{Activation, Albert, BertConfig, Labels, Positions, Problem};
 pub use heads::Heads;
 pub use read::Checkpoint;
 pub use weight_file::StoredTensor;

@@ -14,14 +14,17 @@
 //! The second column of the table holds the names of Google's TensorFlow checkpoints (`of_google`), the third those that
 //! `transformers` gives the tensors of an ALBERT (`of_albert`, `stored`): it has our names in memory, and layer `i` is its group `i`.
 //!
+//! NEZHA and RoFormer have the names of a BERT, with `nezha.` and `roformer.` in the place of `bert.`, and no table of positions
+//! ([`of_stored`], [`stored`]).
+//!
 //! Does not read files.
 
-use super::config::BertConfig;
+use super::config::{BertConfig, Family};
 use super::heads::Heads;
 
 /// Token embedding and, tied, the matrix of the MLM decoder.
 pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
-/// Position embedding, (positions, hidden).
+/// Position embedding, (positions, hidden), where positions are weights.
 pub const POSITION_EMBEDDINGS: &str = "bert.embeddings.position_embeddings.weight";
 /// Bias of the MLM decoder, one number a token.
 pub const MLM_BIAS: &str = "cls.predictions.bias";
@@ -29,6 +32,8 @@ pub const MLM_BIAS: &str = "cls.predictions.bias";
 pub(super) const DECODER_WEIGHT: &str = "cls.predictions.decoder.weight";
 /// A second copy of [`MLM_BIAS`] in some files.
 pub(super) const DECODER_BIAS: &str = "cls.predictions.decoder.bias";
+/// Sines and then cosines of each position, (positions, width of a head), in the files of a RoFormer: they are computed, not read.
+pub(super) const SINUSOIDS: &str = "bert.encoder.embed_positions.weight";
 pub(super) const CLASSIFIER_WEIGHT: &str = "classifier.weight";
 pub(super) const CLASSIFIER_BIAS: &str = "classifier.bias";
 /// What the names of layer `i` begin with, before `i.`.
@@ -197,7 +202,9 @@ pub(super) fn table(
         let in_layer = move |&(end, _, _, axes): &Row| (format!("{LAYER_PREFIX}{i}.{end}"), axes);
         LAYER.iter().map(in_layer)
     });
+    let has_table = config.has_position_table();
     whole(EMBEDDINGS, true)
+        .filter(move |(name, _)| has_table || name != POSITION_EMBEDDINGS)
         .chain(whole(PROJECTION, config.albert.is_some()))
         .chain(layers)
         .chain(head_rows(heads))
@@ -240,6 +247,29 @@ pub fn depth(name: &str) -> Depth {
         None if PROJECTION.iter().any(|row| row.0 == name) => Depth::Embeddings,
         None => Depth::Head,
     }
+}
+
+/// Our name of a tensor that a file of this architecture calls `stored`; names we do not know come back as they are.
+pub(super) fn of_stored(config: &BertConfig, stored: &str) -> String {
+    match config.family() {
+        Family::Albert => of_albert(stored),
+        Family::Bert => canonical(stored),
+        // Some files of these begin as those of a BERT do.
+        family => match bare(family, stored) {
+            Some(bare) => canonical(bare),
+            None => canonical(stored),
+        },
+    }
+}
+
+/// What follows the name of the architecture.
+fn bare(family: Family, stored: &str) -> Option<&str> {
+    stored.strip_prefix(family.model_type())?.strip_prefix('.')
+}
+
+/// Whether a file may hold the tensor with one of our names although it is no weight: numbers that are the same in every model.
+pub(super) fn is_constant(ours: &str) -> bool {
+    ours.ends_with("_ids") || ours.ends_with(".positions_encoding") || ours == SINUSOIDS
 }
 
 /// Our name of a tensor that a file calls `stored`; names we do not know come back as they are.
@@ -288,8 +318,10 @@ pub(super) fn of_albert(stored: &str) -> String {
 
 /// What a file of this architecture calls the tensor with one of our names.
 pub(super) fn stored(config: &BertConfig, ours: &str) -> String {
-    if config.albert.is_none() {
-        return ours.to_owned();
+    match (config.family(), ours.strip_prefix("bert.")) {
+        (Family::Albert, _) => {}
+        (Family::Bert, _) | (_, None) => return ours.to_owned(),
+        (family, Some(rest)) => return format!("{}.{rest}", family.model_type()),
     }
     let in_layer = || {
         let (group, end) = ours.strip_prefix(LAYER_PREFIX)?.split_once('.')?;
@@ -329,7 +361,7 @@ pub(super) fn of_google(stored: &str) -> Option<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::config::Albert;
+    use crate::checkpoint::config::{Albert, Positions};
 
     fn config() -> BertConfig {
         BertConfig {
@@ -417,6 +449,40 @@ mod tests {
         }
         let projection = "bert.encoder.embedding_hidden_mapping_in.weight";
         assert_eq!(depth(projection), Depth::Embeddings);
+    }
+
+    #[test]
+    fn names_of_nezha_and_roformer_come_to_ours_and_back_without_a_table() {
+        let heads = Heads {
+            pooler: true,
+            nsp: true,
+            classifier: Some(3),
+            ..Heads::MLM
+        };
+        let relative = Positions::Relative { max_distance: 64 };
+        for (positions, prefix) in [(relative, "nezha."), (Positions::Rotary, "roformer.")] {
+            let config = BertConfig {
+                positions,
+                ..config()
+            };
+            let ours = tensors(&config, heads);
+            assert_eq!(ours.len() + 1, tensors(&self::config(), heads).len());
+            for (ours, _) in ours {
+                let theirs = stored(&config, &ours);
+                assert_eq!(of_stored(&config, &theirs), ours);
+                assert_eq!(of_stored(&config, &ours), ours, "as some files have it");
+                assert_eq!(theirs.starts_with(prefix), ours.starts_with("bert."));
+            }
+            let old = format!("{prefix}embeddings.LayerNorm.gamma");
+            let ours = "bert.embeddings.LayerNorm.weight";
+            assert_eq!(of_stored(&config, &old), ours);
+            assert_eq!(
+                of_stored(&config, "embeddings.LayerNorm.beta"),
+                "bert.embeddings.LayerNorm.bias"
+            );
+            let table = of_stored(&config, &format!("{prefix}encoder.embed_positions.weight"));
+            assert!(is_constant(&table) && !is_constant(ours));
+        }
     }
 
     /// The golden file was written by `transformers`, so its names and shapes are the truth.

@@ -65,10 +65,7 @@ impl<'a> WeightFile<'a> {
         let stored: BTreeMap<_, _> = tensors.into_iter().collect();
         let mut tensors = BTreeMap::new();
         for (name, view) in stored {
-            let ours = match config.albert {
-                Some(_) => names::of_albert(&name),
-                None => names::canonical(&name),
-            };
+            let ours = names::of_stored(config, &name);
             if tensors.insert(ours.clone(), view).is_some() {
                 let place = Place::file(path).field(&name);
                 let expected = format!("`{ours}` once");
@@ -218,7 +215,7 @@ impl<'a> WeightFile<'a> {
         let is_unread = |name: &&String| {
             !read.contains(name.as_str())
                 && !tied.contains(&name.as_str())
-                && !name.ends_with("_ids")
+                && !names::is_constant(name)
         };
         self.tensors.keys().filter(is_unread).cloned().collect()
     }

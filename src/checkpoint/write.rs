@@ -13,7 +13,8 @@ use half::{bf16, f16};
 use ndarray::ArrayD;
 use safetensors::{Dtype, View};
 
-use super::{BertConfig, Heads, Labels, Weights, names};
+use super::sinusoids::Sinusoids;
+use super::{BertConfig, Heads, Labels, Positions, Weights, names};
 use crate::atomic;
 use crate::error::{Error, Result};
 
@@ -105,6 +106,11 @@ pub fn save_labelled(
         let message = format!("{n} names for the {n_outputs} outputs of a classifier");
         return Err(Error::Unexpected(message));
     }
+    let fixed = sinusoids(config);
+    let fixed = fixed.as_ref().map(|values| {
+        let name = names::stored(config, names::SINUSOIDS);
+        (name, Stored { values, float })
+    });
     let tensors = names::tensors(config, heads)
         .into_iter()
         .map(|(name, shape)| {
@@ -123,6 +129,7 @@ pub fn save_labelled(
             }
             Ok((names::stored(config, &name), Stored { values, float }))
         })
+        .chain(fixed.map(Ok))
         .collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]); // `transformers` asks for it
     let bytes = safetensors::serialize(tensors, Some(metadata))
@@ -132,6 +139,25 @@ pub fn save_labelled(
     atomic::write(&dir.join("model.safetensors"), &bytes)?;
     let json = config.to_json(heads, float, heads.classifier.map(|_| labels));
     atomic::write(&dir.join("config.json"), json.as_bytes())
+}
+
+/// The table of a RoFormer, which `transformers` reads although it never changes: (positions × width of a head).
+fn sinusoids(config: &BertConfig) -> Option<ArrayD<f32>> {
+    let (n, width) = match config.positions {
+        Positions::Rotary => (
+            config.max_position_embeddings,
+            config.hidden_size / config.num_attention_heads,
+        ),
+        _ => return None,
+    };
+    let waves = Sinusoids::new(n, width);
+    let halves = |position: usize| {
+        let of = position * width / 2..(position + 1) * width / 2;
+        [&waves.sines[of.clone()], &waves.cosines[of]].concat()
+    };
+    let values = (0..n).flat_map(halves).collect();
+    let table = ArrayD::from_shape_vec(vec![n, width], values);
+    Some(table.expect("two halves of a row make its width"))
 }
 
 /// A tensor that turns into bytes when its turn comes.

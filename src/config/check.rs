@@ -154,12 +154,12 @@ impl Loaded {
         self.check_width(config, is_fresh)
     }
 
-    /// Positions of a network that starts from a checkpoint with `own` of them.
+    /// Positions of a network that starts from a checkpoint of this size.
     ///
     /// # Errors
     /// [`Error::Input`] for `model.positions` that cannot be made from these.
-    pub fn positions(&self, own: usize) -> Result<usize> {
-        self.positions_from(own, &self.experiment.model, &self.longest())
+    pub fn positions(&self, checkpoint: &BertConfig) -> Result<usize> {
+        self.positions_from(checkpoint, &self.experiment.model, &self.longest())
     }
 
     fn longest(&self) -> Longest<'_> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use super::values::Valid;
 use super::values::one_or_many;
 use crate::align::AlignMethod;
-use crate::checkpoint::{Activation, BertConfig};
+use crate::checkpoint::{Activation, BertConfig, Positions};
 use crate::data::split::ValidSplit;
 use crate::data::{
     Assign, Column, ExampleFormat, LabelColumns, LabelKind, MaskReplacement, MaskUnit, TextKind,
@@ -226,6 +226,7 @@ impl ModelConfig {
             attention_probs_dropout_prob: dropout as f32,
             hidden_act: base.map_or(Activation::Gelu, |base| base.hidden_act),
             albert: None, // weights of their own for every layer
+            positions: Positions::Absolute,
             mark_shared: false,
         }
     }

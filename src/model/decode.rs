@@ -177,12 +177,17 @@ pub(crate) mod naive {
 mod tests {
     use super::naive::Recomputed;
     use super::*;
-    use crate::checkpoint::{Albert, BertConfig, Heads};
+    use crate::checkpoint::{Albert, BertConfig, Heads, Positions};
     use crate::kernels::naive::assert_close;
     use crate::kernels::path::Precision;
     use crate::random::Key;
 
-    fn model(precision: Precision, layers: usize, albert: Option<Albert>) -> Bert {
+    fn model(
+        precision: Precision,
+        layers: usize,
+        albert: Option<Albert>,
+        positions: Positions,
+    ) -> Bert {
         let config = BertConfig {
             vocab_size: 50,
             hidden_size: 32,
@@ -194,6 +199,7 @@ mod tests {
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
             albert,
+            positions,
             ..BertConfig::default()
         };
         let path = Path::resolve(precision);
@@ -223,8 +229,17 @@ mod tests {
                 embedding_size: 16,
                 num_hidden_groups: 2,
             };
-            for (layers, albert) in [(0, None), (1, None), (3, None), (4, Some(shared))] {
-                let model = model(precision, layers, albert);
+            let (learnt, rotary) = (Positions::Absolute, Positions::Rotary);
+            let relative = Positions::Relative { max_distance: 4 };
+            for (layers, albert, positions) in [
+                (0, None, learnt),
+                (1, None, learnt),
+                (3, None, learnt),
+                (4, Some(shared), learnt),
+                (3, None, relative),
+                (3, None, rotary),
+            ] {
+                let model = model(precision, layers, albert, positions);
                 let (mut decoder, states) = Decoder::begin(&model, &sources());
                 let (mut whole, expected) = Recomputed::begin(&model, &sources());
                 assert_close(&states.as_vec(), &expected.as_vec(), tolerance);
@@ -239,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_the_same_on_any_number_of_threads() {
-        let model = model(Precision::Auto, 2, None);
+        let model = model(Precision::Auto, 2, None, Positions::Absolute);
         // More rows than a task has.
         let parents: Vec<u32> = (0..900).map(|row| row / 300).collect();
         let of = |threads| {
@@ -263,7 +278,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "one parent a token")]
     fn a_token_without_a_parent_is_refused() {
-        let model = model(Precision::F32, 1, None);
+        let model = model(Precision::F32, 1, None, Positions::Absolute);
         Decoder::begin(&model, &sources()).0.step(&[0], &[9, 10]);
     }
 }

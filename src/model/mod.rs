@@ -1,4 +1,5 @@
-//! BERT on packed rows (Devlin et al. 2019), and ALBERT (Lan et al. 2020): embeddings, post-norm layers, and heads on their states.
+//! BERT on packed rows (Devlin et al. 2019), ALBERT (Lan et al. 2020), NEZHA (Wei et al. 2019) and RoFormer (Su et al. 2021):
+//! embeddings, post-norm layers, and heads on their states.
 //!
 //! In: a [`PackedBatch`](crate::data::PackedBatch) and a tape (or none). Out: hidden states; from those, logits and
 //! losses, as dfdx tensors. Does not read files, knows no objective. Sizes as in [`crate::kernels`].
@@ -18,6 +19,7 @@ mod network;
 pub mod ops;
 mod parameters;
 mod perturb;
+mod positions;
 pub mod sentence;
 pub mod tensor;
 
@@ -38,6 +40,7 @@ use network::Network;
 pub use ops::Pass;
 use parameters::Parameters;
 pub use perturb::{SavedGradients, WordEmbeddings};
+use positions::FixedPositions;
 use tensor::{Matrix, Vector, matrix};
 
 /// What follows the pooler's affine map.
@@ -67,6 +70,7 @@ impl Bert {
     pub fn new(config: BertConfig, heads: Heads, path: Path, weights: Weights) -> Result<Self> {
         let parameters = Parameters::new(&config, heads, path, weights)?;
         let network = Network {
+            positions: Arc::new(FixedPositions::new(&config)),
             config: config.clone(),
             parameters: Arc::new(parameters),
         };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::parameters::Parameters;
+use super::positions::FixedPositions;
 use crate::checkpoint::{Activation, BertConfig};
 use crate::kernels::AffineGradient;
 use crate::kernels::encoder::{Encoder, EncoderGradient, LayerOf, Positions};
@@ -37,6 +38,8 @@ const LAYER: LayerOf<&str> = LayerOf {
 pub(super) struct Network {
     /// Sizes.
     pub(super) config: BertConfig,
+    /// What is fixed.
+    pub(super) positions: Arc<FixedPositions>,
     /// Weights.
     pub(super) parameters: Arc<Parameters>,
 }
@@ -49,7 +52,11 @@ impl Network {
         Encoder {
             word: p.values(WORD),
             segment: p.values(SEGMENT),
-            positions: Positions::Absolute(p.values(POSITION)),
+            positions: match &*self.positions {
+                FixedPositions::None => Positions::Absolute(p.values(POSITION)),
+                FixedPositions::Relative(table) => Positions::Relative(table),
+                FixedPositions::Rotary(table) => Positions::Rotary(table),
+            },
             norm: self.norm(EMBEDDING_NORM),
             projection: self.config.albert.map(|_| p.linear(PROJECTION)),
             layers: (0..self.config.n_distinct_layers()).map(layer).collect(),
@@ -87,7 +94,10 @@ impl Network {
         let layer = |number: usize| LAYER.map(|part| p.take_affine(&layer_name(number, part)));
         let mut gradient = EncoderGradient {
             word: p.take_gradient(WORD),
-            position: Some(p.take_gradient(POSITION)),
+            position: self
+                .config
+                .has_position_table()
+                .then(|| p.take_gradient(POSITION)),
             segment: p.take_gradient(SEGMENT),
             norm: p.take_affine(EMBEDDING_NORM),
             projection: self.config.albert.map(|_| p.take_affine(PROJECTION)),

@@ -1,6 +1,6 @@
 //! Folders of BERTs: what `inspect` says of them.
 
-use cipherpet::checkpoint::Heads;
+use cipherpet::checkpoint::{Heads, Positions};
 
 use crate::workspace::{ALL_HEADS, Workspace};
 
@@ -124,6 +124,46 @@ fn a_run_starts_from_a_folder_of_tensorflow() {
     std::fs::remove_file(workspace.path(data)).expect("it was copied");
     let missing = workspace.snapshot(&["inspect", "google"]);
     insta::assert_snapshot!("inspect_tensorflow_damaged", cut + "\n" + &missing);
+}
+
+/// From a folder to a model folder of the same kind, and the same bytes on any number of threads.
+#[test]
+fn a_run_from_a_nezha_or_a_roformer_leaves_one() {
+    let workspace = Workspace::with_pairs();
+    let relative = Positions::Relative { max_distance: 3 };
+    let mut shown = String::new();
+    for (family, positions, class) in [
+        ("nezha", relative, "NezhaForPreTraining"),
+        ("roformer", Positions::Rotary, "RoFormerForMaskedLM"),
+    ] {
+        workspace.write_with_positions(family, ALL_HEADS, positions);
+        shown += &workspace.snapshot(&["inspect", family]);
+        experiment_from(&workspace, family);
+        let weights = ["1", "2"].map(|threads| {
+            let out = format!("{family}-{threads}");
+            let settings = ["--threads", threads, "--set", "model.positions=5000"];
+            workspace
+                .succeed(&[&["run", "experiment.toml", "--out", &out][..], &settings].concat());
+            let config = workspace.json(&format!("{out}/model/config.json"));
+            assert_eq!(config["model_type"], family);
+            assert_eq!(config["architectures"][0], class);
+            assert_eq!(config["max_position_embeddings"], 5000); // more than the square of 64
+            workspace.read(&format!("{out}/model/model.safetensors"))
+        });
+        assert!(weights[0] == weights[1]);
+        // Read again by those who score with it.
+        let run = format!("{family}-1");
+        workspace.succeed(&[
+            "predict",
+            &run,
+            "--pairs",
+            "test.tsv",
+            "--out",
+            "scores.csv",
+        ]);
+        assert_eq!(workspace.text("scores.csv").lines().count(), 40);
+    }
+    insta::assert_snapshot!("inspect_other_positions", shown);
 }
 
 /// The same bytes on any number of threads: what shares weights is summed in an order of its own.

@@ -26,6 +26,7 @@ mod generate;
 mod golden;
 mod golden_albert;
 mod golden_metrics;
+mod golden_positions;
 mod hand_made;
 mod hash;
 mod help;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cipherpet::checkpoint::{
-    Checkpoint, FloatType, Heads, Problem, read::read_model, save_labelled,
+    Checkpoint, FloatType, Heads, Positions, Problem, read::read_model, save_labelled,
 };
 use cipherpet::data::reserved::SEP;
 use cipherpet::data::{
@@ -266,6 +266,7 @@ fn two_experiments() -> Workspace {
     let workspace = Workspace::with_pairs();
     workspace.write_checkpoint("bert", ALL_HEADS);
     workspace.write_albert("albert", ALL_HEADS);
+    workspace.write_with_positions("roformer", Heads::MLM, Positions::Rotary);
     workspace.write_counts("counts.tsv");
     workspace.write(
         "rank.toml",
@@ -310,11 +311,16 @@ fn a_written_model_is_the_same_in_transformers() {
         .text("rank.toml")
         .replace("\"bert\"", "\"albert\"");
     workspace.write("albert.toml", albert);
+    let roformer = workspace
+        .text("rank.toml")
+        .replace("\"bert\"", "\"roformer\"");
+    workspace.write("roformer.toml", roformer);
     for (experiment, mark, class) in [
         ("rank.toml", true, "BertForMaskedLM"),
         ("experiment.toml", true, "BertForMaskedLM"),
         ("rank.toml", false, "BertForMaskedLM"),
         ("albert.toml", true, "AlbertForMaskedLM"),
+        ("roformer.toml", true, "RoFormerForMaskedLM"),
     ] {
         let (swap, marks) = ("predict.swap=false", format!("data.mark_shared={mark}"));
         let precision = "train.precision=f32"; // as theirs
@@ -324,7 +330,8 @@ fn a_written_model_is_the_same_in_transformers() {
         let Some(found) = in_transformers(&model, &test) else {
             return;
         };
-        assert_eq!(found["pretraining"], experiment != "experiment.toml");
+        let has_nsp = !matches!(experiment, "experiment.toml" | "roformer.toml");
+        assert_eq!(found["pretraining"], has_nsp);
         assert_eq!(found["model"], class);
         assert!(found["labels"].is_null());
         assert_eq!(found["marks"], mark);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use cipherpet::checkpoint::{
-    Activation, Albert, BertConfig, FloatType, Heads, Weights, names, save,
+    Activation, Albert, BertConfig, FloatType, Heads, Positions, Weights, names, save,
 };
 use cipherpet::kernels;
 use cipherpet::model::Bert;
@@ -173,6 +173,15 @@ impl Workspace {
                 embedding_size: 8,
                 num_hidden_groups: 1,
             }),
+            ..tiny_bert()
+        };
+        self.write_random(name, heads, config);
+    }
+
+    /// As [`Workspace::write_checkpoint`], with positions of another kind than a table.
+    pub fn write_with_positions(&self, name: &str, heads: Heads, positions: Positions) {
+        let config = BertConfig {
+            positions,
             ..tiny_bert()
         };
         self.write_random(name, heads, config);

@@ -5,12 +5,12 @@
 
 PAIRS.tsv holds two sentences a line as they stand in the pair files of the run (further columns are ignored).
 
-The folder must open with AutoTokenizer, with AutoModelForMaskedLM where model.safetensors has the MLM head, where it has the
-NSP head too with AutoModelForPreTraining, and where it has a classifier with AutoModelForSequenceClassification; these are the
-classes of BERT or of ALBERT, as config.json says. Weights that are missing, or there without being asked for, end the script with
-an error, as does a tokenizer that does not know its special tokens or gives a segment other than 0. Where config.json says `mark_shared`, the
-models are given token type 1 at every token that the other sentence has too. Weights are computed with in f32 whatever
-type they are stored in.
+The folder must open with AutoTokenizer, with AutoModelForMaskedLM where model.safetensors has the MLM head, where it has the NSP
+head too with AutoModelForPreTraining, and where it has a classifier with AutoModelForSequenceClassification; these are the classes
+of BERT, ALBERT, RoFormer or, in transformers before 5, NEZHA, as config.json says. Weights that are missing, or there without being
+asked for, end the script with an error, as does a tokenizer that does not know its special tokens or gives a segment other than 0.
+Where config.json says `mark_shared`, the models are given token type 1 at every token that the other sentence has too. Weights are
+computed with in f32 whatever type they are stored in.
 
 Printed:
     versions        of torch and transformers
@@ -97,7 +97,8 @@ def open_models(folder):
             )
         )
     # Each architecture has no use for some of them.
-    heads = ("bert.pooler.", "cls.", "classifier.", "albert.pooler.", "predictions.", "sop_classifier.")
+    poolers = [f"{family}.pooler." for family in ("bert", "albert", "nezha", "roformer")]
+    heads = (*poolers, "cls.", "classifier.", "predictions.", "sop_classifier.")
     masked_lm = open_model(AutoModelForMaskedLM, folder, heads) if has_mlm else None
     pretraining = open_model(AutoModelForPreTraining, folder, heads) if has_mlm and has_nsp else None
     sequence = open_model(AutoModelForSequenceClassification, folder, heads) if has_classifier else None

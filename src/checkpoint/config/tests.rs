@@ -145,6 +145,86 @@ fn an_albert_is_read_with_its_own_defaults_and_written_back() {
     );
 }
 
+/// The config `tiny` with these keys in addition, read.
+fn with(more: Value) -> Result<BertConfig> {
+    let mut map = tiny();
+    map.extend(more.as_object().expect("an object").clone());
+    parse(&map)
+}
+
+#[test]
+fn a_nezha_is_read_with_the_default_of_its_distances_and_written_back() {
+    let config = with(json!({"model_type": "nezha"})).expect("a NEZHA");
+    assert_eq!(config.positions, Positions::Relative { max_distance: 64 });
+    let config = with(json!({"model_type": "nezha", "max_relative_position": 5}));
+    let config = config.expect("a NEZHA");
+    assert_eq!(config.positions, Positions::Relative { max_distance: 5 });
+    assert_eq!(config.model_type(), "nezha");
+    let text = config.to_json(Heads::MLM, FloatType::F32, None);
+    assert!(text.contains("\"NezhaForMaskedLM\""), "{text}");
+    assert!(text.contains("\"max_relative_position\": 5"), "{text}");
+    assert!(!text.contains("absolute"), "{text}");
+    let read = BertConfig::parse(text.as_bytes(), Path::new("config.json"));
+    assert_eq!(read.expect("as it was written"), config);
+
+    // As its makers wrote it.
+    let mut map = tiny();
+    map.shift_remove("model_type");
+    map.insert("use_relative_position".to_owned(), json!(true));
+    assert_eq!(parse(&map).expect("a NEZHA").model_type(), "nezha");
+    map.insert("use_relative_position".to_owned(), json!(false));
+    assert_eq!(parse(&map).expect("a BERT").model_type(), "bert");
+}
+
+#[test]
+fn a_roformer_is_read_and_written_back_and_others_of_its_kind_are_refused() {
+    let config = with(json!({"model_type": "roformer", "embedding_size": 8}));
+    let config = config.expect("a RoFormer");
+    assert_eq!(config.positions, Positions::Rotary);
+    assert_eq!(
+        (config.model_type(), config.embedding_size()),
+        ("roformer", 8)
+    );
+    let heads = Heads {
+        classifier: Some(2),
+        ..Heads::MLM
+    };
+    let labels = Labels::unnamed(2);
+    let text = config.to_json(heads, FloatType::F32, Some(&labels));
+    assert!(text.contains("\"RoFormerForMaskedLM\""), "{text}"); // its classifier is another network
+    let read = BertConfig::parse(text.as_bytes(), Path::new("config.json"));
+    assert_eq!(read.expect("as it was written"), config);
+
+    let refused = |more: Value| with(more).expect_err("the config is bad").to_string();
+    assert_eq!(
+        refused(json!({"model_type": "roformer", "rotary_value": true})),
+        "config.json:rotary_value: expected false, found true"
+    );
+    assert_eq!(
+        refused(json!({"model_type": "roformer", "embedding_size": 4})),
+        "config.json:embedding_size: expected 8, as hidden_size, found 4"
+    );
+}
+
+/// No tensor would say so, and a pair of elements has to be whole.
+#[test]
+fn fixed_positions_that_cannot_be_are_refused() {
+    let refused = |more: Value| with(more).expect_err("the config is bad").to_string();
+    assert_eq!(
+        refused(json!({"model_type": "nezha", "num_attention_heads": 8})),
+        "config.json:num_attention_heads: expected heads of an even width, as positions go through them in pairs, found 1"
+    );
+    for (key, family) in [
+        ("max_relative_position", "nezha"),
+        ("max_position_embeddings", "roformer"),
+    ] {
+        assert_eq!(
+            refused(json!({"model_type": family, key: 1_000_000_000})),
+            format!("config.json:{key}: expected a whole number from 1 to 65536, found 1000000000")
+        );
+    }
+}
+
 #[test]
 fn missing_key() {
     let expected = "config.json:hidden_size: expected a whole number from 1, found no such key";
@@ -195,7 +275,7 @@ fn relative_positions() {
 
 #[test]
 fn other_model_type() {
-    let expected = "config.json:model_type: expected \"bert\" or \"albert\", found \"roberta\"";
+    let expected = "config.json:model_type: expected \"bert\" or \"albert\" or \"nezha\" or \"roformer\", found \"roberta\"";
     assert_eq!(message("model_type", Some(json!("roberta"))), expected);
 }
 

@@ -3,6 +3,7 @@
 //! In: loaded settings of any kind, and a size. Out: nothing, or the first problem with the place where its key was set.
 
 use super::Loaded;
+use crate::checkpoint::positions::most_positions;
 use crate::checkpoint::{BertConfig, Heads, names};
 use crate::config::{ModelConfig, Settings, Stage};
 use crate::error::{Error, Result};
@@ -124,17 +125,18 @@ impl<T: Settings> Loaded<T> {
         })
     }
 
-    /// Positions of a network that starts from a checkpoint with `own` of them, where `[model]` may want more.
+    /// Positions of a network that starts from a checkpoint of this size, where `[model]` may want more.
     pub(super) fn positions_from(
         &self,
-        own: usize,
+        checkpoint: &BertConfig,
         model: &ModelConfig,
         rows: &Longest<'_>,
     ) -> Result<usize> {
+        let own = checkpoint.max_position_embeddings;
         let Some(wanted) = model.positions else {
             return Ok(own);
         };
-        let most = own.saturating_mul(own);
+        let most = most_positions(checkpoint);
         let holds = (own..=most).contains(&wanted);
         let expected = format!("a number from {own}, which the checkpoint has, to {most}");
         self.require(holds, "model.positions", expected, wanted)

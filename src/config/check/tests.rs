@@ -1,5 +1,6 @@
 //! What is refused, and the words for it.
 
+use crate::checkpoint::BertConfig;
 use crate::config::load;
 
 /// The message of an otherwise good scratch experiment with these assignments.
@@ -57,7 +58,13 @@ fn positions_that_a_checkpoint_cannot_have_are_refused_with_those_that_are_enoug
             format!("data.max_tokens={max_tokens}"),
         ];
         let loaded = load(None, &settings).expect("known keys");
-        let error = loaded.positions(own).expect_err("too few, or too many");
+        let checkpoint = BertConfig {
+            max_position_embeddings: own,
+            ..BertConfig::default()
+        };
+        let error = loaded
+            .positions(&checkpoint)
+            .expect_err("too few, or too many");
         (
             error.to_string(),
             error.hint().unwrap_or_default().to_owned(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::checkpoint::read::{Format, Stored};
-use crate::checkpoint::{BertConfig, Heads, Weights, names};
+use crate::checkpoint::{BertConfig, Heads, Positions, Weights, names};
 use crate::error::Result;
 use crate::vocab::PlainVocab;
 
@@ -112,6 +112,9 @@ fn warning_of_head(head: Heads, stored: &Stored, folder: &Path) -> Option<String
     if !head.nsp {
         return None;
     }
+    if stored.config.positions == Positions::Rotary {
+        return None; // `transformers` has no class for it: whoever gave a RoFormer the head has trained it
+    }
     if stored.config.albert.is_some() {
         return Some("an ALBERT learns the order of two texts and not whether they belong together: take the NSP head as that".to_owned());
     }
@@ -156,6 +159,18 @@ fn warning_of_unread(unread: &[String]) -> Option<String> {
     ))
 }
 
+/// How many positions there are, and of what kind where they are no rows of a table.
+fn positions(config: &BertConfig) -> String {
+    let n = config.max_position_embeddings;
+    match config.positions {
+        Positions::Absolute => format!("{n} positions"),
+        Positions::Relative { max_distance } => {
+            format!("{n} positions (relative, to {max_distance} apart)")
+        }
+        Positions::Rotary => format!("{n} positions (rotary)"),
+    }
+}
+
 impl Display for CheckpointInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
@@ -176,10 +191,10 @@ impl Display for CheckpointInspection {
         )?;
         writeln!(
             f,
-            "embeddings: {} wide, {} tokens, {} positions, {} segments",
+            "embeddings: {} wide, {} tokens, {}, {} segments",
             config.embedding_size(),
             config.vocab_size,
-            config.max_position_embeddings,
+            positions(config),
             config.type_vocab_size
         )?;
         writeln!(

@@ -60,8 +60,11 @@ pub fn estimate(config: &BertConfig, work: Work, threads: usize, path: Path) -> 
     let layer = 4 * hidden * hidden + 2 * hidden * config.intermediate_size;
     let body = config.num_hidden_layers * layer;
     let head = hidden * hidden + hidden * vocabulary;
-    let embeddings =
-        (vocabulary + config.max_position_embeddings + config.type_vocab_size) * hidden;
+    let positions = match config.has_position_table() {
+        true => config.max_position_embeddings,
+        false => 0,
+    };
+    let embeddings = (vocabulary + positions + config.type_vocab_size) * hidden;
     let parameters = embeddings + body + hidden * hidden;
     let training = (body as f64 + SHARE_OF_TARGETS * head as f64) * FLOPS_A_WEIGHT_TRAINING;
     let scoring = body as f64 * FLOPS_A_WEIGHT_SCORING;

@@ -58,9 +58,8 @@ impl Network {
         let dir = settings.checkpoint.dir.as_deref();
         let whole = match dir.map(Checkpoint::open).transpose()? {
             Some(checkpoint) => {
-                let own = checkpoint.config.max_position_embeddings;
                 let config = BertConfig {
-                    max_position_embeddings: loaded.positions(own)?,
+                    max_position_embeddings: loaded.positions(&checkpoint.config)?,
                     mark_shared: false, // token types tell the texts apart
                     ..checkpoint.config
                 };

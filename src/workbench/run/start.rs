@@ -70,8 +70,7 @@ impl Start {
         // Before the minutes of an alignment.
         let mut config = match &checkpoint {
             Some(checkpoint) if experiment.align.method != AlignMethod::Scratch => BertConfig {
-                max_position_embeddings: loaded
-                    .positions(checkpoint.config.max_position_embeddings)?,
+                max_position_embeddings: loaded.positions(&checkpoint.config)?,
                 ..checkpoint.config.clone()
             },
             base => {

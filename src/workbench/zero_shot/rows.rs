@@ -154,7 +154,7 @@ impl Rows {
             mut weights,
             ..
         } = checkpoint;
-        config.max_position_embeddings = loaded.positions(config.max_position_embeddings)?;
+        config.max_position_embeddings = loaded.positions(&config)?;
         extend_positions(&mut weights, config.max_position_embeddings);
         loaded.check_model(&config)?;
         let specials = Specials::from(plain.specials());
