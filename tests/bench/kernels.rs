@@ -3,7 +3,7 @@
 //!
 //! Names: `tT` tokens, `hH` hidden, `nN` targets, `vV` vocabulary. 1,024 tokens are 64 pairs of OPPO's mean length.
 
-use cipherpet::checkpoint::{BertConfig, Heads};
+use cipherpet::checkpoint::{BertConfig, Heads, Positions};
 use cipherpet::data::PackedBatch;
 use cipherpet::kernels::adamw::AdamW;
 use cipherpet::kernels::attention::{Attention, Qkv};
@@ -17,6 +17,7 @@ use cipherpet::kernels::head::{Head, HeadGradient};
 use cipherpet::kernels::layer_norm::{LayerNorm, LayerNormGradient};
 use cipherpet::kernels::linear::Linear;
 use cipherpet::kernels::path::{Path, Precision};
+use cipherpet::kernels::relative::{Relative, RelativeTable};
 use cipherpet::kernels::{AffineGradient, rows};
 use cipherpet::model::{Bert, Pass, Regularisation};
 use cipherpet::objective::cosent::value_and_gradient;
@@ -247,13 +248,28 @@ mod gemm {
 mod parts {
     use super::*;
 
-    fn attention(bencher: Bencher, (hidden, _, heads): (usize, usize, usize), backward: bool) {
+    fn attention(
+        bencher: Bencher,
+        (hidden, _, heads): (usize, usize, usize),
+        backward: bool,
+        is_relative: bool,
+    ) {
         let offsets: Vec<usize> = (0..=ROWS).map(|row| row * TOKENS / ROWS).collect();
+        let positions: Vec<u32> = (0..TOKENS as u32)
+            .map(|token| token % (TOKENS / ROWS) as u32)
+            .collect();
+        let size = hidden / heads;
+        let table = RelativeTable::new(values(129 * size, 6), size);
+        let relative = Relative {
+            table: &table,
+            keys: &positions,
+            queries: &positions,
+        };
         let attention = Attention {
             offsets: &offsets,
             query_offsets: &offsets,
             visible: None,
-            relative: None,
+            relative: is_relative.then_some(relative),
             first_row: 0,
             hidden,
             heads,
@@ -276,19 +292,27 @@ mod parts {
 
     #[divan::bench]
     fn attention_forward_t1024_h256_one_thread(bencher: Bencher) {
-        attention(bencher, SMALL, false);
+        attention(bencher, SMALL, false, false);
     }
     #[divan::bench]
     fn attention_backward_t1024_h256_one_thread(bencher: Bencher) {
-        attention(bencher, SMALL, true);
+        attention(bencher, SMALL, true, false);
+    }
+    #[divan::bench]
+    fn relative_attention_forward_t1024_h256_one_thread(bencher: Bencher) {
+        attention(bencher, SMALL, false, true);
+    }
+    #[divan::bench]
+    fn relative_attention_backward_t1024_h256_one_thread(bencher: Bencher) {
+        attention(bencher, SMALL, true, true);
     }
     #[divan::bench]
     fn attention_forward_t1024_h768_one_thread(bencher: Bencher) {
-        attention(bencher, BASE, false);
+        attention(bencher, BASE, false, false);
     }
     #[divan::bench]
     fn attention_backward_t1024_h768_one_thread(bencher: Bencher) {
-        attention(bencher, BASE, true);
+        attention(bencher, BASE, true, false);
     }
 
     #[divan::bench]
@@ -405,24 +429,28 @@ mod parts {
 mod layers {
     use super::*;
 
+    const TWO_LAYERS: (usize, Positions) = (2, Positions::Absolute);
+
     fn both_ways(bencher: Bencher, size: (usize, usize, usize), precision: Precision) {
-        with_lengths(bencher, size, precision, &[TOKENS / ROWS; ROWS]);
+        with_lengths(bencher, size, precision, TWO_LAYERS, &[TOKENS / ROWS; ROWS]);
     }
 
     fn with_lengths(
         bencher: Bencher,
         size: (usize, usize, usize),
         precision: Precision,
+        (layers, positions): (usize, Positions),
         lengths: &[usize],
     ) {
         let (hidden, intermediate, heads) = size;
         let config = BertConfig {
             vocab_size: VOCABULARY,
             hidden_size: hidden,
-            num_hidden_layers: 2,
+            num_hidden_layers: layers,
             num_attention_heads: heads,
             intermediate_size: intermediate,
             max_position_embeddings: 64,
+            positions,
             ..BertConfig::default()
         };
         let only_mlm = Heads::MLM;
@@ -466,7 +494,20 @@ mod layers {
     fn auto_t1024_h256_mixed(bencher: Bencher) {
         let lengths: Vec<usize> = (0..ROWS).map(|row| 4 + 8 * (row % 4)).collect();
         assert_eq!(lengths.iter().sum::<usize>(), TOKENS);
-        with_lengths(bencher, SMALL, Precision::Auto, &lengths);
+        with_lengths(bencher, SMALL, Precision::Auto, TWO_LAYERS, &lengths);
+    }
+    /// Four layers that know positions in another way, with rows of so many tokens.
+    #[divan::bench(args = ["bert 16", "nezha 16", "roformer 16", "bert 64", "nezha 64", "roformer 64"])]
+    fn auto_t1024_h256_four_layers(bencher: Bencher, case: &str) {
+        let (family, length) = case.split_once(' ').expect("a family and a length");
+        let length: usize = length.parse().expect("a number");
+        let positions = match family {
+            "nezha" => Positions::Relative { max_distance: 64 },
+            "roformer" => Positions::Rotary,
+            _ => Positions::Absolute,
+        };
+        let lengths = vec![length; TOKENS / length];
+        with_lengths(bencher, SMALL, Precision::Auto, (4, positions), &lengths);
     }
     #[divan::bench]
     fn f32_t1024_h768(bencher: Bencher) {
