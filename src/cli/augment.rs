@@ -30,7 +30,7 @@ pub struct AugmentArguments {
     out: PathBuf,
     /// Least cosine of a sentence and its source
     #[arg(long, value_name = "COSINE", default_value_t = 0.9, value_parser = cosine, allow_hyphen_values = true)]
-    cosine: f32,
+    cosine: f64,
     /// Sentences to keep for a source, the nearest
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     keep: usize,
@@ -84,8 +84,8 @@ fn text(report: &AugmentReport) -> String {
     lines.join("\n")
 }
 
-fn cosine(text: &str) -> std::result::Result<f32, String> {
-    match text.parse::<f32>() {
+fn cosine(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
         Ok(number) if (-1.0..=1.0).contains(&number) => Ok(number),
         _ => Err("expected a number from -1 to 1".to_owned()),
     }

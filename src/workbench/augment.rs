@@ -35,7 +35,7 @@ use crate::random::{Key, Purpose};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AugmentOptions {
     /// Cosine that a sentence has with its source at least, -1 to 1.
-    pub cosine: f32,
+    pub cosine: f64,
     /// Texts that sentences are drawn for, at most; `None`: all.
     pub sources: Option<usize>,
     /// How sentences are drawn, and how many are kept for a source.
@@ -233,7 +233,7 @@ fn write(
     sources.retain(|source| source.len() <= writer.longest_source());
     let is_wanted = |source: usize, found: &Ranked| {
         let sentence = &found.sentence[..];
-        found.cosine >= options.cosine
+        f64::from(found.cosine) >= options.cosine
             && !texts.held_out.contains(sentence)
             && !texts.pairs.contains(&(sources[source], sentence))
     };
