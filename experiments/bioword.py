@@ -31,7 +31,7 @@ NEAREST = 10
 REACH = 2
 HEAD = 400
 CIPHER_PAIRS = 20000
-PLAIN_LINES = 200000
+PLAIN_LINES = 60000
 
 
 def lines(path):
@@ -195,7 +195,7 @@ def main():
 
     if options.plain:
         texts = [text.split() for line in lines(options.pairs)[:CIPHER_PAIRS] for text in line.split("\t")[:2]]
-        plain = [list("".join(line.lower().split())) for path in options.plain for line in lines(path)]
+        plain = [[char for char in line.lower() if char.isprintable() and not char.isspace()] for path in options.plain for line in lines(path)]
         third_graph(options, texts, random.Random(0).sample(plain, min(PLAIN_LINES, len(plain))))
 
 

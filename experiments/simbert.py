@@ -25,6 +25,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 HERE = Path(__file__).resolve().parent
 K = 10
+LONGEST = 126  # tokens: the positions of the network, without [CLS] and [SEP]
 
 
 class WordPiece:
@@ -95,8 +96,8 @@ def prepare(options):
     types = sorted({token for line in tokens.values() for token in line.split()} & cut.known)
     write(data / "map.tsv", ["cipher_id\tplain_token"] + [f"{token}\t{token}" for token in types])
     sentences = [text for text in tokens if tokens[text]]
-    write(data / "sentences.txt", [tokens[text] for text in sentences])
-    write(data / "plain.txt", sentences)
+    write(data / "sentences.txt", [" ".join(tokens[text].split()[:LONGEST]) for text in sentences])
+    write(data / "plain.txt", [text if len(tokens[text].split()) <= LONGEST else text[: LONGEST - 6] for text in sentences])
     return rows, sentences
 
 
