@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::sampling::{SamplingArguments, at_least_one};
+use super::numbers::{at_least_one, cosine};
+use super::sampling::SamplingArguments;
 use super::{Session, output};
 use crate::error::Result;
 use crate::workbench::augment::{self as job, AugmentOptions, AugmentReport};
@@ -82,11 +83,4 @@ fn text(report: &AugmentReport) -> String {
     };
     let lines: Vec<String> = report.models.iter().map(line).collect();
     lines.join("\n")
-}
-
-fn cosine(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if (-1.0..=1.0).contains(&number) => Ok(number),
-        _ => Err("expected a number from -1 to 1".to_owned()),
-    }
 }

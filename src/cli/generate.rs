@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::sampling::{SamplingArguments, at_least_one};
+use super::numbers::at_least_one;
+use super::sampling::SamplingArguments;
 use super::{Session, output};
 use crate::error::Result;
 use crate::workbench::generate::{self as job, GenerateReport, Sources};

@@ -23,6 +23,7 @@ mod generate;
 mod hash;
 mod inspect;
 mod man;
+mod numbers;
 mod output;
 mod pack;
 mod predict;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::numbers::{above_zero, at_least_one, share};
 use crate::generate::sampling::Sampling;
 use crate::workbench::generate::writer::WriterOptions;
 
@@ -43,27 +44,5 @@ impl SamplingArguments {
             },
             seed: self.seed,
         }
-    }
-}
-
-/// A number of things.
-pub(super) fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("expected a whole number, 1 or more".to_owned()),
-    }
-}
-
-fn share(text: &str) -> std::result::Result<f64, String> {
-    match text.parse() {
-        Ok(number) if number > 0.0 && number <= 1.0 => Ok(number),
-        _ => Err("expected a number above 0, up to 1".to_owned()),
-    }
-}
-
-fn above_zero(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("expected a number above 0".to_owned()),
     }
 }
