@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do the codes of BioWord know which tokens are alike, better than what stands around them says by itself?
 
-    experiments/bioword.py --pairs CIPHER.tsv --key KEY.tsv --bert DIR --work DIR [--tokens N] [--seed N] [--plain FILE …]
+    experiments/bioword.py --pairs CIPHER.tsv --key KEY.tsv --bert DIR --work DIR [--tokens N] [--seed N] [--rate RATE] [--min-count N] [--plain FILE …]
 
 The pairs are a cipher whose key is known (`cipherpet cipher` writes both), so that a token's row in the embedding of a BERT is known too:
 which rows are near there is taken for the truth that neither method has seen. For the N most frequent tokens the 10 nearest others are
@@ -161,12 +161,14 @@ def main():
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--tokens", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1)
+    parser.add_argument("--min-count", type=int, default=1)
     parser.add_argument("--plain", nargs="+")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    table = options.work / f"codes-{options.seed}.tsv"
+    table = options.work / f"codes-{options.seed}-{options.rate}-{options.min_count}.tsv"
     if not table.exists():
-        subprocess.run(["cipherpet", "hash", "--pairs", options.pairs, "--seed", str(options.seed), "--out", table], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cipherpet", "hash", "--pairs", options.pairs, "--seed", str(options.seed), "--rate", str(options.rate), "--min-count", str(options.min_count), "--out", table], check=True, stdout=subprocess.DEVNULL)
     row_of, rows = embedding(options.bert)
     plain = dict(line.split("\t")[:2] for line in lines(options.key)[1:])
     codes = [line.split("\t") for line in lines(table)[1:]]

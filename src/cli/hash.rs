@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
+use super::numbers::above_zero;
 use super::{Reading, Session, output};
 use crate::error::{Error, Result};
+use crate::index::biohash::Learning;
 use crate::index::bioword::BioWordOptions;
 use crate::index::competitive::WinnerRule;
 use crate::index::{HashOptions, Method};
@@ -27,11 +29,11 @@ Methods:
   biohash   k ones of k / activity units: winners of projections that learnt the vectors [default]
   bioword   of tokens: k ones of --units units that learnt what stands around them
 
-Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (flyhash, biohash) or all
-bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first. An
-index finds the nearest codes, and with --shortlist scores candidates again by cosine. Like vectors
-have like codes: of two codes with k ones count those in common. Codes of two runs of biohash or
-bioword have nothing to do with each other.")]
+Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (flyhash, biohash), or
+all bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first.
+An index finds the nearest codes, and with --shortlist scores candidates again by cosine. Like
+vectors have like codes: of two codes with k ones count those in common. Codes of two runs of
+biohash or bioword have nothing to do with each other.")]
 pub struct HashArguments {
     /// Vectors, as a .npy matrix of float32 or float64
     #[arg(long, value_name = "NPY")]
@@ -65,6 +67,9 @@ pub struct HashArguments {
     /// Passes over the data [default: biohash 100, bioword 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
+    /// Largest step of a weight in the first batches: above 0 [default: biohash 0.02, bioword 1]
+    #[arg(long, value_name = "RATE", value_parser = above_zero, allow_hyphen_values = true)]
+    rate: Option<f64>,
     /// How the unit that learns is found: by raw weights, or by weights of length 1
     #[arg(long, value_enum, default_value_t = Winner::Raw)]
     winner: Winner,
@@ -139,11 +144,18 @@ impl HashArguments {
         let mut options = HashOptions::new(method, self.k.unwrap_or(16));
         options.activity = self.activity;
         options.shortlist = self.shortlist;
-        options.learning.rule.winner = self.rule();
-        if let Some(epochs) = self.epochs {
-            options.learning.epochs = epochs as usize;
-        }
+        self.set_learning(&mut options.learning);
         options
+    }
+
+    fn set_learning(&self, learning: &mut Learning) {
+        learning.rule.winner = self.rule();
+        if let Some(epochs) = self.epochs {
+            learning.epochs = epochs as usize;
+        }
+        if let Some(rate) = self.rate {
+            learning.rate = rate as f32;
+        }
     }
 
     fn of_tokens(&self) -> BioWordOptions {
@@ -153,10 +165,7 @@ impl HashArguments {
             ..BioWordOptions::default()
         };
         options.k = self.k.unwrap_or(options.k);
-        options.learning.rule.winner = self.rule();
-        if let Some(epochs) = self.epochs {
-            options.learning.epochs = epochs as usize;
-        }
+        self.set_learning(&mut options.learning);
         options
     }
 }

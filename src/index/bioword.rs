@@ -35,8 +35,8 @@ pub struct BioWordOptions {
 }
 
 impl Default for BioWordOptions {
-    /// As published, but windows of 5 tokens for 11, and a rate 500 times as high: a competition has a thousandth of the text, so of
-    /// the steps, and at the published rate units end nearly as they began.
+    /// As published, but windows of 5 tokens for 11, and a rate 500 times as high: a competition has far less text, so fewer steps, and
+    /// at the published rate units end nearly as they began.
     fn default() -> Self {
         Self {
             n_units: 400,
