@@ -85,14 +85,15 @@ struct Texts<'a> {
 /// same run and options, stays.
 ///
 /// # Errors
-/// Those of [`Writer::open`]; [`Error::Refused`] where the files of the run have changed, or `out` holds pairs of another run or of
-/// other options; [`Error::Interrupted`], which leaves whole tables only.
+/// Those of [`Writer::open`] and of [`WriterOptions::check`]; [`Error::Refused`] where the files of the run have changed, or `out` holds
+/// pairs of another run or of other options; [`Error::Interrupted`], which leaves whole tables only.
 pub fn augment(
     (run, fold): (&Path, Option<ModelName>),
     out: &Path,
     options: &AugmentOptions,
     context: Context<'_>,
 ) -> Result<AugmentReport> {
+    options.writer.check()?;
     let kept = KeptRun::open(run, &Progress::silent())?;
     if let Some(fold) = fold {
         kept.model_of(run, fold)?; // before anything is read
@@ -103,7 +104,6 @@ pub fn augment(
     let inputs = augmented::labelled_files(experiment)?;
     require_unchanged(run, &record, &inputs)?;
     let rows = Rows::read(experiment, &Progress::silent())?;
-    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let mut reports = Vec::new();
     for &model in &models {
         let begun = Instant::now();
@@ -199,16 +199,10 @@ fn found(out: &Path, wanted: &AugmentRecord) -> Result<Option<AugmentRecord>> {
         return Ok(None);
     }
     let there = AugmentRecord::read(&path)?;
-    let same = |record: &AugmentRecord| {
-        let AugmentRecord {
-            config_sha256,
-            held_out_sha256,
-            options,
-            ..
-        } = record.clone();
-        (config_sha256, held_out_sha256, options)
-    };
-    if same(&there) != same(wanted) {
+    let is_same = there.config_sha256 == wanted.config_sha256
+        && there.held_out_sha256 == wanted.held_out_sha256
+        && there.options == wanted.options;
+    if !is_same {
         let message = format!("{} is of another run or of other options", path.display());
         return Err(Error::refused(message).with_hint("name another folder with --out"));
     }
@@ -260,6 +254,7 @@ fn write(
         _ => QuoteStyle::Necessary,
     };
     let table = table((delimiter as u8, quotes), augmented::HEADER, lines)?;
+    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let at = out.join(&record.table.path);
     atomic::write(&at, &table)?;
     let record = AugmentRecord {

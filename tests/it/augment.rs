@@ -160,9 +160,11 @@ fn pairs_of_other_files_changed_tables_and_other_options_are_refused() {
         said.contains("is of another run or of other options"),
         "{said}"
     );
+    let said = refusal(&augment("simbert", "others", &["--keep", "5"]));
+    assert!(said.contains("--keep 5 of --n 4"), "{said}");
     let said = refusal(&augment("pet", "others", &[]));
     assert!(said.contains("has not learnt to write sentences"), "{said}");
-    assert!(!workspace.exists("others/single.tsv"));
+    assert!(!workspace.exists("others"), "nothing is left behind");
     let said = refusal(&run("student", &["--set=data.augment=nowhere"]));
     assert!(
         said.contains(

@@ -69,8 +69,8 @@ struct Sentence {
 /// Writes sentences about each different sentence of a file to the table `out`. `fold` names a model of a run of folds.
 ///
 /// # Errors
-/// Those of [`Writer::open`] and of the readers; [`Error::Refused`] where more are to be kept than drawn; [`Error::Input`] for a
-/// sentence that the model has no positions for; [`Error::Interrupted`], which leaves no file.
+/// Those of [`Writer::open`], of [`WriterOptions::check`] and of the readers; [`Error::Input`] for a sentence that the model has no
+/// positions for; [`Error::Interrupted`], which leaves no file.
 pub fn generate(
     (run, fold): (&Path, Option<ModelName>),
     sources: Sources,
@@ -78,13 +78,7 @@ pub fn generate(
     options: &WriterOptions,
     context: Context<'_>,
 ) -> Result<GenerateReport> {
-    if options.keep > options.samples {
-        let message = format!(
-            "--keep {} of --n {}: more sentences to keep than there are",
-            options.keep, options.samples
-        );
-        return Err(Error::refused(message).with_hint("draw more with --n, or keep fewer"));
-    }
+    options.check()?;
     let mut writer = Writer::open(run, fold)?;
     let sentences = read(sources, &mut writer, context)?;
     context.stop.check()?;

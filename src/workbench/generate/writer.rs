@@ -40,6 +40,23 @@ pub struct WriterOptions {
     pub seed: u64,
 }
 
+impl WriterOptions {
+    /// Whether they agree with each other.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where more are to be kept than drawn.
+    pub fn check(&self) -> Result<()> {
+        if self.keep <= self.samples {
+            return Ok(());
+        }
+        let message = format!(
+            "--keep {} of --n {}: more sentences to keep than there are",
+            self.keep, self.samples
+        );
+        Err(Error::refused(message).with_hint("draw more with --n, or keep fewer"))
+    }
+}
+
 /// A model, and what its tokens are called.
 pub struct Writer {
     /// The settings of its run.
