@@ -38,7 +38,7 @@ fn weights(heads: Heads) -> Weights {
         let values = (0..n)
             .map(|j| ((5 * i + j) % 127) as f32 / 8.0 - 4.0)
             .collect();
-        ArrayD::from_shape_vec(shape, values).unwrap()
+        ArrayD::from_shape_vec(shape, values).expect("the shape")
     };
     numbered
         .map(|(i, (name, shape))| (name, values(i, shape)))
@@ -58,12 +58,12 @@ impl Folder {
     }
 
     fn stored_as(heads: Heads, float: FloatType) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        save(dir.path(), &config(), &weights(heads), heads, float).unwrap();
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        save(dir.path(), &config(), &weights(heads), heads, float).expect("room");
         let vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\n";
-        fs::write(dir.path().join("vocab.txt"), vocab).unwrap();
-        let bytes = fs::read(dir.path().join(WEIGHTS)).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
+        fs::write(dir.path().join("vocab.txt"), vocab).expect("room");
+        let bytes = fs::read(dir.path().join(WEIGHTS)).expect("it was written");
+        let file = SafeTensors::deserialize(&bytes).expect("a sound file");
         let stored = |view: TensorView| (view.dtype(), view.shape().to_vec(), view.data().to_vec());
         let tensors = file
             .tensors()
@@ -98,9 +98,12 @@ impl Folder {
     /// Writes the tensors as they are now.
     fn written(self) -> Self {
         let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
-            (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+            (
+                name,
+                TensorView::new(*dtype, shape.clone(), bytes).expect("whole numbers of its type"),
+            )
         });
-        let bytes = serialize(views, None).unwrap();
+        let bytes = serialize(views, None).expect("tensors");
         fs::write(self.path().join(WEIGHTS), bytes).unwrap();
         self
     }
