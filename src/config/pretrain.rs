@@ -205,6 +205,7 @@ impl Pretraining {
             mlm_weight: objective.mlm_weight,
             head: HeadChoice::Pooler,
             corrupt_sources: None,
+            candidates: None,
             rows: Vec::new(),
             files: Vec::new(),
             options: self.train.options(),

@@ -20,7 +20,7 @@ use crate::data::{
 };
 pub use crate::kernels::path::Precision;
 use crate::metrics::MetricName;
-use crate::objective::{HeadChoice, HeadStart, ObjectiveName};
+use crate::objective::{Candidates, HeadChoice, HeadStart, ObjectiveName};
 use crate::train::Schedule;
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
@@ -260,6 +260,11 @@ pub struct ObjectiveConfig {
     /// For simbert: the share of texts that are damaged, as for the MLM, before the other text of their pair is written; 0 to 1, default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrupt_sources: Option<f64>,
+    /// For nsp: `first` or `second` text of a pair is a candidate; rows with the same other text are one question, and what is learnt is
+    /// which of them has label 1. Default: each row stands for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub candidates: Option<Candidates>,
 }
 
 /// `[train]`: how it is learnt.
@@ -467,6 +472,7 @@ impl Default for ObjectiveConfig {
             head: HeadChoice::Pooler,
             head_start: None,
             corrupt_sources: None,
+            candidates: None,
         }
     }
 }

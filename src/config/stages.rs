@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::values::one_or_many;
 use super::{Experiment, Precision, TrainConfig, UnlabelledRows};
 use crate::data::{MaskOptions, MaskReplacement, MaskUnit};
-use crate::objective::{HeadChoice, ObjectiveName};
+use crate::objective::{Candidates, HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
 use crate::train::{Schedule, TrainOptions};
@@ -51,6 +51,10 @@ macro_rules! keys_of_train {
             /// As `objective.corrupt_sources`.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub corrupt_sources: Option<f64>,
+            /// As `objective.candidates`.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schemars(with = "Option<String>")]
+            pub candidates: Option<Candidates>,
             /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub rows: Option<Vec<StageRows>>,
@@ -157,6 +161,8 @@ pub struct Stage {
     pub head: HeadChoice,
     /// Share of texts that are damaged before others are written from them; none: no text.
     pub corrupt_sources: Option<f64>,
+    /// Which text of a pair is a candidate for the other; none: each row stands for itself.
+    pub candidates: Option<Candidates>,
     /// Which rows take part.
     pub rows: Vec<StageRows>,
     /// Further unlabelled files.
@@ -186,6 +192,7 @@ impl Experiment {
             mlm_weight: objective.mlm_weight,
             head: objective.head,
             corrupt_sources: objective.corrupt_sources,
+            candidates: objective.candidates,
             rows: [StageRows::Labelled]
                 .into_iter()
                 .chain(unlabelled)
@@ -218,6 +225,7 @@ impl StageConfig {
             mlm_weight: self.mlm_weight.or(whole.mlm_weight),
             head: self.head.unwrap_or(whole.head),
             corrupt_sources: self.corrupt_sources.or(whole.corrupt_sources),
+            candidates: self.candidates.or(whole.candidates),
             rows: self.rows.clone().unwrap_or_else(|| whole.rows.clone()),
             files: self.files.clone(),
             options: self.options_over(&whole.options),

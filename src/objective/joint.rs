@@ -144,7 +144,16 @@ pub(super) fn output<T: Tape<f32, Cpu>>(
     if choice != HeadChoice::Mlm {
         return ops::column(outputs(model, first_states, choice), 0);
     }
-    let (logits, tape) = model.token_logits(first_states, &tokens[..2]).split_tape();
-    let (low, tape) = ops::column(logits.clone().put_tape(tape), 0).split_tape();
-    ops::column(logits.put_tape(tape), 1) - low
+    difference(model.token_logits(first_states, &tokens[..2]), 1, 0)
+}
+
+/// One column less another, (rows).
+pub(super) fn difference<T: Tape<f32, Cpu>>(
+    logits: Matrix<T>,
+    column: usize,
+    other: usize,
+) -> Vector<T> {
+    let (logits, tape) = logits.split_tape();
+    let (other, tape) = ops::column(logits.clone().put_tape(tape), other).split_tape();
+    ops::column(logits.put_tape(tape), column) - other
 }

@@ -8,7 +8,7 @@
 //! | [`bce`] | binary, several | linear | binary cross-entropy, mean over the labels |
 //! | [`cosent`] | binary, ordinal | linear, or MLM | CoSENT: every row above those of lower labels |
 //! | [`mse`] | binary, ordinal | linear, or MLM | squared error |
-//! | [`nsp`] | binary | pooler and next sentence | softmax cross-entropy of "is next" |
+//! | [`nsp`] | binary | pooler and next sentence | softmax cross-entropy of "is next", or over candidates ([`choice`]) |
 //! | [`simbert`] | binary, 1 alone | pooler without tanh, MLM | softmax of cosines within the batch, and generation |
 //!
 //! All but `mlm` may add the MLM term: mean cross-entropy at masked places, times `mlm_weight`. `simbert` has generation in its place.
@@ -29,6 +29,7 @@
 pub mod batch;
 pub mod bce;
 pub mod ce;
+pub mod choice;
 pub mod cosent;
 mod joint;
 pub mod mlm;
@@ -43,6 +44,7 @@ use dfdx::prelude::{Cpu, OwnedTape};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Counts, Draw};
+pub use choice::Candidates;
 pub use score::scores;
 
 use crate::checkpoint::{BertConfig, Heads};
@@ -160,6 +162,8 @@ pub struct ObjectiveOptions {
     pub head: HeadChoice,
     /// Share of the texts that are read to be written anew that are damaged, 0 to 1.
     pub corrupt_sources: f64,
+    /// Which text of a pair is a candidate, where rows that share the other one are asked together.
+    pub candidates: Option<Candidates>,
 }
 
 /// What the labels of a run are, as objectives need it.

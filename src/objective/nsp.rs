@@ -5,8 +5,9 @@
 //! next-sentence head give two logits, of which index 0 means "is next", as in every BERT. Loss: mean of
 //! `-log softmax(logits)[0 if next, else 1]`, and `mlm_weight` x MLM. Score: `logit(next) - logit(not next)`, any real number.
 //! The loss is also the binary cross-entropy of `sigmoid(score)`: that of NSP-tuning, whose rows are a text and what is said for each
-//! of its labels, labelled 1 for the true one. Labels are 0 and 1: of a pair task 1 is what "is next" stands for. Nearest
-//! relative: [`super::ce`] on the pooler, whose head has its classes in their own order, and is fresh unless
+//! of its labels, labelled 1 for the true one. With `objective.candidates` such rows are asked together, and the loss is which of them
+//! is the true one ([`super::choice`]); scores stay those of each row. Labels are 0 and 1: of a pair task 1 is what "is next" stands for.
+//! Nearest relative: [`super::ce`] on the pooler, whose head has its classes in their own order, and is fresh unless
 //! `objective.head_start = "nsp"`.
 //!
 //! Where a stage has [`Neighbours`], its rows are all true ones: a line and the next, label 1, uncut. Then every batch replaces
@@ -15,15 +16,16 @@
 
 use std::ops::Range;
 
-use dfdx::prelude::{Cpu, cross_entropy_with_logits_loss};
+use dfdx::prelude::{Cpu, Tape, cross_entropy_with_logits_loss};
 
-use super::joint::{LabelLoss, beside_mlm};
+use super::choice::{Candidates, Questions, value_and_gradient};
+use super::joint::{LabelLoss, beside_mlm, difference};
 use super::{Batch, Draw, Loss, Objective, OutputKind, Outputs, Recipe, StepTape};
 use crate::checkpoint::Heads;
 use crate::data::truncate::truncate_texts;
 use crate::data::{EncodedExample, LabelKind, Scores, Target};
 use crate::model::tensor::{Matrix, matrix};
-use crate::model::{Bert, Pooling};
+use crate::model::{Bert, Pooling, ops};
 use crate::random::{Key, Purpose};
 
 /// The entry of the table.
@@ -34,18 +36,23 @@ pub const RECIPE: Recipe = Recipe {
     make: |options, _| {
         Box::new(Nsp {
             mlm_weight: options.mlm_weight,
-            neighbours: None,
+            candidates: options.candidates,
+            ..Nsp::default()
         })
     },
 };
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Nsp {
     /// Of the MLM term, 0 or more.
     pub mlm_weight: f64,
     /// Which rows are of one document, where pairs that are no neighbours are drawn.
     pub neighbours: Option<Neighbours>,
+    /// Which text of a row is a candidate, where rows are asked together.
+    pub candidates: Option<Candidates>,
+    /// Those of the stage, once it is prepared.
+    pub questions: Option<Questions>,
 }
 
 /// The documents of the first rows of a stage: a document has rows one after the other, and so has a file of documents. Rows
@@ -151,9 +158,19 @@ impl Objective for Nsp {
         true
     }
 
+    fn prepare(&mut self, rows: &[EncodedExample]) {
+        self.questions = (self.candidates).map(|candidates| Questions::of(rows, candidates));
+    }
+
     fn batch(&self, rows: &[EncodedExample], numbers: &[usize], draw: &Draw) -> Batch {
         let draw = &draw.with_weight(self.mlm_weight);
         let uses = |target: &Target| self.uses(target);
+        if let Some(candidates) = self.candidates {
+            return match &self.questions {
+                Some(questions) => ask(questions, rows, numbers, draw),
+                None => ask(&Questions::of(rows, candidates), rows, numbers, draw),
+            };
+        }
         let Some(neighbours) = &self.neighbours else {
             return Batch::draw(rows, numbers, draw, uses);
         };
@@ -167,22 +184,21 @@ impl Objective for Nsp {
 
     fn loss(&self, model: &Bert, batch: &Batch, states: Matrix<StepTape>) -> Loss {
         beside_mlm(model, batch, states, self.mlm_weight, |first, targets| {
-            let wanted = targets.iter().flat_map(|target| {
-                let is_next = target.as_number().expect("the batch has 0 and 1 only");
-                [is_next, 1.0 - is_next]
-            });
-            let wanted = matrix(&Cpu::default(), wanted.collect(), targets.len(), 2);
-            let logits = model.nsp_logits(model.pool(first, Pooling::Tanh));
-            LabelLoss {
-                loss: cross_entropy_with_logits_loss(logits, wanted),
-                n: targets.len(),
-            }
+            let logits = nsp_logits(model, first);
+            let n = targets.len();
+            let loss = match self.candidates {
+                Some(_) => ops::closed_form(difference(logits, 0, 1), |margins| {
+                    value_and_gradient(margins, &batch.groups, targets)
+                }),
+                None => cross_entropy_with_logits_loss(logits, wanted(targets)),
+            };
+            LabelLoss { loss, n }
         })
     }
 
     fn outputs(&self, model: &Bert, first_states: Matrix<StepTape>) -> Option<Outputs> {
         Some(Outputs {
-            values: model.nsp_logits(model.pool(first_states, Pooling::Tanh)),
+            values: nsp_logits(model, first_states),
             kind: OutputKind::Softmax,
         })
     }
@@ -192,15 +208,43 @@ impl Objective for Nsp {
     }
 }
 
+/// How likely "is next" and "is not next" are to be, (targets × 2).
+fn wanted(targets: &[Target]) -> Matrix {
+    let values = targets.iter().flat_map(|target| {
+        let is_next = target.as_number().expect("the batch has 0 and 1 only");
+        [is_next, 1.0 - is_next]
+    });
+    matrix(&Cpu::default(), values.collect(), targets.len(), 2)
+}
+
+/// Each question whole, in the place of its first row; rows that are no candidates, for the MLM alone, as they are.
+fn ask(questions: &Questions, rows: &[EncodedExample], numbers: &[usize], draw: &Draw) -> Batch {
+    let mut batch = Batch::default();
+    for &number in numbers {
+        let Some((question, candidates)) = questions.at(number) else {
+            if draw.masking.options().share > 0.0 {
+                batch.push(&rows[number], number as u64, draw, |_| false);
+            }
+            continue;
+        };
+        for &candidate in candidates {
+            batch.push(&rows[candidate], candidate as u64, draw, |_| true);
+            batch.groups.push(question);
+        }
+    }
+    batch
+}
+
 /// `logit(next) - logit(not next)` for the states of `[CLS]` (rows × H), (rows).
 ///
 /// # Panics
 /// Without pooler and NSP head.
 pub fn margins(model: &Bert, first_states: Matrix) -> Vec<f32> {
-    let logits = model.nsp_logits(model.pool(first_states, Pooling::Tanh));
-    let logits = logits.as_vec();
-    let both = logits.chunks_exact(2);
-    both.map(|both| both[0] - both[1]).collect()
+    difference(nsp_logits(model, first_states), 0, 1).as_vec()
+}
+
+fn nsp_logits<T: Tape<f32, Cpu>>(model: &Bert, first_states: Matrix<T>) -> Matrix<T> {
+    model.nsp_logits(model.pool(first_states, Pooling::Tanh))
 }
 
 #[cfg(test)]
@@ -302,8 +346,8 @@ mod tests {
     fn a_batch_has_the_drawn_pairs_with_types_0_and_1() {
         let rows = rows(15);
         let nsp = Nsp {
-            mlm_weight: 0.0,
             neighbours: Some(neighbours()),
+            ..Nsp::default()
         };
         let draw = Draw {
             masking: Masking::of_tokens(0.5),
@@ -328,5 +372,56 @@ mod tests {
             labels.insert(drawn.target.is_positive());
         }
         assert_eq!(labels.len(), 2);
+    }
+
+    #[test]
+    fn candidates_of_a_question_stand_together_once_an_epoch() {
+        // Rows 0, 2 and 4 have one second text, 1 and 3 another; row 5 has no label, and nobody knows the right one of row 6.
+        let row = |a: u32, b: u32, target: Target| EncodedExample {
+            a: vec![10 + a],
+            b: Some(vec![1000 + b]),
+            target,
+        };
+        let rows = [
+            row(0, 0, false.into()),
+            row(1, 1, true.into()),
+            row(2, 0, true.into()),
+            row(3, 1, false.into()),
+            row(4, 0, false.into()),
+            row(5, 0, Target::Unknown),
+            row(6, 2, false.into()),
+        ];
+        let draw = |share| Draw {
+            masking: Masking::of_tokens(share),
+            cipher_rows: 7..2000,
+            token_types: TokenTypes::Second,
+            swap: false,
+            key: Key::from_seed(3),
+        };
+        let mut nsp = Nsp {
+            candidates: Some(Candidates::First),
+            ..Nsp::default()
+        };
+        let numbers = [4, 6, 3, 0, 5, 2, 1];
+        let batch = nsp.batch(&rows, &numbers, &draw(0.5));
+        let firsts = |batch: &Batch| -> Vec<u32> {
+            let starts = batch.rows.offsets[..batch.rows.n_rows()].iter();
+            starts
+                .map(|&start| batch.rows.input_ids[start + 1] - 10)
+                .collect()
+        };
+        assert_eq!(firsts(&batch), [0, 2, 4, 1, 3]);
+        assert_eq!(batch.groups, [0, 0, 0, 1, 1]);
+        let labels = [false, true, false, true, false].map(Target::from);
+        assert_eq!(batch.targets, labels);
+        assert!(batch.masked.is_empty());
+        nsp.prepare(&rows);
+        assert_eq!(nsp.batch(&rows, &numbers, &draw(0.5)), batch);
+
+        nsp.mlm_weight = 1.0; // rows that are no candidates too
+        let batch = nsp.batch(&rows, &numbers, &draw(1.0));
+        assert_eq!(batch.rows.n_rows(), 7);
+        assert_eq!((batch.labelled.len(), batch.masked.len()), (5, 14));
+        assert_eq!(batch.groups, [0, 0, 0, 1, 1]);
     }
 }

@@ -8,7 +8,8 @@ use cipherpet::kernels::path::{Path, Precision};
 use cipherpet::metrics::auc;
 use cipherpet::model::{Bert, Pass, Regularisation};
 use cipherpet::objective::{
-    self, Answers, Batch, Counts, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+    self, Answers, Batch, Candidates, Counts, Draw, HeadChoice, Objective, ObjectiveName,
+    ObjectiveOptions,
 };
 use cipherpet::random::Key;
 use cipherpet::train::step::label_smoothing::smoothed;
@@ -43,16 +44,29 @@ fn objectives() -> Vec<(LabelKind, ObjectiveOptions)> {
         (Binary, ObjectiveName::Simbert, 1.0, Pooler),
         (Binary, ObjectiveName::Simbert, 0.0, Pooler),
     ]
+    .into_iter()
     .map(|(labels, name, mlm_weight, head)| {
         let options = ObjectiveOptions {
             name,
             mlm_weight,
             head,
             corrupt_sources: mlm_weight / 2.0,
+            candidates: None,
         };
         (labels, options)
     })
-    .into()
+    .chain([0.0, 0.5].map(|mlm_weight| (Binary, of_candidates(mlm_weight))))
+    .collect()
+}
+
+fn of_candidates(mlm_weight: f64) -> ObjectiveOptions {
+    ObjectiveOptions {
+        name: ObjectiveName::Nsp,
+        mlm_weight,
+        head: HeadChoice::Pooler,
+        corrupt_sources: 0.0,
+        candidates: Some(Candidates::First),
+    }
 }
 
 fn answers(labels: LabelKind) -> Answers {
@@ -77,6 +91,7 @@ fn pet() -> Box<dyn Objective> {
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
+        candidates: None,
     };
     options.objective(&answers(LabelKind::Binary))
 }
@@ -109,7 +124,7 @@ fn model_on(path: Path, hidden: usize, heads: Heads) -> Bert {
     Bert::initialise(config(hidden), heads, path, Key::from_seed(1)).expect("sizes above 0")
 }
 
-/// Rows of different lengths, some with one text; a third of them without a label.
+/// Rows of different lengths, some with one text; a third of them without a label. Six rows have the same second text.
 fn rows(n: u64, labels: LabelKind) -> Vec<EncodedExample> {
     let key = Key::from_seed(2);
     let text = |row: u64, side: u64| -> Vec<u32> {
@@ -134,7 +149,7 @@ fn rows(n: u64, labels: LabelKind) -> Vec<EncodedExample> {
     (0..n)
         .map(|row| EncodedExample {
             a: text(row, 0),
-            b: (row % 4 != 3).then(|| text(row, 1)),
+            b: (row % 4 != 3).then(|| text(row / 6, 1)),
             target: target(row),
         })
         .collect()
@@ -447,6 +462,7 @@ fn the_vector_of_a_source_has_the_same_bits_whatever_its_target() {
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
+        candidates: None,
     };
     let objective = options.objective(&answers(LabelKind::Binary));
     let model = model_on(path(), 32, objective.heads());

@@ -38,6 +38,7 @@ fn objective(name: ObjectiveName) -> Box<dyn Objective> {
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
+        candidates: None,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

@@ -29,19 +29,7 @@ fn letters() -> Workspace {
     workspace.write_checkpoint("bert", ALL_HEADS);
     let text = |(a, b, label): &(&str, &str, u8)| format!("{a}\t{b}\t{label}\n");
     workspace.write("text.tsv", ROWS.iter().map(text).collect::<String>());
-    let number = |letter: char| 100 + 7 * (letter as u32 - 'a' as u32);
-    let encipher = |text: &str| -> String {
-        let numbers = text
-            .split(' ')
-            .map(|letter| number(letter.chars().next().unwrap_or('a')));
-        numbers
-            .map(|id| id.to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let cipher =
-        |(a, b, label): &(&str, &str, u8)| format!("{}\t{}\t{label}\n", encipher(a), encipher(b));
-    workspace.write("cipher.tsv", ROWS.iter().map(cipher).collect::<String>());
+    workspace.write("cipher.tsv", enciphered(&ROWS));
     let map = ('a'..='z').map(|letter| format!("{}\t{letter}\n", number(letter)));
     workspace.write("map.tsv", map.collect::<String>());
     workspace.write(
@@ -50,6 +38,23 @@ fn letters() -> Workspace {
          [align]\nmethod = \"file\"\nfile = \"map.tsv\"\n[train]\nprecision = \"f32\"\nepochs = 1\nbatch = 4\nwarmup_steps = 1\n",
     );
     workspace
+}
+
+/// The number that stands for a letter.
+fn number(letter: char) -> u32 {
+    100 + 7 * (letter as u32 - 'a' as u32)
+}
+
+/// A file of pairs and their labels, letter by letter.
+fn enciphered(rows: &[(&str, &str, u8)]) -> String {
+    let encipher = |text: &str| {
+        let letters = text.chars().filter(|&letter| letter != ' ');
+        let ids: Vec<String> = letters.map(|letter| number(letter).to_string()).collect();
+        ids.join(" ")
+    };
+    let row =
+        |&(a, b, label): &(&str, &str, u8)| format!("{}\t{}\t{label}\n", encipher(a), encipher(b));
+    rows.iter().map(row).collect()
 }
 
 const TEXT: [&str; 8] = [
@@ -354,6 +359,42 @@ fn a_checkpoint_that_is_called_a_roberta_is_warned_of() {
     );
     let quiet = String::from_utf8(workspace.run(&TEXT).stderr).expect("UTF-8");
     assert!(!quiet.contains("next sentences"), "{quiet}");
+}
+
+/// Two questions, of three candidates and of two; the network says what the checkpoint says, as nothing moves.
+#[test]
+fn candidates_of_one_text_are_compared_with_each_other() {
+    let workspace = letters();
+    let rows = [
+        ("a b c", "e n d", 0),
+        ("h e l l o", "w o r l d", 1),
+        ("e f", "e n d", 1),
+        ("z y", "w o r l d", 0),
+        ("q", "e n d", 0),
+    ];
+    workspace.write("questions.tsv", enciphered(&rows));
+    let margin = margins(&workspace, 1);
+    let odds = |at: usize| margin(rows[at].0, rows[at].1).exp();
+    let of_three = -(odds(2) / (odds(0) + odds(2) + odds(4))).ln();
+    let of_two = -(odds(1) / (odds(1) + odds(3))).ln();
+    let arguments = [
+        "run",
+        "cipher.toml",
+        "--out",
+        "run",
+        "--set=data.train=questions.tsv",
+        "--set=objective.name=nsp",
+        "--set=objective.candidates=first",
+        "--set=objective.mlm_weight=0",
+        "--set=train.dropout=0",
+        "--set=train.batch=8",
+        "--set=train.learning_rate=1e-30",
+    ];
+    workspace.succeed(&arguments);
+    let epoch: Value = serde_json::from_str(&workspace.text("run/metrics.jsonl")).expect("a line");
+    let found = epoch["label_loss"].as_f64().expect("a number") as f32;
+    let expected = (3.0 * of_three + 2.0 * of_two) / 5.0;
+    assert!((found - expected).abs() < 1e-5, "{found} {expected}");
 }
 
 /// A rate that moves nothing leaves the scores of the start: token types are 0, as no marks are asked for.

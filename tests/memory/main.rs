@@ -81,6 +81,7 @@ fn pet() -> Box<dyn Objective> {
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
+        candidates: None,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

@@ -83,6 +83,14 @@ impl Loaded {
             "false, as the last stage reads each text by itself",
             true,
         )?;
+        let asks = |stage: &Stage| stage.candidates.is_some();
+        let is_nsp = |stage: &Stage| stage.objective == ObjectiveName::Nsp;
+        self.require(
+            !stages.iter().any(asks) || stages.iter().any(|stage| asks(stage) && is_nsp(stage)),
+            "objective.candidates",
+            "none, as no stage has the objective nsp",
+            "candidates",
+        )?;
         let is_of_pairs = (task.kind, labels) == (TextKind::Pair, LabelKind::Binary);
         self.require(
             !data.transitive_closure || is_of_pairs,

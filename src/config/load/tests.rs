@@ -98,7 +98,7 @@ fn key_near_nothing_lists_its_section() {
     assert_eq!(
         hint.as_deref(),
         Some(
-            "[objective] has name, mask, mask_unit, mask_replacement, mlm_weight, head, head_start, corrupt_sources"
+            "[objective] has name, mask, mask_unit, mask_replacement, mlm_weight, head, head_start, corrupt_sources, candidates"
         )
     );
     let (_, hint) = error_of("[something_else]\nx = 3\n", &[]);

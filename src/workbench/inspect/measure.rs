@@ -94,6 +94,7 @@ fn measure(
         mlm_weight: 1.0,
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
+        candidates: None,
     };
     let objective = objective.objective(&Answers {
         labels: LabelKind::Binary,

@@ -193,6 +193,7 @@ impl TextRows {
                     Box::new(Nsp {
                         mlm_weight,
                         neighbours,
+                        ..Nsp::default()
                     }),
                     rows,
                 )
@@ -203,7 +204,7 @@ impl TextRows {
             ObjectiveName::Nsp => {
                 let nsp = Nsp {
                     mlm_weight,
-                    neighbours: None,
+                    ..Nsp::default()
                 };
                 (Box::new(nsp), self.judged_pairs(draw.key)?)
             }

@@ -23,6 +23,7 @@ pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box
             .unwrap_or(stage.objective.recipe().mlm_weight),
         head: stage.head,
         corrupt_sources: stage.corrupt_sources.unwrap_or(0.0),
+        candidates: stage.candidates,
     };
     options.objective(&answers(task, vocab))
 }
