@@ -130,7 +130,25 @@ impl HashArguments {
                 return Err(refused.with_hint("leave --method away, or name vectors by --vectors"));
             }
         };
+        self.require_learns(method)?;
         Ok(method)
+    }
+
+    /// Refuses settings of learning where nothing is learnt.
+    fn require_learns(&self, method: Option<Method>) -> Result<()> {
+        let learns = matches!(method, None | Some(Method::BioHash));
+        let given = [
+            ("--epochs", self.epochs.is_some()),
+            ("--rate", self.rate.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given && !learns) {
+            Some((name, _)) => {
+                let refused =
+                    Error::refused(format!("{name} is for biohash and bioword, which learn"));
+                Err(refused.with_hint(format!("leave {name} away, or choose another --method")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn rule(&self) -> WinnerRule {
