@@ -9,7 +9,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
-COLOURS = {"exact": "#444444", "graph": "#2a6f97", "lsh": "#888888", "flyhash": "#d9a441", "densefly": "#61a5c2", "biohash": "#c8553d"}
+COLOURS = {"graph": "#2a6f97", "lsh": "#888888", "flyhash": "#d9a441", "densefly": "#61a5c2", "biohash": "#c8553d", "exact": "#222222"}
 
 points = collections.defaultdict(list)
 notes = {}
@@ -25,7 +25,8 @@ figure, axis = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for index, colour in COLOURS.items():
     if index in points:
         recall, speed = zip(*sorted(points[index]))
-        axis.plot(recall, speed, color=colour, marker="o", markersize=4, linewidth=1.3, label=f"{index}: {notes[index]}")
+        marker, size = ("*", 11) if index == "exact" else ("o", 4)
+        axis.plot(recall, speed, color=colour, marker=marker, markersize=size, linewidth=1.3, label=f"{index}: {notes[index]}")
 axis.set(xlabel="recall@10", ylabel="queries a second", yscale="log", title=f"{rows:,} vectors")
 axis.grid(alpha=0.3)
 axis.legend(frameon=False, fontsize=8)
