@@ -163,17 +163,20 @@ def few_shot_pairs(options, cut, data, judged, pool):
 
 
 def few_shot_hotel(options, cut, judged, pool):
-    """By NSP-tuning every text beside both sentences, label 1 for the true one; and by a fresh head on the text alone."""
+    """Every text beside both sentences, label 1 for the true one: by NSP-tuning, row by row or over the two; and by a fresh head on the
+    text alone."""
     labels = [int(row[-1]) for row in judged]
     beside = lambda row, said: f"{SAID[said]}\t{row.split(chr(9))[0]}\t{int(row[-1] == said)}"
-    ways = {"nsp by prompts": [], "ce, fresh head": []}
+    by_prompts = {"nsp by prompts": ("hotel-nsp", []), "nsp over candidates": ("hotel-candidates", ["objective.candidates=first"])}
+    ways = {way: [] for way in [*by_prompts, "ce, fresh head"]}
     for n in options.labels:
         for seed in range(options.seeds):
             train = shots(pool, n, seed)
             both = [beside(row, said) for row in train for said in "10"]
             asked = [beside(row, said) for row in judged for said in "10"]
-            scores = few(options, cut, "hotel-nsp", "pair", HOTEL_TOKENS + 10, WAYS["nsp"], both, asked, n, seed)
-            ways["nsp by prompts"].append((n, figures(labels, [a - b for a, b in zip(scores[::2], scores[1::2])])))
+            for way, (name, more) in by_prompts.items():
+                scores = few(options, cut, name, "pair", HOTEL_TOKENS + 10, [*WAYS["nsp"], *more], both, asked, n, seed)
+                ways[way].append((n, figures(labels, [a - b for a, b in zip(scores[::2], scores[1::2])])))
             scores = few(options, cut, "hotel-ce", "single", HOTEL_TOKENS, ["objective.name=ce"], train, judged, n, seed)
             ways["ce, fresh head"].append((n, figures(labels, scores)))
     for way, found in ways.items():
