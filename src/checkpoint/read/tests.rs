@@ -104,7 +104,7 @@ impl Folder {
             )
         });
         let bytes = serialize(views, None).expect("tensors");
-        fs::write(self.path().join(WEIGHTS), bytes).unwrap();
+        fs::write(self.path().join(WEIGHTS), bytes).expect("room");
         self
     }
 
@@ -136,7 +136,7 @@ fn what_is_saved_reads_back_the_same() {
         ..pooler
     };
     for heads in [ALL, Heads::MLM, pooler, classifier, none] {
-        let read = Folder::sound(heads).read().unwrap();
+        let read = Folder::sound(heads).read().expect("a sound folder");
         assert_eq!(read, (config(), weights(heads), heads));
     }
 }
@@ -146,7 +146,11 @@ fn half_precision_reads_to_the_same_numbers() {
     for float in [FloatType::F16, FloatType::Bf16] {
         let folder = Folder::stored_as(ALL, float);
         assert_eq!(folder.tensors[QUERY].2.len(), 2 * 4 * 4);
-        assert_eq!(folder.read().unwrap().1, weights(ALL), "{float:?}");
+        assert_eq!(
+            folder.read().expect("a sound folder").1,
+            weights(ALL),
+            "{float:?}"
+        );
     }
 }
 
@@ -162,7 +166,10 @@ fn legacy_layer_norm_names() {
             .tensors
             .contains_key("bert.embeddings.LayerNorm.gamma")
     );
-    assert_eq!(folder.written().read().unwrap().1, weights(ALL));
+    assert_eq!(
+        folder.written().read().expect("a sound folder").1,
+        weights(ALL)
+    );
 }
 
 #[test]
@@ -172,9 +179,9 @@ fn missing_bert_prefix() {
         ..Heads::default()
     };
     let mut folder = Folder::sound(heads);
-    folder.rename(|name| name.strip_prefix("bert.").unwrap().to_owned());
+    folder.rename(|name| name.strip_prefix("bert.").expect("a prefix").to_owned());
     assert_eq!(
-        folder.written().read().unwrap(),
+        folder.written().read().expect("a sound folder"),
         (config(), weights(heads), heads)
     );
 }
@@ -191,7 +198,7 @@ fn tied_copies_and_buffers_are_left_out() {
     );
     folder.put("classifier.bias", &[3], &[0.0; 3]);
     assert_eq!(
-        folder.written().read().unwrap(),
+        folder.written().read().expect("a sound folder"),
         (config(), weights(ALL), ALL)
     );
 }
@@ -200,7 +207,10 @@ fn tied_copies_and_buffers_are_left_out() {
 fn mlm_bias_under_the_name_of_the_decoder_only() {
     let mut folder = Folder::sound(ALL);
     folder.rename(|name| name.replace(names::MLM_BIAS, names::DECODER_BIAS));
-    assert_eq!(folder.written().read().unwrap().1, weights(ALL));
+    assert_eq!(
+        folder.written().read().expect("a sound folder").1,
+        weights(ALL)
+    );
 }
 
 #[test]
