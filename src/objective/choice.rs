@@ -23,6 +23,16 @@ pub enum Candidates {
     Second,
 }
 
+impl Candidates {
+    /// As it is written in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+        }
+    }
+}
+
 /// Which rows of a stage belong together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Questions {

@@ -9,7 +9,7 @@ use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
-use crate::objective::ObjectiveName;
+use crate::objective::{Candidates, ObjectiveName};
 use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
@@ -83,13 +83,14 @@ impl Loaded {
             "false, as the last stage reads each text by itself",
             true,
         )?;
-        let asks = |stage: &Stage| stage.candidates.is_some();
-        let is_nsp = |stage: &Stage| stage.objective == ObjectiveName::Nsp;
+        let asked = stages.iter().find_map(|stage| stage.candidates);
+        let is_asked =
+            |stage: &Stage| stage.objective == ObjectiveName::Nsp && stage.candidates.is_some();
         self.require(
-            !stages.iter().any(asks) || stages.iter().any(|stage| asks(stage) && is_nsp(stage)),
+            asked.is_none() || stages.iter().any(is_asked),
             "objective.candidates",
             "none, as no stage has the objective nsp",
-            "candidates",
+            asked.map_or("none", Candidates::name),
         )?;
         let is_of_pairs = (task.kind, labels) == (TextKind::Pair, LabelKind::Binary);
         self.require(

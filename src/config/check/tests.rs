@@ -287,7 +287,7 @@ fn candidates_want_a_stage_of_nsp() {
     assert!(check(&stages).is_ok());
     assert_eq!(
         check(&stages[..1]).expect_err("another objective"),
-        "--set objective.candidates=first: expected none, as no stage has the objective nsp, found candidates"
+        "--set objective.candidates=first: expected none, as no stage has the objective nsp, found first"
     );
 }
 
