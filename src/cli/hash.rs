@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::numbers::above_zero;
@@ -47,35 +48,30 @@ pub struct HashArguments {
     /// Length of a code [default: 16; of tokens 50]
     #[arg(long, value_name = "N")]
     k: Option<usize>,
-    /// Ones of a code as a share of its units: above 0, up to 1
-    #[arg(
-        long,
-        value_name = "SHARE",
-        default_value_t = 0.05,
-        allow_hyphen_values = true
-    )]
-    activity: f64,
-    /// Units, for bioword
-    #[arg(long, value_name = "N", default_value_t = 400)]
-    units: usize,
-    /// Tokens of a window, for bioword: odd
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    window: usize,
-    /// Leave rarer tokens out, for bioword
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    min_count: u64,
+    /// Ones of a code as a share of its units, of flyhash, densefly and biohash: above 0, up to 1 [default: 0.05]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    activity: Option<f64>,
+    /// Units, for bioword [default: 400]
+    #[arg(long, value_name = "N")]
+    units: Option<usize>,
+    /// Tokens of a window, for bioword: odd [default: 5]
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+    /// Leave rarer tokens out, for bioword [default: 1]
+    #[arg(long, value_name = "N")]
+    min_count: Option<u64>,
     /// Passes over the data [default: biohash 100, bioword 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
     /// Largest step of a weight in the first batches: above 0 [default: biohash 0.02, bioword 1]
     #[arg(long, value_name = "RATE", value_parser = above_zero, allow_hyphen_values = true)]
     rate: Option<f64>,
-    /// How the unit that learns is found: by raw weights, or by weights of length 1
-    #[arg(long, value_enum, default_value_t = Winner::Raw)]
-    winner: Winner,
-    /// Score so many candidates of a search again by cosine; the index keeps the vectors then
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    shortlist: usize,
+    /// How biohash and bioword find the unit that learns: by raw weights, or by weights of length 1 [default: raw]
+    #[arg(long, value_enum)]
+    winner: Option<Winner>,
+    /// Score so many candidates of a search again by cosine; the index of vectors keeps them then [default: 0]
+    #[arg(long, value_name = "N")]
+    shortlist: Option<usize>,
     /// Everything random follows from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -105,6 +101,14 @@ enum MethodName {
     BioWord,
 }
 
+impl std::fmt::Display for MethodName {
+    /// As it is written on the command line.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", PossibleValue::get_name))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Winner {
     Raw,
@@ -130,44 +134,65 @@ impl HashArguments {
                 return Err(refused.with_hint("leave --method away, or name vectors by --vectors"));
             }
         };
-        self.require_learns(method)?;
+        self.require_used()?;
         Ok(method)
     }
 
-    /// Refuses settings of learning where nothing is learnt.
-    fn require_learns(&self, method: Option<Method>) -> Result<()> {
-        let learns = matches!(method, None | Some(Method::BioHash));
-        let given = [
-            ("--epochs", self.epochs.is_some()),
-            ("--rate", self.rate.is_some()),
+    /// Refuses a setting that the method does not look at.
+    fn require_used(&self) -> Result<()> {
+        use MethodName::{BioHash, BioWord, DenseFly, FlyHash, Lsh};
+        let method = self.method.unwrap_or(match self.vectors {
+            Some(_) => BioHash,
+            None => BioWord,
+        });
+        let learn: &[MethodName] = &[BioHash, BioWord];
+        let given: [(&str, bool, &[MethodName]); 8] = [
+            (
+                "--activity",
+                self.activity.is_some(),
+                &[FlyHash, DenseFly, BioHash],
+            ),
+            ("--units", self.units.is_some(), &[BioWord]),
+            ("--window", self.window.is_some(), &[BioWord]),
+            ("--min-count", self.min_count.is_some(), &[BioWord]),
+            ("--epochs", self.epochs.is_some(), learn),
+            ("--rate", self.rate.is_some(), learn),
+            ("--winner", self.winner.is_some(), learn),
+            (
+                "--shortlist",
+                self.shortlist.is_some(),
+                &[Lsh, FlyHash, DenseFly, BioHash],
+            ),
         ];
-        match given.iter().find(|(_, is_given)| *is_given && !learns) {
-            Some((name, _)) => {
-                let refused =
-                    Error::refused(format!("{name} is for biohash and bioword, which learn"));
-                Err(refused.with_hint(format!("leave {name} away, or choose another --method")))
+        let unused = given
+            .iter()
+            .find(|(_, is_given, of)| *is_given && !of.contains(&method));
+        match unused {
+            Some((name, _, of)) => {
+                let of: Vec<String> = of.iter().map(MethodName::to_string).collect();
+                let refused = format!(
+                    "{name} does nothing for {method}: it is for {}",
+                    of.join(", ")
+                );
+                Err(Error::refused(refused).with_hint(format!("leave {name} away")))
             }
             None => Ok(()),
         }
     }
 
-    fn rule(&self) -> WinnerRule {
-        match self.winner {
-            Winner::Raw => WinnerRule::Raw,
-            Winner::Normalised => WinnerRule::Normalised,
-        }
-    }
-
     fn of_vectors(&self, method: Method) -> HashOptions {
         let mut options = HashOptions::new(method, self.k.unwrap_or(16));
-        options.activity = self.activity;
-        options.shortlist = self.shortlist;
+        options.activity = self.activity.unwrap_or(options.activity);
+        options.shortlist = self.shortlist.unwrap_or(options.shortlist);
         self.set_learning(&mut options.learning);
         options
     }
 
     fn set_learning(&self, learning: &mut Learning) {
-        learning.rule.winner = self.rule();
+        learning.rule.winner = match self.winner {
+            None | Some(Winner::Raw) => WinnerRule::Raw,
+            Some(Winner::Normalised) => WinnerRule::Normalised,
+        };
         if let Some(epochs) = self.epochs {
             learning.epochs = epochs as usize;
         }
@@ -177,11 +202,9 @@ impl HashArguments {
     }
 
     fn of_tokens(&self) -> BioWordOptions {
-        let mut options = BioWordOptions {
-            n_units: self.units,
-            window: self.window,
-            ..BioWordOptions::default()
-        };
+        let mut options = BioWordOptions::default();
+        options.n_units = self.units.unwrap_or(options.n_units);
+        options.window = self.window.unwrap_or(options.window);
         options.k = self.k.unwrap_or(options.k);
         self.set_learning(&mut options.learning);
         options
@@ -201,7 +224,7 @@ pub fn hash(arguments: &HashArguments, session: &Session) -> Result<()> {
         }
         _ => {
             let loaded = arguments.reading.load(&[], "hash")?;
-            let read = (&loaded, arguments.min_count);
+            let read = (&loaded, arguments.min_count.unwrap_or(1));
             let options = arguments.of_tokens();
             job::hash_tokens(&arguments.pairs, read, &options, seed, outputs, context)?
         }
