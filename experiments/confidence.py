@@ -11,12 +11,10 @@ same map?) as one more figure of each id, fitted to all other sources. The weigh
 PATH, numpy and scipy. What came out stands in README.md.
 """
 
-import argparse
 import csv
-from pathlib import Path
 
 import numpy as np
-from refine import aligned, files
+from refine import aligned, arguments, files
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -69,14 +67,7 @@ def calibration_error(confidence, right, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sources", nargs="+", metavar="SOURCE")
-    parser.add_argument("--plain", required=True, type=Path)
-    parser.add_argument("--work", required=True, type=Path)
-    parser.add_argument("--bert", default="demo:")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = arguments(__doc__)
     found = {source: pairs(options, source) for source in options.sources}
 
     def fits(left_out):

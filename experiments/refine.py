@@ -57,8 +57,9 @@ def aligned(options, source, name, *flags):
     return json.loads(told.read_text())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(documentation):
+    """Those of the command line; the folder of the work is there."""
+    parser = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="+", metavar="SOURCE")
     parser.add_argument("--plain", required=True, type=Path)
     parser.add_argument("--work", required=True, type=Path)
@@ -66,6 +67,11 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def main():
+    options = arguments(__doc__)
     print("cipher", "graph", "refined", "moved", sep="\t", flush=True)
     for source in options.sources:
         graph, refined = aligned(options, source, "graph"), aligned(options, source, "refined", "--refine")
