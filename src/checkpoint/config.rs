@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 
 use keys::Keys;
 
+use super::float_type::FloatType;
 use super::heads::Heads;
-use super::write::FloatType;
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 

@@ -8,6 +8,7 @@
 //! Does not compute anything: that is `model`.
 
 pub mod config;
+mod float_type;
 pub mod head_start;
 mod heads;
 pub mod names;
@@ -22,10 +23,11 @@ mod weight_file;
 pub mod write;
 
 pub use config::{Activation, Albert, BertConfig, Labels, Positions, Problem};
+pub use float_type::FloatType;
 pub use heads::Heads;
 pub use read::Checkpoint;
 pub use weight_file::StoredTensor;
-pub use write::{FloatType, save, save_labelled};
+pub use write::{save, save_labelled};
 
 /// Named weights: Hugging Face names (`bert.embeddings.word_embeddings.weight`, …), row-major f32, finite.
 ///

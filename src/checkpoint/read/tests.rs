@@ -8,8 +8,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 
 use super::*;
+use crate::checkpoint::FloatType;
 use crate::checkpoint::weight_file::OTHER_CONFIG;
-use crate::checkpoint::write::{FloatType, save};
+use crate::checkpoint::write::save;
 
 const ALL: Heads = Heads {
     pooler: true,
