@@ -235,8 +235,8 @@ impl AttentionTask<'_> {
 mod tests {
     use super::*;
     use crate::kernels::gemm::WeightGradient;
-    use crate::kernels::gemm::bf16::PackedWeight;
     use crate::kernels::gemm::portable::F32;
+    use crate::kernels::gemm::weight::PackedWeight;
     use crate::kernels::naive;
     use crate::kernels::rotary::RotaryTable;
     use crate::random::Key;

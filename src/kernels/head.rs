@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::gelu::Gelu;
-use super::gemm::bf16::PackedWeight;
+use super::gemm::weight::PackedWeight;
 use super::gemm::{Element, Gemm, Rows, Store, WeightGradient};
 use super::layer_norm::{LayerNorm, LayerNormGradient, Normalised};
 use super::linear::{Linear, LinearGradient};

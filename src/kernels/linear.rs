@@ -1,54 +1,14 @@
-//! The affine map `y = x Wᵀ + b`, weights as in the checkpoint: (out × in).
+//! The affine map of small heads, forward and backward: in f32 whatever the path.
 //!
-//! [`Linear::forward`] and [`Linear::backward`] are in f32 whatever the path: for small heads. The blocks of the
-//! network go through [`super::gemm::Gemm`].
+//! In: slices (rows × width) and weights. Out: slices. The blocks of the network go through [`super::gemm::Gemm`].
 
 use super::gemm::Store;
-use super::gemm::bf16::PackedWeight;
 use super::gemm::portable::{Operand, matmul};
-use super::layer_norm::LayerNorm;
 use super::rows;
 
-/// Weights of one affine map.
-#[derive(Debug, Clone, Copy)]
-pub struct Linear<'a> {
-    /// (out × in), row-major.
-    pub weight: &'a [f32],
-    /// (out).
-    pub bias: &'a [f32],
-    /// The weight as the path's kernels want it.
-    pub packed: &'a PackedWeight,
-}
+pub use super::gemm::weight::{Linear, LinearGradient};
 
-/// Gradients of one affine map, added to.
-#[derive(Debug)]
-pub struct LinearGradient<'a> {
-    /// (out × in).
-    pub weight: &'a mut [f32],
-    /// (out).
-    pub bias: &'a mut [f32],
-}
-
-impl<'a> Linear<'a> {
-    /// A norm with this weight as γ and this bias as β.
-    pub fn as_norm(&self, epsilon: f32) -> LayerNorm<'a> {
-        LayerNorm {
-            weight: self.weight,
-            bias: self.bias,
-            epsilon,
-        }
-    }
-
-    /// Width of the output.
-    pub fn n_out(&self) -> usize {
-        self.bias.len()
-    }
-
-    /// Width of the input.
-    pub fn n_in(&self) -> usize {
-        self.weight.len() / self.bias.len()
-    }
-
+impl Linear<'_> {
     /// x (rows × in) to y (rows × out).
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let n_rows = x.len() / self.n_in();
@@ -106,6 +66,7 @@ impl<'a> Linear<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::gemm::weight::PackedWeight;
     use crate::kernels::naive;
 
     #[test]

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{BertConfig, Heads, Weights, names};
 use crate::error::{Error, Result};
-use crate::kernels::gemm::bf16::PackedWeight;
+use crate::kernels::gemm::weight::PackedWeight;
 use crate::kernels::linear::Linear;
 use crate::kernels::path::Path;
 use crate::kernels::{AffineGradient, adamw};

@@ -24,15 +24,7 @@ const ORDER: [&[&str]; 15] = [
 ];
 
 /// Uses that close a circle of files today: the first file uses the second.
-const KNOWN_CIRCLES: &[(&str, &str)] = &[
-    ("config::grid", "config::load"),
-    ("kernels::gemm", "kernels::linear"),
-    ("kernels::gemm::bf16", "kernels::gemm::absent"),
-    ("kernels::gemm::bf16", "kernels::gemm::amx"),
-    ("kernels::gemm::bf16", "kernels::gemm::avx512"),
-    ("kernels::gemm::bf16", "kernels::linear"),
-    ("kernels::gemm::portable", "kernels::linear"),
-];
+const KNOWN_CIRCLES: &[(&str, &str)] = &[("config::grid", "config::load")];
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

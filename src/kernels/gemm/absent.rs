@@ -5,7 +5,7 @@ const WHY: &str = "an instruction set that is never available";
 pub mod amx {
     use super::WHY;
     use crate::kernels::gemm::Rows;
-    use crate::kernels::gemm::bf16::{Pairs, Panels, Start, bf16};
+    use crate::kernels::gemm::layout::{Pairs, Panels, Start, bf16};
 
     pub fn is_available() -> bool {
         false
@@ -29,7 +29,7 @@ pub mod avx512 {
 
     use super::WHY;
     pub use super::amx::{add_outer, is_available, multiply};
-    use crate::kernels::gemm::bf16::bf16;
+    use crate::kernels::gemm::layout::bf16;
 
     pub fn round(_: &[f32], _: &mut [bf16]) {
         unreachable!("{WHY}")

@@ -37,7 +37,7 @@ pub use support::is_available;
 pub use transpose::transpose;
 
 use super::Rows;
-use super::bf16::{PANEL, Pairs, Panels, Start, TILE_PAIRS, bf16};
+use super::layout::{PANEL, Pairs, Panels, Start, TILE_PAIRS, bf16};
 use tiles::{Left, Lines, SQUARE, Segment, TILE, TILE_ROW, Tiles, WIDE};
 use transpose::TILE_SIZE;
 

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 
 use super::Rows;
-use super::bf16::{PANEL, Pairs, Panels, Start, bf16};
+use super::layout::{PANEL, Pairs, Panels, Start, bf16};
 
 /// Rows of a block: 24 of 32 registers hold sums.
 const ROWS: usize = 6;

@@ -1,11 +1,8 @@
 //! Matrix products of bf16 elements with f32 sums, on own kernels: `avx512` (`vdpbf16ps`) or
 //! `amx` (tiles).
 //!
-//! Both kernels read one layout. Left operands lie as they are, row by row ([`Rows`]). Right operands are [`Panels`]:
-//! 64 columns wide, two neighbours of the inner dimension together in 32 bits, as the instructions take them.
-//! Weights become panels once after each optimiser step, for both directions ([`PackedWeight`]). For the weight
-//! gradient the inner dimension is the tokens, so each task lays its rows out as [`Pairs`] while they are still in the
-//! caches.
+//! Both kernels read one [layout](super::layout). Weights become panels once after each optimiser step, for both directions. For the
+//! weight gradient the inner dimension is the tokens, so each task lays its rows out as [`Pairs`] while they are still in the caches.
 //!
 //! Products of two bf16 are exact in f32. An element of the result is one f32 sum over pairs, in the order of the
 //! inner dimension: it does not depend on threads, nor on which rows stand beside it.
@@ -15,19 +12,13 @@ use rayon::prelude::*;
 
 #[cfg(not(target_arch = "x86_64"))]
 use super::absent::{amx, avx512};
+use super::layout::{PANEL, Pairs, Panels, Start, TILE_PAIRS, bf16};
+use super::weight::{Linear, PackedWeight};
 use super::{Element, Gemm, Rows, Store, WeightGradient};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512};
 use crate::kernels::buffer::Buffer;
 use crate::kernels::denormals;
-use crate::kernels::linear::Linear;
-
-pub use half::bf16;
-
-/// Columns of a panel.
-pub const PANEL: usize = 64;
-/// Panels hold a multiple of so many pairs, the depth of an AMX tile; those beyond the end are zeros.
-pub const TILE_PAIRS: usize = 16;
 
 /// Bytes of a packed weight beyond which the weights of a whole model do not stay in the last cache until the next
 /// step reads them.
@@ -42,86 +33,10 @@ pub enum Kernel {
     Amx,
 }
 
-/// What the output begins with.
-#[derive(Debug, Clone, Copy)]
-pub enum Start<'a> {
-    /// Zeros.
-    Zero,
-    /// The same row everywhere, (n).
-    Bias(&'a [f32]),
-    /// What is there.
-    Output,
-}
-
-/// A right operand (k × n).
-#[derive(Debug, Default)]
-pub struct Panels {
-    /// Panel by panel, pair by pair: `PANEL` times the elements 2p (low half) and 2p + 1 of a column.
-    values: Buffer<u32>,
-    /// Pairs a panel, zeros included.
-    pairs: usize,
-    columns: usize,
-}
-
-impl Panels {
-    /// Room for (k × n) in `pairs` pairs, unwritten.
-    fn new(pairs: usize, columns: usize) -> Self {
-        let pairs = pairs.next_multiple_of(TILE_PAIRS);
-        Self {
-            values: Buffer::new(columns.div_ceil(PANEL) * pairs * PANEL),
-            pairs,
-            columns,
-        }
-    }
-
-    /// Pairs a panel, a multiple of [`TILE_PAIRS`].
-    pub fn pairs(&self) -> usize {
-        self.pairs
-    }
-
-    /// n.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// All panels.
-    pub fn values(&self) -> &[u32] {
-        &self.values
-    }
-
-    /// One panel, (pairs × [`PANEL`]).
-    pub fn panel(&self, number: usize) -> &[u32] {
-        let size = self.pairs * PANEL;
-        &self.values[number * size..(number + 1) * size]
-    }
-
-    /// Fills all panels in parallel: `work(first column, number of columns, panel)`.
-    fn fill(&mut self, work: impl Fn(usize, usize, &mut [u32]) + Sync) {
-        let columns = self.columns;
-        let panels = self.values.par_chunks_mut((self.pairs * PANEL).max(1));
-        panels
-            .enumerate()
-            .with_max_len(1)
-            .for_each(|(number, panel)| {
-                let first = number * PANEL;
-                work(first, PANEL.min(columns - first), panel);
-            });
-    }
-}
-
-/// The weight of an affine map as right operand of both directions. Empty on paths that do without.
-#[derive(Debug, Default)]
-pub struct PackedWeight {
-    /// Wᵀ, (in × out): `y = x Wᵀ`.
-    forward: Panels,
-    /// W, (out × in): `dx = dy W`.
-    backward: Panels,
-}
-
 impl PackedWeight {
     /// Packs W (`n_out` × `n_in`), reusing the memory.
     pub fn pack(&mut self, weight: &[f32], n_out: usize, n_in: usize) {
-        if self.forward.columns != n_out || self.backward.columns != n_in {
+        if self.forward.columns() != n_out || self.backward.columns() != n_in {
             self.forward = Panels::new(n_in.div_ceil(2), n_out);
             self.backward = Panels::new(n_out.div_ceil(2), n_in);
         }
@@ -225,13 +140,13 @@ impl Gemm for Bf16 {
 
     fn left(self, dy: Rows<bf16>) -> Pairs {
         match self.kernel {
-            Kernel::Avx512 => Pairs::of(&dy, Pairs::LEFT),
-            Kernel::Amx => Pairs::in_tiles(&dy),
+            Kernel::Avx512 => in_pairs(&dy, Pairs::LEFT),
+            Kernel::Amx => in_tiles(&dy),
         }
     }
 
     fn right(self, x: Rows<bf16>) -> Pairs {
-        Pairs::of(&x, PANEL)
+        in_pairs(&x, PANEL)
     }
 
     fn weight_gradients(self, inputs: &[Vec<&Pairs>], products: Vec<WeightGradient<Self>>) {
@@ -255,74 +170,35 @@ impl Gemm for Bf16 {
     }
 }
 
-/// Rows of a task as an operand whose inner dimension is the rows: neighbouring rows together, in blocks of columns.
-#[derive(Debug)]
-pub struct Pairs {
-    /// Block by block, pair by pair: `width` times the elements of rows 2p (low half) and 2p + 1. Left operands of AMX:
-    /// block by block, 16 pairs by 16 pairs, column by column.
-    values: Buffer<u32>,
-    /// Columns of a block.
-    width: usize,
-    /// Pairs with a row in them.
-    pairs: usize,
-    columns: usize,
+/// The rows in pairs, in blocks of `width` columns.
+fn in_pairs(rows: &Rows<bf16>, width: usize) -> Pairs {
+    let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
+    let padded = pairs.next_multiple_of(TILE_PAIRS);
+    let block = padded * width;
+    let mut values = Buffer::new(columns.div_ceil(width) * block);
+    let from = (rows.values(), rows.stride());
+    avx512::interleave(from, columns, (width, block), &mut values);
+    for block in values.chunks_exact_mut(block.max(1)) {
+        block[pairs * width..].fill(0);
+    }
+    Pairs {
+        values,
+        width,
+        pairs,
+        columns,
+    }
 }
 
-impl Pairs {
-    /// Columns of a block of the left operand: one cache line of pairs, one side of an AMX tile.
-    pub const LEFT: usize = 16;
-
-    fn of(rows: &Rows<bf16>, width: usize) -> Self {
-        let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
-        let padded = pairs.next_multiple_of(TILE_PAIRS);
-        let block = padded * width;
-        let mut values = Buffer::new(columns.div_ceil(width) * block);
-        let from = (rows.values(), rows.stride());
-        avx512::interleave(from, columns, (width, block), &mut values);
-        for block in values.chunks_exact_mut(block.max(1)) {
-            block[pairs * width..].fill(0);
-        }
-        Self {
-            values,
-            width,
-            pairs,
-            columns,
-        }
-    }
-
-    /// As left operand of AMX.
-    fn in_tiles(rows: &Rows<bf16>) -> Self {
-        let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
-        let block = pairs.next_multiple_of(TILE_PAIRS) * Self::LEFT;
-        let mut values = Buffer::new(columns.div_ceil(Self::LEFT) * block);
-        amx::transpose(rows, &mut values);
-        Self {
-            values,
-            width: Self::LEFT,
-            pairs,
-            columns,
-        }
-    }
-
-    /// Pairs with a row in them.
-    pub fn pairs(&self) -> usize {
-        self.pairs
-    }
-
-    /// All blocks.
-    pub fn values(&self) -> &[u32] {
-        &self.values
-    }
-
-    /// Columns of all blocks.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// One block, (pairs up to a multiple of [`TILE_PAIRS`] × width); beyond the pairs are zeros. Beyond the columns
-    /// is anything up to the block's end: it meets only outputs that nobody stores.
-    pub fn block(&self, number: usize) -> &[u32] {
-        let size = self.pairs.next_multiple_of(TILE_PAIRS) * self.width;
-        &self.values[number * size..(number + 1) * size]
+/// The rows as left operand of AMX.
+fn in_tiles(rows: &Rows<bf16>) -> Pairs {
+    let (pairs, columns) = (rows.n_rows().div_ceil(2), rows.width());
+    let block = pairs.next_multiple_of(TILE_PAIRS) * Pairs::LEFT;
+    let mut values = Buffer::new(columns.div_ceil(Pairs::LEFT) * block);
+    amx::transpose(rows, &mut values);
+    Pairs {
+        values,
+        width: Pairs::LEFT,
+        pairs,
+        columns,
     }
 }

@@ -13,10 +13,12 @@ pub mod amx;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod bf16;
+pub mod layout;
 pub mod portable;
+pub mod weight;
 
 use super::buffer::{Buffer, Pooled};
-use super::linear::Linear;
+use weight::Linear;
 
 /// What becomes of the values already in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 
 use rayon::prelude::*;
 
+use super::weight::Linear;
 use super::{Element, Gemm, Rows, Store, WeightGradient};
 use crate::kernels::denormals;
-use crate::kernels::linear::Linear;
 
 /// A row-major matrix as it lies in memory, read plainly or transposed.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,8 @@
 //! Every path that this CPU has against products in f64, at sizes around the tiles of all kernels.
 
-use super::bf16::{Bf16, Kernel, PackedWeight};
+use super::bf16::{Bf16, Kernel};
 use super::portable::F32;
+use super::weight::PackedWeight;
 use super::*;
 use crate::kernels::naive;
 
@@ -217,7 +218,7 @@ fn rows_are_apart(gemm: Bf16) {
 
 #[test]
 fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
-    use super::bf16::bf16;
+    use super::layout::bf16;
     if Bf16::new(Kernel::Avx512).is_none() {
         crate::progress::skipped("no AVX-512 BF16 on this CPU");
         return;
@@ -246,7 +247,7 @@ fn bf16_rounds_to_nearest_even_and_keeps_what_is_no_number() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn panels_hold_pairs_of_neighbours_and_zeros_beyond() {
-    use super::bf16::{PANEL, bf16};
+    use super::layout::{PANEL, bf16};
     if Bf16::new(Kernel::Avx512).is_none() {
         crate::progress::skipped("no AVX-512 BF16 on this CPU");
         return;

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::bf16::{TILE_PAIRS, bf16};
+use super::super::layout::{TILE_PAIRS, bf16};
 use super::super::{Rows, avx512};
 use super::tiles::TILE;
 
