@@ -15,13 +15,12 @@ use std::collections::BTreeMap;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::checked::{Folder, checked_value, require_known};
 use super::keys::join;
-use super::load::{Folder, checked_value, require_known};
+use super::settings::GRID;
 use super::{Experiment, is_after_training};
 use crate::error::{Error, Place, Result};
 
-/// Name of the section.
-pub const SECTION: &str = "grid";
 /// What its keys begin with in `--set`.
 pub const PREFIX: &str = "grid.";
 
@@ -82,7 +81,7 @@ impl Axis {
 
 /// Whether a key of a document belongs to the grid.
 pub fn holds(key: &str) -> bool {
-    key == SECTION || key.starts_with(PREFIX)
+    key == GRID || key.starts_with(PREFIX)
 }
 
 /// Where each key of the grid stands in a document, if it has one. `at` makes a place of a byte offset.
@@ -102,11 +101,11 @@ pub fn places(document: &DeTable, at: &dyn Fn(usize) -> Place) -> BTreeMap<Strin
         }
     }
     let mut found = BTreeMap::new();
-    if let Some((name, value)) = document.get_key_value(SECTION) {
-        let place = at(name.span().start).field(SECTION);
-        found.insert(SECTION.to_owned(), place);
+    if let Some((name, value)) = document.get_key_value(GRID) {
+        let place = at(name.span().start).field(GRID);
+        found.insert(GRID.to_owned(), place);
         if let DeValue::Table(table) = value.get_ref() {
-            walk(table, SECTION, at, &mut found);
+            walk(table, GRID, at, &mut found);
         }
     }
     found
@@ -124,14 +123,14 @@ pub fn axes(
 ) -> Result<Vec<Axis>> {
     let place = |key: &str| places.get(key).unwrap_or(file).clone();
     if !grid.is_table() {
-        return Err(Error::input(place(SECTION), "a section", grid)
+        return Err(Error::input(place(GRID), "a section", grid)
             .with_hint("write [grid], and under it lists such as seed = [0, 1]"));
     }
     let mut lists = Vec::new();
     flatten("", grid, &mut lists);
     let mut axes: Vec<Axis> = Vec::with_capacity(lists.len());
     for (key, list) in lists {
-        let place = place(&join(SECTION, &key));
+        let place = place(&join(GRID, &key));
         if axes.iter().any(|other| other.key == key) {
             let found = format!("`{key}` twice");
             return Err(Error::input(place, "different keys", found)

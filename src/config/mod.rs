@@ -6,6 +6,7 @@
 //! [`Loaded::check`] refuses what cannot work before anything long begins. Reads no data and does no work.
 
 mod check;
+mod checked;
 mod grid;
 mod keys;
 mod load;

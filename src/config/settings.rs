@@ -10,6 +10,9 @@ use super::keys::Keys;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 
+/// Name of the section of a grid.
+pub const GRID: &str = "grid";
+
 /// The settings of a job, as a TOML file and `--set` give them.
 pub trait Settings: Serialize + DeserializeOwned + Default + Clone + 'static {
     /// What the file is called in errors: `experiment`.

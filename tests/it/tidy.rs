@@ -23,9 +23,6 @@ const ORDER: [&[&str]; 15] = [
     &["cli"],
 ];
 
-/// Uses that close a circle of files today: the first file uses the second.
-const KNOWN_CIRCLES: &[(&str, &str)] = &[("config::grid", "config::load")];
-
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![root.clone()];
@@ -336,25 +333,9 @@ fn uses_of_files() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
         .collect()
 }
 
-/// Removes the uses that are known to close a circle, and fails on one that is gone: the list only gets shorter.
-fn without_known(
-    mut uses: BTreeMap<Vec<String>, BTreeSet<Vec<String>>>,
-) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
-    let parts = |name: &str| -> Vec<String> { name.split("::").map(str::to_owned).collect() };
-    for (file, used) in KNOWN_CIRCLES {
-        let theirs = uses.get_mut(&parts(file));
-        let was_there = theirs.is_some_and(|theirs| theirs.remove(&parts(used)));
-        assert!(
-            was_there,
-            "{file} uses {used} no more: take it off the list"
-        );
-    }
-    uses
-}
-
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    if let Some(found) = circle(&without_known(uses_of_files())) {
+    if let Some(found) = circle(&uses_of_files()) {
         let names: Vec<String> = found.iter().map(|file| file.join("::")).collect();
         panic!(
             "files use each other in a circle: {} -> {}",
