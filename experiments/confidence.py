@@ -6,9 +6,10 @@
 Aligns the ciphers of refine.py (the same files: what that has made in the same DIR is not made again) and looks at each id: its margin,
 whether the pair is mutual, its count, its confidence, and by the key whether it is right. Prints for each source, by tokens, the
 share that is right, then mean confidence and expected calibration error (ten bins of equally many tokens) three times: with the weights inside
-the tool; with weights fitted to the other sources whose share `align` can tell; and with the stability of the search (do two starts end in the
-same map?) as one more figure of each id, fitted to all other sources. The weights of both fits to all sources come last. Needs `cipherpet` on the
-PATH, numpy and scipy. What came out stands in README.md.
+the tool; with weights that do not know the stability of the search (do two starts end in the same map?), fitted to the other sources whose share
+`align` can tell; and with weights for all figures, fitted to all other sources. The weights of both fits to all sources come last. The tool has the second of
+them, so what a new source gets is the last column, not the first. Needs `cipherpet` on the PATH, numpy and scipy. What came
+out stands in README.md.
 """
 
 import csv
@@ -18,9 +19,9 @@ from refine import aligned, arguments, files
 from scipy.optimize import minimize
 from scipy.special import expit
 
-# src/align/graph/quality.rs: constant, margin, mutual, logarithm of the count.
-INSIDE = np.array([-3.3, 12.9, 0.9, 0.46])
-# The figures of an id that a fit sees: those of the tool, or the stability too.
+# src/align/graph/quality.rs: constant, margin, mutual, logarithm of the count, stability.
+INSIDE = np.array([-10.96, 9.19, 0.99, 0.60, 8.32])
+# The figures of an id that a fit sees: without the stability, or all.
 WITHOUT, WITH = slice(0, 4), slice(0, 5)
 BINS = 10
 
@@ -75,10 +76,10 @@ def main():
         others = [source for name, source in found.items() if name != left_out]
         return (fitted([source for source in others if source[3]], WITHOUT), WITHOUT), (fitted(others, WITH), WITH)
 
-    print("cipher", "told", "right", *(f"{what} {of}" for of in ("inside", "fitted", "with stability") for what in ("mean", "error")), sep="\t")
+    print("cipher", "told", "right", *(f"{what} {of}" for of in ("inside", "without stability", "with stability") for what in ("mean", "error")), sep="\t")
     for source, (figures, right, count, told) in found.items():
         shares = [count @ right / count.sum()]
-        for weights, columns in ((INSIDE, WITHOUT), *fits(source)):
+        for weights, columns in ((INSIDE, WITH), *fits(source)):
             confidence = expit(figures[:, columns] @ weights)
             shares += [count @ confidence / count.sum(), calibration_error(confidence, right, count)]
         print(source, "yes" if told else "no", *(f"{share:.3f}" for share in shares), sep="\t")

@@ -59,7 +59,7 @@ pub struct AlignReport {
     /// What can be said without a key.
     #[serde(flatten)]
     pub estimate: Estimate,
-    /// Mean confidence of the pairs, by tokens, 0 to 1. No estimate: a wrong mapping has .6 and more.
+    /// Mean confidence of the pairs, by tokens, 0 to 1. Rough where the estimate cannot tell: .2 off for one cipher in ten.
     pub mean_confidence: f64,
     /// Share of the tokens whose id has a confidence above a half; none where the estimate cannot tell.
     pub trusted_tokens: Option<f64>,
@@ -264,7 +264,7 @@ fn report(
         .copied()
         .collect();
     let reachable = key.map(|_| Judgement::of(&reachable));
-    let estimate = estimate(&quality, all.expected);
+    let estimate = estimate(&quality);
     let can_tell = estimate.share.is_some();
     let bands = quality.coverage.iter().map(|band| {
         let within = &judged[(band.first - 1).min(judged.len())..band.last.min(judged.len())];

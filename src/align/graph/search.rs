@@ -342,9 +342,8 @@ pub(super) fn search(
         rounds += state.rounds;
         level.climb(&mut state);
     }
-    let mut solution = conclude(&level, &state, cipher, options);
+    let mut solution = conclude(&level, &state, stability, cipher, options);
     solution.quality = Quality {
-        stability,
         rounds,
         restarts,
         ..solution.quality
@@ -373,18 +372,24 @@ fn stability(core: &Level, starts: &[State]) -> f64 {
 }
 
 /// Matches by type number, and the figures.
-fn conclude(level: &Level, state: &State, cipher: &Side, options: &GraphOptions) -> Solution {
+fn conclude(
+    level: &Level,
+    state: &State,
+    stability: f64,
+    cipher: &Side,
+    options: &GraphOptions,
+) -> Solution {
     let (a, b) = (&level.cipher, &level.plain);
     let mut matches = vec![Match::default(); cipher.n_types()];
     for (rank, plain) in state.map.iter().enumerate() {
         if let Some(plain) = plain {
-            matches[a.types[rank] as usize] = quality::matched(
-                *plain,
-                &state.candidates[rank],
-                state.mutual[rank],
-                a.counts[rank],
-                &b.types,
-            );
+            let figures = quality::Figures {
+                mutual: state.mutual[rank],
+                count: a.counts[rank],
+                stability,
+            };
+            matches[a.types[rank] as usize] =
+                quality::matched(*plain, &state.candidates[rank], &figures, &b.types);
         }
     }
     for &(cipher, plain) in &options.anchors {
@@ -405,6 +410,7 @@ fn conclude(level: &Level, state: &State, cipher: &Side, options: &GraphOptions)
     let mut shuffled = by_rank.clone();
     shuffled.shuffle(&mut options.key.with(Purpose::Align).rng());
     let quality = Quality {
+        stability,
         mutual_best: state.mutual.iter().filter(|mutual| **mutual).count(),
         likelihood: state.likelihood,
         likelihood_rank: model.mean(&level.held_out, &by_rank),
