@@ -18,7 +18,7 @@ pub enum Preset {
     Fast,
     /// About an hour.
     Good,
-    /// A night.
+    /// About two hours.
     Best,
 }
 

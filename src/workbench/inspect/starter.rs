@@ -113,8 +113,8 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
     Ok(text)
 }
 
-/// The longest of the presets that ends within [`PATIENCE`], or the shortest, and what each takes, where that was measured. A night is for
-/// those who ask.
+/// The longest of the presets that ends within [`PATIENCE`], or the shortest, and what each takes, where that was measured. [`Preset::Best`]
+/// is for those who ask.
 fn preset(times: &[PresetTime]) -> String {
     let fits = |time: &&PresetTime| time.preset != Preset::Best && time.minutes <= PATIENCE;
     let fitting = times.iter().rfind(fits);
