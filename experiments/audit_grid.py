@@ -228,7 +228,7 @@ def plot(path, truth, out, confidence, told, group):
         label = "estimate, source held back" if name else "estimate, source left out of the fit"
         axes.scatter(truth[rows], out[rows], color=colour, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of tokens right, by the key", ylabel="estimated without the key", aspect="equal")
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
