@@ -35,18 +35,19 @@ pub(super) struct Confidence {
 }
 
 impl Confidence {
-    /// Chance that a pair is right, in a map of this `stability`, 0 to 1.
-    pub fn of(&self, margin: f32, mutual: bool, count: f64, stability: f64) -> f32 {
+    /// Chance that a pair of this `margin` is right.
+    pub fn of(&self, margin: f32, figures: &Figures) -> f32 {
         let sum = self.constant
             + self.margin * margin.clamp(-0.5, 0.5)
-            + self.mutual * f32::from(u8::from(mutual))
-            + self.logarithm_of_count * (count.max(1.0).ln() as f32).min(8.0)
-            + self.stability * stability as f32;
+            + self.mutual * f32::from(u8::from(figures.mutual))
+            + self.logarithm_of_count * (figures.count.max(1.0).ln() as f32).min(8.0)
+            + self.stability * figures.stability as f32;
         1.0 / (1.0 + (-sum).exp())
     }
 }
 
 /// Figures of a pair beside its scores.
+#[derive(Clone, Copy)]
 pub(super) struct Figures {
     /// Whether each is the other's best.
     pub mutual: bool,
@@ -58,7 +59,12 @@ pub(super) struct Figures {
 
 /// The match of one cipher type: what the map says first, then the best of the other candidates. `scores` are best
 /// first and by plaintext rank; `types` turns ranks into type numbers.
-pub(super) fn matched(plain: u32, scores: &[(u32, f32)], of: &Figures, types: &[u32]) -> Match {
+pub(super) fn matched(
+    plain: u32,
+    scores: &[(u32, f32)],
+    figures: &Figures,
+    types: &[u32],
+) -> Match {
     let others = || scores.iter().filter(|entry| entry.0 != plain);
     let lowest = scores.last().map_or(0.0, |entry| entry.1);
     let own = scores
@@ -66,7 +72,7 @@ pub(super) fn matched(plain: u32, scores: &[(u32, f32)], of: &Figures, types: &[
         .find(|entry| entry.0 == plain)
         .map_or(lowest, |entry| entry.1);
     let margin = others().next().map_or(0.0, |next| own - next.1);
-    let confidence = CONFIDENCE.of(margin, of.mutual, of.count, of.stability);
+    let confidence = CONFIDENCE.of(margin, figures);
     // Half of what is left goes to the others: the right type may stand beyond them.
     let others: Vec<(u32, f32)> = others()
         .take(CANDIDATES - 1)
@@ -85,7 +91,7 @@ pub(super) fn matched(plain: u32, scores: &[(u32, f32)], of: &Figures, types: &[
     Match {
         candidates,
         margin,
-        mutual: of.mutual,
+        mutual: figures.mutual,
         confidence,
     }
 }
@@ -134,16 +140,42 @@ mod tests {
 
     #[test]
     fn confidence_rises_with_margin_mutuality_frequency_and_stability() {
-        let base = CONFIDENCE.of(0.1, false, 10.0, 0.9);
-        assert!(CONFIDENCE.of(0.2, false, 10.0, 0.9) > base);
-        assert!(CONFIDENCE.of(0.1, true, 10.0, 0.9) > base);
-        assert!(CONFIDENCE.of(0.1, false, 100.0, 0.9) > base);
-        assert!(CONFIDENCE.of(0.1, false, 10.0, 0.95) > base);
+        let figures = Figures {
+            mutual: false,
+            count: 10.0,
+            stability: 0.9,
+        };
+        let base = CONFIDENCE.of(0.1, &figures);
+        assert!(CONFIDENCE.of(0.2, &figures) > base);
+        let better = [
+            Figures {
+                mutual: true,
+                ..figures
+            },
+            Figures {
+                count: 100.0,
+                ..figures
+            },
+            Figures {
+                stability: 0.95,
+                ..figures
+            },
+        ];
+        for better in &better {
+            assert!(CONFIDENCE.of(0.1, better) > base);
+        }
     }
 
     #[test]
     fn a_frequent_mutual_pair_is_believed_in_a_stable_map_alone() {
-        let of = |stability| CONFIDENCE.of(0.15, true, 1000.0, stability);
+        let of = |stability| {
+            let figures = Figures {
+                mutual: true,
+                count: 1000.0,
+                stability,
+            };
+            CONFIDENCE.of(0.15, &figures)
+        };
         assert!(of(0.97) > 0.9, "{}", of(0.97));
         assert!(of(0.3) < 0.25, "{}", of(0.3));
     }
