@@ -45,7 +45,8 @@ pub struct Estimate {
 /// The estimate for an alignment.
 pub fn estimate(report: &GraphReport) -> Estimate {
     let order = report.order_share();
-    let percent = |share: f64| format!("{:.0} %", 100.0 * share.max(0.0));
+    // Rounded down, so that what is below a bound is also below it in print.
+    let percent = |share: f64| format!("{} %", (100.0 * share.max(0.0)).floor());
     let cannot_tell = if order < LEAST_ORDER {
         Some(format!(
             "under the mapping that was found, the order of the ids tells {} of what order tells in plaintext; below {} the \
@@ -113,6 +114,8 @@ mod tests {
                  below 25 % the mapping may be wrong throughout"
             )
         );
+        let nearly = estimate(&report(0.99, 0.499, 90)).cannot_tell;
+        assert!(nearly.is_some_and(|why| why.contains("tells 24 % of")));
         let unstable = estimate(&report(0.61, 1.4, 90));
         assert_eq!(unstable.share, None);
         assert_eq!(
