@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Left to right. The modules of one entry may use each other.
 const ORDER: [&[&str]; 15] = [
@@ -405,4 +406,31 @@ fn every_link_of_a_page_leads_to_a_file() {
             }
         }
     }
+}
+
+/// The crates below this one with their features, `name version [features]`; `edges` are the kinds of dependencies, as `cargo tree` names them.
+fn crates_with_features(edges: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = ["tree", "--offline", "--prefix", "none", "--no-dedupe"];
+    let found = Command::new(cargo)
+        .args(tree)
+        .args(["--format", "{p} [{f}]", "--edges", edges])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo, which has built this test");
+    let errors = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.success(), "{errors}");
+    let text = String::from_utf8(found.stdout).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A crate that the tests want with another feature is built twice by whoever runs the tool and then the tests, and so is all that
+/// stands on it: the tool too.
+#[test]
+fn the_tests_ask_for_no_feature_that_the_tool_is_built_without() {
+    let of_tool = crates_with_features("normal,build");
+    let of_tests = crates_with_features("normal,build,dev");
+    let twice: Vec<_> = of_tool.difference(&of_tests).collect();
+    assert!(of_tool.len() > 100, "{of_tool:?}");
+    assert!(twice.is_empty(), "built twice: {twice:#?}");
 }
