@@ -44,7 +44,8 @@ def compare(options, name, files, n, seed):
     pairs = folder / f"pairs-{options.cosine}"
     cipherpet(options, "augment", folder / "simbert", "--out", pairs, "--cosine", options.cosine, "--seed", seed)
     written = json.loads((pairs / "single.json").read_text())
-    more = epochs * (1 + written["pairs"] / n)
+    rows = sum(len(lines(path)) for path in files[:2])  # those held out join the MLM
+    more = epochs * (1 + written["pairs"] / rows)
     pet = [f"train.epochs={epochs}", "data.mark_shared=true"]
     without = run(options, folder / "without", files, seed, pet)
     longer = run(options, folder / f"longer-{options.cosine}", files, seed, [f"train.epochs={round(more)}", "data.mark_shared=true"])
