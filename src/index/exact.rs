@@ -67,11 +67,6 @@ impl Exact {
         }
     }
 
-    /// What near means here.
-    pub fn similarity(&self) -> Similarity {
-        self.similarity
-    }
-
     /// The vectors as they are compared, (rows × width).
     pub(super) fn values(&self) -> &[f32] {
         &self.values
@@ -216,6 +211,10 @@ impl Index for Exact {
 
     fn len(&self) -> usize {
         self.squares.len()
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        Some(self.similarity)
     }
 
     fn add(&mut self, items: Items) -> Result<()> {

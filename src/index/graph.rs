@@ -141,11 +141,6 @@ impl Graph {
         })
     }
 
-    /// Holds so many candidates while a query is searched from now on.
-    pub fn set_search_width(&mut self, search_width: usize) {
-        self.options.search_width = search_width.max(1);
-    }
-
     /// What was read of a file.
     ///
     /// # Errors
@@ -217,6 +212,14 @@ impl Index for Graph {
 
     fn len(&self) -> usize {
         self.graph.get_nb_point()
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        Some(self.options.similarity)
+    }
+
+    fn set_candidates(&mut self, candidates: usize) {
+        self.options.search_width = candidates.max(1);
     }
 
     fn add(&mut self, items: Items) -> Result<()> {

@@ -204,13 +204,6 @@ impl HashIndex {
         &self.options
     }
 
-    /// Scores so many candidates again from now on, where the vectors are kept.
-    pub fn set_shortlist(&mut self, shortlist: usize) {
-        if self.vectors.is_some() {
-            self.options.shortlist = shortlist.max(1);
-        }
-    }
-
     /// What makes its codes.
     pub fn coder(&self) -> &Coder {
         &self.coder
@@ -301,6 +294,16 @@ impl Index for HashIndex {
         match &self.store {
             Store::Scanned(codes) | Store::Binned(codes, _) => codes.len(),
             Store::Inverted(inverted) => inverted.len(),
+        }
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        self.vectors.as_ref().and_then(Index::similarity)
+    }
+
+    fn set_candidates(&mut self, candidates: usize) {
+        if self.vectors.is_some() {
+            self.options.shortlist = candidates.max(1);
         }
     }
 

@@ -11,7 +11,7 @@ use super::codes::SetList;
 use super::file::{self, Header, Section, Stored};
 use super::nearest::{Neighbour, nearest_by_count};
 use super::vectors::Sets;
-use super::{Index, Items, Kind, require_k};
+use super::{Index, Items, Kind, Similarity, require_k};
 use crate::error::{Error, Result};
 
 /// Sets of ids below a bound.
@@ -113,6 +113,10 @@ impl Index for Inverted {
 
     fn len(&self) -> usize {
         self.sets.sets().len()
+    }
+
+    fn similarity(&self) -> Option<Similarity> {
+        None
     }
 
     fn add(&mut self, items: Items) -> Result<()> {

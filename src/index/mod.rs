@@ -137,6 +137,13 @@ pub trait Index: Send + Sync + std::fmt::Debug {
         self.len() == 0
     }
 
+    /// What its scores are; none where it counts what codes or sets have in common.
+    fn similarity(&self) -> Option<Similarity>;
+
+    /// Looks closer at so many candidates of a query from now on, 1 or more: more find more and take longer. Nothing for an index
+    /// that looks at everything, or that keeps codes alone.
+    fn set_candidates(&mut self, _candidates: usize) {}
+
     /// Adds items behind those that are there.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use cipherpet::error::{Error, Result};
 use cipherpet::index::coder::Preparation;
 use cipherpet::index::competitive::WinnerRule;
 use cipherpet::index::{
-    Exact, Graph, GraphOptions, HashIndex, HashOptions, Index, Method, Neighbour, Similarity,
+    Exact, Graph, GraphOptions, HashIndex, HashOptions, Index, Kind, Method, Neighbour, Similarity,
     Vectors,
 };
 use cipherpet::metrics::retrieval::{average_overlap, average_precision, recall};
@@ -369,14 +369,14 @@ fn by_recall(arguments: &Recall) -> Result<()> {
         let mut index = build(name, vectors, arguments)?;
         let built = begin.elapsed().as_secs_f64();
         let megabytes = resident().saturating_sub(before) / 1_000_000;
-        let widths = match &index {
-            Built::Exact(_) => &[0][..],
+        let widths = match index.kind() {
+            Kind::Exact => &[0][..],
             _ => &arguments.widths,
         };
         for &width in widths {
-            index.set_width(width);
+            index.set_candidates(width);
             let begin = Instant::now();
-            let found = numbers(index.index().search(queries.into(), NEAREST)?);
+            let found = numbers(index.search(queries.into(), NEAREST)?);
             let seconds = begin.elapsed().as_secs_f64();
             let pairs = found.iter().zip(&truth);
             let sum: f64 = pairs.map(|(found, truth)| recall(found, truth)).sum();
@@ -415,43 +415,18 @@ fn grow(values: &mut Vec<f32>, width: usize, rows: Option<usize>) {
     }
 }
 
-/// An index whose width can be set.
-enum Built {
-    Exact(Exact),
-    Graph(Graph),
-    Hash(HashIndex),
-}
-
-impl Built {
-    fn index(&self) -> &dyn Index {
-        match self {
-            Self::Exact(index) => index,
-            Self::Graph(index) => index,
-            Self::Hash(index) => index,
-        }
-    }
-
-    fn set_width(&mut self, width: usize) {
-        match self {
-            Self::Exact(_) => {}
-            Self::Graph(graph) => graph.set_search_width(width),
-            Self::Hash(hash) => hash.set_shortlist(width),
-        }
-    }
-}
-
-fn build(name: &str, vectors: Vectors, arguments: &Recall) -> Result<Built> {
+fn build(name: &str, vectors: Vectors, arguments: &Recall) -> Result<Box<dyn Index>> {
     let method = match name {
         "exact" => {
             let mut index = Exact::new(Similarity::Cosine, vectors.width());
             index.add(vectors.into())?;
-            return Ok(Built::Exact(index));
+            return Ok(Box::new(index));
         }
         "graph" => {
             let options = GraphOptions::new(Similarity::Cosine);
             let mut index = Graph::new(options, vectors.width(), vectors.len())?;
             index.add(vectors.into())?;
-            return Ok(Built::Graph(index));
+            return Ok(Box::new(index));
         }
         "lsh" => Method::Lsh,
         "flyhash" => Method::FlyHash,
@@ -473,7 +448,7 @@ fn build(name: &str, vectors: Vectors, arguments: &Recall) -> Result<Built> {
     let learnt_from = Vectors::new(&vectors.values()[..few], vectors.width())?;
     let mut index = HashIndex::train(learnt_from, &options, 0, |_| Ok(()))?;
     index.add(vectors.into())?;
-    Ok(Built::Hash(index))
+    Ok(Box::new(index))
 }
 
 /// Bytes of this process in memory; 0 where the system does not say.
