@@ -32,9 +32,9 @@ Methods:
 
 Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (flyhash, biohash), or
 all bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first.
-An index finds the nearest codes, and with --shortlist scores candidates again by cosine. Like
-vectors have like codes: of two codes with k ones count those in common. Codes of two runs of
-biohash or bioword have nothing to do with each other.")]
+An index finds the nearest codes, and with --shortlist scores candidates again by cosine;
+`cipherpet search --index` takes such a one. Like vectors have like codes: of two codes with k ones
+count those in common. Codes of two runs of biohash or bioword have nothing to do with each other.")]
 pub struct HashArguments {
     /// Vectors, as a .npy matrix of float32 or float64
     #[arg(long, value_name = "NPY")]

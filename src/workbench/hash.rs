@@ -1,7 +1,7 @@
 //! Codes of vectors, or of the tokens of a cipher: trained, written, and where it is asked for indexed.
 //!
-//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, and a [`HashReport`]. The index takes further
-//! queries through [`crate::index::open`]. Writes ids of tokens and no sentence.
+//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, and a [`HashReport`]. [`super::search`] takes
+//! the index of vectors, [`crate::index::open`] both. Writes ids of tokens and no sentence.
 
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};

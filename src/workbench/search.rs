@@ -1,8 +1,8 @@
 //! The texts of a file that are nearest to other texts, by the cosine of their vectors.
 //!
 //! In: a run or a BERT folder, a file to search and a file of queries, one text a line; or the vectors of the first as
-//! [`super::embed`] has written them. Out: for each query its nearest texts, the nearest first, of equals the first line. Exact: every
-//! query is held against every text.
+//! [`super::embed`] has written them, or an index of them. Out: for each query its nearest texts, the nearest first, of equals the
+//! first line. Without an index every query is held against every text. An index may miss some, and is not asked whether it does.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,17 @@ use super::sentences::{SentenceEncoder, Texts};
 use crate::atomic;
 use crate::data::npy;
 use crate::error::{Error, Place, Result};
-use crate::index::{Exact, Index, Similarity, Vectors};
-use crate::model::sentence::SentencePooling;
+use crate::index::{self, Exact, Graph, GraphOptions, Index, Neighbour, Similarity, Vectors};
+use crate::model::sentence::{SentencePooling, cosine};
 
 /// Queries that are answered between two looks at the clock.
 const QUERIES: usize = 1024;
+/// Vectors that are linked between two looks at the clock.
+const LINKED: usize = 256;
+/// Texts that an index is tried with.
+const SAMPLE: usize = 16;
+/// Cosines of the same two texts differ by less, whatever stands beside them in a batch.
+const SAME_COSINE: f32 = 1e-3;
 
 /// What is searched, and how.
 #[derive(Debug, Clone)]
@@ -33,6 +39,10 @@ pub struct SearchOptions {
     pub k: usize,
     /// What stands for a text.
     pub pooling: SentencePooling,
+    /// An index of the vectors. Where there is no such file, a graph of them is written there.
+    pub index: Option<PathBuf>,
+    /// How many texts an index looks at closely for a query; none: as it was made.
+    pub candidates: Option<usize>,
 }
 
 /// A text that was found.
@@ -55,6 +65,9 @@ pub struct SearchReport {
     pub texts: usize,
     /// Texts that were looked for.
     pub queries: usize,
+    /// The index that was asked, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<PathBuf>,
     /// Where the table is; none: `hits` are here alone.
     pub out: Option<PathBuf>,
     /// By query, the nearest first; empty where there is a table.
@@ -65,8 +78,8 @@ pub struct SearchReport {
 /// Searches, and writes the table into `out` where one is named.
 ///
 /// # Errors
-/// Those of [`SentenceEncoder`]; [`Error::Input`] for more neighbours than texts, and for vectors that are not of these texts and this
-/// network; [`Error::Io`]; [`Error::Interrupted`].
+/// Those of [`SentenceEncoder`]; [`Error::Input`] for more neighbours than texts, and for vectors or an index that are not of these texts
+/// and this network; [`Error::Io`]; [`Error::Interrupted`].
 pub fn search(
     from: &Path,
     options: &SearchOptions,
@@ -78,14 +91,14 @@ pub fn search(
     require_k(options.k, &texts)?;
     let queries = encoder.read(&options.queries, context.progress)?;
     let width = encoder.width();
-    let vectors = match &options.vectors {
-        Some(file) => read_vectors(file, &texts, width)?,
-        None => encoder.vectors(&texts, context)?,
+    let mut index = match &options.index {
+        Some(file) if file.exists() => open_index(file, &texts, &encoder, context)?,
+        _ => make_index(options, &texts, &encoder, context)?,
     };
+    if let Some(candidates) = options.candidates {
+        index.set_candidates(candidates);
+    }
     let wanted = encoder.vectors(&queries, context)?;
-    let mut index = Exact::new(Similarity::Cosine, width);
-    index.add(Vectors::new(&vectors, width)?.into())?;
-    drop(vectors);
     let task = context
         .progress
         .task("search", queries.rows.len() as u64, "queries");
@@ -112,6 +125,7 @@ pub fn search(
     Ok(SearchReport {
         texts: texts.rows.len(),
         queries: queries.rows.len(),
+        index: options.index.clone(),
         out: out.map(Path::to_owned),
         hits,
     })
@@ -136,6 +150,123 @@ fn require_k(k: usize, texts: &Texts) -> Result<()> {
     let expected = format!("1 to {n}, the texts of {}", texts.file.display());
     let error = Error::input(Place::file("--k"), expected, k);
     Err(error.with_hint(format!("ask for {n} or fewer, but one at least")))
+}
+
+/// Every text, or where an index is asked for a graph of them, which is written.
+fn make_index(
+    options: &SearchOptions,
+    texts: &Texts,
+    encoder: &SentenceEncoder,
+    context: Context,
+) -> Result<Box<dyn Index>> {
+    let width = encoder.width();
+    options.index.as_deref().map_or(Ok(()), require_folder)?;
+    let vectors = match &options.vectors {
+        Some(file) => read_vectors(file, texts, width)?,
+        None => encoder.vectors(texts, context)?,
+    };
+    let Some(file) = &options.index else {
+        let mut index = Exact::new(Similarity::Cosine, width);
+        index.add(Vectors::new(&vectors, width)?.into())?;
+        return Ok(Box::new(index));
+    };
+    let n = texts.rows.len();
+    let mut graph = Graph::new(GraphOptions::new(Similarity::Cosine), width, n)?;
+    let task = context.progress.task("link", n as u64, "vectors");
+    for some in vectors.chunks(LINKED * width) {
+        graph.add(Vectors::new(some, width)?.into())?;
+        task.advance((some.len() / width) as u64);
+        context.stop.check()?;
+    }
+    drop(task);
+    graph.save(file)?;
+    let line = format!("graph of {n} texts: {}", file.display());
+    context.progress.say(&line);
+    Ok(Box::new(graph))
+}
+
+/// Says before the work that there is no place for what comes of it.
+fn require_folder(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            let found = format!("no folder {}", folder.display());
+            let error = Error::input(Place::file(file), "a file in a folder that is there", found);
+            Err(error.with_hint("make the folder first"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The index of a file, once it has shown that it is of these texts and of this network.
+fn open_index(
+    file: &Path,
+    texts: &Texts,
+    encoder: &SentenceEncoder,
+    context: Context,
+) -> Result<Box<dyn Index>> {
+    let bad = |expected: String, found: String| {
+        let hint = "give a new name, and a graph of the texts is made; or index what `cipherpet embed` makes of them: \
+                    `cipherpet hash --vectors NPY --shortlist 100 --index FILE`";
+        Err(Error::input(Place::file(file), expected, found).with_hint(hint))
+    };
+    let index = index::open(file)?;
+    if index.similarity() != Some(Similarity::Cosine) {
+        let found = "one of codes, which keeps no vectors";
+        return bad(
+            "an index that compares by the cosine".to_owned(),
+            found.to_owned(),
+        );
+    }
+    let (width, n) = (encoder.width(), texts.rows.len());
+    if index.width() != width {
+        let expected = format!("an index of vectors of {width} numbers, as the model has");
+        return bad(expected, format!("of {}", index.width()));
+    }
+    let text = texts.file.display();
+    if index.len() != n {
+        let expected = format!("an index of {n} vectors, one a line of {text}");
+        return bad(expected, format!("of {}", index.len()));
+    }
+    match first_difference(&*index, texts, encoder, context)? {
+        Some((line, told, cosine)) => bad(
+            format!("an index of the texts of {text}, made with this model"),
+            format!("line {line} at a cosine of {told:.3} to a text, where it is {cosine:.3}"),
+        ),
+        None => Ok(index),
+    }
+}
+
+/// The first line whose cosine to a text is another one than the index says: the line, what it says, and what it is. Some texts are
+/// tried, as an index does not say what it was made of.
+fn first_difference(
+    index: &dyn Index,
+    texts: &Texts,
+    encoder: &SentenceEncoder,
+    context: Context,
+) -> Result<Option<(usize, f32, f32)>> {
+    let (n, width) = (texts.rows.len(), encoder.width());
+    let some = |numbers: Vec<usize>| {
+        let rows = numbers.iter().map(|&number| texts.rows[number].clone());
+        let some = Texts {
+            file: texts.file.clone(),
+            rows: rows.collect(),
+        };
+        encoder.vectors(&some, context)
+    };
+    let tried = SAMPLE.min(n);
+    let wanted = some((0..tried).map(|at| at * n / tried).collect())?;
+    let found = index.search(Vectors::new(&wanted, width)?.into(), 1)?;
+    // A graph may have parts that no way leads to.
+    let pairs = wanted.chunks_exact(width).zip(&found);
+    let pairs = pairs.filter_map(|(wanted, found)| Some((wanted, found.first()?)));
+    let (wanted, found): (Vec<&[f32]>, Vec<&Neighbour>) = pairs.unzip();
+    let vectors = some(found.iter().map(|found| found.number).collect())?;
+    let pairs = wanted.iter().zip(vectors.chunks_exact(width)).zip(&found);
+    let mut cosines = pairs.map(|((wanted, vector), found)| {
+        (found.number + 1, found.score, cosine(wanted, vector) as f32)
+    });
+    Ok(cosines.find(|(_, told, cosine)| (told - cosine).abs() > SAME_COSINE))
 }
 
 fn read_vectors(file: &Path, texts: &Texts, width: usize) -> Result<Vec<f32>> {

@@ -1,6 +1,6 @@
 //! `cipherpet search`.
 
-use crate::workspace::Workspace;
+use crate::workspace::{ALL_HEADS, Workspace};
 
 /// A run in `out`, texts and queries.
 fn with_run() -> Workspace {
@@ -102,4 +102,131 @@ fn bad_requests_are_refused() {
         "search_no_vectors",
         search(&[texts, queries, "--vectors=none.npy"])
     );
+}
+
+/// (query, line) of each row of a table.
+fn hits(table: &str) -> Vec<(String, String)> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        (cells[0].to_owned(), cells[2].to_owned())
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn an_index_is_made_once_and_finds_what_every_text_would() {
+    let workspace = with_run();
+    let search = |more: &[&str]| workspace.succeed(&[&SEARCH[..], more].concat());
+    let exact = hits(&search(&["--k=5"]));
+    // 199 texts, and more candidates than that: the graph looks at all of them.
+    let by_graph = ["--k=5", "--index=texts.index", "--candidates=300"];
+    assert_eq!(hits(&search(&by_graph)), exact);
+    let bytes = workspace.read("texts.index");
+    for threads in ["--threads=1", "--threads=4"] {
+        assert_eq!(hits(&search(&[&by_graph[..], &[threads]].concat())), exact);
+        assert_eq!(workspace.read("texts.index"), bytes, "it is read now");
+    }
+    workspace.succeed(&["embed", "out", "--text=texts.txt", "--out=vectors.npy"]);
+    let stored = ["--vectors=vectors.npy", "--index=again.index"];
+    assert_eq!(
+        hits(&search(&[&by_graph[..1], &stored, &by_graph[2..]].concat())),
+        exact
+    );
+    let hash = [
+        "hash",
+        "--vectors=vectors.npy",
+        "--method=lsh",
+        "--shortlist=50",
+        "--out=codes.npy",
+        "--index=hash.index",
+    ];
+    workspace.succeed(&hash);
+    let by_hash = ["--k=5", "--index=hash.index", "--candidates=199"];
+    assert_eq!(hits(&search(&by_hash)), exact);
+}
+
+#[test]
+fn an_index_of_something_else_is_refused() {
+    let workspace = with_run();
+    let embed = ["embed", "out", "--text=texts.txt"];
+    workspace.succeed(&[&embed[..], &["--out=vectors.npy"]].concat());
+    let narrow = ["--whitening", "--dimensions=3", "--out=narrow.npy"];
+    workspace.succeed(&[&embed[..], &narrow].concat());
+    for (vectors, shortlist, index) in [
+        ("vectors.npy", "0", "codes.index"),
+        ("vectors.npy", "9", "good.index"),
+        ("narrow.npy", "9", "narrow.index"),
+    ] {
+        let [vectors, index] = [("vectors", vectors), ("index", index)]
+            .map(|(option, file)| format!("--{option}={file}"));
+        let shortlist = format!("--shortlist={shortlist}");
+        workspace.succeed(&[
+            "hash",
+            &vectors,
+            "--method=lsh",
+            &shortlist,
+            "--out=codes.npy",
+            &index,
+        ]);
+    }
+    let texts = workspace.text("texts.txt");
+    let few: String = texts
+        .lines()
+        .take(100)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    workspace.write("few.txt", few);
+    workspace.write("none.index", "no index");
+    let search = |text: &str, index: &str| {
+        let (text, index) = (format!("--text={text}"), format!("--index={index}"));
+        workspace.snapshot(&["search", "out", &text, "--queries=queries.txt", &index])
+    };
+    insta::assert_snapshot!("search_index_codes", search("texts.txt", "codes.index"));
+    insta::assert_snapshot!("search_index_width", search("texts.txt", "narrow.index"));
+    insta::assert_snapshot!("search_index_rows", search("few.txt", "good.index"));
+    insta::assert_snapshot!("search_index_broken", search("texts.txt", "none.index"));
+    insta::assert_snapshot!(
+        "search_index_folder",
+        search("texts.txt", "none/texts.index")
+    );
+    let alone = workspace.snapshot(&[&SEARCH[..], &["--candidates=5"]].concat());
+    insta::assert_snapshot!("search_candidates_alone", alone);
+}
+
+#[test]
+fn an_index_of_other_texts_or_of_another_order_is_refused() {
+    let workspace = Workspace::empty();
+    workspace.write_checkpoint("bert", ALL_HEADS); // tells texts apart, which a run of a few steps does not
+    let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+    let texts: Vec<String> = (0..60)
+        .map(|i| format!("{} {} {}\n", letter(i), letter(i / 7), letter(i * i)))
+        .collect();
+    workspace.write("texts.txt", texts.concat());
+    workspace.write(
+        "turned.txt",
+        texts.iter().rev().cloned().collect::<String>(),
+    );
+    workspace.write("longer.txt", texts.concat().replace(' ', " x "));
+    let search = |text: &str| {
+        let text = format!("--text={text}");
+        let search = [
+            "search",
+            "bert",
+            &text,
+            "--queries=texts.txt",
+            "--pooling=mean",
+        ];
+        workspace.run(&[&search[..], &["--k=1", "--index=texts.index"]].concat())
+    };
+    assert!(search("texts.txt").status.success(), "made");
+    assert!(search("texts.txt").status.success(), "read");
+    for other in ["turned.txt", "longer.txt"] {
+        let refused = search(other);
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&refused.stderr);
+        let expected = format!(
+            "texts.index: expected an index of the texts of {other}, made with this model, found line "
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
 }
