@@ -8,7 +8,7 @@
 # FlyHash and BioHash, the latter with winners by raw and by normalised weights; k = 2, 4, 8, 16, 32) and WORK_DIR/overlap.tsv
 # (average overlap with the nearest 2 % of 10,000 digits). VECTORS.npy is a matrix of float32, as `cipherpet embed` writes it;
 # `recall` writes WORK_DIR/recall-ROWS.tsv for each number of rows (default: as many as there are), grown by noisy copies where the
-# file has fewer, and with matplotlib WORK_DIR/recall-ROWS.svg. Set THREADS (default 1) for more threads.
+# file has fewer, and with matplotlib WORK_DIR/recall.svg, a panel for each. Set THREADS (default 1) for more threads.
 set -euo pipefail
 [ $# -ge 3 ] || { sed -n '2,12p' "$0" | cut -c3-; exit 2; }
 here=$(realpath "$(dirname "$0")") what=$1 input=$2 work=$3
@@ -25,12 +25,14 @@ mnist)
     ;;
 recall)
     [ $# -gt 0 ] || set -- all
+    tables=()
     for rows; do
-        size=()
+        size=() table=$work/recall-$rows.tsv
         [ "$rows" = all ] || size=(--rows "$rows")
-        "$hashing" recall "$input" "${size[@]}" >"$work/recall-$rows.tsv"
-        ! python3 -c 'import matplotlib' 2>/dev/null || python3 "$here/hashing_plot.py" "$work/recall-$rows.tsv" "$work/recall-$rows.svg"
+        "$hashing" recall "$input" "${size[@]}" >"$table"
+        tables+=("$table")
     done
+    ! python3 -c 'import matplotlib' 2>/dev/null || python3 "$here/hashing_plot.py" "${tables[@]}" "$work/recall.svg"
     ;;
 *) echo "mnist or recall, not $what" >&2; exit 2 ;;
 esac
