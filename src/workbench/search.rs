@@ -2,7 +2,7 @@
 //!
 //! In: a run or a BERT folder, a file to search and a file of queries, one text a line; or the vectors of the first as
 //! [`super::embed`] has written them, or an index of them. Out: for each query its nearest texts, the nearest first, of equals the
-//! first line. Without an index every query is held against every text. An index may miss some, and is not asked whether it does.
+//! first line. Without an index every query is held against every text. An index may miss some.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The order of the house: modules use only what stands to their left, files use each other in no circle, and every file says
-//! what it is.
+//! The order of the house: modules use only what stands to their left, files use each other in no circle, every file says
+//! what it is, and the tests are built on the crates of the tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
