@@ -12,6 +12,14 @@ pub fn truncate(example: &mut Example, max_tokens: usize) -> bool {
     truncate_texts(&mut example.a, example.b.as_mut(), max_tokens)
 }
 
+/// Truncates all of them. Returns how many were cut.
+pub fn truncate_all(examples: &mut [Example], max_tokens: usize) -> usize {
+    let cut = examples
+        .iter_mut()
+        .map(|example| truncate(example, max_tokens));
+    cut.filter(|was_cut| *was_cut).count()
+}
+
 /// As [`truncate`], of texts of any tokens.
 pub fn truncate_texts<T>(a: &mut Vec<T>, b: Option<&mut Vec<T>>, max_tokens: usize) -> bool {
     let n_before = a.len() + b.as_ref().map_or(0, |b| b.len());

@@ -100,6 +100,16 @@ fn pairs_come_from_training_rows_alone_and_a_model_learns_them() {
     let inputs = inputs.as_array().expect("a list").iter();
     let of_pairs = inputs.filter(|input| input["key"] == "data.augment");
     assert_eq!(of_pairs.count(), 2, "a table and its record");
+
+    // Pairs are cut as rows are, so that they fit a model of as many positions as those want.
+    let is_longer = |pair: &&[&str; 2]| pair.iter().flat_map(|text| text.split(' ')).count() > 5;
+    let n_longer = pairs.iter().filter(is_longer).count();
+    assert!(n_longer > 0);
+    let short = ["--set=data.max_tokens=5", "--set=model.positions=8", learn];
+    workspace.succeed(&run("short", &short));
+    let cut = format!("single.tsv: {n_longer} of {n} rows");
+    let log = workspace.text("short/run.log");
+    assert!(log.contains(&cut), "{log}");
 }
 
 #[test]

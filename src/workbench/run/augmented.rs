@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::warnings;
 use crate::config::Experiment;
+use crate::data::truncate::truncate_all;
 use crate::data::{
     Dictionary, EncodedExample, ExampleFormat, Labels, Target, TextKind, read_examples,
 };
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256;
+use crate::progress::Progress;
 use crate::vocab::CipherVocab;
 use crate::workbench::run_folder::manifest::FileRecord;
 
@@ -108,7 +111,7 @@ pub struct Augmented {
 }
 
 impl Augmented {
-    /// Reads `data.augment`; none: no pairs for any model.
+    /// Reads `data.augment`, and cuts its pairs as other rows are cut; none: no pairs for any model.
     ///
     /// # Errors
     /// [`Error::Refused`] where the pairs were written for other files, or one of the tables was changed; those of the readers.
@@ -116,6 +119,7 @@ impl Augmented {
         experiment: &Experiment,
         vocab: &CipherVocab,
         dictionary: &mut Dictionary,
+        progress: &Progress,
     ) -> Result<Self> {
         let Some(folder) = &experiment.data.augment else {
             return Ok(Self::default());
@@ -146,6 +150,7 @@ impl Augmented {
                     experiment,
                     vocab,
                     dictionary,
+                    progress,
                 )?,
             };
             tables.push((record.held_out_sha256, pairs));
@@ -191,8 +196,15 @@ fn read_pairs(
     experiment: &Experiment,
     vocab: &CipherVocab,
     dictionary: &mut Dictionary,
+    progress: &Progress,
 ) -> Result<Vec<EncodedExample>> {
-    let file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
+    let mut file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
+    // A sentence may be as long as the model's positions allow, and its pair longer.
+    let max_tokens = experiment.data.max_tokens;
+    let n_cut = truncate_all(&mut file.examples, max_tokens);
+    let limit = ("data.max_tokens", max_tokens);
+    let cut = warnings::cut_rows(table, n_cut, file.examples.len(), limit);
+    cut.iter().for_each(|line| progress.say(line));
     let positive = |row: &_| EncodedExample {
         target: Target::from(true),
         ..vocab.encode(row)

@@ -9,7 +9,7 @@ use super::augmented::Augmented;
 use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows, Valid};
-use crate::data::truncate::truncate;
+use crate::data::truncate::truncate_all;
 use crate::data::{
     Classes, Dictionary, EncodedExample, Example, Folds, LabelKind, Labels, Task, ValidSplit,
     closure, read_examples, split,
@@ -84,7 +84,7 @@ impl Rows {
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
         }
-        let augmented = Augmented::read(experiment, &vocab, &mut dictionary)?;
+        let augmented = Augmented::read(experiment, &vocab, &mut dictionary, progress)?;
         let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
         let of_stages = raw.of_stages.iter();
         let mut rows = Self {
@@ -394,10 +394,7 @@ pub fn read_truncated(
         ));
     }
     let max_tokens = experiment.data.max_tokens;
-    let mut n_cut = 0;
-    for example in &mut file.examples {
-        n_cut += usize::from(truncate(example, max_tokens));
-    }
+    let n_cut = truncate_all(&mut file.examples, max_tokens);
     let n_rows = file.examples.len();
     let cut = warnings::cut_rows(path, n_cut, n_rows, ("data.max_tokens", max_tokens));
     cut.iter().for_each(|line| progress.say(line));
