@@ -92,7 +92,17 @@ pub fn search(
     let queries = encoder.read(&options.queries, context.progress)?;
     let width = encoder.width();
     let mut index = match &options.index {
-        Some(file) if file.exists() => open_index(file, &texts, &encoder, context)?,
+        Some(file) if file.exists() => {
+            if let Some(vectors) = &options.vectors {
+                let line = format!(
+                    "{} is not read: {} has them",
+                    vectors.display(),
+                    file.display()
+                );
+                context.progress.say(&line);
+            }
+            open_index(file, &texts, &encoder, context)?
+        }
         _ => make_index(options, &texts, &encoder, context)?,
     };
     if let Some(candidates) = options.candidates {
@@ -211,12 +221,15 @@ fn open_index(
         Err(Error::input(Place::file(file), expected, found).with_hint(hint))
     };
     let index = index::open(file)?;
-    if index.similarity() != Some(Similarity::Cosine) {
-        let found = "one of codes, which keeps no vectors";
-        return bad(
-            "an index that compares by the cosine".to_owned(),
-            found.to_owned(),
-        );
+    let found = match index.similarity() {
+        Some(Similarity::Cosine) => None,
+        Some(Similarity::Dot) => Some("one that compares by the dot product"),
+        Some(Similarity::Euclidean) => Some("one that compares by the Euclidean distance"),
+        None => Some("one of codes, which keeps no vectors"),
+    };
+    if let Some(found) = found {
+        let expected = "an index that compares by the cosine";
+        return bad(expected.to_owned(), found.to_owned());
     }
     let (width, n) = (encoder.width(), texts.rows.len());
     if index.width() != width {

@@ -1,5 +1,7 @@
 //! `cipherpet search`.
 
+use cipherpet::index::{Graph, GraphOptions, Index, Similarity};
+
 use crate::workspace::{ALL_HEADS, Workspace};
 
 /// A run in `out`, texts and queries.
@@ -132,6 +134,12 @@ fn an_index_is_made_once_and_finds_what_every_text_would() {
         hits(&search(&[&by_graph[..1], &stored, &by_graph[2..]].concat())),
         exact
     );
+    let both = workspace.run(&[&SEARCH[..], &by_graph, &stored[..1]].concat());
+    let said = String::from_utf8_lossy(&both.stderr);
+    assert!(
+        said.contains("vectors.npy is not read: texts.index has them"),
+        "{said}"
+    );
     let hash = [
         "hash",
         "--vectors=vectors.npy",
@@ -182,6 +190,14 @@ fn an_index_of_something_else_is_refused() {
         workspace.snapshot(&["search", "out", &text, "--queries=queries.txt", &index])
     };
     insta::assert_snapshot!("search_index_codes", search("texts.txt", "codes.index"));
+    let distances = Graph::new(GraphOptions::new(Similarity::Euclidean), 3, 1);
+    let distances = distances.and_then(|graph| graph.save(&workspace.path("distances.index")));
+    distances.expect("room");
+    let shown = search("texts.txt", "distances.index");
+    assert!(
+        shown.contains("found one that compares by the Euclidean distance"),
+        "{shown}"
+    );
     insta::assert_snapshot!("search_index_width", search("texts.txt", "narrow.index"));
     insta::assert_snapshot!("search_index_rows", search("few.txt", "good.index"));
     insta::assert_snapshot!("search_index_broken", search("texts.txt", "none.index"));
