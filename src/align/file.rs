@@ -203,6 +203,6 @@ fn unknown_token(table: &Table, column: usize, token: &str) -> Error {
     error.with_hint(if token.contains('\n') || token.is_empty() {
         "a field that begins with a quote must be quoted: `\"\"\"\"` is a lone quote"
     } else {
-        "set `checkpoint.dir` to the BERT that the mapping is for, or correct the token"
+        "set `checkpoint.dir` to the BERT that the mapping is for, or correct the token; write `[UNK]` where that BERT has no row for it"
     })
 }
