@@ -306,4 +306,5 @@ def main():
     {"plain": plain, "cipher": cipher}[options.part](options)
 
 
-main()
+if __name__ == "__main__":
+    main()
