@@ -108,8 +108,9 @@ class World:
 
     @staticmethod
     def csls(similarities):
-        nearest = [np.sort(similarities, axis)[-NEIGHBOURS:] if axis == 0 else np.sort(similarities, axis)[:, -NEIGHBOURS:] for axis in (1, 0)]
-        return 2 * similarities - nearest[0].mean(1)[:, None] - nearest[1].mean(0)[None]
+        of_ids = np.sort(similarities, axis=1)[:, -NEIGHBOURS:].mean(1)
+        of_tokens = np.sort(similarities, axis=0)[-NEIGHBOURS:].mean(0)
+        return 2 * similarities - of_ids[:, None] - of_tokens
 
     def assigned(self, scores):
         """The best assignment among the first candidates, frequent ids weighed more; and which pairs are each other's best."""
