@@ -5,6 +5,7 @@
 //! `[grid]`.
 //! [`Loaded::check`] refuses what cannot work before anything long begins. Reads no data and does no work.
 
+mod alignment;
 mod check;
 mod checked;
 mod grid;
@@ -31,14 +32,15 @@ use crate::metrics::MetricName;
 use crate::objective::ObjectiveName;
 use crate::random::Key;
 
+pub use alignment::AlignConfig;
 use keys::Keys;
 pub use load::{Loaded, load, load_as, load_cells, require_read};
 pub use preset::Preset;
 pub use pretrain::{PretrainObjectiveConfig, Pretraining, TextConfig, TextVocabConfig};
 pub use sections::{
-    AlignConfig, CheckpointConfig, DataConfig, DistillConfig, FoldsConfig, ModelConfig,
-    ObjectiveConfig, Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig,
-    UnlabelledRows, Valid, VocabConfig,
+    CheckpointConfig, DataConfig, DistillConfig, FoldsConfig, ModelConfig, ObjectiveConfig,
+    Precision, PredictConfig, SubmitConfig, SubmitFormat, TaskConfig, TrainConfig, UnlabelledRows,
+    Valid, VocabConfig,
 };
 pub use settings::{Difference, Settings, unwritable};
 pub use stages::{Stage, StageConfig, StageRows};

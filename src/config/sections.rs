@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 pub use super::values::Valid;
 use super::values::one_or_many;
-use crate::align::AlignMethod;
 use crate::checkpoint::{Activation, BertConfig, Positions};
 use crate::data::split::ValidSplit;
 use crate::data::{
@@ -24,7 +23,6 @@ use crate::objective::{Candidates, HeadChoice, HeadStart, ObjectiveName};
 use crate::train::Schedule;
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
-use crate::vocab::UnitChoice;
 
 /// `[task]`: what a row is, and what is learnt about it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -136,40 +134,6 @@ pub struct CheckpointConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-path" = true))]
     pub dir: Option<PathBuf>,
-}
-
-/// `[align]`: which plaintext row each cipher token starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AlignConfig {
-    /// `rank` (default), `random`, `scratch`, `file` or `graph`.
-    #[schemars(with = "String")]
-    pub method: AlignMethod,
-    /// `token<TAB>count` of a plaintext corpus; `rank` needs it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-path" = true))]
-    pub counts: Option<PathBuf>,
-    /// A mapping in the form of `mapping.tsv`; `file` needs it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-path" = true))]
-    pub file: Option<PathBuf>,
-    /// Plain text files, one sentence or more a line; `graph` needs them.
-    #[serde(deserialize_with = "one_or_many")]
-    #[schemars(extend("x-path" = true))]
-    pub plain: Vec<PathBuf>,
-    /// One number a file of `plain`: how much its sentences count. Default: all the same.
-    pub plain_weights: Vec<f64>,
-    /// What a cipher token stands for: `auto` (default: tries all), `char`, `wordpiece`, `word` or `mixed`.
-    #[schemars(with = "String")]
-    pub unit: UnitChoice,
-    /// Known pairs, `cipher_id<TAB>plain_token`, for `graph`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-path" = true))]
-    pub anchors: Option<PathBuf>,
-    /// Where a method weighs candidates: start from their mean (default), not from the first alone.
-    pub soft: bool,
-    /// For `graph`: the BERT itself reads the ids and changes the alignment where it knows better; default no.
-    pub refine: bool,
 }
 
 /// `[model]`: the size of a BERT from `scratch`, and the longest row of any. A missing number is the checkpoint's, or without a checkpoint
@@ -442,22 +406,6 @@ impl Default for FoldsConfig {
 impl Default for VocabConfig {
     fn default() -> Self {
         Self { min_count: 5 }
-    }
-}
-
-impl Default for AlignConfig {
-    fn default() -> Self {
-        Self {
-            method: AlignMethod::Rank,
-            counts: None,
-            file: None,
-            plain: Vec::new(),
-            plain_weights: Vec::new(),
-            unit: UnitChoice::Auto,
-            anchors: None,
-            soft: true,
-            refine: false,
-        }
     }
 }
 

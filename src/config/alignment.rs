@@ -1,0 +1,63 @@
+//! `[align]`: which plaintext row each cipher token starts from.
+//!
+//! In: the table of the file, by serde. Out: typed settings. How rows are found is [`align`](mod@crate::align)'s work; whether the
+//! values can be is `check`'s.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::one_or_many;
+use crate::align::AlignMethod;
+use crate::vocab::UnitChoice;
+
+/// `[align]`: which plaintext row each cipher token starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlignConfig {
+    /// `rank` (default), `random`, `scratch`, `file` or `graph`.
+    #[schemars(with = "String")]
+    pub method: AlignMethod,
+    /// `token<TAB>count` of a plaintext corpus; `rank` needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub counts: Option<PathBuf>,
+    /// A mapping in the form of `mapping.tsv`; `file` needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub file: Option<PathBuf>,
+    /// Plain text files, one sentence or more a line; `graph` needs them.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(extend("x-path" = true))]
+    pub plain: Vec<PathBuf>,
+    /// One number a file of `plain`: how much its sentences count. Default: all the same.
+    pub plain_weights: Vec<f64>,
+    /// What a cipher token stands for: `auto` (default: tries all), `char`, `wordpiece`, `word` or `mixed`.
+    #[schemars(with = "String")]
+    pub unit: UnitChoice,
+    /// Known pairs, `cipher_id<TAB>plain_token`, for `graph`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub anchors: Option<PathBuf>,
+    /// Where a method weighs candidates: start from their mean (default), not from the first alone.
+    pub soft: bool,
+    /// For `graph`: the BERT itself reads the ids and changes the alignment where it knows better; default no.
+    pub refine: bool,
+}
+
+impl Default for AlignConfig {
+    fn default() -> Self {
+        Self {
+            method: AlignMethod::Rank,
+            counts: None,
+            file: None,
+            plain: Vec::new(),
+            plain_weights: Vec::new(),
+            unit: UnitChoice::Auto,
+            anchors: None,
+            soft: true,
+            refine: false,
+        }
+    }
+}
