@@ -37,6 +37,17 @@ impl AlignMethod {
             Self::Graph => "graph",
         }
     }
+
+    /// Whether it reads the files that the key `key` names; the others of `[align]` may be named, and need not be there.
+    pub fn reads(self, key: &str) -> bool {
+        let keys: &[&str] = match self {
+            Self::Rank | Self::Random => &["align.counts"],
+            Self::Scratch => &[],
+            Self::File => &["align.counts", "align.file"],
+            Self::Graph => &["align.plain", "align.anchors"],
+        };
+        keys.contains(&key)
+    }
 }
 
 /// What a method may look at.

@@ -3,7 +3,7 @@
 //! In: the table of the file, by serde. Out: typed settings. How rows are found is [`align`](mod@crate::align)'s work; whether the
 //! values can be is `check`'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,25 @@ pub struct AlignConfig {
     pub soft: bool,
     /// For `graph`: the BERT itself reads the ids and changes the alignment where it knows better; default no.
     pub refine: bool,
+}
+
+impl AlignConfig {
+    /// Every file that the method reads, with the key that names it. Another file of the section may be named, and need not
+    /// be there.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let counts = self.counts.iter().map(|path| ("align.counts", path));
+        let file = self.file.iter().map(|path| ("align.file", path));
+        let plain = self.plain.iter().map(|path| ("align.plain", path));
+        let anchors = self.anchors.iter().map(|path| ("align.anchors", path));
+        let all = counts.chain(file).chain(plain).chain(anchors);
+        all.filter(|&(key, _)| self.method.reads(key))
+    }
+
+    /// The counts, where the method reads them.
+    pub fn counts_to_read(&self) -> Option<&Path> {
+        let is_read = self.method.reads("align.counts");
+        self.counts.as_deref().filter(|_| is_read)
+    }
 }
 
 impl Default for AlignConfig {

@@ -323,9 +323,8 @@ impl Loaded {
         let files = data.train.iter().map(|path| ("data.train", path));
         let files = files.chain(data.test.iter().map(|path| ("data.test", path)));
         let files = files.chain(data.unlabelled.iter().map(|path| ("data.unlabelled", path)));
-        let files = files.chain(align.counts.iter().map(|path| ("align.counts", path)));
-        let files = files.chain(align.file.iter().map(|path| ("align.file", path)));
-        let files = files.chain(align.anchors.iter().map(|path| ("align.anchors", path)));
+        let of_alignment = align.files().filter(|&(key, _)| key != "align.plain");
+        let files = files.chain(of_alignment);
         let like = self.experiment.submit.like.iter();
         let files = files.chain(like.map(|path| ("submit.like", path)));
         for (key, path) in files {
@@ -337,9 +336,9 @@ impl Loaded {
                 self.require_file(&key, path)?;
             }
         }
-        for path in &align.plain {
+        for (key, path) in align.files().filter(|&(key, _)| key == "align.plain") {
             let there = path.is_file();
-            self.require(there, "align.plain", "a file on disk", missing(path))
+            self.require(there, key, "a file on disk", missing(path))
                 .map_err(|error| error.with_hint(MISSING_HINT))?;
         }
         if let Some(folder) = &data.augment {

@@ -284,16 +284,9 @@ impl Experiment {
                 .iter()
                 .for_each(|path| add("checkpoint.dir", path));
         }
-        self.align
-            .counts
-            .iter()
-            .for_each(|path| add("align.counts", path));
-        self.align
-            .file
-            .iter()
-            .for_each(|path| add("align.file", path));
-        (self.align.plain.iter()).for_each(|path| add("align.plain", path));
-        (self.align.anchors.iter()).for_each(|path| add("align.anchors", path));
+        for (key, path) in self.align.files() {
+            add(key, path);
+        }
         (self.submit.like.iter()).for_each(|path| add("submit.like", path));
         for run in &self.distill.from {
             let tables = ["oof.csv", "valid.csv", "test.csv", "submission.csv"];

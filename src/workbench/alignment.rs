@@ -47,7 +47,7 @@ impl AlignmentSource<'_> {
     pub fn align(&self, Context { progress, stop, .. }: Context) -> Result<Alignment> {
         let settings = self.settings;
         let refining = self.refining()?;
-        let counts_path = settings.counts.as_deref();
+        let counts_path = settings.counts_to_read();
         let counts = counts_path.map(TokenCounts::read).transpose()?;
         let check = || stop.check();
         let input = AlignInput {

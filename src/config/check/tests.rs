@@ -246,6 +246,33 @@ fn files_that_are_not_there_are_refused() {
 }
 
 #[test]
+fn a_file_that_the_alignment_does_not_read_need_not_be_there() {
+    let named = ["align.counts=/no/counts.tsv", "align.file=/no/map.tsv"];
+    assert_eq!(check(&named), Ok(())); // by scratch
+    let by_file = [&named[..], &["align.method=file", "checkpoint.dir=demo:"]].concat();
+    assert_eq!(
+        check(&by_file),
+        Err(
+            "--set align.counts=/no/counts.tsv: expected a file, found none at /no/counts.tsv"
+                .into()
+        )
+    );
+    let keys = |method: &str| -> Vec<String> {
+        let others = ["align.plain=/no/plain.txt", "align.anchors=/no/known.tsv"];
+        let method = format!("align.method={method}");
+        let settings = [&named[..], &others, &[&method]].concat();
+        let settings: Vec<String> = settings.iter().map(|&text| text.to_owned()).collect();
+        let experiment = load(None, &settings).expect("known keys").experiment;
+        let inputs = experiment.inputs().into_iter().map(|(key, _)| key);
+        inputs.filter(|key| key.starts_with("align")).collect()
+    };
+    assert_eq!(keys("scratch"), [""; 0]);
+    assert_eq!(keys("rank"), ["align.counts"]);
+    assert_eq!(keys("file"), ["align.counts", "align.file"]);
+    assert_eq!(keys("graph"), ["align.plain", "align.anchors"]);
+}
+
+#[test]
 fn rows_longer_than_the_model_are_refused() {
     let loaded = load(None, &["data.max_tokens=510".to_owned()]).expect("a known key");
     let config = loaded.experiment.scratch_size(None, 10);

@@ -284,7 +284,7 @@ impl FileRecord {
 impl Manifest {
     /// The manifest of a run that begins now.
     pub fn begin(identity: Identity, experiment: &Experiment) -> Self {
-        let counts = experiment.align.counts.as_deref();
+        let counts = experiment.align.counts_to_read();
         Self {
             tool: TOOL.to_owned(),
             state: State::Begun,
