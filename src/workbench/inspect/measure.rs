@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::checkpoint::BertConfig;
-use crate::config::{Preset, Stage, load};
+use crate::config::{Preset, Stage, StageRows, load};
 use crate::data::masking::Masking;
 use crate::data::{EncodedExample, LabelKind, reserved};
 use crate::error::Result;
@@ -25,6 +25,8 @@ const WARM_STEPS: usize = 2;
 const MEASURED: Duration = Duration::from_millis(700);
 /// What validation and files take beside training.
 const BESIDE_TRAINING: f64 = 1.05;
+/// Share of the labelled rows that a run validates with where nothing else is said.
+const VALIDATED: f64 = 0.1;
 
 /// What a preset costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,12 +40,29 @@ pub struct PresetTime {
 /// The rows of a task, as they cost time.
 #[derive(Debug, Clone, Copy)]
 pub struct RowsToLearn {
-    /// In all.
-    pub rows: usize,
+    /// With a label.
+    pub labelled: usize,
+    /// To be scored.
+    pub test: usize,
+    /// Without a label, of further files.
+    pub extra: usize,
     /// Of all texts of a row together, on average.
     pub text_tokens: f64,
     /// 1 or 2.
     pub n_texts: usize,
+}
+
+impl RowsToLearn {
+    /// Rows of an epoch that learns from these sources.
+    fn an_epoch(&self, sources: &[StageRows]) -> f64 {
+        let of = |rows: &StageRows| match rows {
+            StageRows::Labelled => self.labelled as f64 * (1.0 - VALIDATED),
+            StageRows::Valid => self.labelled as f64 * VALIDATED,
+            StageRows::Test => self.test as f64,
+            StageRows::Extra => self.extra as f64,
+        };
+        sources.iter().map(of).sum()
+    }
 }
 
 /// Each preset, from the shortest.
@@ -71,7 +90,7 @@ pub fn preset_times(config: &BertConfig, path: Path, rows: RowsToLearn) -> Resul
         let experiment = load(None, &[format!("preset={}", preset.name())])?.experiment;
         let mut seconds = 0.0;
         for stage in experiment.stages() {
-            let n_rows = (stage.options.epochs * rows.rows) as f64;
+            let n_rows = stage.options.epochs as f64 * rows.an_epoch(&stage.rows);
             seconds += n_rows * seconds_a_row(&stage)? * BESIDE_TRAINING;
         }
         Ok(PresetTime {
@@ -151,4 +170,24 @@ fn random_rows(n: usize, rows: RowsToLearn, vocab_size: u32, key: Key) -> Vec<En
         },
     };
     (0..n as u64).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_has_the_rows_that_its_stage_learns_from() {
+        let rows = RowsToLearn {
+            labelled: 1000,
+            test: 300,
+            extra: 50,
+            text_tokens: 12.0,
+            n_texts: 2,
+        };
+        assert_eq!(rows.an_epoch(&[StageRows::Labelled]), 900.0);
+        let sources = [StageRows::Labelled, StageRows::Valid, StageRows::Test];
+        assert_eq!(rows.an_epoch(&sources), 1300.0);
+        assert_eq!(rows.an_epoch(&[StageRows::Test, StageRows::Extra]), 350.0);
+    }
 }

@@ -101,8 +101,14 @@ fn preset_times(inspection: &Inspection, experiment: &Experiment) -> Result<Vec<
     let tokens: f64 = files
         .map(|file| file.rows as f64 * file.pair_tokens.mean.min(max_tokens))
         .sum();
+    let of = |role: Role| -> usize {
+        let files = survey.files.iter().filter(|file| file.role == role);
+        files.map(|file| file.rows).sum()
+    };
     let rows = RowsToLearn {
-        rows,
+        labelled: of(Role::Train),
+        test: of(Role::Test),
+        extra: of(Role::Unlabelled),
         text_tokens: tokens / rows.max(1) as f64,
         n_texts: inspection.task.kind.n_texts(),
     };
