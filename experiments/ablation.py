@@ -3,10 +3,10 @@
 
     experiments/ablation.py --train TRAIN.tsv --test TEST.tsv --bert DIR --counts COUNTS.tsv --work DIR [--minutes 15] [--seeds 1] [--only CELL ...]
 
-Every cell is a recipe of joint MLM and label training (4 x 256) or something else in its place. Its speed is measured by a short run,
-and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs use one thread:
-start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and minutes.
-`cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
+Every cell is a recipe of joint MLM and label training (4 x 256) on the labelled rows, or something else in its place. Its speed is
+measured by a short run, and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs
+use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and
+minutes. `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
 What came out stands in README.md.
 """
 
@@ -18,11 +18,13 @@ import sys
 from pathlib import Path
 
 SPEED_STEPS = 60
-BASE = ["vocab.min_count=5", "data.max_tokens=32", "train.learning_rate=6e-4", 'train.unlabelled=["test", "valid"]']
+BASE = ["vocab.min_count=5", "data.max_tokens=32", "train.learning_rate=6e-4", "train.unlabelled=[]"]
+ALL_ROWS = 'rows=["labelled", "test", "valid"]'
 
 # Name: settings, or stages as (share of the minutes, settings).
 CELLS = {
     "joint": [],
+    "unlabelled rows too": ['train.unlabelled=["test", "valid"]'],
     "no marks": ["data.mark_shared=false"],
     "rate 1e-4": ["train.learning_rate=1e-4"],
     "rate 3e-4": ["train.learning_rate=3e-4"],
@@ -31,6 +33,8 @@ CELLS = {
     "batch 128": ["train.batch=128"],
     "scratch": ["align.method=scratch"],
     "no swap at prediction": ["predict.swap=false"],
+    "mask 5 %": ["objective.mask=0.05"],
+    "mask 30 %": ["objective.mask=0.3"],
     "n-gram masks": ["objective.mask_unit=ngram"],
     "PMI masks": ["objective.mask_unit=pmi"],
     "similar tokens": ["objective.mask_replacement=similar"],
@@ -43,9 +47,10 @@ CELLS = {
     "label smoothing": ["train.label_smoothing=0.1"],
     "layer decay": ["train.layer_decay=0.9"],
     "closure": ["data.transitive_closure=true"],
-    "MLM 50 %": [(0.5, ["objective=mlm"]), (0.5, ["objective=pet"])],
-    "MLM 70 %": [(0.7, ["objective=mlm"]), (0.3, ["objective=pet"])],
-    "MLM 85 %": [(0.85, ["objective=mlm"]), (0.15, ["objective=pet"])],
+    "MLM 15 %": [(0.15, ["objective=mlm", ALL_ROWS]), (0.85, ["objective=pet"])],
+    "MLM 50 %": [(0.5, ["objective=mlm", ALL_ROWS]), (0.5, ["objective=pet"])],
+    "MLM 70 %": [(0.7, ["objective=mlm", ALL_ROWS]), (0.3, ["objective=pet"])],
+    "MLM 85 %": [(0.85, ["objective=mlm", ALL_ROWS]), (0.15, ["objective=pet"])],
     "last stage CE": [(0.8, ["objective=pet"]), (0.2, ["objective=ce", 'rows=["labelled"]', "learning_rate=1e-4"])],
     "last stage CoSENT": [(0.8, ["objective=pet"]), (0.2, ["objective=cosent", 'rows=["labelled"]', "learning_rate=1e-4"])],
     "6 x 384": ["align.method=scratch", "model.layers=6", "model.hidden=384", "model.heads=6", "model.intermediate=1536"],
@@ -114,8 +119,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=CELLS, default=list(CELLS))
     options = parser.parse_args()
-    rows = [line.split("\t") for path in (options.train, options.test) for line in path.read_text().splitlines()]
+    rows = [line.split("\t") for line in options.train.read_text().splitlines()]
     per_row = statistics.mean(len(row[0].split()) + len(row[1].split()) + 3 for row in rows)
+    least_rows = len(rows) * 9 // 10  # of an epoch: the labelled rows that are not validated
     print("cell", "AUC", "sd", "epochs", "minutes", sep="\t", flush=True)
     for name in options.only:
         cell = CELLS[name]
@@ -128,7 +134,7 @@ def main():
         for number, (share, tokens) in enumerate(speeds(slug, stages, sets, options), 1):
             n = int(options.minutes * 60 * share * tokens / (batch * per_row))
             key = f"stage.stage{number}" if stages else "train"
-            limits += [f"{key}.max_steps={n}", f"{key}.epochs={1 + n * batch // len(rows)}"]
+            limits += [f"{key}.max_steps={n}", f"{key}.epochs={1 + n * batch // least_rows}"]
         results = [run(options.work / "runs" / f"{slug}-{seed}", options, [settings for _, settings in stages], [*sets, *limits], seed) for seed in range(options.seeds)]
         scores = [result["valid_auc"] for result in results]
         spread = f"{statistics.stdev(scores):.4f}" if len(scores) > 1 else "-"

@@ -93,16 +93,16 @@ mod tests {
 
     #[test]
     fn what_is_set_goes_over_the_preset_wherever_it_is_named() {
-        let file = "[train]\nepochs = 7\n";
+        let file = "[train]\nepochs = 5\n";
         let fast = loaded("preset = \"fast\"\n", &[]).expect("a preset").train;
         for experiment in [
             loaded(&("preset = \"fast\"\n".to_owned() + file), &[]),
             loaded(file, &["preset=fast"]),
             loaded(&("preset = \"best\"\n".to_owned() + file), &["preset=fast"]),
-            loaded("preset = \"fast\"\n", &["train.epochs=7"]),
+            loaded("preset = \"fast\"\n", &["train.epochs=5"]),
         ] {
             let train = experiment.expect("good").train;
-            assert_eq!(train.epochs, 7);
+            assert_eq!(train.epochs, 5);
             assert_eq!(train.learning_rate, fast.learning_rate);
         }
     }

@@ -4,13 +4,13 @@
 #   PEER=torch_pet.py PYTHON=python3 tests/bench/time_to_auc.sh TRAIN.tsv TEST.tsv BERT_DIR COUNTS.tsv [PAIRS [EPOCHS [PEER_EPOCHS]]]
 #
 # Needs: cargo, and a Python with torch, transformers, safetensors and numpy (named in PYTHON). Installs nothing. Run nothing beside it:
-# it takes hours. Both sides train on the same files and judge by the rows i mod 10, on two threads. Ours is EPOCHS (default 4) epochs of
+# it takes hours. Both sides train on the same files and judge by the rows i mod 10, on two threads. Ours is EPOCHS (default 7) epochs of
 # the preset `fast`; the peer is the best of its frequency map and scratch, each for PEER_EPOCHS (default 12) epochs in bf16 and in f32.
 # Minutes are those of training and validation, with the start of neither. Prints each curve, then minutes to .85, .88 and .90.
 set -euo pipefail
 [ $# -ge 4 ] || { sed -n '2,10p' "$0" | cut -c3-; exit 2; }
 train=$(realpath "$1") test=$(realpath "$2") bert=$(realpath "$3") counts=$(realpath "$4")
-pairs=${5:-1} epochs=${6:-4} peer_epochs=${7:-12}
+pairs=${5:-1} epochs=${6:-7} peer_epochs=${7:-12}
 python=${PYTHON:-python3} peer=$(realpath "${PEER:?the path of torch_pet.py}") threads=${THREADS:-2}
 "$python" -c 'import torch, transformers, safetensors, numpy' || { echo "needs torch, transformers, safetensors and numpy in $python" >&2; exit 2; }
 cd "$(dirname "$0")/../.."
