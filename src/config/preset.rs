@@ -108,6 +108,27 @@ mod tests {
     }
 
     #[test]
+    fn the_stages_of_a_preset_are_changed_one_by_one_or_replaced() {
+        let good = "preset = \"good\"\n";
+        let epochs = |assignments: &[&str], more: &str| -> Vec<(String, usize)> {
+            let experiment = loaded(&(good.to_owned() + more), assignments).expect("known stages");
+            let stages = experiment.stages().into_iter();
+            stages.map(|s| (s.name, s.options.epochs)).collect()
+        };
+        let named = |mlm, labels| [("mlm".to_owned(), mlm), ("labels".to_owned(), labels)];
+        assert_eq!(
+            epochs(&["stage.mlm.epochs=2", "train.epochs=5"], ""),
+            named(2, 5)
+        );
+        assert_eq!(
+            epochs(&["stage.labels.epochs=5", "stage.mlm.epochs=1"], ""),
+            named(1, 5)
+        );
+        let own = "[[stage]]\nname = \"own\"\nepochs = 4\n";
+        assert_eq!(epochs(&[], own), [("own".to_owned(), 4)]);
+    }
+
+    #[test]
     fn presets_may_be_a_grid() {
         let grid = ["grid.preset=[\"fast\", \"good\"]".to_owned()];
         let cells = load_cells(None, &grid).expect("a good grid");
