@@ -323,8 +323,10 @@ impl Loaded {
         let files = data.train.iter().map(|path| ("data.train", path));
         let files = files.chain(data.test.iter().map(|path| ("data.test", path)));
         let files = files.chain(data.unlabelled.iter().map(|path| ("data.unlabelled", path)));
-        let of_alignment = align.files().filter(|&(key, _)| key != "align.plain");
-        let files = files.chain(of_alignment);
+        // Text is streamed from the disk; the tool has none inside.
+        let (plain, others): (Vec<_>, Vec<_>) =
+            (align.files()).partition(|&(key, _)| key == "align.plain");
+        let files = files.chain(others);
         let like = self.experiment.submit.like.iter();
         let files = files.chain(like.map(|path| ("submit.like", path)));
         for (key, path) in files {
@@ -336,7 +338,7 @@ impl Loaded {
                 self.require_file(&key, path)?;
             }
         }
-        for (key, path) in align.files().filter(|&(key, _)| key == "align.plain") {
+        for (key, path) in plain {
             let there = path.is_file();
             self.require(there, key, "a file on disk", missing(path))
                 .map_err(|error| error.with_hint(MISSING_HINT))?;

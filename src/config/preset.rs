@@ -1,7 +1,8 @@
 //! `preset`: a recipe that lies under the settings of an experiment, as if it had been written there.
 //!
 //! In: a name. Out: the settings of its file in `presets/`. What the experiment or `--set` says goes over them; `config.toml` of the
-//! run holds them all. Says nothing of files, tasks and objectives.
+//! run holds them all. Says nothing of files, tasks and how labels are learnt; a stage
+//! without labels may come first.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
