@@ -275,12 +275,17 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     workspace.succeed(&["run", "e.toml", "--out", "runs/b", "--set", "seed=5"]);
     assert_eq!(workspace.names("runs/stages"), stages);
     assert!(workspace.text("runs/b/run.log").contains("done already"));
-    // Another input has another folder.
-    let others = ["mask=0.3", "mask_unit=ngram", "mask_replacement=similar"];
+    // Another input or network has another folder.
+    let others = [
+        "stage.masks.mask=0.3",
+        "stage.masks.mask_unit=ngram",
+        "stage.masks.mask_replacement=similar",
+        "model.heads=1",
+    ];
     for (n, setting) in (2..).zip(others) {
-        let (out, setting) = (format!("runs/c{n}"), format!("stage.masks.{setting}"));
-        workspace.succeed(&["run", "e.toml", "--out", &out, "--set", &setting]);
-        assert_eq!(workspace.names("runs/stages").len(), n);
+        let out = format!("runs/c{n}");
+        workspace.succeed(&["run", "e.toml", "--out", &out, "--set", setting]);
+        assert_eq!(workspace.names("runs/stages").len(), n, "{setting}");
     }
     let again = workspace.read(&format!(
         "runs/stages/{}/model/model.safetensors",

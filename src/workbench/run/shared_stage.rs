@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fitting::Fitting;
 use crate::atomic;
-use crate::checkpoint::Weights;
 use crate::checkpoint::read::read_model;
+use crate::checkpoint::{BertConfig, Weights};
 use crate::data::{EncodedExample, MaskOptions};
 use crate::error::{Error, Place, Result};
 use crate::hash::{Hasher, sha256, sha256_of_file};
@@ -38,6 +38,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 struct Identity {
     tool: String,
     kernel_path: String,
+    /// What its weights do not show is in it: heads, marks, positions.
+    network: BertConfig,
     /// Of the weights before the first step.
     start_sha256: String,
     /// Rows of the vocabulary that hidden tokens are drawn from.
@@ -190,6 +192,7 @@ impl Identity {
         Ok(Self {
             tool: TOOL.to_owned(),
             kernel_path: model.path().name().to_owned(),
+            network: model.config.clone(),
             start_sha256: hasher.finish(),
             cipher_rows: (plan.cipher_rows.start, plan.cipher_rows.end),
             stages: stages.collect::<Result<_>>()?,
