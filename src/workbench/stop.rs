@@ -42,16 +42,19 @@ impl Stop {
         self.inner.advanced.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the time of [`Stop::after`] has passed, whatever was done: for those who wait for another process, and
+    /// whose waiting brings nothing forward.
+    pub fn is_late(&self) -> bool {
+        let deadline = self.inner.deadline.get();
+        deadline.is_some_and(|&deadline| Instant::now() >= deadline)
+    }
+
     /// Called between pieces of work.
     ///
     /// # Errors
     /// [`Error::Interrupted`] once [`Stop::request`] was called or the time of [`Stop::after`] has passed.
     pub fn check(&self) -> Result<()> {
-        let late = || {
-            let deadline = self.inner.deadline.get();
-            self.inner.advanced.load(Ordering::Relaxed)
-                && deadline.is_some_and(|&deadline| Instant::now() >= deadline)
-        };
+        let late = || self.inner.advanced.load(Ordering::Relaxed) && self.is_late();
         if self.inner.requested.load(Ordering::Relaxed) || late() {
             return Err(Error::Interrupted);
         }

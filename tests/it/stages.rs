@@ -114,6 +114,11 @@ fn of_two_processes_that_want_one_stage_one_trains_and_the_other_waits() {
     first.send("STOP");
     let mut second = Running::start(&workspace, &run("both/b", "1"));
     second.wait_for("waiting");
+    // Who has little time does not wait longer than that.
+    let third = [&run("both/c", "2")[..], &["--max-minutes", "0.001"]].concat();
+    let (status, said) = Running::start(&workspace, &third).end();
+    assert_eq!(status, Some(75), "{said}");
+    assert!(said.contains("another process trains it"), "{said}");
     first.send("CONT");
     second.wait_for("done already");
     for running in [first, second] {

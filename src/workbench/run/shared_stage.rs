@@ -70,7 +70,7 @@ struct Record {
 ///
 /// # Errors
 /// [`Error::Refused`] where the folder holds another stage, or weights that are not those recorded; those of training;
-/// [`Error::Interrupted`] while waiting.
+/// while waiting [`Error::Interrupted`], or [`Error::Stopped`] once the session's time is over.
 pub fn shared(
     fitting: &Fitting<'_>,
     run: &Path,
@@ -110,6 +110,10 @@ pub fn shared(
                     has_waited = true;
                 }
                 context.stop.check()?;
+                if context.stop.is_late() {
+                    let state = format!("{title}: another process trains it");
+                    return Err(Error::Stopped { state });
+                }
                 std::thread::sleep(LOOK_AGAIN);
             }
             Err(error) => return Err(error),
