@@ -49,10 +49,20 @@ const STILL: f64 = 0.9995;
 struct Plan {
     /// Types of the core.
     core: usize,
-    /// Head sizes of the starts.
+    /// Head sizes of the starts, the largest last.
     heads: &'static [usize],
     /// Rounds of each start, then most rounds on the core, then on the whole vocabulary.
     rounds: [usize; 3],
+}
+
+impl Plan {
+    /// Head sizes where there are `n` types. Where these are fewer than the largest head they shrink together: two heads
+    /// of one size would be one start, and would agree whether or not they are right.
+    fn heads_of(&self, n: usize) -> impl Iterator<Item = usize> {
+        let largest = self.heads.last().copied().unwrap_or(1);
+        let heads = self.heads.iter();
+        heads.map(move |head| (head * n.min(largest)).div_ceil(largest))
+    }
 }
 
 impl Effort {
@@ -125,10 +135,14 @@ impl Level {
         }
     }
 
-    /// FAQ on the `n` most frequent types.
+    /// Types that have a counterpart at most.
+    fn n_pairs(&self) -> usize {
+        self.cipher.n().min(self.plain.n())
+    }
+
+    /// FAQ on the `n` most frequent types, of [`Level::n_pairs`].
     fn head(&self, n: usize) -> Result<Map> {
         let (a, b) = (&self.cipher, &self.plain);
-        let n = n.min(a.n()).min(b.n());
         let graphs =
             start::OFFSETS.map(|offset| (start::head(a, n, offset), start::head(b, n, offset)));
         let mut affinity = start::affinity(a, b, n);
@@ -303,7 +317,7 @@ pub(super) fn search(
     let work = Work { task, check };
     let core = Level::new(cipher, plain, plan.core, &options.anchors);
     let mut starts = Vec::new();
-    for &n in plan.heads {
+    for n in plan.heads_of(core.n_pairs()) {
         check()?;
         let map = core.head(n)?;
         work.task.advance(1);
