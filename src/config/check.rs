@@ -97,10 +97,12 @@ impl Loaded {
             format!("{:?}", data.delimiter),
         )
         .map_err(|error| error.with_hint("a tab is \"\\t\", a comma \",\""))?;
+        // With any other delimiter than a tab, fields in quotes may hold it.
+        let is_delimiter = |separator: &str| data.delimiter == '\t' && separator.contains('\t');
         self.require(
-            !data.token_separator.is_empty() && !data.token_separator.contains(data.delimiter),
+            !data.token_separator.is_empty() && !is_delimiter(&data.token_separator),
             "data.token_separator",
-            "one or more characters without the delimiter",
+            "one or more characters, and where no quotes can stand around a field not the delimiter",
             format!("{:?}", data.token_separator),
         )?;
         let in_one_column = self.experiment.task.labels == LabelKind::Multilabel

@@ -9,8 +9,9 @@
 //! 1. The delimiter is a tab, comma, semicolon or `|` that cuts every row of a file into equally many fields; one row in ten may be
 //!    broken. No file is wider than one column: the setting stands.
 //! 2. The first row is a header where it has no numbers above a column of numbers, or names that are usual.
-//! 3. Tokens are numbers where half of the rows of a column have two of them or more with the same character between; else strings,
-//!    where half of the rows have two words or more.
+//! 3. Tokens are numbers where half of the rows of a column have two of them or more with the same separator between; else strings,
+//!    where half of the rows have two words or more. Numbers in brackets, as lists are printed, are refused: as strings, `[1` and `1`
+//!    would be two tokens.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::error::{Error, Place, Result};
 /// What may stand between columns, the likeliest first.
 const DELIMITERS: [char; 4] = ['\t', ',', ';', '|'];
 /// What may stand between tokens, the likeliest first.
-const SEPARATORS: [&str; 8] = [" ", "|", ",", "_", "-", ";", "/", ":"];
+const SEPARATORS: [&str; 9] = [", ", " ", "|", ",", "_", "-", ";", "/", ":"];
 /// Rows of a file that are looked at.
 const ROWS: usize = 1000;
 
@@ -94,7 +95,7 @@ pub fn detect(
 pub fn of_plain_text(path: &Path, bytes: &[u8]) -> Result<(char, bool)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_csv = name.trim_end_matches(".gz").ends_with(".csv");
-    let is_set = |key: &str| key == "delimiter" && !is_csv;
+    let is_set = |key: &str| key == "tokens" || key == "delimiter" && !is_csv;
     let dialect = of_contents(&[(path, bytes)], &ExampleFormat::default(), &is_set)?;
     Ok((dialect.delimiter, dialect.header))
 }
@@ -120,9 +121,18 @@ fn of_contents(
         false => find_header(&samples)?,
     };
     let fields = Columns::of(&samples, usize::from(header));
-    let found = fields.tokens(delimiter, format, is_set);
+    let found = fields.tokens(format, is_set);
     let (tokens, token_separator) =
         found.unwrap_or_else(|| (format.tokens, format.token_separator.clone()));
+    if tokens == TokenKind::Text && !is_set("tokens") && fields.are_lists(&token_separator) {
+        let place = files.first().map_or_else(
+            || Place::file(""),
+            |(path, _)| Place::line(*path, 1 + u64::from(header)),
+        );
+        let expected = "numbers with a separator between";
+        return Err(Error::input(place, expected, "lists in brackets")
+            .with_hint("write the numbers without brackets: 1 2 3"));
+    }
     let widths: Vec<String> = samples.iter().map(|file| file.width.to_string()).collect();
     let kind = match tokens {
         TokenKind::Number => "numbers",
@@ -234,15 +244,16 @@ impl<'a> Sample<'a> {
         let (first, rest) = self.rows.split_first().expect("a file with rows");
         let names: Vec<&str> = first.iter().map(String::as_str).collect();
         let usual = column_names::pair(&names).is_some() || column_names::single(&names).is_some();
-        let usual = usual && !rest.is_empty();
-        if usual {
+        // Cipher tokens may look like a usual name: `a`, `b`. A label or an id beside them does not.
+        let has_numbers = first.iter().any(|field| is_numeric(field));
+        if usual && !has_numbers && !rest.is_empty() {
             return (true, "usual names in the first row");
         }
         let below = |column: usize| {
             let mut fields = rest.iter().filter_map(|row| row.get(column));
             !rest.is_empty() && fields.all(|field| is_numeric(field))
         };
-        let is_named = !first.iter().any(|field| is_numeric(field)) && (0..first.len()).any(below);
+        let is_named = !has_numbers && (0..first.len()).any(below);
         match is_named {
             true => (true, "words above numbers"),
             false => (false, "the first row is like the rest"),
@@ -274,7 +285,6 @@ impl<'a> Columns<'a> {
     /// Kind and separator by rule 3; `None` where no column tells.
     fn tokens(
         &self,
-        delimiter: char,
         format: &ExampleFormat,
         is_set: &dyn Fn(&str) -> bool,
     ) -> Option<(TokenKind, String)> {
@@ -286,15 +296,13 @@ impl<'a> Columns<'a> {
             true => vec![&format.token_separator],
             false => SEPARATORS.to_vec(),
         };
-        // Where fields stand in quotes a delimiter may stand in them; people who do that are rare.
-        let usable = |separator: &&&str| !separator.contains(delimiter);
         kinds.into_iter().find_map(|kind| {
             let parts = |separator: &str| -> usize {
                 let columns = self.0.iter();
                 columns.map(|fields| parts(fields, separator, kind)).sum()
             };
             let mut best = None;
-            for separator in separators.iter().filter(usable) {
+            for separator in &separators {
                 let n = parts(separator);
                 if n > best.map_or(0, |(most, _)| most) {
                     best = Some((n, *separator));
@@ -303,6 +311,23 @@ impl<'a> Columns<'a> {
             best.map(|(_, separator)| (kind, separator.to_owned()))
         })
     }
+
+    /// Whether all columns that have strings with `separator` between are lists of numbers in brackets.
+    fn are_lists(&self, separator: &str) -> bool {
+        let columns = self.0.iter();
+        let mut texts = columns.filter(|fields| parts(fields, separator, TokenKind::Text) > 0);
+        let all_lists = |fields: &Vec<&str>| fields.iter().all(|field| is_list(field));
+        let first = texts.next();
+        first.is_some_and(all_lists) && texts.all(all_lists)
+    }
+}
+
+/// `[1, 2, 3]`, as Python and NumPy print numbers.
+fn is_list(field: &str) -> bool {
+    let inner = field.trim().strip_prefix('[');
+    inner
+        .and_then(|inner| inner.strip_suffix(']'))
+        .is_some_and(|inner| !inner.contains(['[', ']']) && is_numeric(inner))
 }
 
 /// Tokens of a column, where half of its rows have two or more with `separator` between; else 0.
@@ -313,10 +338,8 @@ fn parts(fields: &[&str], separator: &str, kind: TokenKind) -> usize {
     let mut rows = 0;
     for field in fields {
         let parts = || {
-            field
-                .split(separator)
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
+            let parts = field.trim().split(separator);
+            parts.filter(|part| !part.is_empty())
         };
         let fits = match kind {
             TokenKind::Number => parts().all(is_number),
@@ -365,7 +388,7 @@ mod tests {
     #[test]
     fn files_as_people_have_them() {
         use TokenKind::{Number, Text};
-        let cases: [(&[&str], char, bool, &str, TokenKind); 12] = [
+        let cases: [(&[&str], char, bool, &str, TokenKind); 17] = [
             (
                 &["1 2\t3 4\t0\n5\t6 7\t1\n", "1 2\t3\n4 5\t6 7\n"],
                 '\t',
@@ -414,6 +437,31 @@ mod tests {
                 " ",
                 Number,
             ),
+            // A comma and a space are one separator, also where a comma stands between columns.
+            (
+                &["1, 2, 1\t3, 4\t0\n2, 3\t4\t1\n"],
+                '\t',
+                false,
+                ", ",
+                Number,
+            ),
+            (
+                &["\"1, 2, 1\",0\n\"2, 3, 2\",1\n"],
+                ',',
+                false,
+                ", ",
+                Number,
+            ),
+            (&["\"1,2,1\",0\n\"2,3,2\",1\n"], ',', false, ",", Number),
+            (&["w1, w2, w3\t0\nw2, w1\t1\n"], '\t', false, ", ", Text),
+            // Tokens that look like usual names.
+            (
+                &["a\tb\t1\na c\tb\t0\nb d\ta c\t0\n"],
+                '\t',
+                false,
+                " ",
+                Text,
+            ),
             // One column, one token: nothing to tell by.
             (&["1\n2\n"], '\t', false, " ", Number),
             (
@@ -460,6 +508,18 @@ mod tests {
                 why: "comma-separated (3 fields a row), no header (as set), numbers with a space between"
                     .to_owned(),
             }
+        );
+    }
+
+    #[test]
+    fn numbers_in_brackets_are_refused() {
+        let error = detect_in(&["\"[1, 2, 1]\",0\n\"[2, 3]\",1\n"], &[]).expect_err("lists");
+        let message = error.to_string();
+        assert!(
+            message.ends_with(
+                "0.tsv:1: expected numbers with a separator between, found lists in brackets"
+            ),
+            "{message}"
         );
     }
 

@@ -129,7 +129,7 @@ fn values_out_of_range_are_refused_at_their_place() {
         ),
         (
             "data.token_separator=\"\"",
-            "one or more characters without the delimiter, found \"\"",
+            "one or more characters, and where no quotes can stand around a field not the delimiter, found \"\"",
         ),
     ];
     for (assignment, rest) in cases {
