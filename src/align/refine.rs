@@ -91,9 +91,15 @@ pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
     let key = input.key.with(Purpose::Refine);
     let most_tokens = MOST_TOKENS.min(input.checkpoint.config.max_position_embeddings);
     let readable = |example: &&EncodedExample| example.n_tokens() <= most_tokens;
-    let examples = input.examples.iter().copied().filter(readable);
+    let examples: Vec<_> = input.examples.iter().copied().filter(readable).collect();
+    let n_long = input.examples.len() - examples.len();
+    if n_long > 0 {
+        input.progress.say(&format!(
+            "refining: {n_long} rows of more than {most_tokens} tokens are not read; an id of theirs alone keeps what it has"
+        ));
+    }
     let input = &RefineInput {
-        examples: &examples.collect::<Vec<_>>(),
+        examples: &examples,
         ..*input
     };
     let places = (0..ROUNDS)
@@ -103,7 +109,7 @@ pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
     let task = input.progress.task("refining", total, "places");
     for places in places {
         let model = model(mapping, &tokens, input)?;
-        let scores = log_probabilities(
+        let read = read(
             &model,
             &places,
             input,
@@ -114,7 +120,7 @@ pub fn refine(alignment: &mut Alignment, input: &RefineInput) -> Result<()> {
                 (input.check)()
             },
         )?;
-        reassign(mapping, &tokens, scores);
+        reassign(mapping, &tokens, read);
     }
     let after = firsts(mapping);
     let is_changed = |at: &usize| before[*at] != after[*at];
@@ -230,15 +236,23 @@ fn model(mapping: &Mapping, tokens: &Tokens, input: &RefineInput) -> Result<Bert
     Bert::new(config, checkpoint.heads, input.path, weights)
 }
 
-/// Mean log-probability of each token at the hidden places of each id, (ids × tokens); 0 for ids without places.
-fn log_probabilities(
+/// What the network says of the ids.
+struct Read {
+    /// Mean log-probability of each token at the hidden places of each id, (ids × tokens); 0 for ids without places.
+    scores: Array2<f32>,
+    /// Which ids have places.
+    has_places: Vec<bool>,
+}
+
+/// Lets the network read the hidden places.
+fn read(
     model: &Bert,
     places: &[HiddenToken],
     input: &RefineInput,
     tokens: &Tokens,
     n_ids: usize,
     tick: &mut dyn FnMut(u64) -> Result<()>,
-) -> Result<Array2<f32>> {
+) -> Result<Read> {
     let first = FIRST_CIPHER + n_ids as u32;
     let rows: Vec<u32> = (first..).take(tokens.rows.len()).collect();
     let mut sums = Array2::<f32>::zeros((n_ids, rows.len()));
@@ -273,14 +287,23 @@ fn log_probabilities(
     for (mut sum, n) in sums.rows_mut().into_iter().zip(&n_places) {
         sum /= n.max(1.0);
     }
-    Ok(sums)
+    Ok(Read {
+        scores: sums,
+        has_places: n_places.iter().map(|&n| n > 0.0).collect(),
+    })
 }
 
-/// New candidates from mean log-probabilities.
-fn reassign(mapping: &mut Mapping, tokens: &Tokens, mut scores: Array2<f32>) {
-    let Some(mean) = scores.mean_axis(Axis(0)) else {
+/// New candidates from mean log-probabilities. An id that the network has not read keeps what it has.
+fn reassign(mapping: &mut Mapping, tokens: &Tokens, read: Read) {
+    let Read {
+        mut scores,
+        has_places,
+    } = read;
+    let n_read = has_places.iter().filter(|has_places| **has_places).count();
+    if n_read == 0 {
         return;
-    };
+    }
+    let mean = scores.sum_axis(Axis(0)) / n_read as f32; // those that are not read have zeros
     let all: u64 = mapping.rows.iter().map(|row| row.count).sum();
     for (row, mut scores) in mapping.rows.iter().zip(scores.rows_mut()) {
         let own = (row.count.max(1) as f64 / all.max(1) as f64).ln();
@@ -294,9 +317,12 @@ fn reassign(mapping: &mut Mapping, tokens: &Tokens, mut scores: Array2<f32>) {
         }
     }
     let candidates = best(&scores, CANDIDATES);
-    let rows = mapping.rows.iter().zip(&candidates);
+    let rows = mapping.rows.iter().zip(&candidates).zip(&has_places);
     let allowed: Vec<Vec<(u32, f32)>> = rows
-        .map(|(row, candidates)| allowed(row.found.as_ref(), candidates, tokens))
+        .map(|((row, candidates), &has_places)| {
+            let found = row.found.as_ref();
+            allowed(found, has_places.then_some(candidates), tokens)
+        })
         .collect();
     let weights: Vec<f32> = mapping
         .rows
@@ -314,10 +340,19 @@ fn reassign(mapping: &mut Mapping, tokens: &Tokens, mut scores: Array2<f32>) {
 }
 
 /// What an id may be given, and by how much each is better than the last candidate: what it has, alone and in any case where the mapping
-/// is [`SURE`]; and a token that the network puts [`ACCEPTED`] on. Nothing where it stands for a word of several rows.
-fn allowed(found: Option<&Found>, candidates: &[(u32, f32)], tokens: &Tokens) -> Vec<(u32, f32)> {
+/// is [`SURE`] or the network has no candidates; and a token that it puts [`ACCEPTED`] on. Nothing where the id stands for a word of
+/// several rows.
+fn allowed(
+    found: Option<&Found>,
+    candidates: Option<&Vec<(u32, f32)>>,
+    tokens: &Tokens,
+) -> Vec<(u32, f32)> {
     let Some(found) = found.filter(|found| is_open(found, tokens)) else {
         return Vec::new();
+    };
+    let Some(candidates) = candidates else {
+        let former = tokens.first_of(found);
+        return former.map(|former| (former, HELD)).into_iter().collect();
     };
     let lowest = candidates.last().map_or(0.0, |last| last.1);
     let above = |&(token, score): &(u32, f32)| (token, score - lowest);

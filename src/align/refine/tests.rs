@@ -33,6 +33,14 @@ fn row(id: u32, token: Option<(&str, &[u32])>) -> MappingRow {
     }
 }
 
+/// Of ids that have all been read.
+fn all_read(scores: Array2<f32>) -> Read {
+    Read {
+        has_places: vec![true; scores.nrows()],
+        scores,
+    }
+}
+
 fn mapping(rows: Vec<MappingRow>) -> Mapping {
     Mapping { rows, wrapped: 0 }
 }
@@ -47,7 +55,7 @@ fn what_the_network_is_sure_of_changes_the_mapping() {
         row(2, None),
     ]);
     let scores = ndarray::array![[-1., -11., -11.], [-11., -1., -11.], [-11., -11., -1.0f32]];
-    reassign(&mut mapping, &tokens, scores);
+    reassign(&mut mapping, &tokens, all_read(scores));
     let found: Vec<_> = firsts(&mapping).into_iter().flatten().collect();
     assert_eq!(found, ["a", "b", "c"]);
     for row in &mapping.rows {
@@ -71,7 +79,7 @@ fn what_it_is_not_sure_of_stays() {
     reassign(
         &mut after,
         &tokens,
-        ndarray::array![[-1., -2.], [-2., -1.0f32]],
+        all_read(ndarray::array![[-1., -2.], [-2., -1.0f32]]),
     );
     assert_eq!(firsts(&after), firsts(&before));
 }
@@ -84,7 +92,7 @@ fn a_sure_id_keeps_its_token_whatever_the_network_says() {
     let before = mapping(vec![sure, row(1, Some(("a", &[5])))]);
     let mut after = before.clone();
     let scores = ndarray::array![[-1., -21.], [-21., -1.0f32]];
-    reassign(&mut after, &tokens, scores);
+    reassign(&mut after, &tokens, all_read(scores));
     assert_eq!(after.rows, before.rows);
 }
 
@@ -99,8 +107,27 @@ fn the_network_must_be_surer_than_not() {
     ]);
     let mut after = before.clone();
     let scores = ndarray::array![[-1., -1., -21.], [-1., -7., -11.], [-7., -1., -11.0f32]];
-    reassign(&mut after, &tokens, scores);
+    reassign(&mut after, &tokens, all_read(scores));
     assert_eq!(firsts(&after), firsts(&before));
+}
+
+#[test]
+fn an_id_that_was_not_read_keeps_what_it_has() {
+    let tokens = tokens(&["a", "b", "c"]);
+    // Of what is read a is expected everywhere; that says nothing of the third id, nor of the mean.
+    let before = mapping(vec![
+        row(0, Some(("a", &[5]))),
+        row(1, Some(("b", &[6]))),
+        row(2, None),
+    ]);
+    let scores = ndarray::array![[-1., -9., -30.], [-8., -2., -30.], [0., 0., 0.0f32]];
+    let read = Read {
+        scores,
+        has_places: vec![true, true, false],
+    };
+    let mut after = before.clone();
+    reassign(&mut after, &tokens, read);
+    assert_eq!(after.rows, before.rows);
 }
 
 #[test]
@@ -111,7 +138,7 @@ fn a_token_expected_everywhere_is_no_news() {
     reassign(
         &mut mapping,
         &tokens,
-        ndarray::array![[-1., -9.], [-3., -4.0f32]],
+        all_read(ndarray::array![[-1., -9.], [-3., -4.0f32]]),
     );
     let found: Vec<_> = firsts(&mapping).into_iter().flatten().collect();
     assert_eq!(found, ["a", "b"]);
@@ -125,7 +152,7 @@ fn words_of_several_rows_are_left_alone_and_hold_no_token() {
     reassign(
         &mut mapping,
         &tokens,
-        ndarray::array![[-1., -20.], [-1., -20.0f32]],
+        all_read(ndarray::array![[-1., -20.], [-1., -20.0f32]]),
     );
     assert_eq!(mapping.rows[0], word);
     assert_eq!(firsts(&mapping)[1].as_deref(), Some("b"));
