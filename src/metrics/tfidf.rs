@@ -11,14 +11,13 @@ use rustc_hash::FxHashMap;
 
 use super::MetricName;
 use super::baseline::{Baseline, TFIDF};
-use crate::data::reserved::UNK;
 use crate::data::{EncodedExample, LabelKind, Scores, Target};
 
 /// Steps of L-BFGS: scikit-learn's own limit.
 const MOST_STEPS: usize = 100;
 
 /// A token, or two neighbours.
-type Feature = (u32, u32);
+type Feature = (u32, Option<u32>);
 
 /// The weights of the features of a text, by ascending number.
 type Row = Vec<(u32, f32)>;
@@ -122,8 +121,8 @@ impl Features {
 fn counts(row: &EncodedExample) -> Vec<(Feature, f32)> {
     let mut places: HashMap<Feature, usize> = HashMap::new();
     let mut counts: Vec<(Feature, f32)> = Vec::new();
-    let single = row.a.iter().map(|&token| (token, UNK));
-    let pairs = row.a.windows(2).map(|pair| (pair[0], pair[1]));
+    let single = row.a.iter().map(|&token| (token, None));
+    let pairs = row.a.windows(2).map(|pair| (pair[0], Some(pair[1])));
     for feature in single.chain(pairs) {
         let place = *places.entry(feature).or_insert(counts.len());
         if place == counts.len() {
@@ -170,6 +169,7 @@ fn score(row: &Row, weights: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::reserved::UNK;
 
     fn row(text: &[u32], target: Target) -> EncodedExample {
         EncodedExample {
@@ -193,6 +193,14 @@ mod tests {
             assert!(feature == number && (x - y).abs() < 1e-6);
         }
         assert_eq!(features.row(&row(&[99], Target::Unknown)), []);
+    }
+
+    #[test]
+    fn a_pair_with_a_rare_token_is_no_single_token() {
+        let rows = [row(&[7, UNK], true.into()), row(&[7], false.into())];
+        let counted = counts(&rows[0]);
+        let expected = [((7, None), 1.0), ((UNK, None), 1.0), ((7, Some(UNK)), 1.0)];
+        assert_eq!(counted, expected);
     }
 
     /// `LogisticRegression(C=1, tol=1e-10)` on `TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+")` of scikit-learn 1.9.1.
