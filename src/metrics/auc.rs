@@ -4,10 +4,8 @@
 
 use rayon::prelude::*;
 
+use super::resample::{RESAMPLES, drawn, middle};
 use crate::random::{Key, Purpose};
-
-/// Times that rows are drawn again for an interval: enough for its ends to move by a few percent of its width.
-const RESAMPLES: u64 = 1000;
 
 /// Area under the ROC curve by the Mann-Whitney statistic, ties at their mid-rank.
 ///
@@ -37,27 +35,20 @@ pub fn auc_interval(labels: &[bool], scores: &[f32], key: Key) -> Option<(f64, f
     let order = ascending(labels, scores)?;
     let groups: Vec<&[usize]> = order.chunk_by(|&i, &j| scores[i] == scores[j]).collect();
     let key = key.with(Purpose::Bootstrap);
-    let mut aucs: Vec<f64> = (0..RESAMPLES)
+    let aucs = (0..RESAMPLES)
         .into_par_iter()
         .filter_map(|resample| {
             let times = times_drawn(order.len(), key.at(resample));
             weighted_auc(&groups, labels, &times)
         })
         .collect();
-    aucs.sort_unstable_by(f64::total_cmp);
-    let last = aucs.len().checked_sub(1)? as f64;
-    let at = |share: f64| aucs[(share * last).round() as usize];
-    Some((at(0.025), at(0.975)))
+    middle(aucs)
 }
 
 /// How often each of `n` rows is among `n` drawn with replacement.
 fn times_drawn(n: usize, key: Key) -> Vec<u32> {
     let mut times = vec![0; n];
-    for draw in 0..n as u64 {
-        // The high half of the product is uniform in 0..n, but for a bias of n / 2^64.
-        let row = (u128::from(key.bits(draw)) * n as u128) >> 64;
-        times[row as usize] += 1;
-    }
+    drawn(n, key).for_each(|row| times[row] += 1);
     times
 }
 

@@ -18,15 +18,23 @@ pub fn accuracy(targets: &[Target], scores: &Scores) -> Option<f64> {
 
 /// See [`super::MetricName::F1`].
 pub fn f1(targets: &[Target], scores: &Scores) -> Option<f64> {
-    Some(f1_of(1, &classes(targets, scores)?))
+    Some(Counts::of(1, &classes(targets, scores)?).f1())
 }
 
 /// See [`super::MetricName::MacroF1`].
 pub fn macro_f1(targets: &[Target], scores: &Scores) -> Option<f64> {
     let pairs = classes(targets, scores)?;
-    let n = n_classes(scores);
-    let sum: f64 = (0..n as u32).map(|class| f1_of(class, &pairs)).sum();
-    Some(sum / n as f64)
+    let mut counts = vec![Counts::default(); n_classes(scores)];
+    for (own, said) in pairs {
+        // A class that only these rows have is none that the scores tell of.
+        if let Some(counts) = counts.get_mut(own as usize) {
+            counts.own += 1;
+            counts.hits += u32::from(own == said);
+        }
+        counts[said as usize].said += 1;
+    }
+    let sum: f64 = counts.iter().map(Counts::f1).sum();
+    Some(sum / counts.len() as f64)
 }
 
 /// See [`super::MetricName::LogLoss`].
@@ -75,20 +83,37 @@ fn n_classes(scores: &Scores) -> usize {
     scores.width.max(2)
 }
 
-fn f1_of(class: u32, pairs: &[(u32, u32)]) -> f64 {
-    let count = |wanted: fn(bool, bool) -> bool| {
-        pairs
-            .iter()
-            .filter(|(own, said)| wanted(*own == class, *said == class))
-            .count() as f64
-    };
-    let (hits, alarms, misses) = (
-        count(|own, said| own && said),
-        count(|own, said| !own && said),
-        count(|own, said| own && !said),
-    );
-    let all = 2.0 * hits + alarms + misses;
-    if all == 0.0 { 0.0 } else { 2.0 * hits / all }
+/// Rows of one class.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    /// That have it.
+    own: u32,
+    /// That are said to have it.
+    said: u32,
+    /// Both.
+    hits: u32,
+}
+
+impl Counts {
+    /// Of `class` among (own, said) pairs.
+    fn of(class: u32, pairs: &[(u32, u32)]) -> Self {
+        let count = |holds: &dyn Fn(&(u32, u32)) -> bool| {
+            pairs.iter().filter(|&pair| holds(pair)).count() as u32
+        };
+        Self {
+            own: count(&|pair| pair.0 == class),
+            said: count(&|pair| pair.1 == class),
+            hits: count(&|pair| *pair == (class, class)),
+        }
+    }
+
+    /// 0 where no row has the class or is said to.
+    fn f1(&self) -> f64 {
+        match self.own + self.said {
+            0 => 0.0,
+            all => f64::from(2 * self.hits) / f64::from(all),
+        }
+    }
 }
 
 fn log_sum_exp(row: &[f32]) -> f64 {

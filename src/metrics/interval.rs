@@ -4,12 +4,11 @@
 
 use rayon::prelude::*;
 
+use super::resample::{RESAMPLES, drawn, middle};
 use super::{MetricName, auc_interval};
 use crate::data::{Scores, Target};
 use crate::random::{Key, Purpose};
 
-/// Times that rows are drawn again: enough for the ends to move by a few percent of the width.
-const RESAMPLES: u64 = 1000;
 /// With more rows than this the interval is narrow, and drawing them takes long.
 const MANY_ROWS: usize = 20_000;
 /// Times for many rows.
@@ -29,26 +28,16 @@ impl MetricName {
             n if n > MANY_ROWS => RESAMPLES_OF_MANY,
             _ => RESAMPLES,
         };
-        let mut figures: Vec<f64> = (0..resamples)
+        let figures = (0..resamples)
             .into_par_iter()
             .filter_map(|resample| {
-                let rows = drawn(targets.len(), key.at(resample));
+                let rows: Vec<usize> = drawn(targets.len(), key.at(resample)).collect();
                 let targets: Vec<Target> = rows.iter().map(|&row| targets[row].clone()).collect();
                 self.of(&targets, &scores.select(&rows))
             })
             .collect();
-        figures.sort_unstable_by(f64::total_cmp);
-        let last = figures.len().checked_sub(1)? as f64;
-        let at = |share: f64| figures[(share * last).round() as usize];
-        Some((at(0.025), at(0.975)))
+        middle(figures)
     }
-}
-
-/// `n` rows drawn with replacement.
-fn drawn(n: usize, key: Key) -> Vec<usize> {
-    // The high half of the product is uniform in 0..n, but for a bias of n / 2^64.
-    let row = |draw| (u128::from(key.bits(draw)) * n as u128) >> 64;
-    (0..n as u64).map(|draw| row(draw) as usize).collect()
 }
 
 #[cfg(test)]

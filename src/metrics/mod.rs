@@ -16,6 +16,7 @@ mod classes;
 mod interval;
 mod ordinal;
 mod quantiles;
+mod resample;
 pub mod retrieval;
 mod several;
 mod spread;
