@@ -25,6 +25,7 @@ mod inspect;
 mod man;
 mod numbers;
 mod output;
+mod overwrite;
 mod pack;
 mod predict;
 mod pretrain;
@@ -42,7 +43,8 @@ use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use console::style;
 
 use crate::config::{self, Loaded};
@@ -73,7 +75,14 @@ impl Arguments {
     /// What the process was called with. Ends the process where that is wrong usage, or a page of help is asked for.
     pub fn read() -> Self {
         let words: Vec<OsString> = std::env::args_os().collect();
-        match Self::try_parse_from(&words) {
+        let mut command = Self::command();
+        let parsed = command
+            .try_get_matches_from_mut(&words)
+            .and_then(|mut matches| match overwrite::fault(&command, &matches) {
+                Some(fault) => Err(command.error(ErrorKind::ArgumentConflict, fault)),
+                None => Self::from_arg_matches_mut(&mut matches),
+            });
+        match parsed {
             Ok(arguments) => arguments,
             Err(error) => usage::with_tip(error, &words).exit(),
         }

@@ -1,0 +1,83 @@
+//! No command writes over a file that it reads.
+//!
+//! In: the arguments of a command as clap has them. Out: what is wrong with them. Looks at the paths of arguments alone, not at
+//! files that an experiment or a run names. Writes nothing.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, Command};
+
+/// The arguments that name a file to write.
+const WRITTEN: [&str; 2] = ["out", "index"];
+
+/// Says where an argument of the subcommand names a file to write that another one names too.
+pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {
+    let (name, matches) = matches.subcommand()?;
+    let arguments = command.find_subcommand(name)?.get_arguments();
+    let paths = |argument: &Arg| -> Vec<PathBuf> {
+        let values = matches.try_get_many::<PathBuf>(argument.get_id().as_str());
+        // An argument that holds something else than paths.
+        let values = values.ok().flatten().into_iter().flatten();
+        values.cloned().collect()
+    };
+    let named: Vec<(&Arg, Vec<PathBuf>)> = arguments.map(|one| (one, paths(one))).collect();
+    let is_written = |argument: &Arg| WRITTEN.contains(&argument.get_id().as_str());
+    for (written, out) in named.iter().filter(|(argument, _)| is_written(argument)) {
+        let others = named.iter().filter(|(other, _)| other != written);
+        for (other, path) in
+            others.flat_map(|(other, paths)| paths.iter().map(move |path| (other, path)))
+        {
+            if out.iter().any(|out| is_same_file(out, path)) {
+                return Some(format!(
+                    "{written} names {}, and so does {other}: give the file to write another name",
+                    path.display()
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Whether both paths lead to one regular file that is there.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    real(a).is_some_and(|a| Some(a) == real(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Arguments;
+
+    fn fault_of(words: &[&str]) -> Option<String> {
+        let mut command = Arguments::command();
+        let words = [&["cipherpet"], words].concat();
+        let matches = command.try_get_matches_from_mut(words).expect("usage");
+        fault(&command, &matches)
+    }
+
+    #[test]
+    fn a_file_that_is_read_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(path("a.tsv"), "1\t2\n").expect("a small file");
+        let (read, again, other) = (path("a.tsv"), path("./a.tsv"), path("b.tsv"));
+        let said = fault_of(&["predict", "run", "--pairs", &read, "--out", &again]);
+        let said = said.expect("one file twice");
+        assert!(
+            said.starts_with("--out <FILE> names ") && said.contains("and so does --pairs <FILE>"),
+            "{said}"
+        );
+        assert!(fault_of(&["count", &other, &read, "--out", &read]).is_some());
+        assert!(fault_of(&["slurm", &read, "--time", "1:00:00", "--out", &read]).is_some());
+        assert_eq!(fault_of(&["count", &read, "--out", &other]), None);
+        // What is no file is no loss.
+        assert_eq!(
+            fault_of(&["count", "/dev/null", "--out", "/dev/null"]),
+            None
+        );
+        assert_eq!(fault_of(&["board"]), None);
+    }
+}
