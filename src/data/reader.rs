@@ -172,6 +172,12 @@ fn parse_sentence(
     Ok(ids)
 }
 
+/// `01`, but not `0`.
+fn has_leading_zero(token: &str) -> bool {
+    let rest = token.strip_prefix('0').unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn parse_token(
     token: &str,
     kind: TokenKind,
@@ -183,6 +189,12 @@ fn parse_token(
         _ => quoted(&token.escape_debug().to_string()),
     };
     match kind {
+        TokenKind::Number if has_leading_zero(token) => {
+            let expected = "a token id without leading zeros";
+            Err(Error::input(place(), expected, found()).with_hint(
+                "set `data.tokens = \"text\"`: two spellings of one number are two tokens then",
+            ))
+        }
         TokenKind::Number => dictionary.id(token).ok_or_else(|| {
             Error::input(place(), "a token id from 0 to 4294967295", found())
                 .with_hint("set `data.token_separator`, or `data.tokens = \"text\"` for tokens that are not numbers")
