@@ -1,6 +1,6 @@
 //! Input files: on disk, or embedded in the binary under `demo:NAME` (the files of `vocab/demo/`).
 //!
-//! In: a path. Out: bytes, decompressed where gzip has compressed them ([`gzip`]). Whole files only; text corpora are streamed by `vocab::count` instead.
+//! In: a path. Out: bytes, decompressed where gzip has compressed them ([`gzip`]). Whole files only; text corpora are streamed by `vocab::lines` instead.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

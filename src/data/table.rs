@@ -1,7 +1,7 @@
 //! Tables with delimiters, row by row, with line numbers that hold.
 //!
-//! In: the bytes of a TSV or CSV file. Out: rows of text fields and the line each begins on; and files written
-//! beside and renamed. A byte order mark, CRLF and CR alone are accepted. Does not know what the columns mean.
+//! In: the bytes of a TSV or CSV file. Out: rows of text fields and the line each begins on. A byte order mark, CRLF and CR
+//! alone are accepted. Does not know what the columns mean.
 
 use std::path::Path;
 
@@ -27,6 +27,7 @@ pub struct Table<'a> {
     /// Bytes whose line breaks are counted in `line`.
     counted: usize,
     line: u64,
+    passes_empty_lines: bool,
 }
 
 impl<'a> Table<'a> {
@@ -46,13 +47,22 @@ impl<'a> Table<'a> {
             record: StringRecord::new(),
             counted: 0,
             line: 1,
+            passes_empty_lines: false,
+        }
+    }
+
+    /// The same with empty lines passed over: in text of no rows they say nothing.
+    pub fn passing_empty_lines(self) -> Self {
+        Self {
+            passes_empty_lines: true,
+            ..self
         }
     }
 
     /// Goes to the next row; false at the end. Empty lines at the end of the file are ignored.
     ///
     /// # Errors
-    /// [`Error::Input`] for a field that is not UTF-8 and for an empty line before the last row.
+    /// [`Error::Input`] for a field that is not UTF-8, and for an empty line before the last row unless such are passed over.
     pub fn advance(&mut self) -> Result<bool> {
         let before = self.reader.position().byte() as usize;
         let outcome = self.reader.read_record(&mut self.record);
@@ -84,7 +94,7 @@ impl<'a> Table<'a> {
         // The reader has passed over the `\r` of the row above, and not yet over its `\n`.
         let ends_above = before > 0 && self.bytes[before - 1..].starts_with(b"\r\n");
         let empty = line_ends(&self.bytes[before..begin]) - u64::from(ends_above);
-        if empty > 0 {
+        if empty > 0 && !self.passes_empty_lines {
             let place = Place::line(self.path, self.line - empty);
             return Err(Error::input(place, "a row", "an empty line").with_hint(
                 "remove the line; where it is a row without text, write a token there",

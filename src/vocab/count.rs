@@ -82,17 +82,6 @@ impl TokenCounts {
     }
 }
 
-/// Records what was counted: the sources as a JSON list, whole or not at all.
-///
-/// # Errors
-/// [`Error::Io`] from the system.
-pub fn write_sources(path: &Path, sources: &[TextSource]) -> Result<()> {
-    atomic::write_with(path, |out| {
-        serde_json::to_writer_pretty(&mut *out, sources)?;
-        writeln!(out)
-    })
-}
-
 /// Counts the tokens of text files by the tokenizer of the BERT folder `checkpoint`, streaming.
 ///
 /// The tokenizer is `tokenizer.json` as it is, without truncation; or else WordPiece over `vocab.txt`, lower-cased

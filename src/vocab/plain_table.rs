@@ -29,14 +29,14 @@ pub fn is_named_so(path: &Path) -> bool {
 /// The texts of a table, in order; `None` where no column holds texts. `path` names the file in errors.
 ///
 /// # Errors
-/// [`crate::error::Error::Input`] for a row that is not UTF-8 and for an empty row.
+/// [`crate::error::Error::Input`] for a row that is not UTF-8.
 pub fn texts(path: &Path, bytes: &[u8]) -> Result<Option<Vec<String>>> {
     let (delimiter, has_header) = dialect::of_plain_text(path, bytes)?;
     let format = ExampleFormat {
         delimiter,
         ..ExampleFormat::default()
     };
-    let mut table = format.table(path, bytes);
+    let mut table = format.table(path, bytes).passing_empty_lines();
     let mut named = None;
     if has_header && table.advance()? {
         let names: Vec<&str> = table.fields().iter().collect();

@@ -30,7 +30,7 @@ pub struct CountRecord {
     pub sources: Vec<TextSource>,
 }
 
-/// Counts `files` and writes `out` and `out` + `.json`.
+/// Counts `files` and writes `out`, and where that is a file `out` + `.json`.
 ///
 /// # Errors
 /// Those of [`count_files`]; [`Error::Io`]; [`Error::Interrupted`].
@@ -53,7 +53,10 @@ pub fn count(
     let mut text = serde_json::to_string_pretty(&record)
         .map_err(|error| Error::Unexpected(format!("count record as JSON: {error}")))?;
     text.push('\n');
-    atomic::write(&record_path(out), text.as_bytes())?;
+    // Nothing stands beside a pipe.
+    if out.is_file() {
+        atomic::write(&record_path(out), text.as_bytes())?;
+    }
     Ok(record)
 }
 
