@@ -108,6 +108,11 @@ mod tests {
         );
         assert_eq!(texts_of("counts.tsv", "的\t12\n一\t7\n"), None);
         assert_eq!(texts_of("empty.csv", ""), None);
+        let apart = "text,label\n今天天气,体育\n\n明天天气,财经\n";
+        assert_eq!(
+            texts_of("a.csv", apart).expect("one column"),
+            ["今天天气", "明天天气"]
+        );
     }
 
     #[test]

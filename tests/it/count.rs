@@ -62,6 +62,7 @@ fn a_link_that_is_named_stays_and_its_file_is_written() {
     link("/dev/stdout", "out.tsv");
     let printed = workspace.run(&["count", "text.txt", "--out", "out.tsv", "--quiet"]);
     assert!(String::from_utf8_lossy(&printed.stdout).contains("的\t1\n"));
+    assert!(!workspace.exists("out.tsv.json"));
     link("nowhere/at.tsv", "lost.tsv");
     let output = workspace.run(&["count", "text.txt", "--out", "lost.tsv"]);
     assert_eq!(output.status.code(), Some(2));

@@ -109,6 +109,27 @@ fn a_small_language_is_recovered_whole() {
 }
 
 #[test]
+fn what_has_no_answer_is_not_stable_however_few_types_there_are() {
+    for n in [60, 300] {
+        let (_, plain, _) = puzzle(n, 4_000);
+        let mut cipher = Side::new();
+        let mut rng = Key::from_seed(13).rng();
+        for _ in 0..4_000 {
+            let sentence: Vec<u32> = (0..8).map(|_| rng.random_range(0..n)).collect();
+            cipher.add(&sentence, 1.0);
+        }
+        let solution =
+            solve(&cipher, &plain, &options(), &Progress::silent(), &never).expect("solved");
+        assert_eq!(solution.quality.restarts, 2);
+        assert!(
+            solution.quality.stability < 0.5,
+            "{n}: {:?}",
+            solution.quality
+        );
+    }
+}
+
+#[test]
 fn any_number_of_threads_finds_the_same() {
     let (cipher, plain, _) = puzzle(120, 4_000);
     let options = GraphOptions {

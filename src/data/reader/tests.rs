@@ -94,6 +94,15 @@ fn default_format() {
 }
 
 #[test]
+fn a_leading_zero_is_refused_for_what_it_is() {
+    assert_eq!(required("0\t10\t1\n"), ["0/10/1"]);
+    assert_eq!(
+        required("1\t2\t1\n01 3\t2\t0\n")[0],
+        "x.tsv:2:1: expected a token id without leading zeros, found `01`"
+    );
+}
+
+#[test]
 fn byte_order_mark_and_crlf() {
     assert_eq!(
         required("\u{feff}1 2\t3\t1\r\n4\t5 6\t0\r\n"),
