@@ -108,7 +108,8 @@ impl Prompts {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Input`] with line and key for what is no TOML, an unknown key, a template without the candidate's
-    /// place or with two, a text without `{a}`, `{b}` of rows with one text, one label alone, and a label that comes twice.
+    /// place or with two, a text without `{a}`, `{a}` in a template beside a blank, `{b}` of rows with one text, one label alone, and a
+    /// label that comes twice.
     pub fn read(path: &Path, kind: TextKind) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         Self::parse(path, &text, kind)
@@ -157,6 +158,12 @@ impl Prompts {
             let expected = "what stands in the text where the candidate belongs";
             return Err(Error::input(at(&file.blank, "blank"), expected, "nothing")
                 .with_hint("leave blank out where the text has none"));
+        }
+        // The text is said around its blank, which is no token that the network could read a second time.
+        if blank.is_some() && template.contains(&Part::First) {
+            let place = at(&file.template, "template");
+            let error = Error::input(place, "no {a}, as the text has a blank", "{a}");
+            return Err(error.with_hint("leave {a} out of `template`, or leave `blank` out"));
         }
         let labels = file
             .label
@@ -334,11 +341,17 @@ mod tests {
                 "blank = \" \"\n",
                 "p.toml:1:blank: expected what stands in the text where the candidate belongs, found nothing",
             ),
+            (
+                "blank = \"__\"\ntemplate = \"{a}{}\"\n",
+                "p.toml:2:template: expected no {a}, as the text has a blank, found {a}",
+            ),
         ];
         for (head, message) in cases {
             let error = parse(&format!("{head}{TWO}"), TextKind::Single).expect_err(head);
             assert_eq!(error.to_string(), message);
         }
+        let text = format!("template = \"{{a}}{{}}\"\n{TWO}");
+        parse(&text, TextKind::Single).expect("without a blank it may be said again");
         let none = parse("", TextKind::Single)
             .expect_err("no label")
             .to_string();
