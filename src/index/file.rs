@@ -21,6 +21,8 @@ const MAGIC: &[u8; 16] = b"cipherpet index\n";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Longer headers are none of ours.
 const LONGEST_HEADER: u64 = 1 << 20;
+/// What helps where a file is none of ours, or no longer.
+const AGAIN: &str = "write it again with `cipherpet hash --index`, or `cipherpet search --index`";
 /// Numbers that are turned into bytes, or back, at a time.
 const CHUNK: usize = 1 << 16;
 
@@ -167,34 +169,33 @@ pub fn read(path: &Path) -> Result<Stored> {
     let n_bytes = file.metadata().map_err(fail)?.len();
     let mut file = BufReader::with_capacity(1 << 18, file);
     let expected = |expected: &str, found: String| Error::input(Place::file(path), expected, found);
-    let again = "write it again with `cipherpet hash --index`, or `cipherpet search --index`";
     let mut start = [0; 24];
     if n_bytes < 24 {
         let found = format!("{n_bytes} bytes");
-        return Err(expected("an index of cipherpet", found).with_hint(again));
+        return Err(expected("an index of cipherpet", found).with_hint(AGAIN));
     }
     file.read_exact(&mut start).map_err(fail)?;
     let (magic, length) = start.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(
-            expected("an index of cipherpet", "another kind of file".to_owned()).with_hint(again),
+            expected("an index of cipherpet", "another kind of file".to_owned()).with_hint(AGAIN),
         );
     }
     let length = u64::from_le_bytes(length.try_into().unwrap_or_default());
     if length > LONGEST_HEADER || length > n_bytes - 24 {
         let found = format!("one of {length} bytes in a file of {n_bytes}");
-        return Err(expected("a header", found).with_hint(again));
+        return Err(expected("a header", found).with_hint(AGAIN));
     }
     let mut text = vec![0; length as usize];
     file.read_exact(&mut text).map_err(fail)?;
-    let header = header_of(path, &text).map_err(|error| error.with_hint(again))?;
+    let header = header_of(path, &text).map_err(|error| error.with_hint(AGAIN))?;
     let sizes = header.arrays.iter();
     let mut sizes = sizes.map(|array| array.len.checked_mul(array.element.size()));
     let total = sizes.try_fold(24 + length as usize, |sum, size| sum.checked_add(size?));
     if total.map(|total| total as u64) != Some(n_bytes) {
         let total = total.map_or("more than there can be".to_owned(), |n| n.to_string());
         let found = format!("{n_bytes}: the file is cut short or damaged");
-        return Err(expected(&format!("{total} bytes"), found).with_hint(again));
+        return Err(expected(&format!("{total} bytes"), found).with_hint(AGAIN));
     }
     Ok(Stored {
         header,
@@ -210,9 +211,7 @@ fn header_of(path: &Path, text: &[u8]) -> Result<Header> {
     let value: serde_json::Value = serde_json::from_slice(text).map_err(no_header)?;
     let version = value["version"].as_str().unwrap_or_default();
     if version != VERSION {
-        let place = Place::file(path).field("version");
-        let expected = format!("an index of cipherpet {VERSION}");
-        return Err(Error::input(place, expected, format!("one of `{version}`")));
+        return Err(other_version(path, &format!("one of `{version}`")));
     }
     let header: Header = serde_json::from_value(value).map_err(no_header)?;
     if header.width == 0 {
@@ -220,6 +219,12 @@ fn header_of(path: &Path, text: &[u8]) -> Result<Header> {
         return Err(Error::input(place, "1 or more", 0));
     }
     Ok(header)
+}
+
+fn other_version(path: &Path, found: &str) -> Error {
+    let place = Place::file(path).field("version");
+    let expected = format!("an index of cipherpet {VERSION}");
+    Error::input(place, expected, found)
 }
 
 impl Stored {
@@ -292,6 +297,11 @@ impl Stored {
             left -= n;
         }
         Ok(numbers)
+    }
+
+    /// An error: the file lacks what this version writes, though it calls itself by the same number.
+    pub fn of_another_version(&self) -> Error {
+        other_version(&self.path, "one of another version").with_hint(AGAIN)
     }
 
     /// An error: the file is one of ours, but what it holds does not fit together.

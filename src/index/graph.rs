@@ -31,7 +31,7 @@ use super::nearest::{Neighbour, keep_nearest};
 use super::vectors::{dot, square_distance};
 use super::{Index, Items, Kind, require_k};
 use crate::error::{Error, Result};
-use crate::hash::sha256;
+use crate::hash::Hasher;
 use crate::kernels::vector::to_length_one;
 
 /// Layers of a graph at most.
@@ -85,8 +85,23 @@ impl GraphOptions {
 #[derive(Debug, Serialize, Deserialize)]
 struct Parameters {
     options: GraphOptions,
-    /// Of the links as they are written: the crate takes them as they are.
-    links_sha256: String,
+    /// As [`hash_of`] makes it; older files had one of the links alone.
+    sha256: Option<String>,
+}
+
+/// Of all that makes a graph: the crate takes what it reads as it is, and panics or answers otherwise where that is damaged.
+fn hash_of(
+    options: &GraphOptions,
+    (width, count): (usize, usize),
+    [links, vectors]: [&[u8]; 2],
+) -> Result<String> {
+    let head = serde_json::to_vec(&(options, width, count, links.len()));
+    let head = head.map_err(|error| Error::Unexpected(format!("options of a graph: {error}")))?;
+    let mut hasher = Hasher::default();
+    for piece in [&head[..], links, vectors] {
+        hasher.update(piece);
+    }
+    Ok(hasher.finish())
 }
 
 /// What the crate compares vectors by.
@@ -151,12 +166,15 @@ impl Graph {
         let checked = options.check();
         checked.map_err(|error| stored.broken(error))?;
         let (width, count) = (stored.header.width, stored.header.count);
+        let Some(written) = parameters.sha256 else {
+            return Err(stored.of_another_version());
+        };
+        let (links, vectors) = (stored.bytes("links")?, stored.bytes("vectors")?);
+        if hash_of(&options, (width, count), [&links, &vectors])? != written {
+            return Err(stored.broken("a graph with another hash than when it was written"));
+        }
         if count == 0 {
             return Self::new(options, width, 0);
-        }
-        let (links, vectors) = (stored.bytes("links")?, stored.bytes("vectors")?);
-        if sha256(&links) != parameters.links_sha256 {
-            return Err(stored.broken("links with another hash than when they were written"));
         }
         let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
         for (end, content) in [("graph", links), ("data", vectors)] {
@@ -259,7 +277,11 @@ impl Index for Graph {
         };
         let parameters = Parameters {
             options: self.options,
-            links_sha256: sha256(&links),
+            sha256: Some(hash_of(
+                &self.options,
+                (self.width, self.len()),
+                [&links, &vectors],
+            )?),
         };
         let header = Header::new(self, &parameters)?;
         let sections = [
@@ -336,15 +358,59 @@ mod tests {
                 graph.search(queries.into(), 5).expect("enough vectors")
             );
         }
-        let mut bytes = fs::read(&path).expect("the file");
-        let header = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
-        bytes[24 + header as usize + 100] ^= 1; // in the links
-        fs::write(&path, bytes).expect("room");
-        let error = open(&path).expect_err("damaged").to_string();
-        assert!(error.contains("another hash"), "{error}");
         let none = Graph::new(GraphOptions::new(Similarity::Cosine), 8, 0).expect("a graph");
         none.save(&path).expect("room");
         assert!(open(&path).expect("the index").is_empty());
+    }
+
+    /// A small graph in a file, its bytes, and where its header ends.
+    fn saved() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>, usize) {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("index");
+        let values = naive::values(12 * 4, 4);
+        let vectors = Vectors::new(&values, 4).expect("whole rows");
+        let graph = built(Similarity::Cosine, vectors);
+        graph.save(&path).expect("room");
+        let bytes = fs::read(&path).expect("the file");
+        let header = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));
+        (folder, path, bytes, 24 + header as usize)
+    }
+
+    #[test]
+    fn a_damaged_byte_anywhere_is_an_error_and_never_another_answer() {
+        let (_folder, path, bytes, header) = saved();
+        let behind = (header..bytes.len()).step_by(13);
+        for at in (0..header).chain(behind).chain([bytes.len() - 1]) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, &damaged).expect("room");
+            let error = open(&path).expect_err("damaged");
+            assert!(error.hint().is_some(), "byte {at}: {error}");
+            let shown = error.to_string();
+            assert!(
+                at < header || shown.contains("another hash"),
+                "byte {at}: {shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_graph_with_a_hash_of_its_links_alone_is_of_another_version() {
+        let (_folder, path, bytes, header) = saved();
+        let mut text: serde_json::Value =
+            serde_json::from_slice(&bytes[24..header]).expect("the header");
+        let parameters = text["parameters"].as_object_mut().expect("parameters");
+        parameters.remove("sha256").expect("the hash");
+        parameters.insert("links_sha256".to_owned(), "0".into());
+        let text = text.to_string();
+        let length = (text.len() as u64).to_le_bytes();
+        let old = [&bytes[..16], &length[..], text.as_bytes(), &bytes[header..]];
+        fs::write(&path, old.concat()).expect("room");
+        let error = open(&path).expect_err("an old file");
+        let shown = error.to_string();
+        assert!(shown.ends_with("found one of another version"), "{shown}");
+        let hint = error.hint().expect("a way out");
+        assert!(hint.starts_with("write it again"), "{hint}");
     }
 
     #[test]
