@@ -294,13 +294,23 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
     }
 }
 
+/// How what was found ends where a file of PyTorch calls a function.
+pub(super) const CALLED: &str = "which makes no tensor; nothing was called";
+
 /// A file of PyTorch that is not read. One of before 1.6 is no zip archive.
 pub(super) fn not_torch(path: &Path, bytes: &[u8], found: String) -> Error {
+    let is_call = found.ends_with(CALLED);
     let error = Error::input(
         Place::file(path),
         "tensors as torch.save stores them",
         found,
     );
+    if is_call {
+        return error.with_hint(
+            "save the weights alone: torch.save(model.state_dict(), FILE); where the file is not your own, load it nowhere else \
+             either: it may run what it likes",
+        );
+    }
     let is_old = bytes.starts_with(b"\x80\x02");
     // Names are arguments in quotes of the shell: inside the script, `$(…)` in a name would be run.
     let name = path.display().to_string();

@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors, serialize};
 
 use super::*;
 use crate::checkpoint::FloatType;
-use crate::checkpoint::weight_file::OTHER_CONFIG;
+use crate::checkpoint::weight_file::{CALLED, OTHER_CONFIG};
 use crate::checkpoint::write::save;
 
 const ALL: Heads = Heads {
@@ -286,6 +286,15 @@ fn a_pytorch_file_that_holds_no_tensors() {
         "{hint}"
     );
     assert!(hint.ends_with("\" DIR/pytorch_model.bin"), "{hint}");
+}
+
+#[test]
+fn a_pytorch_file_that_calls_a_function_is_not_said_to_be_damaged() {
+    let found = format!("a call of `posix.system`, {CALLED}");
+    let error = not_torch(Path::new("pytorch_model.bin"), b"PK", found);
+    let hint = error.hint().unwrap();
+    assert!(hint.starts_with("save the weights alone"), "{hint}");
+    assert!(hint.contains("load it nowhere else"), "{hint}");
 }
 
 #[cfg(unix)]

@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use safetensors::Dtype;
 
+use crate::checkpoint::weight_file::CALLED;
+
 /// What a pickle holds, as far as tensors need it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -89,6 +91,7 @@ impl Tensor {
 
 /// Tables within tables; a checkpoint has two.
 const MOST_DEPTH: usize = 64;
+const TOO_DEEP: &str = "tables within tables without end";
 
 /// The value of a pickle.
 ///
@@ -277,7 +280,7 @@ impl<'a> Machine<'a> {
             }
         };
         if depth(&value) > MOST_DEPTH {
-            return Err("tables within tables without end".to_owned());
+            return Err(TOO_DEEP.to_owned());
         }
         self.stack.push(value);
         Ok(())
@@ -297,7 +300,11 @@ impl<'a> Machine<'a> {
         }))
     }
 
+    /// Items that a table gets after it was made: as deep as those it was made with.
     fn extend(&mut self, items: Vec<(Value, Value)>) -> Result<(), String> {
+        if items.iter().any(|item| 1 + depth_of(item) > MOST_DEPTH) {
+            return Err(TOO_DEEP.to_owned());
+        }
         match self.stack.last_mut() {
             Some(Value::Dict(all)) => {
                 all.extend(items);
@@ -316,19 +323,18 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Levels of lists and tables, the first alone looked at: what a table holds was looked at when it was made.
+/// Levels of lists and tables. Nothing on the stack has more than [`MOST_DEPTH`], so that counting them ends.
 fn depth(value: &Value) -> usize {
     match value {
         Value::List(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Dict(pairs) => {
-            1 + pairs
-                .iter()
-                .map(|(_, value)| depth(value))
-                .max()
-                .unwrap_or(0)
-        }
+        Value::Dict(pairs) => 1 + pairs.iter().map(depth_of).max().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// Of a key and its value: a table may be either.
+fn depth_of((key, value): &(Value, Value)) -> usize {
+    depth(key).max(depth(value))
 }
 
 fn pairs(values: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
@@ -384,10 +390,7 @@ fn call(function: Value, arguments: Value) -> Result<Value, String> {
             Some(tensor @ Value::Tensor(_)) => Ok(tensor.clone()),
             _ => Err("a parameter without a tensor".to_owned()),
         },
-        other => Err(format!(
-            "a call of `{}`, which makes no tensor; nothing was called",
-            other.escape_debug()
-        )),
+        other => Err(format!("a call of `{}`, {CALLED}", other.escape_debug())),
     }
 }
 

@@ -114,6 +114,28 @@ fn a_pickle_that_calls_anything_else_is_refused_and_nothing_is_called() {
     );
 }
 
+#[test]
+fn tables_within_tables_without_end_are_refused_however_they_are_made() {
+    let n = 100_000;
+    let by_value = [&b"}K\x01".repeat(n)[..], b"N", &b"s".repeat(n)].concat();
+    let by_key = [&b"}".repeat(n)[..], &b"Ns".repeat(n - 1)].concat();
+    let at_once = [&b"}(K\x01".repeat(n)[..], b"N", &b"u".repeat(n)].concat();
+    let in_lists = [&b"(".repeat(n)[..], &b"l".repeat(n)].concat();
+    let in_tuples = [&b")"[..], &b"\x85".repeat(n)].concat();
+    for codes in [by_value, by_key, at_once, in_lists, in_tuples] {
+        let pickle = [b"\x80\x02", &codes[..], b"."].concat();
+        let found = pickle::read(&pickle).expect_err("too deep");
+        assert_eq!(found, "tables within tables without end");
+    }
+    let flat = [
+        &b"\x80\x02}"[..],
+        &b"K\x01}s".repeat(1000),
+        b"](K\x02K\x03e0.",
+    ]
+    .concat();
+    pickle::read(&flat).expect("a table of empty tables");
+}
+
 /// One tensor `w` in storage `0` of f32, with these numbers after the protocol: offset, shape and strides.
 fn one_tensor(offset: u8, shape: u8, stride: u8) -> Vec<u8> {
     let mut pickle = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(".to_vec();
