@@ -8,6 +8,7 @@ use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView2};
+use ndarray_npy::npy::header::Header;
 use ndarray_npy::{ReadNpyError, ReadNpyExt, WritableElement, WriteNpyExt};
 
 use crate::atomic;
@@ -16,10 +17,11 @@ use crate::error::{Error, Place, Result};
 /// Reads a matrix of f32, or of f64, which is rounded: (rows × columns), row-major, and the number of columns.
 ///
 /// # Errors
-/// [`Error::Input`] for a file that holds no such matrix, no column, or a number that is not finite; [`Error::Io`].
+/// [`Error::Input`] for a file that holds no such matrix, fewer numbers than its header says, no column, or a number that is not finite; [`Error::Io`].
 pub fn read_vectors(path: &Path) -> Result<(Vec<f32>, usize)> {
     let file = File::open(path).map_err(Error::io("read", path))?;
     let mut file = BufReader::with_capacity(1 << 18, file);
+    require_numbers(path, &mut file)?;
     let matrix = match Array2::<f32>::read_npy(&mut file) {
         Err(ReadNpyError::WrongDescriptor(_)) => {
             file.rewind().map_err(Error::io("read", path))?;
@@ -44,6 +46,38 @@ pub fn read_vectors(path: &Path) -> Result<(Vec<f32>, usize)> {
         return Err(error.with_hint("rows and columns count from 0"));
     }
     Ok((values, width))
+}
+
+/// Refuses a header that says more numbers than there are bytes for: as much memory is taken as it says.
+fn require_numbers(path: &Path, file: &mut BufReader<File>) -> Result<()> {
+    let fail = |error| Error::io("read", path)(error);
+    let metadata = file.get_ref().metadata().map_err(fail)?;
+    if !metadata.is_file() {
+        return Ok(()); // a pipe says no length and is read once
+    }
+    let header = Header::from_reader(file);
+    let begin = file.stream_position().map_err(fail)?;
+    file.rewind().map_err(fail)?;
+    let Ok(header) = header else {
+        return Ok(()); // who reads the matrix says what is wrong
+    };
+    let bytes = match header.type_descriptor.as_string().map(String::as_str) {
+        Some("<f8" | ">f8") => 8_u64,
+        Some("<f4" | ">f4") => 4,
+        _ => 1, // refused by who reads it
+    };
+    let there = metadata.len().saturating_sub(begin);
+    let mut lengths = header.shape.iter().map(|&length| length as u64);
+    let needed = lengths.try_fold(bytes, u64::checked_mul);
+    if needed.is_some_and(|needed| needed <= there) {
+        return Ok(());
+    }
+    let shape: Vec<String> = header.shape.iter().map(usize::to_string).collect();
+    let expected = format!("no more numbers than fit into the {there} bytes behind the header");
+    let found = format!("{} of {bytes} bytes each", shape.join(" x "));
+    let place = Place::file(path).field("shape");
+    Err(Error::input(place, expected, found)
+        .with_hint("the file is cut off or damaged: copy it again, or write it again"))
 }
 
 fn expected_vectors(path: &Path, found: impl ToString) -> Error {
@@ -114,5 +148,35 @@ mod tests {
         refused();
         write::<f32>(&path, &[], 0).expect("room");
         assert!(refused().contains("found 0 x 0"));
+    }
+
+    #[test]
+    fn a_header_that_says_more_than_the_file_holds_takes_no_memory() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("a.npy");
+        for (descr, shape, found) in [
+            ("<f4", "10000000000, 4", "10000000000 x 4 of 4 bytes each"),
+            ("<f8", "26, 1", "26 x 1 of 8 bytes each"),
+            ("<i8", "10000000000, 4", "10000000000 x 4 of 1 bytes each"),
+            (
+                "<f4",
+                "5000000000, 5000000000",
+                "x 5000000000 of 4 bytes each",
+            ),
+        ] {
+            let header =
+                format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+            let length = (header.len() as u16).to_le_bytes();
+            let start = &b"\x93NUMPY\x01\x00"[..];
+            let bytes = [start, &length, header.as_bytes(), &[0_u8; 200]].concat();
+            std::fs::write(&path, bytes).expect("room");
+            let error = read_vectors(&path).expect_err("refused");
+            assert!(error.hint().is_some(), "{error}");
+            let shown = error.to_string();
+            let expected =
+                ":shape: expected no more numbers than fit into the 200 bytes behind the header";
+            assert!(shown.contains(expected), "{shown}");
+            assert!(shown.ends_with(found), "{shown}");
+        }
     }
 }
