@@ -21,7 +21,7 @@ use crate::model::sentence::{SentencePooling, cosine};
 const QUERIES: usize = 1024;
 /// Vectors that are linked between two looks at the clock.
 const LINKED: usize = 256;
-/// Texts that an index is tried with.
+/// Texts that an index, or a file of vectors, is tried with.
 const SAMPLE: usize = 16;
 /// Cosines of the same two texts differ by less, whatever stands beside them in a batch.
 const SAME_COSINE: f32 = 1e-3;
@@ -172,7 +172,7 @@ fn make_index(
     let width = encoder.width();
     options.index.as_deref().map_or(Ok(()), require_folder)?;
     let vectors = match &options.vectors {
-        Some(file) => read_vectors(file, texts, width)?,
+        Some(file) => read_vectors(file, texts, encoder, context)?,
         None => encoder.vectors(texts, context)?,
     };
     let Some(file) = &options.index else {
@@ -258,23 +258,15 @@ fn first_difference(
     encoder: &SentenceEncoder,
     context: Context,
 ) -> Result<Option<(usize, f32, f32)>> {
-    let (n, width) = (texts.rows.len(), encoder.width());
-    let some = |numbers: Vec<usize>| {
-        let rows = numbers.iter().map(|&number| texts.rows[number].clone());
-        let some = Texts {
-            file: texts.file.clone(),
-            rows: rows.collect(),
-        };
-        encoder.vectors(&some, context)
-    };
-    let tried = SAMPLE.min(n);
-    let wanted = some((0..tried).map(|at| at * n / tried).collect())?;
+    let width = encoder.width();
+    let wanted = vectors_of(&tried(texts), texts, encoder, context)?;
     let found = index.search(Vectors::new(&wanted, width)?.into(), 1)?;
     // A graph may have parts that no way leads to.
     let pairs = wanted.chunks_exact(width).zip(&found);
     let pairs = pairs.filter_map(|(wanted, found)| Some((wanted, found.first()?)));
     let (wanted, found): (Vec<&[f32]>, Vec<&Neighbour>) = pairs.unzip();
-    let vectors = some(found.iter().map(|found| found.number).collect())?;
+    let numbers: Vec<usize> = found.iter().map(|found| found.number).collect();
+    let vectors = vectors_of(&numbers, texts, encoder, context)?;
     let pairs = wanted.iter().zip(vectors.chunks_exact(width)).zip(&found);
     let mut cosines = pairs.map(|((wanted, vector), found)| {
         (found.number + 1, found.score, cosine(wanted, vector) as f32)
@@ -282,8 +274,38 @@ fn first_difference(
     Ok(cosines.find(|(_, told, cosine)| (told - cosine).abs() > SAME_COSINE))
 }
 
-fn read_vectors(file: &Path, texts: &Texts, width: usize) -> Result<Vec<f32>> {
-    let hint = "make them from the same file with the same model: `cipherpet embed RUN --text FILE --out NPY`, without whitening";
+/// Numbers of some texts, spread over all.
+fn tried(texts: &Texts) -> Vec<usize> {
+    let n = texts.rows.len();
+    let tried = SAMPLE.min(n);
+    (0..tried).map(|at| at * n / tried).collect()
+}
+
+/// What the network makes of the texts with these numbers.
+fn vectors_of(
+    numbers: &[usize],
+    texts: &Texts,
+    encoder: &SentenceEncoder,
+    context: Context,
+) -> Result<Vec<f32>> {
+    let rows = numbers.iter().map(|&number| texts.rows[number].clone());
+    let some = Texts {
+        file: texts.file.clone(),
+        rows: rows.collect(),
+    };
+    encoder.vectors(&some, context)
+}
+
+/// The vectors of a file, once they have shown that they are of these texts and of this network.
+fn read_vectors(
+    file: &Path,
+    texts: &Texts,
+    encoder: &SentenceEncoder,
+    context: Context,
+) -> Result<Vec<f32>> {
+    let hint = "make them from the same file with the same model and --pooling: \
+                `cipherpet embed RUN --text FILE --out NPY`, without whitening";
+    let width = encoder.width();
     let bad = |expected: String, found: String| {
         Error::input(Place::file(file), expected, found).with_hint(hint)
     };
@@ -293,10 +315,21 @@ fn read_vectors(file: &Path, texts: &Texts, width: usize) -> Result<Vec<f32>> {
         let expected = format!("vectors of {width} numbers, as the model has");
         return Err(bad(expected, format!("vectors of {columns}")));
     }
+    let text = texts.file.display();
     if rows != texts.rows.len() {
-        let (n, text) = (texts.rows.len(), texts.file.display());
-        let expected = format!("{n} vectors, one a line of {text}");
+        let expected = format!("{} vectors, one a line of {text}", texts.rows.len());
         return Err(bad(expected, rows.to_string()));
+    }
+    let tried = tried(texts);
+    let own = vectors_of(&tried, texts, encoder, context)?;
+    for (&number, own) in tried.iter().zip(own.chunks_exact(width)) {
+        let cosine = cosine(&vectors[number * width..][..width], own) as f32;
+        if 1.0 - cosine > SAME_COSINE {
+            let expected = format!("vectors of the texts of {text}, made with this model");
+            let line = number + 1;
+            let found = format!("that of line {line} at a cosine of {cosine:.3} to the model's");
+            return Err(bad(expected, found));
+        }
     }
     Ok(vectors)
 }

@@ -245,4 +245,31 @@ fn an_index_of_other_texts_or_of_another_order_is_refused() {
         );
         assert!(error.contains(&expected), "{error}");
     }
+    // The same for a file of vectors, before an index is made of them.
+    let embed = |text: &str, out: &str| {
+        let (text, out) = (format!("--text={text}"), format!("--out={out}"));
+        workspace.succeed(&["embed", "bert", &text, "--pooling=mean", &out]);
+    };
+    embed("texts.txt", "right.npy");
+    embed("turned.txt", "turned.npy");
+    let search = |vectors: &str, pooling: &str| {
+        let (vectors, pooling) = (
+            format!("--vectors={vectors}"),
+            format!("--pooling={pooling}"),
+        );
+        let search = ["search", "bert", "--text=texts.txt", "--queries=texts.txt"];
+        let more = ["--k=1", "--index=new.index", &vectors, &pooling];
+        workspace.run(&[&search[..], &more].concat())
+    };
+    for (vectors, pooling) in [("turned.npy", "mean"), ("right.npy", "pooler")] {
+        let refused = search(vectors, pooling);
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8_lossy(&refused.stderr);
+        let expected = format!(
+            "{vectors}: expected vectors of the texts of texts.txt, made with this model, found that of line "
+        );
+        assert!(error.contains(&expected), "{error}");
+        assert!(!workspace.path("new.index").exists());
+    }
+    assert!(search("right.npy", "mean").status.success());
 }
