@@ -12,6 +12,7 @@ use super::Context;
 use super::run::kept_run::KeptRun;
 use super::run::{kept_model, stages, warnings};
 use super::run_folder::names;
+use crate::checkpoint::read::config_path;
 use crate::checkpoint::{Checkpoint, Heads};
 use crate::data::reserved::{CLS, SEP};
 use crate::data::{
@@ -70,11 +71,11 @@ impl SentenceEncoder {
     pub fn open(from: &Path, pooling: SentencePooling, progress: &Progress) -> Result<Self> {
         let (model, reader) = if from.join(names::CONFIG).exists() {
             open_run(from, progress)?
-        } else if source::exists(&source::join(from, "config.json")) {
+        } else if source::exists(&config_path(from)) {
             open_folder(from)?
         } else {
             let message = format!(
-                "{} is no run and no BERT folder: it has neither {} nor config.json",
+                "{} is no run and no BERT folder: it has neither {} nor config.json or bert_config.json",
                 from.display(),
                 names::CONFIG
             );

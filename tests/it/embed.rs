@@ -115,6 +115,12 @@ fn a_bert_folder_reads_plain_text() {
     let apart = |i: usize, j: usize| (&found.row(i) - &found.row(j)).mapv(f32::abs).sum();
     assert!(apart(0, 1) < 1e-5 && apart(0, 2) > 1e-3);
 
+    let bytes = workspace.read("vectors.npy");
+    let [config, google] = ["bert/config.json", "bert/bert_config.json"];
+    std::fs::rename(workspace.path(config), workspace.path(google)).expect("a name of Google's");
+    workspace.succeed(&[&embed[..], &["--pooling=mean"]].concat());
+    assert_eq!(workspace.read("vectors.npy"), bytes);
+
     workspace.write_checkpoint("bert", Heads::MLM);
     insta::assert_snapshot!("embed_no_pooler", workspace.snapshot(&embed));
 }

@@ -357,6 +357,11 @@ fn a_checkpoint_that_is_called_a_roberta_is_warned_of() {
         output.status.success() && told.contains("trained without next sentences"),
         "{told}"
     );
+    let [config, google] = ["config.json", "bert_config.json"]
+        .map(|name| workspace.path("chinese-roberta-wwm-ext").join(name));
+    std::fs::rename(config, google).expect("a name of Google's");
+    let told = String::from_utf8(workspace.run(&arguments).stderr).expect("UTF-8");
+    assert!(told.contains("trained without next sentences"), "{told}");
     let quiet = String::from_utf8(workspace.run(&TEXT).stderr).expect("UTF-8");
     assert!(!quiet.contains("next sentences"), "{quiet}");
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::input::{BLANK, Specials};
 use crate::align::AlignMethod;
 use crate::checkpoint::positions::extend_positions;
+use crate::checkpoint::read::config_path;
 use crate::checkpoint::{Checkpoint, Heads};
 use crate::config::{AlignConfig, DistillConfig, Experiment, FoldsConfig, Loaded, Valid};
 use crate::data::truncate::truncate_texts;
@@ -351,7 +352,7 @@ fn read_more(
 /// its head, where it is stored at all, holds what it began with.
 pub fn untrained_head(experiment: &Experiment) -> Option<String> {
     let folder = experiment.checkpoint.dir.as_deref()?;
-    let bytes = source::read(&source::join(folder, "config.json")).ok()?;
+    let bytes = source::read(&config_path(folder)).ok()?;
     let config: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let named = config
         .get("_name_or_path")
