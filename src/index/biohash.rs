@@ -54,7 +54,7 @@ pub struct Epoch {
 /// Learns `n_units` units from prepared vectors. `advance` hears of every epoch and may end the work.
 ///
 /// # Errors
-/// What `advance` returns.
+/// [`Error::Refused`](crate::error::Error::Refused) for a rate at which weights become other than finite; what `advance` returns.
 pub fn learn(
     vectors: Vectors,
     preparation: Preparation,
@@ -79,6 +79,7 @@ pub fn learn(
             }
             learner.step(&Dense { values, width }, rate);
         }
+        learner.require_finite()?;
         let mean_norm = learner.mean_norm();
         let done = epoch + 1;
         advance(Epoch { done, mean_norm })?;
@@ -185,6 +186,24 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), n, "{winner_of:?}");
+    }
+
+    #[test]
+    fn a_rate_that_leaves_the_numbers_is_refused() {
+        let values = clusters(2, 5, 4);
+        let vectors = Vectors::new(&values, 4).expect("whole rows");
+        for rate in [1e20, f32::INFINITY] {
+            let learning = Learning {
+                rate,
+                ..Learning::default()
+            };
+            let preparation = Preparation::default();
+            let key = Key::from_seed(5);
+            let error = learn(vectors, preparation, 3, &learning, key, |_| Ok(()));
+            let error = error.expect_err("refused");
+            assert!(error.to_string().contains("no finite numbers"), "{error}");
+            assert_eq!(error.hint(), Some("learn at a lower rate (--rate)"));
+        }
     }
 
     #[test]

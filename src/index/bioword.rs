@@ -66,7 +66,7 @@ impl BioWord {
     /// Learns from sentences of ids below `n_ids`. `advance` hears of every epoch and may end the work.
     ///
     /// # Errors
-    /// [`Error::Refused`] for options or sentences that make no codes; what `advance` returns.
+    /// [`Error::Refused`] for options or sentences that make no codes, and for a rate that is too high; what `advance` returns.
     ///
     /// # Panics
     /// Where an id is not below the bound.
@@ -101,6 +101,7 @@ impl BioWord {
                 };
                 learner.step(&batch, learning.rate * (1.0 - part));
             }
+            learner.require_finite()?;
             let mean_norm = learner.mean_norm();
             let done = epoch + 1;
             advance(Epoch { done, mean_norm })?;
@@ -140,6 +141,10 @@ fn check(options: &BioWordOptions) -> Result<()> {
     if !(1..=options.n_units).contains(&options.k) {
         let message = format!("codes with {} ones of {} units", options.k, options.n_units);
         return Err(Error::refused(message).with_hint("from 1 to the number of units"));
+    }
+    if options.n_units > usize::from(u16::MAX) {
+        let message = format!("codes of {} units", options.n_units);
+        return Err(Error::refused(message).with_hint("65535 units at most"));
     }
     Ok(())
 }
@@ -357,6 +362,14 @@ mod tests {
             refused(&sentences(), ones),
             "codes with 21 ones of 20 units"
         );
+        let units = BioWordOptions {
+            n_units: 65_536,
+            ..options()
+        };
+        assert_eq!(refused(&sentences(), units), "codes of 65536 units");
+        let mut fast = options();
+        fast.learning.rate = 1e20;
+        assert!(refused(&sentences(), fast).contains("no finite numbers"));
         let short = [vec![1], vec![], vec![2]];
         assert!(refused(&short, options()).contains("no sentence has two tokens"));
     }

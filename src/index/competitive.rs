@@ -19,6 +19,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::kernels::rows;
 use crate::random::{Key, normal_values};
 
@@ -147,6 +148,18 @@ impl Learner {
             .chunks_exact(self.width)
             .map(|row| self.norm(row));
         norms.sum::<f64>() / self.n_units() as f64
+    }
+
+    /// Steps that are too large leave the numbers: what is learnt from there on is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for weights that are not finite.
+    pub fn require_finite(&self) -> Result<()> {
+        if self.weights.iter().all(|weight| weight.is_finite()) {
+            return Ok(());
+        }
+        let refused = Error::refused("the learning ended in weights that are no finite numbers");
+        Err(refused.with_hint("learn at a lower rate (--rate)"))
     }
 
     fn norm(&self, row: &[f32]) -> f64 {

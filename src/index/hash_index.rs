@@ -157,7 +157,7 @@ impl HashIndex {
     /// learning and may end it.
     ///
     /// # Errors
-    /// [`Error::Refused`] for options that make no codes; what `advance` returns.
+    /// [`Error::Refused`] for options that make no codes, and for a rate that is too high; what `advance` returns.
     pub fn train(
         vectors: Vectors,
         options: &HashOptions,

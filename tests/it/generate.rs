@@ -182,6 +182,8 @@ fn what_cannot_be_written_is_refused() {
         "out",
         &["--text", "good.txt", "--n", "3", "--keep", "4"],
     );
+    let n = ["--text", "good.txt", "--n", "1000000000000"];
+    refused("too_many", "out", &n);
     refused("folds_without_a_fold", "folds", &["--text", "good.txt"]);
     refused(
         "a_fold_beyond",

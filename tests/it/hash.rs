@@ -176,4 +176,17 @@ fn bad_requests_are_refused_and_nothing_is_written() {
         insta::assert_snapshot!(format!("hash_{name}"), shown);
         assert!(!workspace.exists("out"), "{name}");
     }
+    for (arguments, said) in [
+        (["--vectors=v.npy", "--rate=1e20"], "no finite numbers"),
+        (["--pairs=pairs.tsv", "--rate=1e20"], "no finite numbers"),
+        (
+            ["--pairs=pairs.tsv", "--units=1000000000000"],
+            "codes of 1000000000000 units",
+        ),
+    ] {
+        let shown = workspace.snapshot(&[&["hash", "--out=out"][..], &arguments].concat());
+        assert!(shown.starts_with("exit: 1\n"), "{shown}");
+        assert!(shown.contains(said) && shown.contains("hint: "), "{shown}");
+        assert!(!workspace.exists("out"), "{said}");
+    }
 }

@@ -24,10 +24,13 @@ use crate::workbench::run::kept_run::KeptRun;
 use crate::workbench::run::{kept_model, plan, stages};
 use crate::workbench::run_folder::names::ModelName;
 
+/// Sentences of one source that are drawn at most: they are written side by side, and each holds memory for all its tokens.
+const MOST_SAMPLES: usize = 10_000;
+
 /// How sentences are drawn and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct WriterOptions {
-    /// Sentences that are drawn for each source, 1 or more.
+    /// Sentences that are drawn for each source, 1 to 10,000.
     pub samples: usize,
     /// Sentences of these that are kept at most, 1 up to `samples`.
     pub keep: usize,
@@ -41,11 +44,19 @@ pub struct WriterOptions {
 }
 
 impl WriterOptions {
-    /// Whether they agree with each other.
+    /// Whether they agree with each other, and with a memory.
     ///
     /// # Errors
-    /// [`Error::Refused`] where more are to be kept than drawn.
+    /// [`Error::Refused`] where more are to be kept than drawn, or more drawn than can be at once.
     pub fn check(&self) -> Result<()> {
+        if self.samples > MOST_SAMPLES {
+            let message = format!(
+                "--n {}: all of one source are written at once",
+                self.samples
+            );
+            let hint = format!("{MOST_SAMPLES} at most; another --seed draws others");
+            return Err(Error::refused(message).with_hint(hint));
+        }
         if self.keep <= self.samples {
             return Ok(());
         }
