@@ -42,11 +42,12 @@ pub fn print_text(text: &str) -> Result<()> {
     }
 }
 
-/// A file to write, as `--out` names it. A symbolic link stays, and the file that it leads to is written.
+/// A file to write, as `--out` names it. A symbolic link stays, and the file that it leads to is written. Where there is no folder
+/// for it, that is said here, before the work.
 pub fn file(name: &str) -> std::result::Result<PathBuf, String> {
     let path = PathBuf::from(name);
     if !path.is_symlink() {
-        return Ok(path);
+        return require_folder(&path).map(|()| path);
     }
     match path.metadata() {
         Ok(found) if !found.is_file() => Ok(path), // a pipe or a terminal, as /dev/stdout
@@ -54,4 +55,28 @@ pub fn file(name: &str) -> std::result::Result<PathBuf, String> {
             .canonicalize()
             .map_err(|error| format!("it is a link that leads to no file ({error})")),
     }
+}
+
+fn require_folder(file: &Path) -> std::result::Result<(), String> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    match folder {
+        Some(folder) if !folder.is_dir() => Err(format!(
+            "expected a file in a folder that is there, found no folder {}; make the folder first",
+            folder.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses one file for two results.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn require_apart(out: &Path, index: &Path) -> Result<()> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if absolute(out) != absolute(index) {
+        return Ok(());
+    }
+    let message = format!("--out and --index are one file: {}", out.display());
+    Err(Error::refused(message).with_hint("name two files"))
 }

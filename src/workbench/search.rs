@@ -170,7 +170,6 @@ fn make_index(
     context: Context,
 ) -> Result<Box<dyn Index>> {
     let width = encoder.width();
-    options.index.as_deref().map_or(Ok(()), require_folder)?;
     let vectors = match &options.vectors {
         Some(file) => read_vectors(file, texts, encoder, context)?,
         None => encoder.vectors(texts, context)?,
@@ -193,19 +192,6 @@ fn make_index(
     let line = format!("graph of {n} texts: {}", file.display());
     context.progress.say(&line);
     Ok(Box::new(graph))
-}
-
-/// Says before the work that there is no place for what comes of it.
-fn require_folder(file: &Path) -> Result<()> {
-    let folder = file.parent().filter(|folder| *folder != Path::new(""));
-    match folder {
-        Some(folder) if !folder.is_dir() => {
-            let found = format!("no folder {}", folder.display());
-            let error = Error::input(Place::file(file), "a file in a folder that is there", found);
-            Err(error.with_hint("make the folder first"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The index of a file, once it has shown that it is of these texts and of this network.

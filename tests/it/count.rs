@@ -45,6 +45,28 @@ fn a_file_that_is_not_there_leaves_no_counts() {
     assert!(!workspace.exists("counts.tsv"));
 }
 
+#[test]
+fn a_missing_folder_is_found_while_arguments_are_read() {
+    let workspace = Workspace::empty();
+    for command in [
+        "align",
+        "count",
+        "duplicates",
+        "embed",
+        "generate",
+        "hash",
+        "predict",
+        "search",
+        "zero-shot",
+    ] {
+        let output = workspace.run(&[command, "--out", "none/at.tsv"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let expected = "expected a file in a folder that is there, found no folder none; make the folder first";
+        assert!(said.contains(expected), "{command}: {said}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_that_is_named_stays_and_its_file_is_written() {

@@ -183,10 +183,18 @@ fn bad_requests_are_refused_and_nothing_is_written() {
             ["--pairs=pairs.tsv", "--units=1000000000000"],
             "codes of 1000000000000 units",
         ),
+        (
+            ["--vectors=v.npy", "--index=./out"],
+            "--out and --index are one file: out",
+        ),
     ] {
         let shown = workspace.snapshot(&[&["hash", "--out=out"][..], &arguments].concat());
         assert!(shown.starts_with("exit: 1\n"), "{shown}");
         assert!(shown.contains(said) && shown.contains("hint: "), "{shown}");
         assert!(!workspace.exists("out"), "{said}");
     }
+    let nowhere = ["--out=c.npy", "--vectors=v.npy", "--index=none/v.index"];
+    let shown = workspace.snapshot(&[&["hash"][..], &nowhere].concat());
+    assert!(shown.contains("found no folder none"), "{shown}");
+    assert!(!workspace.exists("c.npy"));
 }

@@ -201,10 +201,12 @@ fn an_index_of_something_else_is_refused() {
     insta::assert_snapshot!("search_index_width", search("texts.txt", "narrow.index"));
     insta::assert_snapshot!("search_index_rows", search("few.txt", "good.index"));
     insta::assert_snapshot!("search_index_broken", search("texts.txt", "none.index"));
-    insta::assert_snapshot!(
-        "search_index_folder",
-        search("texts.txt", "none/texts.index")
-    );
+    let no_folder = search("texts.txt", "none/texts.index");
+    assert!(no_folder.contains("found no folder none"), "{no_folder}");
+    let both = ["--index=both", "--out=./both"];
+    let both = workspace.snapshot(&[&SEARCH[..], &both].concat());
+    assert!(both.contains("--out and --index are one file"), "{both}");
+    assert!(!workspace.exists("both"));
     let alone = workspace.snapshot(&[&SEARCH[..], &["--candidates=5"]].concat());
     insta::assert_snapshot!("search_candidates_alone", alone);
 }

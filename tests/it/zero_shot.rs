@@ -335,6 +335,10 @@ fn what_cannot_be_scored_is_refused_and_leaves_no_table() {
         insta::assert_snapshot!(format!("zero_shot_{name}"), workspace.snapshot(&arguments));
         assert!(!workspace.exists("t.tsv"), "{name} has left a table");
     }
+    // The prior is looked at before the rows are: these are too long.
+    let prior = ["--prompts", "long.toml", "--prior", "1.5"];
+    let refused = workspace.snapshot(&[&TEXT[..], &single, &prior].concat());
+    assert!(refused.contains("error: --prior 1.5: "), "{refused}");
     let cipher = ["zero-shot", "cipher.toml", "--set"];
     let refused = workspace.snapshot(&[&cipher[..], &["align.method=scratch"]].concat());
     insta::assert_snapshot!("zero_shot_from_scratch", refused);

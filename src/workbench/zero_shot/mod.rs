@@ -121,6 +121,8 @@ pub fn zero_shot(
     let question = prompts
         .map(|prompts| Question::new(prompts, &mut rows))
         .transpose()?;
+    let n_scores = n_scores(question.as_ref(), &rows.task);
+    let shares = shares(options.prior, &rows.task, n_scores)?; // before all rows are scored
     let begun = Instant::now();
     let said = match &question {
         Some(question) => {
@@ -138,7 +140,6 @@ pub fn zero_shot(
         false => None,
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let shares = shares(options.prior, &rows.task, said.width)?;
     let has_labels = question.is_some_and(|question| question.has_labels());
     let labels = match &shares {
         Some(shares) => Some(quantile_groups(&said.column(0), shares)),
@@ -200,6 +201,14 @@ fn require_options(loaded: &Loaded, options: &ZeroShotOptions) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Scores of a row: by prompts one a candidate, of two classes the one that tells them apart.
+fn n_scores(question: Option<&Question>, task: &Task) -> usize {
+    match question.map_or(1, Question::n_candidates) {
+        2 if task.labels == LabelKind::Binary => 1,
+        n => n,
+    }
 }
 
 /// Shares of the labels, lowest scores first; none where there is no prior.
@@ -273,8 +282,7 @@ fn by_prompts(
         bar.advance(n as u64);
         context.stop.check()
     })?;
-    let is_binary = rows.task.labels == LabelKind::Binary && width == 2;
-    Ok(match is_binary {
+    Ok(match n_scores(Some(question), &rows.task) < width {
         true => Scores::single(
             values
                 .chunks_exact(2)
