@@ -90,6 +90,25 @@ impl Default for ExampleFormat {
 }
 
 impl ExampleFormat {
+    /// Of a file of one text a line, its tokens written as here. A delimiter such as a comma is part of a text there; a tab is not, but
+    /// where it stands between tokens.
+    pub fn one_a_line(&self) -> Self {
+        let default = Self::default();
+        let parts_tokens = self.token_separator.contains(default.delimiter);
+        Self {
+            kind: TextKind::Single,
+            delimiter: if parts_tokens {
+                self.delimiter
+            } else {
+                default.delimiter
+            },
+            text_a: Some(Column::Number(1)),
+            token_separator: self.token_separator.clone(),
+            tokens: self.tokens,
+            ..default
+        }
+    }
+
     /// Whether the keys agree with each other.
     ///
     /// # Errors
@@ -232,4 +251,34 @@ impl ExampleFormat {
 
 fn refuse(message: impl ToString) -> Result<()> {
     Err(Error::refused(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delimiter_is_part_of_a_text_of_one_a_line_and_a_tab_is_not() {
+        let commas = ExampleFormat {
+            delimiter: ',',
+            header: true,
+            text_a: Some(Column::Name("left".to_owned())),
+            tokens: TokenKind::Text,
+            ..ExampleFormat::default()
+        };
+        let lines = commas.one_a_line();
+        assert_eq!((lines.delimiter, lines.header), ('\t', false));
+        assert_eq!(
+            (lines.kind, lines.tokens),
+            (TextKind::Single, TokenKind::Text)
+        );
+        lines.check().expect("keys that agree");
+        let tabs = ExampleFormat {
+            token_separator: "\t".to_owned(),
+            ..commas
+        };
+        let lines = tabs.one_a_line();
+        assert_eq!((lines.delimiter, &*lines.token_separator), (',', "\t"));
+        lines.check().expect("keys that agree");
+    }
 }

@@ -16,8 +16,7 @@ use crate::checkpoint::read::config_path;
 use crate::checkpoint::{Checkpoint, Heads};
 use crate::data::reserved::{CLS, SEP};
 use crate::data::{
-    Column, Dictionary, EncodedExample, ExampleFormat, Labels, PackedBatch, TextKind,
-    read_examples, source,
+    Dictionary, EncodedExample, ExampleFormat, Labels, PackedBatch, read_examples, source,
 };
 use crate::error::{Error, Place, Result};
 use crate::kernels;
@@ -165,16 +164,8 @@ fn open_run(run: &Path, progress: &Progress) -> Result<(Bert, Reader)> {
     let vocab = CipherVocab::open(&dir.join("vocab.txt"), &mut dictionary)?;
     let objective = stages::scoring_objective(experiment, &kept.record.task, &vocab);
     let model = kept_model::open(&dir, &kept.loaded, (&vocab, &*objective))?;
-    let format = ExampleFormat {
-        kind: TextKind::Single,
-        header: false,
-        text_a: Some(Column::Number(1)),
-        text_b: None,
-        label: None,
-        ..experiment.format()
-    };
     let reader = Reader::Run {
-        format: Box::new(format),
+        format: Box::new(experiment.format().one_a_line()),
         dictionary,
         vocab,
     };

@@ -125,6 +125,29 @@ fn a_bert_folder_reads_plain_text() {
     insta::assert_snapshot!("embed_no_pooler", workspace.snapshot(&embed));
 }
 
+/// Whatever stands between the columns of the run's files.
+#[test]
+fn a_comma_is_part_of_a_text_of_one_a_line() {
+    let workspace = Workspace::with_pairs();
+    for name in ["train.tsv", "test.tsv"] {
+        let rows = workspace.text(name).replace('\t', ",");
+        workspace.write(name, rows);
+    }
+    workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--set=objective.name=simbert",
+        "--set=data.delimiter=,",
+        "--set=data.tokens=text",
+        "--out=out",
+    ]);
+    workspace.write("texts.txt", "1 2,3 4\n5 6\n");
+    workspace.succeed(&["embed", "out", "--text=texts.txt", "--out=vectors.npy"]);
+    assert_eq!(vectors(&workspace, "vectors.npy").dim(), (2, 16));
+    let generate = ["generate", "out", "--text=texts.txt", "--n=2", "--keep=1"];
+    workspace.succeed(&[&generate[..], &["--out=written.tsv"]].concat());
+}
+
 #[test]
 fn bad_texts_are_refused_with_their_line() {
     let workspace = with_run();

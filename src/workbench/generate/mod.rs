@@ -18,9 +18,7 @@ use super::run::warnings;
 use super::run_folder::names::ModelName;
 use super::table::table as as_table;
 use crate::atomic;
-use crate::data::{
-    EncodedExample, Example, ExampleFormat, Labels, Target, TextKind, read_examples,
-};
+use crate::data::{EncodedExample, Example, Labels, Target, read_examples};
 use crate::error::{Error, Place, Result};
 use crate::generate::rank::Ranked;
 use writer::{Writer, WriterOptions};
@@ -107,7 +105,7 @@ fn read(sources: Sources, writer: &mut Writer, context: Context<'_>) -> Result<V
     let of_run = writer.experiment.format();
     let (path, format) = match sources {
         Sources::Pairs(path) => (path, of_run),
-        Sources::Text(path) => (path, one_a_line(&of_run)),
+        Sources::Text(path) => (path, of_run.one_a_line()),
     };
     let file = read_examples(path, &format, Labels::Ignored, &mut writer.dictionary)?;
     let mut seen = FxHashSet::default();
@@ -140,23 +138,6 @@ fn read(sources: Sources, writer: &mut Writer, context: Context<'_>) -> Result<V
     let unknown = warnings::unknown_tokens(&path.display().to_string(), hint, &rows);
     unknown.iter().for_each(|line| context.progress.say(line));
     Ok(sentences)
-}
-
-/// A file of one text a line, its tokens written as in `format`.
-fn one_a_line(format: &ExampleFormat) -> ExampleFormat {
-    let default = ExampleFormat::default();
-    let parts_tokens = format.token_separator.contains(default.delimiter);
-    ExampleFormat {
-        kind: TextKind::Single,
-        delimiter: if parts_tokens {
-            format.delimiter
-        } else {
-            default.delimiter
-        },
-        token_separator: format.token_separator.clone(),
-        tokens: format.tokens,
-        ..default
-    }
 }
 
 fn too_long(sources: Sources, row: usize, (text, length): (&str, usize), writer: &Writer) -> Error {
