@@ -7,7 +7,7 @@ Every cell is a recipe of joint MLM and label training (4 x 256) on the labelled
 measured by a short run, and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs
 use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and
 minutes. `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
-What came out stands in README.md.
+Its table is still to be made.
 """
 
 import argparse

@@ -142,8 +142,8 @@ def faq(pairs, logarithms):
 
 def third_graph(options, texts, plain):
     key = {row[0]: row[1] for row in (line.split("\t") for line in lines(options.key)[1:])}
-    ours, n, ours_graphs, ours_profile = side(texts, codes_of(texts, "cipher", options))
-    theirs, _, theirs_graphs, theirs_profile = side(plain, codes_of(plain, "plain", options))
+    ours, n, ours_graphs, ours_profile = side(texts, codes_of(texts, f"cipher-{Path(options.pairs).stem}", options))
+    theirs, _, theirs_graphs, theirs_profile = side(plain, codes_of(plain, "-".join(["plain", *(Path(path).stem for path in options.plain)]), options))
     logarithms = -np.abs(ours_profile[:, None] - theirs_profile[None]).sum(2)
     possible = np.array([key[token] in theirs for token in ours])
     for weight in (0, 0.1, 0.3, 1, 3):
@@ -166,7 +166,7 @@ def main():
     parser.add_argument("--plain", nargs="+")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    table = options.work / f"codes-{options.seed}-{options.rate}-{options.min_count}.tsv"
+    table = options.work / f"codes-{Path(options.pairs).stem}-{options.seed}-{options.rate}-{options.min_count}.tsv"
     if not table.exists():
         subprocess.run(["cipherpet", "hash", "--pairs", options.pairs, "--seed", str(options.seed), "--rate", str(options.rate), "--min-count", str(options.min_count), "--out", table], check=True, stdout=subprocess.DEVNULL)
     row_of, rows = embedding(options.bert)

@@ -15,7 +15,7 @@ out stands in README.md.
 import csv
 
 import numpy as np
-from refine import aligned, arguments, files
+from refine import aligned, arguments, files, told_of
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -35,7 +35,7 @@ def pairs(options, source):
     """Figures of each id, whether it is right, and its count; and whether `align` tells a share."""
     report = aligned(options, source, "graph")
     key = {row["cipher_id"]: row["plain_token"] for row in table(files(options, source)[1])}
-    rows = [row for row in table(options.work / f"{source}-graph.tsv") if row["margin"]]
+    rows = [row for row in table(told_of(options, source, "graph").with_suffix(".tsv")) if row["margin"]]
     count = np.array([row["count"] for row in rows], float)
     margin = np.clip(np.array([row["margin"] for row in rows], float), -0.5, 0.5)
     mutual = np.array([row["mutual"] for row in rows], float)

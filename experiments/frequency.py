@@ -15,7 +15,7 @@ import collections
 
 import numpy as np
 import scipy.sparse as sparse
-from refine import aligned, arguments, files, lines
+from refine import aligned, arguments, files, lines, told_of
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import svds
 
@@ -91,7 +91,7 @@ class World:
         self.plain = Side(list(text), 2 * len(self.cipher.types))
         self.true = np.array([self.plain.number.get(self.key[id], -2) for id in self.cipher.types])
         self.map, self.mutual = np.full(len(self.true), -1), np.zeros(len(self.true), bool)
-        for line in lines(options.work / f"{source}-graph.tsv")[1:]:
+        for line in lines(told_of(options, source, "graph").with_suffix(".tsv"))[1:]:
             id, _, token, _, _, _, mutual, *_ = line.split("\t")
             if id in self.cipher.number and token in self.plain.number:
                 self.map[self.cipher.number[id]] = self.plain.number[token]

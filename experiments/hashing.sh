@@ -10,7 +10,7 @@
 # `recall` writes WORK_DIR/recall-ROWS.tsv for each number of rows (default: as many as there are), grown by noisy copies where the
 # file has fewer, and with matplotlib WORK_DIR/recall.svg, a panel for each. Set THREADS (default 1) for more threads.
 set -euo pipefail
-[ $# -ge 3 ] || { sed -n '2,12p' "$0" | cut -c3-; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,11p' "$0" | cut -c3-; exit 2; }
 here=$(realpath "$(dirname "$0")") what=$1 input=$2 work=$3
 shift 3
 export RAYON_NUM_THREADS=${THREADS:-1}

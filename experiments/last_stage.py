@@ -90,7 +90,8 @@ def main():
     print("pairs", "last stage", "Spearman", "sd", "accuracy", "sd", "of each seed", sep="\t")
     for name, plain in (entry.split("=", 1) for entry in options.pairs):
         files = prepare(name, plain, options)
-        of = {way: [] for way in [*LOSSES, "two of ce", "ce and cosent"]}
+        blends = ["two of ce", "ce and cosent"] if options.seeds > 1 else ["ce and cosent"]  # two of a loss are of two seeds
+        of = {way: [] for way in [*LOSSES, *blends]}
         runs = {loss: [] for loss in LOSSES}
         for seed in range(options.seeds):
             for loss in LOSSES:
@@ -100,7 +101,7 @@ def main():
         for seed in range(options.seeds):  # a blend of two losses beside one of two seeds
             pairs = {"ce and cosent": (runs["ce"][seed], runs["cosent"][seed])}
             pairs["two of ce"] = (runs["ce"][seed], runs["ce"][(seed + 1) % options.seeds])
-            for way, pair in pairs.items():
+            for way, pair in ((way, pairs[way]) for way in blends):
                 blend = options.work / "runs" / f"{name}-{way.replace(' ', '-')}-{seed}"
                 if not blend.exists():
                     cipherpet("ensemble", *pair, "--how", "rank", "--out", blend)

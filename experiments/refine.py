@@ -46,9 +46,14 @@ def files(options, source):
     return folder / text.name, folder / "key.tsv", plain
 
 
+def told_of(options, source, name):
+    """Where the answer is kept of an alignment that starts from this BERT; its map lies beside it, as .tsv."""
+    return options.work / f"{source}-{Path(options.bert).resolve().name.rstrip(':')}-{name}.json"
+
+
 def aligned(options, source, name, *flags):
     """What `align --json` says."""
-    told = options.work / f"{source}-{name}.json"
+    told = told_of(options, source, name)
     if not told.exists():
         cipher, key, plain = files(options, source)
         words = ["align", "--pairs", cipher, "--plain", plain, "--key", key, "--checkpoint", options.bert, "--out", told.with_suffix(".tsv"), *flags]

@@ -7,8 +7,9 @@
 `plain` scores 1,000 rows of plain text with 0, 16, 64 and 256 labels of other rows, seeds 0 to 4 (which choose the labelled rows, the
 order and dropout), and prints means and standard deviations. `cipher` enciphers pairs, scores the first 1,000 under random, rank, graph
 and true maps and under true maps of which a share is shuffled, and prints the AUC of labels and the AUC of the probe, which needs none.
-What is done is not done again. `cipherpet` is taken from the PATH; needs `tokenizers`. `--labels N …` and `--seeds N` take fewer of them
-(`--labels` alone: none), `--only NAME …` some of the data, `--shuffled N` so many shuffled maps a share.
+What is done is not done again: the work of each checkpoint lies in a folder of its name. `cipherpet` is taken from the PATH; needs
+`tokenizers`. `--labels N …` and `--seeds N` take fewer of them (`--labels` alone: none), `--only NAME …` some of the data, `--shuffled N`
+so many shuffled maps a share.
 `--bert DIR` is the checkpoint (default: the one inside the tool, in vocab/demo), `--threads N` are those of each command.
 """
 
@@ -299,7 +300,7 @@ def main():
     parser.add_argument("--shuffled", type=int, default=2)
     parser.add_argument("--threads", default=1, type=int)
     options = parser.parse_args()
-    options.work = options.work.resolve()
+    options.work = options.work.resolve() / options.bert.resolve().name
     options.work.mkdir(parents=True, exist_ok=True)
     options.empty = options.work / "empty.toml"
     options.empty.write_text("")

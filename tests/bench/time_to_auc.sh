@@ -8,7 +8,7 @@
 # the preset `fast`; the peer is the best of its frequency map and scratch, each for PEER_EPOCHS (default 12) epochs in bf16 and in f32.
 # Minutes are those of training and validation, with the start of neither. Prints each curve, then minutes to .85, .88 and .90.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,10p' "$0" | cut -c3-; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,9p' "$0" | cut -c3-; exit 2; }
 train=$(realpath "$1") test=$(realpath "$2") bert=$(realpath "$3") counts=$(realpath "$4")
 pairs=${5:-1} epochs=${6:-7} peer_epochs=${7:-12}
 python=${PYTHON:-python3} peer=$(realpath "${PEER:?the path of torch_pet.py}") threads=${THREADS:-2}
