@@ -27,6 +27,9 @@ const UNLABELLED_HINT: &str = "rows without a label belong in `data.unlabelled`"
 /// The way out where a text is empty. A test file has to keep its rows.
 const EMPTY_HINT: &str = "write a new token there, the same for every empty text; rows to train on may be removed instead";
 
+/// The way out where a file has no row.
+const NO_ROWS_HINT: &str = "write its rows there, one a line, or name another file";
+
 /// What is done with the label of each row.
 #[derive(Debug)]
 pub enum Labels<'a> {
@@ -82,7 +85,12 @@ fn parse(
         Error::input(Place::file(path), expected, found)
     };
     if !table.advance()? {
-        return Err(no_rows("an empty file"));
+        let is_blank = bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+        let found = match is_blank {
+            true => "blank lines only",
+            false => "an empty file",
+        };
+        return Err(no_rows(found).with_hint(NO_ROWS_HINT));
     }
     let labels_required = matches!(labels, Labels::Required(_));
     let layout = Layout::new(&table, format, labels_required)?;

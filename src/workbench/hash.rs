@@ -69,7 +69,8 @@ pub fn hash_vectors(
     let (values, width) = npy::read_vectors(vectors)?;
     let rows = Vectors::new(&values, width)?;
     if rows.is_empty() {
-        return Err(Error::input(Place::file(vectors), "a vector", "none"));
+        let error = Error::input(Place::file(vectors), "a vector", "none");
+        return Err(error.with_hint("`cipherpet embed` writes one a text"));
     }
     let n_epochs = match options.method {
         Method::BioHash => options.learning.epochs,

@@ -193,6 +193,12 @@ fn bad_requests_are_refused_and_nothing_is_written() {
         assert!(shown.contains(said) && shown.contains("hint: "), "{shown}");
         assert!(!workspace.exists("out"), "{said}");
     }
+    npy::write::<f32>(&workspace.path("no_rows.npy"), &[], 20).expect("room");
+    let shown = workspace.snapshot(&["hash", "--out=out", "--vectors=no_rows.npy"]);
+    assert!(
+        shown.contains("expected a vector, found none\nhint: "),
+        "{shown}"
+    );
     let nowhere = ["--out=c.npy", "--vectors=v.npy", "--index=none/v.index"];
     let shown = workspace.snapshot(&[&["hash"][..], &nowhere].concat());
     assert!(shown.contains("found no folder none"), "{shown}");

@@ -324,3 +324,29 @@ fn bad_inputs_are_refused_with_place_found_expected_and_hint_and_leave_nothing()
         assert!(!workspace.exists("out"), "{assignment}");
     }
 }
+
+#[test]
+fn a_share_that_holds_out_every_document_is_refused_and_leaves_nothing() {
+    let workspace = with_text();
+    let (masks, _) = SETTINGS
+        .split_once("[[stage]]\nname = \"next\"")
+        .expect("two stages");
+    workspace.write("masks.toml", masks);
+    workspace.write("one.txt", "a\nab\n");
+    workspace.write("other.txt", "b\nba\n");
+    let run = [
+        "pretrain",
+        "masks.toml",
+        "--out=out",
+        "--set=text.files=one.txt",
+        "--set=text.dialogues=other.txt",
+        "--set=text.held_out=0.5",
+    ];
+    let output = workspace.run(&run);
+    let said = workspace.transcript(&output);
+    let expected = "error: text.held_out: expected a share that leaves a document to learn from, found 0.5, which holds out all 2\n\
+                    hint: lower it,";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!workspace.exists("out"));
+}

@@ -56,7 +56,10 @@ fn single_texts_have_their_label_in_the_second_column() {
     );
     assert_eq!(
         show("", &format, Required),
-        ["x.tsv: expected one text or more, found an empty file"]
+        [
+            "x.tsv: expected one text or more, found an empty file",
+            "hint: write its rows there, one a line, or name another file"
+        ]
     );
 }
 

@@ -304,9 +304,17 @@ fn empty_sentence() {
 
 #[test]
 fn empty_file() {
-    let expected = "x.tsv: expected one pair of sentences or more, found an empty file";
-    assert_eq!(required(""), [expected]);
-    assert_eq!(required("\u{feff}\r\n\n"), [expected]);
+    for (text, found) in [
+        ("", "an empty file"),
+        ("\u{feff}", "an empty file"),
+        ("\u{feff}\r\n\n", "blank lines only"),
+    ] {
+        let expected = [
+            format!("x.tsv: expected one pair of sentences or more, found {found}"),
+            "hint: write its rows there, one a line, or name another file".to_owned(),
+        ];
+        assert_eq!(required(text), expected);
+    }
 }
 
 #[test]

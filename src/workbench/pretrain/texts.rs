@@ -102,6 +102,15 @@ impl Texts {
                 documents[number].held_out = true;
             }
         }
+        // Each of the two may do without a document to learn from, and not both.
+        if self.documents().all(|document| document.held_out) {
+            let n = self.documents().count();
+            let expected = "a share that leaves a document to learn from";
+            let found = format!("{}, which holds out all {n}", text.held_out);
+            let error = Error::input(Place::file("text.held_out"), expected, found);
+            let hint = "lower it, lower text.document_lines, or add files";
+            return Err(error.with_hint(hint));
+        }
         Ok(())
     }
 }
