@@ -214,7 +214,7 @@ pub struct ObjectiveConfig {
     /// How much the MLM counts beside the labels, 0 or more; default by objective.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mlm_weight: Option<f64>,
-    /// `pooler` (default) or `cls`: what a linear head reads; `mlm`: for cosent, the MLM head at `[CLS]`.
+    /// `pooler` (default) or `cls`: what a linear head reads; `mlm`: for cosent and mse, the MLM head at `[CLS]`.
     #[schemars(with = "String")]
     pub head: HeadChoice,
     /// `nsp`: a linear head on the pooler starts as the checkpoint's next-sentence head; labels are 0 and 1. Default: fresh values.

@@ -124,6 +124,11 @@ impl ObjectiveName {
         }
     }
 
+    /// Whether a linear head alone can answer it: [`HeadChoice::Mlm`] cannot.
+    pub fn needs_linear_head(self) -> bool {
+        matches!(self, Self::Ce | Self::Bce)
+    }
+
     /// Whether rows get scores from it.
     pub fn gives_scores(self) -> bool {
         !self.labels().is_empty()

@@ -9,7 +9,7 @@ use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
-use crate::objective::{Candidates, ObjectiveName};
+use crate::objective::{Candidates, HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
@@ -33,6 +33,7 @@ impl Loaded {
             }
             self.check_average(section.as_deref(), stage)?;
             self.check_objective(section.as_deref(), stage)?;
+            self.check_head(section.as_deref(), stage)?;
             self.check_rows(section.as_deref(), stage)?;
         }
         match stages.last() {
@@ -153,6 +154,22 @@ impl Loaded {
             "`{name}` learns from labels that are {}",
             fitting.join(" or ")
         )))
+    }
+
+    /// The MLM head says one number of a row, which is no answer to an objective of several.
+    fn check_head(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let name = stage.objective.name();
+        let own = section.map(|section| format!("{section}.head"));
+        let key = own.filter(|key| self.sets(key));
+        self.require(
+            stage.head != HeadChoice::Mlm || !stage.objective.needs_linear_head(),
+            key.as_deref().unwrap_or("objective.head"),
+            format!("`pooler` or `cls`, as `{name}` needs a linear head"),
+            "`mlm`",
+        )
+        .map_err(|error| {
+            error.with_hint("`cosent` and `mse` may ask the MLM head; `pet` always does")
+        })
     }
 
     /// A stage needs rows, and one that learns from labels needs rows with labels.

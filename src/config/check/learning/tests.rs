@@ -53,6 +53,44 @@ fn an_objective_that_does_not_fit_the_labels() {
 }
 
 #[test]
+fn the_mlm_head_is_no_head_of_classes_in_no_stage() {
+    let head = "[objective]\nhead = \"mlm\"\n";
+    for name in ["ce", "bce"] {
+        let (message, hint) = refusal(head, &[&format!("objective.name={name}")]);
+        assert_eq!(
+            message,
+            format!(
+                "e.toml:4:objective.head: expected `pooler` or `cls`, as `{name}` needs a linear head, found `mlm`"
+            )
+        );
+        assert_eq!(
+            hint,
+            "`cosent` and `mse` may ask the MLM head; `pet` always does"
+        );
+    }
+    let stages = head.to_owned()
+        + "[[stage]]\nname = \"a\"\nobjective = \"mse\"\nhead = \"pooler\"\n[[stage]]\nname = \"b\"\nobjective = \"ce\"\n";
+    let inherited = refusal(&stages, &[]).0;
+    assert!(
+        inherited.starts_with("e.toml:4:objective.head: expected `pooler` or `cls`"),
+        "{inherited}"
+    );
+    let own = ["objective.head=cls", "stage.b.head=mlm"];
+    let message = refusal(&stages, &own).0;
+    assert!(
+        message.starts_with("--set stage.b.head=mlm: expected `pooler` or `cls`"),
+        "{message}"
+    );
+    assert_eq!(refusal(&stages, &["stage.b.head=pooler"]).0, "good");
+    for name in ["pet", "mse", "cosent"] {
+        assert_eq!(
+            refusal(head, &[&format!("objective.name={name}")]).0,
+            "good"
+        );
+    }
+}
+
+#[test]
 fn several_label_columns_of_one_label() {
     let (message, hint) = refusal("", &["data.label=[3, 4]"]);
     assert_eq!(
