@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Session, Settings, output, say};
 use crate::config::{self, DEFAULT_EXPERIMENT, Loaded};
 use crate::error::Result;
-use crate::metrics::MetricName;
+use crate::metrics::{MetricName, ValidFigures};
 use crate::workbench::Context;
 use crate::workbench::report::FILE;
 use crate::workbench::run as job;
@@ -185,7 +185,7 @@ fn run_text(report: &RunReport) -> String {
         None => format!(
             "{}{}",
             heading(&format!("valid {}", report.valid.metric.metric().title)),
-            score_text(report.valid.valid_score, report.best_epoch, report.epochs)
+            score_text(&report.valid, report.best_epoch, report.epochs)
         ),
     };
     let page = report.run.join(FILE);
@@ -218,11 +218,7 @@ fn fold_text(report: &FoldReport) -> String {
         "fold         {}\n{}{}\n{}",
         fold_title(report),
         heading(&format!("valid {}", outcome.valid.metric.metric().title)),
-        score_text(
-            outcome.valid.valid_score,
-            Some(outcome.best_epoch),
-            outcome.epochs
-        ),
+        score_text(&outcome.valid, Some(outcome.best_epoch), outcome.epochs),
         cost_text(
             (outcome.steps, outcome.tokens_per_second),
             outcome.seconds,
@@ -273,11 +269,15 @@ pub(super) fn heading(text: &str) -> String {
     format!("{text:<12} ")
 }
 
-fn score_text(score: Option<f64>, best_epoch: Option<usize>, epochs: usize) -> String {
-    match (score, best_epoch) {
+fn score_text(valid: &ValidFigures, best_epoch: Option<usize>, epochs: usize) -> String {
+    match (valid.valid_score, best_epoch) {
         (Some(score), Some(best)) => format!("{score:.4} at epoch {best} of {epochs}"),
         (Some(score), None) => format!("{score:.4}"),
-        (None, _) => "none, as no rows validate that have one".to_owned(),
+        (None, _) if valid.scores.is_empty() => {
+            "none, as no rows validate that have one".to_owned()
+        }
+        // Labels of one class alone, or scores that are all equal.
+        (None, _) => "none, as these labels or scores have none".to_owned(),
     }
 }
 
@@ -338,4 +338,25 @@ fn batch_text(report: &BatchReport) -> String {
     };
     let lines: Vec<String> = cells.into_iter().map(line).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_that_is_missing_is_not_put_down_to_missing_rows() {
+        let text = |scores: &[(MetricName, f64)]| {
+            let figures = scores.iter().copied().collect();
+            let valid = ValidFigures::new(MetricName::Spearman, figures);
+            score_text(&valid, Some(2), 3)
+        };
+        assert_eq!(
+            text(&[(MetricName::Spearman, 0.5)]),
+            "0.5000 at epoch 2 of 3"
+        );
+        assert_eq!(text(&[]), "none, as no rows validate that have one");
+        let collapsed = text(&[(MetricName::Kappa, 0.0)]);
+        assert_eq!(collapsed, "none, as these labels or scores have none");
+    }
 }

@@ -226,6 +226,12 @@ impl MetricName {
             (a, b) => a.is_some() && b.is_none(),
         }
     }
+
+    /// Whether weights with figure `later` are kept in the place of earlier ones with `best`: where they are better, and where
+    /// neither have one, as the last ones have learnt most.
+    pub fn takes_over(self, later: Option<f64>, best: Option<f64>) -> bool {
+        self.is_better(later, best) || (later.is_none() && best.is_none())
+    }
 }
 
 impl std::fmt::Display for MetricName {
@@ -258,5 +264,14 @@ mod tests {
         for name in [more, less] {
             assert!(name.is_better(Some(0.0), None) && !name.is_better(None, None));
         }
+    }
+
+    #[test]
+    fn what_has_no_figure_takes_over_from_its_like_alone() {
+        for name in [MetricName::Spearman, MetricName::LogLoss] {
+            assert!(name.takes_over(None, None) && name.takes_over(Some(0.1), None));
+            assert!(!name.takes_over(None, Some(0.1)) && !name.takes_over(Some(0.1), Some(0.1)));
+        }
+        assert!(MetricName::Spearman.takes_over(Some(0.2), Some(0.1)));
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
         let (metric, score) = (self.plan.metric, report.valid.valid_score);
         let is_best = match &self.best {
             None => true,
-            Some(_) => score.is_none() || metric.is_better(score, self.best_score()),
+            Some(_) => metric.takes_over(score, self.best_score()),
         };
         let told = self
             .watch
