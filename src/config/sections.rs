@@ -295,7 +295,8 @@ pub struct TrainConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistillConfig {
-    /// Folders of finished runs or ensembles over the same files, best of folds; none (default): own labels alone.
+    /// Folders of finished runs or ensembles over the same files, best of folds; none (default): own labels alone. Scores of classes
+    /// must be logits: those of cosent, mse and simbert are none.
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(extend("x-path" = true))]
     pub from: Vec<PathBuf>,
@@ -329,7 +330,8 @@ pub struct SubmitConfig {
     pub id_column: Option<String>,
     /// `csv`: the name of the second column; default `score`.
     pub score_column: String,
-    /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false.
+    /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false. Of classes only where scores are logits, which those of
+    /// cosent, mse and simbert are not.
     pub probability: bool,
     /// The organisers' sample submission: header, ids, order and columns are as there.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::one_or_many;
 use super::{Experiment, Precision, TrainConfig, UnlabelledRows};
-use crate::data::{MaskOptions, MaskReplacement, MaskUnit};
+use crate::data::{LabelKind, MaskOptions, MaskReplacement, MaskUnit};
 use crate::objective::{Candidates, HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 use crate::train::step::Adversarial;
@@ -175,6 +175,13 @@ impl Experiment {
     /// The stages in their order, one at least. Without `[[stage]]` it is [`Experiment::whole_stage`].
     pub fn stages(&self) -> Vec<Stage> {
         over(self.whole_stage(), &self.stage)
+    }
+
+    /// The objective of the last stage, where it scores classes by numbers that are no logits: no probability can be made of them.
+    pub fn objective_without_logits(&self) -> Option<ObjectiveName> {
+        let last = self.stages().pop()?.objective;
+        let has_classes = self.task.labels != LabelKind::Ordinal;
+        (has_classes && last.gives_scores() && !last.scores_are_logits()).then_some(last)
     }
 
     /// What `[objective]` and `[train]` alone say: a stage that has the name of its objective.

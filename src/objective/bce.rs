@@ -23,6 +23,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "bce",
     labels: &[LabelKind::Binary, LabelKind::Multilabel],
     mlm_weight: 0.0,
+    scores_are_logits: true,
     make: |options, answers| Box::new(Bce::new(options, answers)),
 };
 

@@ -21,6 +21,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "ce",
     labels: &[LabelKind::Binary, LabelKind::Classes],
     mlm_weight: 0.0,
+    scores_are_logits: true,
     make: |options, answers| Box::new(Ce::new(options, answers)),
 };
 

@@ -4,8 +4,8 @@
 //! Loss: `L = log(1 + sum over pairs of rows with y_i < y_j of exp(f_i - f_j))` over the labelled rows of the batch, plus
 //! `mlm_weight` times the MLM loss. f is one number a row: the output of a linear head, which learns its own scale (lambda = 1),
 //! or the margin of `[YES]` over `[NO]`. Only the order of the labels counts; equal labels are no pair. The loss is not divided by
-//! the number of pairs; without a pair it is 0. At most e^L - 1 pairs of the batch are the wrong way round. Nearest relative:
-//! [`super::ce`] for 0 and 1; CoSENT also takes ordinals.
+//! the number of pairs; without a pair it is 0. At most e^L - 1 pairs of the batch are the wrong way round. Scores: f, which is no
+//! logit, as the same number may be added to all. Nearest relative: [`super::ce`] for 0 and 1; CoSENT also takes ordinals.
 //!
 //! The sum separates: `sum over j of e^(-f_j) times the sum of e^(f_i) of lower labels`. After sorting by label it is one pass up
 //! for the value and one down for the gradient, O(B log B), in logarithms so that no exponential overflows.
@@ -22,7 +22,8 @@ pub const RECIPE: Recipe = Recipe {
     name: "cosent",
     labels: &[LabelKind::Binary, LabelKind::Ordinal],
     mlm_weight: 0.0,
-    make: |options, answers| OneNumber::boxed(options, answers, loss),
+    scores_are_logits: false,
+    make: |options, answers| OneNumber::boxed(options, answers, (loss, 0.0)),
 };
 
 fn loss(scores: Vector<StepTape>, labels: Vec<f32>) -> LabelLoss {

@@ -16,6 +16,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "mlm",
     labels: &[],
     mlm_weight: 1.0,
+    scores_are_logits: false,
     make: |_, _| Box::new(Mlm),
 };
 

@@ -86,6 +86,8 @@ pub struct Recipe {
     pub labels: &'static [LabelKind],
     /// The weight of the MLM term, or of generation, where none is set.
     pub mlm_weight: f64,
+    /// Whether scores are logits, of which probabilities can be made, and not other numbers that say the same order.
+    pub scores_are_logits: bool,
     /// The objective with these settings, for labels like these.
     pub make: fn(&ObjectiveOptions, &Answers) -> Box<dyn Objective>,
 }
@@ -132,6 +134,11 @@ impl ObjectiveName {
     /// Whether rows get scores from it.
     pub fn gives_scores(self) -> bool {
         !self.labels().is_empty()
+    }
+
+    /// Whether its scores are logits ([`Recipe::scores_are_logits`]).
+    pub fn scores_are_logits(self) -> bool {
+        self.recipe().scores_are_logits
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Loss: mean over the labelled rows of `(f - y)^2`, plus `mlm_weight` times the MLM loss. f is the output of a linear head, as
 //! in `BertForSequenceClassification` with one label, or the margin of `[YES]` over `[NO]`; y is the label as it stands, of two
-//! classes 0 or 1. Scores: f, on the scale of the labels. Nearest relative: [`super::cosent`], which learns the order alone.
+//! classes 0 or 1. Scores: f, on the scale of the labels; of two classes `f - 0.5`, which is 0 half-way between them and no logit.
+//! Nearest relative: [`super::cosent`], which learns the order alone.
 
 use dfdx::losses::mse_loss;
 use dfdx::prelude::{Cpu, TensorFromVec};
@@ -18,7 +19,14 @@ pub const RECIPE: Recipe = Recipe {
     name: "mse",
     labels: &[LabelKind::Binary, LabelKind::Ordinal],
     mlm_weight: 0.0,
-    make: |options, answers| OneNumber::boxed(options, answers, loss),
+    scores_are_logits: false,
+    make: |options, answers| {
+        let middle = match answers.labels {
+            LabelKind::Binary => 0.5, // whoever cuts scores of two classes cuts at 0
+            _ => 0.0,
+        };
+        OneNumber::boxed(options, answers, (loss, middle))
+    },
 };
 
 fn loss(scores: Vector<StepTape>, labels: Vec<f32>) -> LabelLoss {

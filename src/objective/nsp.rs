@@ -33,6 +33,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "nsp",
     labels: &[LabelKind::Binary],
     mlm_weight: 1.0,
+    scores_are_logits: true,
     make: |options, _| {
         Box::new(Nsp {
             mlm_weight: options.mlm_weight,

@@ -24,20 +24,23 @@ pub(super) struct OneNumber {
     head: HeadChoice,
     tokens: Vec<u32>,
     loss: NumberLoss,
+    /// The number from which on the score is 0 or more.
+    middle: f32,
 }
 
 impl OneNumber {
-    /// For numbers, or for 0 and 1.
+    /// For numbers, or for 0 and 1. Scores are the numbers less `middle`.
     pub fn boxed(
         options: &ObjectiveOptions,
         answers: &Answers,
-        loss: NumberLoss,
+        (loss, middle): (NumberLoss, f32),
     ) -> Box<dyn Objective> {
         Box::new(Self {
             mlm_weight: options.mlm_weight,
             head: options.head,
             tokens: answers.tokens.clone(),
             loss,
+            middle,
         })
     }
 }
@@ -73,7 +76,8 @@ impl Objective for OneNumber {
     }
 
     fn scores(&self, model: &Bert, first_states: Matrix) -> Option<Scores> {
-        let scores = output(model, first_states, self.head, &self.tokens);
-        Some(Scores::single(scores.as_vec()))
+        let numbers = output(model, first_states, self.head, &self.tokens).as_vec();
+        let scores = numbers.into_iter().map(|number| number - self.middle);
+        Some(Scores::single(scores.collect()))
     }
 }

@@ -23,6 +23,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "pet",
     labels: &[LabelKind::Binary, LabelKind::Classes],
     mlm_weight: 1.0,
+    scores_are_logits: true,
     make: |options, answers| Box::new(Pet::new(options.mlm_weight, answers)),
 };
 

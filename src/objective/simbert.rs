@@ -37,6 +37,7 @@ pub const RECIPE: Recipe = Recipe {
     name: "simbert",
     labels: &[LabelKind::Binary],
     mlm_weight: 1.0,
+    scores_are_logits: false,
     make: |options, _| {
         Box::new(Simbert {
             generation_weight: options.mlm_weight,

@@ -122,6 +122,12 @@ fn a_teacher_of_other_rows_another_task_or_none_at_all_is_refused() {
         said.contains("teacher has another task or other classes"),
         "{said}"
     );
+    workspace.succeed(&run("ranks", &["--set=objective.name=cosent"]));
+    let said = refusal(&["--set=distill.from=ranks"]);
+    assert!(
+        said.contains("ranks has learnt by `cosent`, whose scores are no logits"),
+        "{said}"
+    );
     for (setting, expected) in [
         ("distill.weight=1.5", "a number from 0 to 1"),
         ("distill.temperature=0", "a number above 0"),

@@ -604,6 +604,21 @@ fn a_setting_that_is_not_of_the_submission() {
 }
 
 #[test]
+fn probabilities_of_scores_that_are_no_logits() {
+    let workspace = two_runs();
+    let config = workspace.text("a/config.toml") + "[objective]\nname = \"cosent\"\n";
+    workspace.write("a/config.toml", config);
+    let probability = ["--set", "submit.probability=true"];
+    refused(
+        &workspace,
+        &probability,
+        "error: submit.probability = true: the scores of `cosent` are no logits\n\
+         hint: use --how rank, or set submit.probability = false",
+    );
+    workspace.succeed(&ensemble(&[&probability[..], &["--how", "rank"]].concat()));
+}
+
+#[test]
 fn a_test_file_that_is_gone_or_another() {
     let workspace = two_runs();
     std::fs::rename(workspace.path("test.tsv"), workspace.path("moved.tsv")).expect("the file");

@@ -356,6 +356,30 @@ fn scores_are_as_many_as_the_labels_ask_for_and_both_orders_are_the_mean_of_each
     }
 }
 
+/// A number is on the scale of the labels, and the score of two classes 0 where it is as far from 0 as from 1.
+#[test]
+fn the_score_of_a_squared_error_is_0_half_way_between_two_classes() {
+    let options = ObjectiveOptions {
+        name: ObjectiveName::Mse,
+        mlm_weight: 0.0,
+        head: HeadChoice::Pooler,
+        corrupt_sources: 0.0,
+        candidates: None,
+    };
+    let rows = rows(20, LabelKind::Binary);
+    let scores = |labels| {
+        let objective = options.objective(&answers(labels));
+        let model = model_on(path(), 32, objective.heads());
+        let scores = objective::scores(&*objective, &model, &rows, false);
+        scores.expect("it learns labels").values
+    };
+    let (numbers, scores) = (scores(LabelKind::Ordinal), scores(LabelKind::Binary));
+    for (number, score) in numbers.iter().zip(&scores) {
+        assert_eq!(number - 0.5, *score);
+    }
+    assert!(numbers.iter().any(|&number| number != numbers[0]));
+}
+
 fn swapped(row: &EncodedExample) -> EncodedExample {
     match &row.b {
         None => row.clone(),

@@ -39,6 +39,7 @@ impl Loaded {
         match stages.last() {
             Some(last) => {
                 self.check_scores(last)?;
+                self.check_probability()?;
                 self.check_order(last)
             }
             None => Ok(()),
@@ -218,6 +219,25 @@ impl Loaded {
         Err(error.with_hint(
             "add a stage that learns the labels, or leave out data.test and set data.valid = \"none\"",
         ))
+    }
+
+    /// The sigmoid of a cosine is no probability.
+    fn check_probability(&self) -> Result<()> {
+        let Some(objective) = self.experiment.objective_without_logits() else {
+            return Ok(());
+        };
+        let name = objective.name();
+        self.require(
+            !self.experiment.submit.probability,
+            "submit.probability",
+            format!("false, as the scores of `{name}` are no logits"),
+            true,
+        )
+        .map_err(|error| {
+            error.with_hint(
+                "set submit.probability = false, or objective.name = \"pet\" or \"ce\" in what comes last",
+            )
+        })
     }
 
     fn has_valid(&self) -> bool {

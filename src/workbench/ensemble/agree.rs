@@ -255,6 +255,19 @@ pub(super) fn experiment(runs: &[Results], assignments: &[String]) -> Result<Exp
     Ok(experiment)
 }
 
+/// Probabilities are asked for only where scores are logits.
+pub(super) fn require_logits(experiment: &Experiment) -> Result<()> {
+    let Some(objective) = experiment.objective_without_logits() else {
+        return Ok(());
+    };
+    if !experiment.submit.probability {
+        return Ok(());
+    }
+    let name = objective.name();
+    let message = format!("submit.probability = true: the scores of `{name}` are no logits");
+    Err(Error::refused(message).with_hint("use --how rank, or set submit.probability = false"))
+}
+
 /// The setting under which a submission repeats the ids of the test file.
 fn needs_ids(submit: &SubmitConfig) -> Option<&'static str> {
     match (&submit.like, submit.format) {

@@ -110,6 +110,10 @@ pub fn ensemble(
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
+    // A mean rank lies between 0 and 1 whatever the scores are.
+    if how != How::Rank {
+        agree::require_logits(&experiment)?;
+    }
     let (task, metric) = (&runs[0].record.task, agree::metric(&runs[0]));
     let tables: Vec<Scored> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;

@@ -34,7 +34,8 @@ impl Teacher {
     /// Reads the runs of `distill.from`; none: a teacher who says nothing.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a run is not done, or has another task or other files than these rows; those of the tables.
+    /// [`Error::Refused`] where a run is not done, has another task or other files than these rows, or scores that are no logits;
+    /// those of the tables.
     pub fn read(
         experiment: &Experiment,
         task: &Task,
@@ -49,6 +50,7 @@ impl Teacher {
         for path in &distill.from {
             let run = Results::open_done(path)?;
             require_same(&run, experiment, task)?;
+            require_logits(&run)?;
             let scored = run.labelled_scores()?;
             labelled.add(scored.rows.iter().copied(), &scored.scores);
             if distill.test
@@ -203,6 +205,18 @@ fn require_same(run: &Results, experiment: &Experiment, task: &Task) -> Result<(
         return refuse("has another test file", hint);
     }
     Ok(())
+}
+
+/// Of other scores of classes no probability can be made.
+fn require_logits(run: &Results) -> Result<()> {
+    let Some(objective) = run.experiment()?.objective_without_logits() else {
+        return Ok(());
+    };
+    let (path, name) = (run.path.display(), objective.name());
+    let message =
+        format!("distill.from: {path} has learnt by `{name}`, whose scores are no logits");
+    Err(Error::refused(message)
+        .with_hint("name runs with objective.name = \"pet\" or \"ce\" in what comes last"))
 }
 
 #[cfg(test)]

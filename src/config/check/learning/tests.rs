@@ -91,6 +91,30 @@ fn the_mlm_head_is_no_head_of_classes_in_no_stage() {
 }
 
 #[test]
+fn probabilities_of_scores_that_are_no_logits() {
+    let probability = "submit.probability=true";
+    for name in ["cosent", "mse", "simbert"] {
+        let (message, hint) = refusal("", &[probability, &format!("objective.name={name}")]);
+        let expected = format!("false, as the scores of `{name}` are no logits, found true");
+        assert_eq!(
+            message,
+            format!("--set submit.probability=true: expected {expected}")
+        );
+        assert!(
+            hint.starts_with("set submit.probability = false, or"),
+            "{hint}"
+        );
+    }
+    for name in ["pet", "ce", "bce", "nsp"] {
+        let name = format!("objective.name={name}");
+        assert_eq!(refusal("", &[probability, &name]).0, "good");
+    }
+    // What comes last scores.
+    let stages = "[[stage]]\nname = \"a\"\nobjective = \"cosent\"\n[[stage]]\nname = \"b\"\n";
+    assert_eq!(refusal(stages, &[probability]).0, "good");
+}
+
+#[test]
 fn several_label_columns_of_one_label() {
     let (message, hint) = refusal("", &["data.label=[3, 4]"]);
     assert_eq!(
