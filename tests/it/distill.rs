@@ -153,6 +153,22 @@ fn closure_adds_pairs_to_train_and_none_of_a_row_that_is_held_out() {
     let log = workspace.text("out/run.log");
     assert!(log.contains("transitive closure: 1 pairs more"), "{log}");
     assert!(log.contains("rows: 19 labelled"), "{log}");
+    // Soft labels imply nothing; the rows' own do, with a teacher as without.
+    let folds = ["--set=folds.k=2", "--set=folds.assign=row"];
+    workspace.succeed(&run("teacher", &folds));
+    workspace.succeed(&run(
+        "student",
+        &[FROM, "--set=data.transitive_closure=true"],
+    ));
+    let log = workspace.text("student/run.log");
+    for line in [
+        "soft labels: 20 training rows and 40 test rows",
+        "transitive closure: 1 pairs more",
+        "rows: 59 labelled",
+    ] {
+        assert!(log.contains(line), "{log}");
+    }
+    assert!(!log.contains("no row to train on has the label"), "{log}");
     let output = workspace.run(&run(
         "single",
         &[

@@ -202,16 +202,14 @@ impl Rows {
         experiment: &Experiment,
         progress: &Progress,
     ) -> Result<FitRows> {
-        let (mut valid, mut train) = (Vec::new(), Vec::new());
+        let (mut valid, mut train, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         for (number, row) in self.labelled.iter().enumerate() {
             if held_out.binary_search(&number).is_ok() {
                 valid.push(row.clone());
                 continue;
             }
-            train.push(EncodedExample {
-                target: self.teacher.of_labelled(number, &row.target),
-                ..row.clone()
-            });
+            train.push(row.clone());
+            numbers.push(number);
         }
         if experiment.data.transitive_closure {
             let implied = closure(&train);
@@ -222,6 +220,11 @@ impl Rows {
         if !written.is_empty() {
             progress.say(&format!("data.augment: {} pairs more", written.len()));
             train.extend_from_slice(written);
+        }
+        let missing = warnings::missing_classes(&train, &self.task);
+        // Now only: all that is said above is said of the rows' own labels.
+        for (row, number) in train.iter_mut().zip(numbers) {
+            row.target = self.teacher.of_labelled(number, &row.target);
         }
         let mut valid_numbers = held_out.to_vec();
         valid_numbers.extend(0..self.valid_file.len());
@@ -246,7 +249,6 @@ impl Rows {
                 self.test.len()
             ));
         }
-        let missing = warnings::missing_classes(&fit.train, &self.task);
         missing.iter().for_each(|line| progress.say(line));
         Ok(fit)
     }

@@ -54,7 +54,7 @@ pub fn unknown_share(whose: &str, hint: &str, (unknown, all): (usize, usize)) ->
     })
 }
 
-/// A class of which the training rows have none: the model cannot learn it.
+/// A class of which the training rows, with their own labels, have none: the model cannot learn it.
 pub fn missing_classes(train: &[EncodedExample], task: &Task) -> Option<String> {
     if matches!(task.labels, LabelKind::Ordinal) || train.is_empty() {
         return None;
