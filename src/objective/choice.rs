@@ -1,8 +1,9 @@
 //! Which of several candidates is the right one: the loss over rows that share a text (NSP-tuning over the labels of a text, Sun et al.
 //! 2021, <https://arxiv.org/abs/2109.03564>).
 //!
-//! In: rows of pairs, and which of their two texts is the candidate. Rows with the same other text belong to one question, if one of
-//! them at least has label 1 (of soft labels: more than one half). Out: the rows of a question together, and of their margins m the loss
+//! In: rows of pairs, and which of their two texts is the candidate. Two rows or more with the same other text belong to one question,
+//! if one of them at least has label 1 (of soft labels: more than one half); of a candidate alone there is nothing to learn. Out: the
+//! rows of a question together, and of their margins m the loss
 //! `-sum over i of t_i log softmax(m)_i`, where t is 1 for the right candidate, and of several or of soft labels their share. The mean is over
 //! the candidates, each with the loss of its question, so that parts of a step add up. Knows no network.
 
@@ -31,6 +32,14 @@ impl Candidates {
             Self::Second => "second",
         }
     }
+
+    /// The other text of a pair.
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
 }
 
 /// Which rows of a stage belong together.
@@ -38,7 +47,7 @@ impl Candidates {
 pub struct Questions {
     /// The rows of each question, ascending.
     rows: Vec<Vec<usize>>,
-    /// The question of each row; none where it has no label, or nobody knows the right candidate.
+    /// The question of each row; none where it has no label, stands alone, or nobody knows the right candidate.
     of_row: Vec<Option<usize>>,
 }
 
@@ -55,11 +64,11 @@ impl Questions {
                 by_text.entry(text).or_default().push(number);
             }
         }
-        let has_answer = |numbers: &Vec<usize>| {
+        let is_question = |numbers: &Vec<usize>| {
             let mut targets = numbers.iter().map(|&number| &rows[number].target);
-            targets.any(|target| share(target) > 0.5)
+            numbers.len() > 1 && targets.any(|target| share(target) > 0.5)
         };
-        let mut questions: Vec<Vec<usize>> = by_text.into_values().filter(has_answer).collect();
+        let mut questions: Vec<Vec<usize>> = by_text.into_values().filter(is_question).collect();
         questions.sort_unstable();
         let mut of_row = vec![None; rows.len()];
         for (question, numbers) in questions.iter().enumerate() {
@@ -71,6 +80,11 @@ impl Questions {
             rows: questions,
             of_row,
         }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The question of a row, and its rows where this is the first of them: so that an epoch asks each question once. None for a row
@@ -165,6 +179,17 @@ mod tests {
         }
         let found = Questions::of(&rows(), Candidates::Second);
         assert_eq!(found.rows, [vec![0, 1, 5], vec![2, 4]]);
+    }
+
+    #[test]
+    fn a_candidate_alone_is_no_question() {
+        let mut rows = rows();
+        rows.push(row(7, Some(70), true.into()));
+        rows.push(row(8, Some(70), Target::Unknown));
+        let found = Questions::of(&rows, Candidates::First);
+        assert_eq!((found.rows.len(), found.at(7)), (2, None));
+        assert!(!found.is_empty());
+        assert!(Questions::of(&rows[7..], Candidates::First).is_empty());
     }
 
     #[test]

@@ -371,6 +371,37 @@ fn two_linear_heads_of_different_size_are_refused() {
     ]);
 }
 
+/// Each row has a first text of its own: there is nothing to choose from among second texts, and every loss would be 0.
+#[test]
+fn candidates_on_the_wrong_side_are_refused() {
+    let workspace = Workspace::with_pairs();
+    let rows = (0..60).map(|i| format!("{}\t{}\t{}\n", 1 + i, 100 + i / 6, u8::from(i % 3 == 0)));
+    workspace.write("train.tsv", rows.collect::<String>());
+    let run = |candidates: &str| {
+        let out = format!("--out={candidates}");
+        let candidates = format!("--set=objective.candidates={candidates}");
+        workspace.run(&[
+            "run",
+            "experiment.toml",
+            &out,
+            "--set=objective.name=nsp",
+            &candidates,
+        ])
+    };
+    let output = run("second");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for wanted in [
+        "stage `nsp` has nothing to choose from: no rows to train on, one of them with label 1, have the same first text",
+        "hint: set candidates = \"first\" if the first texts are the candidates, or leave it out",
+    ] {
+        assert!(text.contains(wanted), "{text}");
+    }
+    let output = run("first");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+}
+
 /// Settings of a task that cannot work, or rows that do not fit: what is said, and no folder is left.
 #[test]
 fn bad_tasks_are_refused_before_training() {

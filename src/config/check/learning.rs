@@ -34,6 +34,7 @@ impl Loaded {
             self.check_average(section.as_deref(), stage)?;
             self.check_objective(section.as_deref(), stage)?;
             self.check_head(section.as_deref(), stage)?;
+            self.check_batch(section.as_deref(), stage)?;
             self.check_rows(section.as_deref(), stage)?;
         }
         match stages.last() {
@@ -160,17 +161,33 @@ impl Loaded {
     /// The MLM head says one number of a row, which is no answer to an objective of several.
     fn check_head(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
         let name = stage.objective.name();
-        let own = section.map(|section| format!("{section}.head"));
-        let key = own.filter(|key| self.sets(key));
         self.require(
             stage.head != HeadChoice::Mlm || !stage.objective.needs_linear_head(),
-            key.as_deref().unwrap_or("objective.head"),
+            &self.key_of(section, "head", "objective"),
             format!("`pooler` or `cls`, as `{name}` needs a linear head"),
             "`mlm`",
         )
         .map_err(|error| {
             error.with_hint("`cosent` and `mse` may ask the MLM head; `pet` always does")
         })
+    }
+
+    /// A row that is alone in its batch stands above no other.
+    fn check_batch(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
+        let batch = stage.options.batch;
+        self.require(
+            stage.objective != ObjectiveName::Cosent || batch > 1,
+            &self.key_of(section, "batch", "train"),
+            "2 or more, as `cosent` compares the rows of a batch",
+            batch,
+        )
+    }
+
+    /// The key that a stage has a value from: its own, or that of the section `whole`.
+    fn key_of(&self, section: Option<&str>, name: &str, whole: &str) -> String {
+        let own = section.map(|section| format!("{section}.{name}"));
+        own.filter(|key| self.sets(key))
+            .unwrap_or_else(|| format!("{whole}.{name}"))
     }
 
     /// A stage needs rows, and one that learns from labels needs rows with labels.

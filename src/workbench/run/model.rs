@@ -63,7 +63,7 @@ impl Training<'_> {
         let dir = name.folder(self.run);
         let task = &self.rows.task;
         let key = plan::key(self.experiment, name);
-        let stages = stages::stages(self.experiment, self.rows, fit_rows, key);
+        let stages = stages::stages(self.experiment, self.rows, fit_rows, key)?;
         let plan = |stages, valid| FitPlan {
             stages,
             valid,

@@ -8,7 +8,8 @@ use crate::checkpoint::Heads;
 use crate::config::{self, Experiment};
 use crate::data::{EncodedExample, LabelKind, Masking, Task, reserved};
 use crate::error::{Error, Result};
-use crate::objective::{Answers, Objective, ObjectiveOptions};
+use crate::objective::choice::Questions;
+use crate::objective::{Answers, Candidates, Objective, ObjectiveName, ObjectiveOptions};
 use crate::random::{Key, Purpose};
 use crate::train::Stage;
 use crate::train::step::label_smoothing;
@@ -95,9 +96,12 @@ pub fn n_shared(stages: &[Stage]) -> usize {
 
 /// The stages of one fit; `key` is the root of its random streams. Those of [`n_shared`] have streams that no seed and no
 /// fold changes.
-pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> Vec<Stage> {
+///
+/// # Errors
+/// [`Error::Refused`] where a stage is to compare candidates and has none to compare.
+pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> Result<Vec<Stage>> {
     let numbered = experiment.stages().into_iter().enumerate();
-    let mut stages: Vec<Stage> = numbered
+    let stages: Result<Vec<Stage>> = numbered
         .map(|(number, stage)| {
             let mut objective = objective(&stage, &rows.task, &rows.vocab);
             let hides = objective.mlm_weight() > 0.0;
@@ -105,10 +109,16 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
             let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
             let smooth = |row| smoothed(row, stage.options.label_smoothing, &rows.task);
             let rows: Vec<EncodedExample> = stage_rows.map(smooth).collect();
+            if stage.objective == ObjectiveName::Nsp
+                && let Some(candidates) = stage.candidates
+                && Questions::of(&rows, candidates).is_empty()
+            {
+                return Err(no_question(&stage.name, candidates));
+            }
             objective.prepare(&rows);
             let texts = rows.iter().filter(|_| objective.damages_texts());
             let texts = texts.flat_map(EncodedExample::texts);
-            Stage {
+            Ok(Stage {
                 masking: Masking::learn(stage.masking, texts),
                 rows,
                 key: stage_key(key, number),
@@ -117,14 +127,25 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
                 objective_name: stage.objective,
                 name: stage.name,
                 objective,
-            }
+            })
         })
         .collect();
+    let mut stages = stages?;
     let n_shared = n_shared(&stages);
     for (number, stage) in stages[..n_shared].iter_mut().enumerate() {
         stage.key = Key::from_seed(0).with(Purpose::Stage).at(number as u64);
     }
-    stages
+    Ok(stages)
+}
+
+fn no_question(stage: &str, candidates: Candidates) -> Error {
+    let other = candidates.other().name();
+    let message = format!(
+        "stage `{stage}` has nothing to choose from: no rows to train on, one of them with label 1, have the same {other} text"
+    );
+    Error::refused(message).with_hint(format!(
+        "set candidates = \"{other}\" if the {other} texts are the candidates, or leave it out"
+    ))
 }
 
 fn smoothed(row: EncodedExample, epsilon: f64, task: &Task) -> EncodedExample {

@@ -91,6 +91,20 @@ fn the_mlm_head_is_no_head_of_classes_in_no_stage() {
 }
 
 #[test]
+fn rows_that_are_compared_with_no_other() {
+    let expected = "2 or more, as `cosent` compares the rows of a batch, found 1";
+    let (batch, cosent) = ("train.batch=1", "objective.name=cosent");
+    let message = format!("--set train.batch=1: expected {expected}");
+    assert_eq!(refusal("", &[batch, cosent]).0, message);
+    assert_eq!(refusal("", &[batch]).0, "good");
+    let stage = "[[stage]]\nname = \"a\"\nobjective = \"cosent\"\n";
+    assert_eq!(refusal(stage, &[batch]).0, message);
+    assert_eq!(refusal(stage, &[batch, "stage.a.batch=2"]).0, "good");
+    let own = refusal(stage, &["stage.a.batch=1"]).0;
+    assert_eq!(own, format!("--set stage.a.batch=1: expected {expected}"));
+}
+
+#[test]
 fn probabilities_of_scores_that_are_no_logits() {
     let probability = "submit.probability=true";
     for name in ["cosent", "mse", "simbert"] {
