@@ -68,7 +68,7 @@ pub struct TrainOptions {
     pub adversarial_epsilon: f64,
     /// How many there are with [`Adversarial::Pgd`], at least 1.
     pub adversarial_steps: usize,
-    /// Weight of the R-Drop term, 0 or more ([`step::r_drop`]).
+    /// Weight of the R-Drop term in the whole loss, 0 or more; what that is beside the labels is said in [`step::r_drop`].
     pub r_drop: f64,
     /// Dropout masks on the state that says the label, at least 1 ([`step::dropout_samples`]).
     pub dropout_samples: usize,

@@ -51,7 +51,7 @@ pub enum Adversarial {
 /// What is added to the pass of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PassOptions {
-    /// Weight of the R-Drop term, 0 or more.
+    /// Weight of the R-Drop term in the whole loss, 0 or more.
     pub r_drop: f64,
     /// Dropout masks on the state of `[CLS]`, at least 1.
     pub dropout_samples: usize,

@@ -3,9 +3,14 @@
 //!
 //! Labelled rows stand in the batch twice ([`Batch::with_copies`]); the loss of the labels is the mean of both, and `r_drop` times
 //! the mean over these rows of `½ (KL(p‖q) + KL(q‖p))` is added. p and q are what the two passes say of the label: a softmax over
-//! the classes, or a probability for each label, for which both the term is `½ Σ (p - q)(x - y)` of the logits x and y. Of one
-//! number a row it is `½ (x - y)²`. The paper's α is `r_drop`, with twice the loss of the labels. Costs a second pass of the
-//! labelled rows.
+//! the classes, or a probability for each label, for which both the term is `½ Σ (p - q)(x - y)` of the logits x and y; of several
+//! labels it is the mean over them, as their loss is. Of one number a row it is `½ (x - y)²`. Costs a second pass of the labelled
+//! rows.
+//!
+//! The paper adds up the losses of both passes: its α, which weighs the term against the labels, is `2 · r_drop`. That holds where
+//! the loss of the labels is a mean by itself. In [`crate::objective::pet`] it is not: of L labels and M hidden tokens the labels
+//! are only `L / (L + mlm_weight · M)` of the loss while the term stays whole, so that α is `2 · r_drop · (L + mlm_weight · M) / L`,
+//! which is several times as much where a row hides several tokens.
 
 use dfdx::prelude::{Axis, HasShape, PutTape, SplitTape, SumTo};
 
@@ -42,9 +47,13 @@ pub(super) fn term(
     (states.put_tape(tape), Some(term))
 }
 
-/// Mean over the rows of `½ Σ (p - q)(x - y)`.
+/// Mean over the rows of `½ Σ (p - q)(x - y)`, of labels each by itself over them too.
 fn disagreement(x: Matrix, y: Matrix, tape: StepTape, kind: OutputKind) -> Scalar<StepTape> {
-    let n_rows = x.shape().0;
+    let (n_rows, width) = *x.shape();
+    let n = match kind {
+        OutputKind::Sigmoid => n_rows * width,
+        OutputKind::Softmax | OutputKind::Number => n_rows,
+    };
     let said = |logits: Matrix<StepTape>| match kind {
         OutputKind::Softmax => logits.softmax::<Axis<1>>(),
         OutputKind::Sigmoid => logits.sigmoid(),
@@ -55,7 +64,7 @@ fn disagreement(x: Matrix, y: Matrix, tape: StepTape, kind: OutputKind) -> Scala
     let (apart, tape) = (p.put_tape(tape) - q).split_tape();
     let (difference, tape) = (x.put_tape(tape) - y).split_tape();
     let sum: Scalar<StepTape> = (difference.put_tape(tape) * apart).sum();
-    sum * (0.5 / n_rows as f32)
+    sum * (0.5 / n as f32)
 }
 
 #[cfg(test)]
@@ -84,14 +93,14 @@ mod tests {
             (found - (0.223_144 + 0.192_745) / 2.0 / 2.0).abs() < 1e-6,
             "{found}"
         );
-        // Each label by itself: σ(0) = .5 and σ(ln 4) = .8 are the same two distributions.
+        // Each label by itself: σ(0) = .5 and σ(ln 4) = .8 are the same two distributions, of one label in two.
         let found = of(
             [0.0, 0.0, 1.0, 2.0],
             [4.0_f32.ln(), 0.0, 1.0, 2.0],
             OutputKind::Sigmoid,
         );
         assert!(
-            (found - (0.223_144 + 0.192_745) / 2.0 / 2.0).abs() < 1e-6,
+            (found - (0.223_144 + 0.192_745) / 2.0 / 2.0 / 2.0).abs() < 1e-6,
             "{found}"
         );
         assert_eq!(
