@@ -11,12 +11,19 @@ use cipherpet::random::Key;
 use cipherpet::train::TrainOptions;
 use cipherpet::train::average::{self, Average, AverageKind, Place};
 use cipherpet::train::step::{self, Adversarial};
+use ndarray::ArrayD;
 
 use crate::workspace::Workspace;
 
 const VOCAB: u32 = 107;
 
+const WORDS: &str = "bert.embeddings.word_embeddings.weight";
+
 fn model(objective: &dyn Objective) -> Bert {
+    model_in(Precision::Auto, objective)
+}
+
+fn model_in(precision: Precision, objective: &dyn Objective) -> Bert {
     let config = BertConfig {
         vocab_size: VOCAB as usize,
         hidden_size: 32,
@@ -27,7 +34,7 @@ fn model(objective: &dyn Objective) -> Bert {
         initializer_range: 0.2,
         ..BertConfig::default()
     };
-    let path = Path::resolve(Precision::Auto);
+    let path = Path::resolve(precision);
     let model = Bert::initialise(config, objective.heads(), path, Key::from_seed(1));
     model.expect("sizes above 0")
 }
@@ -102,6 +109,17 @@ fn apart(a: &Weights, b: &Weights) -> f64 {
     each.map(|(x, y)| of(x, y)).fold(0.0, f64::max)
 }
 
+fn norm(values: &ArrayD<f32>) -> f64 {
+    let squares = values.iter().map(|x| f64::from(*x).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+fn scaled(weights: &Weights, by: f32) -> Weights {
+    let each = weights.iter();
+    each.map(|(name, values)| (name.clone(), values * by))
+        .collect()
+}
+
 #[test]
 fn adversarial_steps_leave_the_weights_as_they_were_and_change_the_gradient() {
     let objective = objective(ObjectiveName::Pet);
@@ -135,7 +153,6 @@ fn adversarial_steps_leave_the_weights_as_they_were_and_change_the_gradient() {
 
 #[test]
 fn fgm_adds_the_gradient_where_the_embeddings_moved_along_theirs() {
-    const WORDS: &str = "bert.embeddings.word_embeddings.weight";
     let objective = objective(ObjectiveName::Ce);
     let all: Vec<usize> = (0..40).collect();
     let options = TrainOptions {
@@ -144,11 +161,7 @@ fn fgm_adds_the_gradient_where_the_embeddings_moved_along_theirs() {
     };
     let mut plain = model(&*objective);
     let (_, clean) = gradient(&mut plain, &options, &*objective, &[&all]);
-    let norm = clean[WORDS]
-        .iter()
-        .map(|x| f64::from(*x).powi(2))
-        .sum::<f64>()
-        .sqrt();
+    let norm = norm(&clean[WORDS]);
     let mut weights = plain.weights();
     let words = weights.get_mut(WORDS).expect("a table");
     words.zip_mut_with(&clean[WORDS], |value, g| *value += (0.25 / norm) as f32 * g);
@@ -165,6 +178,53 @@ fn fgm_adds_the_gradient_where_the_embeddings_moved_along_theirs() {
         values.zip_mut_with(&moved[name], |value, other| *value += other);
     }
     assert!(apart(&sum, &both) < 1e-5, "{}", apart(&sum, &both));
+}
+
+/// The second move follows the gradient at the first place, and not the one at the origin, and ends on the ball.
+#[test]
+fn pgd_adds_the_gradient_at_the_last_place_of_two_moves() {
+    const EPSILON: f64 = 2.0;
+    let objective = objective(ObjectiveName::Ce);
+    let all: Vec<usize> = (0..40).collect();
+    let options = TrainOptions {
+        dropout: 0.0, // all passes see the same network
+        ..TrainOptions::default()
+    };
+    let mut by_hand = model_in(Precision::F32, &*objective);
+    let origin = by_hand.weights();
+    let (_, clean) = gradient(&mut by_hand, &options, &*objective, &[&all]);
+    let mut offset = &clean[WORDS] * 0.0_f32;
+    let mut at_places = vec![clean.clone()];
+    for _ in 0..2 {
+        let along = &at_places[at_places.len() - 1][WORDS];
+        let step = (2.5 * EPSILON / 2.0 / norm(along)) as f32;
+        offset.zip_mut_with(along, |offset, g| *offset += step * g);
+        let back = (EPSILON / norm(&offset)).min(1.0) as f32;
+        offset.iter_mut().for_each(|x| *x *= back);
+        let mut moved = origin.clone();
+        let words = moved.get_mut(WORDS).expect("a table");
+        words.zip_mut_with(&offset, |value, offset| *value += offset);
+        by_hand.restore(&moved).expect("no tape");
+        let (_, there) = gradient(&mut by_hand, &options, &*objective, &[&all]);
+        at_places.push(there);
+    }
+    let pgd = TrainOptions {
+        adversarial: Adversarial::Pgd,
+        adversarial_epsilon: EPSILON,
+        adversarial_steps: 2,
+        ..options
+    };
+    let mut model = model_in(Precision::F32, &*objective);
+    let (_, found) = gradient(&mut model, &pgd, &*objective, &[&all]);
+    let apart_from = |place: usize| {
+        let mut sum = clean.clone();
+        for (name, values) in &mut sum {
+            values.zip_mut_with(&at_places[place][name], |value, other| *value += other);
+        }
+        apart(&sum, &found)
+    };
+    let (first, second) = (apart_from(1), apart_from(2));
+    assert!(second < 0.05 * first, "{second} {first}");
 }
 
 #[test]
@@ -235,6 +295,47 @@ fn an_average_of_constants_is_that_constant_and_of_two_weights_their_mean() {
         .map(|(name, values)| (name.clone(), values * 2.0));
     let average = average.expect("it has begun");
     assert!(apart(&mean.collect(), &average.weights) < 1e-6);
+}
+
+/// Of weights that are 1, 3 and 8 times the first, the average so far is as many times the first.
+#[test]
+fn an_average_of_three_weights_is_that_of_its_formula() {
+    let mut model = model(&*objective(ObjectiveName::Pet));
+    let first = model.weights();
+    let mut average_by = |options: &TrainOptions| {
+        let mut average: Option<Average> = None;
+        for (epochs_left, times) in [(2, 1.0), (1, 3.0), (0, 8.0)] {
+            model.restore(&scaled(&first, times)).expect("no tape");
+            let place = Place {
+                ends_epoch: true,
+                epochs_left,
+            };
+            average::renew(&mut average, &model, options, place);
+        }
+        average.expect("it has begun").weights
+    };
+    let swa = TrainOptions {
+        average: AverageKind::Swa,
+        average_epochs: 3,
+        ..TrainOptions::default()
+    };
+    let mean = apart(&scaled(&first, 4.0), &average_by(&swa));
+    assert!(mean < 1e-5, "{mean}");
+    // A decay that the first steps do not come to, and one that they are above.
+    for decay in [0.999_f64, 0.1] {
+        let ema = TrainOptions {
+            average: AverageKind::Ema,
+            average_decay: decay,
+            ..TrainOptions::default()
+        };
+        let mut expected = 1.0;
+        for (n, next) in [(1.0, 3.0), (2.0, 8.0)] {
+            let kept = decay.min((1.0 + n) / (10.0 + n));
+            expected = kept * expected + (1.0 - kept) * next;
+        }
+        let found = apart(&scaled(&first, expected as f32), &average_by(&ema));
+        assert!(found < 1e-5, "{decay}: {found}");
+    }
 }
 
 /// The average is what is validated and kept; training itself goes on from the last weights.
