@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
-use super::average::{self, Average};
+use super::average::{self, Average, AverageKind};
 use super::resume::{Best, Clock, FitProgress, FitState, Snapshot};
+use super::schedule::begun_epochs;
 use super::{
     CurvePoint, EpochCost, EpochReport, FitPlan, FitReport, LossSums, Optimiser, PREDICT_ROWS,
     Stage, StepReport, Watch, learning_rate_at, predict, step, steps_of_epoch,
@@ -29,7 +30,8 @@ const CURVE_POINTS: usize = 20;
 /// where nothing validates), and so does `model`. Every number but times is the same whether and where the fit was cut.
 ///
 /// # Errors
-/// What `watch` returns; a loss or gradient that is no longer finite; a stage without rows.
+/// What `watch` returns; a loss or gradient that is no longer finite; a stage without rows, or of no more epochs than its mean is
+/// over.
 ///
 /// # Panics
 /// Where `state` is of another model.
@@ -39,8 +41,11 @@ pub fn fit(
     state: Option<FitState>,
     watch: &mut dyn Watch,
 ) -> Result<FitReport> {
-    if let Some(stage) = plan.stages.iter().find(|stage| stage.rows.is_empty()) {
-        return Err(no_rows(stage));
+    for stage in plan.stages {
+        if stage.rows.is_empty() {
+            return Err(no_rows(stage));
+        }
+        require_epochs(stage)?;
     }
     let mut run = Run::new(model, plan, state, watch)?;
     while !run.is_wound_up() {
@@ -57,6 +62,25 @@ fn no_rows(stage: &Stage) -> Error {
     Error::refused(message).with_hint(
         "its objective uses none of its rows: name others in `rows`, or set `mlm_weight` above 0 for rows without a label",
     )
+}
+
+/// A mean over all epochs has those in it that have learnt little. How many there are is known only with the rows, as `max_steps`
+/// may end a stage before its last one.
+fn require_epochs(stage: &Stage) -> Result<()> {
+    let options = &stage.options;
+    let (averaged, epochs) = (
+        options.average_epochs,
+        begun_epochs(stage.rows.len(), options),
+    );
+    if options.average != AverageKind::Swa || averaged < epochs {
+        return Ok(());
+    }
+    let message = format!(
+        "stage `{}`: expected average_epochs below the {epochs} epochs of the stage, found {averaged}",
+        stage.name
+    );
+    Err(Error::refused(message)
+        .with_hint("set fewer average_epochs, more epochs or max_steps, or average = \"ema\""))
 }
 
 /// A fit under way.

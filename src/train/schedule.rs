@@ -33,6 +33,11 @@ pub fn steps_of_epoch(n_rows: usize, options: &TrainOptions) -> usize {
     n_rows.div_ceil(options.batch * options.gradient_accumulation)
 }
 
+/// Epochs that a fit begins: fewer than asked for where `max_steps` cuts it. `n_rows` is at least 1.
+pub fn begun_epochs(n_rows: usize, options: &TrainOptions) -> usize {
+    total_steps(n_rows, options).div_ceil(steps_of_epoch(n_rows, options))
+}
+
 /// Steps over which the rate rises, of `total` steps.
 pub fn warmup_steps(total: usize, options: &TrainOptions) -> usize {
     if options.warmup_steps < 1.0 {
@@ -82,6 +87,8 @@ mod tests {
         assert_eq!(total_steps(129, &options(0)), 9);
         assert_eq!(total_steps(129, &options(5)), 5);
         assert_eq!(total_steps(129, &options(50)), 9);
+        let epochs = [0, 3, 5, 7, 50].map(|max_steps| begun_epochs(129, &options(max_steps)));
+        assert_eq!(epochs, [3, 1, 2, 3, 3]);
         let accumulated = TrainOptions {
             gradient_accumulation: 2,
             ..options(0)

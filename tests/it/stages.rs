@@ -42,7 +42,8 @@ fn random_stages(key: Key) -> String {
             "average = \"ema\"\n",
             "average = \"swa\"\naverage_epochs = 1\n",
         ];
-        text += averages[choose(10, if several { 3 } else { 2 })];
+        let average = averages[choose(10, if several { 3 } else { 2 })];
+        text += average;
         text += ["", "r_drop = 0.5\n"][choose(11, 2)];
         text += ["", "dropout_samples = 2\nlabel_smoothing = 0.1\n"][choose(12, 2)];
         text += ["", "gradient_accumulation = 2\n"][choose(13, 2)];
@@ -52,7 +53,10 @@ fn random_stages(key: Key) -> String {
             "mask_unit = \"pmi\"\nmask_replacement = \"similar\"\n",
         ][choose(14, 3)];
         text += &format!("epochs = {}\n", 1 + usize::from(several));
-        text += ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)];
+        text += match average.contains("swa") {
+            true => ["", "batch = 7\n"][choose(8, 2)], // fewer steps are no second epoch
+            false => ["", "max_steps = 3\n", "batch = 7\n"][choose(8, 3)],
+        };
     }
     text
 }

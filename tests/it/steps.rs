@@ -371,3 +371,28 @@ fn an_average_changes_what_is_kept_and_not_what_is_trained() {
         assert!(weights("plain") != weights(averaged), "{averaged}");
     }
 }
+
+/// An epoch has 8 steps here: after 16 of them there is no third one.
+#[test]
+fn a_mean_over_all_epochs_that_there_are_is_refused() {
+    let workspace = Workspace::with_pairs();
+    let run = |max_steps: &str| {
+        let out = format!("--out=after-{max_steps}");
+        let max_steps = format!("--set=train.max_steps={max_steps}");
+        let settings = [
+            "--set=train.epochs=3",
+            "--set=train.average=swa",
+            "--set=train.average_epochs=2",
+            &max_steps,
+        ];
+        workspace.run(&[&["run", "experiment.toml", &out][..], &settings].concat())
+    };
+    let output = run("16");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let wanted = "stage `pet`: expected average_epochs below the 2 epochs of the stage, found 2";
+    assert!(text.contains(wanted), "{text}");
+    let output = run("17");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+}
