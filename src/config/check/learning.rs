@@ -79,11 +79,17 @@ impl Loaded {
             true,
         )?;
         let stages = self.experiment.stages();
-        let is_apart = |last: &Stage| last.objective == ObjectiveName::Simbert;
+        let without_marks = stages.last().and_then(|last| match last.objective {
+            ObjectiveName::Simbert => Some("false, as the last stage reads each text by itself"),
+            ObjectiveName::Nsp => {
+                Some("false, as in the last stage token types tell the texts apart")
+            }
+            _ => None,
+        });
         self.require(
-            data.mark_shared != Some(true) || !stages.last().is_some_and(is_apart),
+            data.mark_shared != Some(true) || without_marks.is_none(),
             "data.mark_shared",
-            "false, as the last stage reads each text by itself",
+            without_marks.unwrap_or_default(),
             true,
         )?;
         let asked = stages.iter().find_map(|stage| stage.candidates);

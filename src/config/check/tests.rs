@@ -330,6 +330,14 @@ fn marks_want_two_texts_and_two_token_types() {
         apart.expect_err("each by itself"),
         "--set data.mark_shared=true: expected false, as the last stage reads each text by itself, found true"
     );
+    let types = check(&["data.mark_shared=true", "objective.name=nsp"]);
+    assert_eq!(
+        types.expect_err("types 0 and 1"),
+        "--set data.mark_shared=true: expected false, as in the last stage token types tell the texts apart, found true"
+    );
+    for fine in ["objective.name=nsp", "data.mark_shared=false"] {
+        assert_eq!(check(&["objective.name=nsp", fine]), Ok(()));
+    }
     let of = |settings: &[&str]| {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
         load(None, &settings).expect("known keys")
