@@ -88,6 +88,12 @@ fn a_student_never_sees_the_label_of_a_row_that_it_holds_out() {
             input["sha256"] = Value::String(sha256);
         }
     }
+    for output in manifest["outputs"].as_array_mut().expect("a list") {
+        if output["path"] == "oof.csv" {
+            let sha256 = cipherpet::hash::sha256(workspace.read("teacher/oof.csv"));
+            output["sha256"] = Value::String(sha256);
+        }
+    }
     workspace.write("teacher/manifest.json", manifest.to_string());
     workspace.succeed(&run("other", &soft));
     let weights = |out: &str| workspace.read(&format!("{out}/model/model.safetensors"));
@@ -138,6 +144,54 @@ fn a_teacher_of_other_rows_another_task_or_none_at_all_is_refused() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
+    let workspace = with_teacher();
+    let (oof, submission) = (
+        workspace.text("teacher/oof.csv"),
+        workspace.text("teacher/submission.csv"),
+    );
+    let refusal = || {
+        let output = workspace.run(&run("student", &[FROM]));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let beyond = format!("{oof}200,1,0.5,1\n");
+    workspace.write("teacher/oof.csv", &beyond);
+    let said = refusal();
+    let other = "teacher/oof.csv is not the file that the run has written";
+    assert!(said.contains(other), "{said}");
+    workspace.write("teacher/oof.csv", &oof);
+    let reversed: String = submission
+        .lines()
+        .rev()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    workspace.write("teacher/submission.csv", reversed);
+    let said = refusal();
+    let other = "teacher/submission.csv is not the file that the run has written";
+    assert!(said.contains(other), "{said}");
+
+    // Where the manifest does not list the tables, their rows are counted.
+    let mut manifest = workspace.json("teacher/manifest.json");
+    manifest["outputs"] = Value::Array(Vec::new());
+    workspace.write("teacher/manifest.json", manifest.to_string());
+    workspace.write("teacher/submission.csv", format!("{submission}0.5\n"));
+    let said = refusal();
+    let expected = "teacher/submission.csv: expected 40 scores, one a row of data.test, found 41";
+    assert!(
+        said.contains(expected) && said.contains("hint: put back the file"),
+        "{said}"
+    );
+    workspace.write("teacher/oof.csv", beyond);
+    let said = refusal();
+    let expected = "teacher/oof.csv:202:row: expected a row below 200, as many as there are training rows, found 200";
+    assert!(
+        said.contains(expected) && said.contains("hint: put back the file"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! `cipherpet ensemble`.
 
+use std::path::Path;
+
+use cipherpet::workbench::run_folder::manifest::FileRecord;
+
 use crate::hand_made::{edit_manifest, refusal, workspace, write_run};
 use crate::workspace::Workspace;
 
@@ -425,6 +429,34 @@ fn scores_that_are_damaged_or_gone() {
         &[],
         "error: b has neither oof.csv nor valid.csv\nhint: run it again in a new folder",
     );
+}
+
+#[test]
+fn a_table_that_the_run_has_not_written() {
+    for (table, content) in [
+        (
+            "valid.csv",
+            "row,label,score\n0,1,-1\n4,0,2\n5,1,1\n9,0,0\n",
+        ),
+        ("submission.csv", "-1\n0\n1\n"),
+    ] {
+        let workspace = two_runs();
+        let at = workspace.path(&format!("a/{table}"));
+        let record = FileRecord::of("output", &at, Path::new(table)).expect("a file");
+        edit_manifest(&workspace, "a", |manifest| {
+            manifest["outputs"] = serde_json::json!([record]);
+        });
+        workspace.succeed(&["ensemble", "a", "b", "--out", "before"]);
+        workspace.write(&format!("a/{table}"), content);
+        refused(
+            &workspace,
+            &[],
+            &format!(
+                "error: a/{table} is not the file that the run has written\n\
+                 hint: its hash in manifest.json differs; run it again in a new folder"
+            ),
+        );
+    }
 }
 
 #[test]

@@ -10,9 +10,11 @@ use std::path::Path;
 
 use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Scores, Target, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::workbench::run_folder::manifest::FileRecord;
+use crate::workbench::run_folder::names::CHANGED_HINT;
 use crate::workbench::run_folder::results::Results;
+use crate::workbench::run_folder::scores::Scored;
 
 /// What finished runs say of the rows.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ impl Teacher {
     ///
     /// # Errors
     /// [`Error::Refused`] where a run is not done, has another task or other files than these rows, or scores that are no logits;
-    /// those of the tables.
+    /// [`Error::Input`] where a table has other rows than these; those of the tables.
     pub fn read(
         experiment: &Experiment,
         task: &Task,
@@ -52,10 +54,12 @@ impl Teacher {
             require_same(&run, experiment, task)?;
             require_logits(&run)?;
             let scored = run.labelled_scores()?;
+            require_rows(&run, &scored, training_rows.len())?;
             labelled.add(scored.rows.iter().copied(), &scored.scores);
             if distill.test
                 && let Some(scores) = run.test_scores()?
             {
+                require_length(&run, &scores, test_rows.len())?;
                 test.add(0..scores.len(), &scores);
             }
         }
@@ -161,6 +165,27 @@ fn mixed(soft: &Target, own: &Target, weight: f64) -> Target {
         }
         (soft, _) => soft.clone(),
     }
+}
+
+/// Refuses rows beyond the training rows.
+fn require_rows(run: &Results, scored: &Scored, n_rows: usize) -> Result<()> {
+    let within = scored.rows.partition_point(|&row| row < n_rows); // they ascend
+    let Some(row) = scored.rows.get(within) else {
+        return Ok(());
+    };
+    let place = Place::line(run.labelled_file()?, within as u64 + 2).field("row"); // the header is line 1
+    let expected = format!("a row below {n_rows}, as many as there are training rows");
+    Err(Error::input(place, expected, row).with_hint(CHANGED_HINT))
+}
+
+/// Refuses another number of scores than there are test rows.
+fn require_length(run: &Results, scores: &Scores, n_rows: usize) -> Result<()> {
+    if scores.len() == n_rows {
+        return Ok(());
+    }
+    let place = Place::file(run.test_file()?.unwrap_or_else(|| run.path.clone()));
+    let expected = format!("{n_rows} scores, one a row of data.test");
+    Err(Error::input(place, expected, scores.len()).with_hint(CHANGED_HINT))
 }
 
 /// Row numbers and classes mean the same only over the same files.

@@ -73,6 +73,15 @@ impl Results {
             .with_hint("its hash in manifest.json differs; run it again in a new folder"))
     }
 
+    /// Refuses a table in the folder of a run that is done where it is not the one that the run has written.
+    fn require_written(&self, table: &Path) -> Result<()> {
+        match (self.record.state, table.file_name()) {
+            // Runs of earlier versions and made by hand do not list every table.
+            (State::Done, Some(name)) => self.wrote(Path::new(name)).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The resolved experiment.
     ///
     /// # Errors
@@ -135,9 +144,11 @@ impl Results {
     /// The scores of rows whose labels are known.
     ///
     /// # Errors
-    /// As [`Results::labelled_file`]; [`Error::Input`] with the line where it is damaged.
+    /// As [`Results::labelled_file`]; [`Error::Refused`] where the run is done and has written another table; [`Error::Input`] with
+    /// the line where it is damaged.
     pub fn labelled_scores(&self) -> Result<Scored> {
         let path = self.labelled_file()?;
+        self.require_written(&path)?;
         let has_folds = path.file_name().is_some_and(|name| name == names::OOF);
         Scored::read(&path, &self.record.task, has_folds)
     }
@@ -172,11 +183,13 @@ impl Results {
     /// The score of each test row; none where the run had no test file.
     ///
     /// # Errors
-    /// As [`Results::test_file`]; [`Error::Input`] with the line where it is damaged.
+    /// As [`Results::test_file`]; [`Error::Refused`] where the run is done and has written another table; [`Error::Input`] with the
+    /// line where it is damaged.
     pub fn test_scores(&self) -> Result<Option<Scores>> {
         let Some(path) = self.test_file()? else {
             return Ok(None);
         };
+        self.require_written(&path)?;
         let is_table = path.file_name().is_some_and(|name| name == names::TEST);
         if is_table {
             scores::read_test(&path, &self.record.task)
