@@ -139,6 +139,33 @@ fn the_starter_of_every_kind_of_file_runs() {
 }
 
 #[test]
+fn a_starter_in_another_folder_finds_files_that_were_named_from_here() {
+    let workspace = Workspace::with_pairs();
+    for folder in ["tiny", "sub"] {
+        std::fs::create_dir(workspace.path(folder)).expect("room");
+    }
+    for file in ["train.tsv", "test.tsv"] {
+        workspace.write(&format!("tiny/{file}"), workspace.read(file));
+    }
+    for starter in ["sub/first.toml", "tiny/first.toml", "first.toml"] {
+        let option = format!("--starter={starter}");
+        workspace.succeed(&["inspect", "tiny/train.tsv", "tiny/test.tsv", &option]);
+        let text = workspace.text(starter);
+        let shown = match starter {
+            "sub/first.toml" => format!(
+                "train = [\"{}\"]",
+                workspace.path("tiny/train.tsv").display()
+            ),
+            "tiny/first.toml" => "train = [\"train.tsv\"]".to_owned(),
+            _ => "train = [\"tiny/train.tsv\"]".to_owned(),
+        };
+        assert!(text.contains(&shown), "{shown} in:\n{text}");
+        workspace.succeed(&["run", starter, "--out=out", "--set=train.max_steps=1"]);
+        std::fs::remove_dir_all(workspace.path("out")).expect("it was written");
+    }
+}
+
+#[test]
 fn a_second_column_that_is_a_text_or_a_label_is_refused() {
     let workspace = Workspace::empty();
     workspace.write("train.tsv", "1 2\t7\n3 4\t8\n5 6\t9\n");

@@ -9,7 +9,7 @@ use super::survey::Role;
 use crate::atomic;
 use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS, Preset};
 use crate::data::ids::find_ids;
-use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit};
+use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit, source};
 use crate::error::{Error, Result};
 
 /// The keys of `[data]` that say how files are read.
@@ -39,9 +39,9 @@ pub fn write(inspection: &Inspection, format: &ExampleFormat, file: &Path) -> Re
         let error = Error::refused(format!("{} is there already", file.display()));
         return Err(error.with_hint("choose another name for --starter"));
     }
-    let here = std::env::current_dir().map_err(Error::io("find", Path::new(".")))?;
-    let folder = here.join(file.parent().unwrap_or(Path::new("")));
-    atomic::write(file, text(inspection, format, &folder)?.as_bytes())
+    let whole = std::path::absolute(file).map_err(Error::io("find", file))?;
+    let folder = whole.parent().unwrap_or(&whole);
+    atomic::write(file, text(inspection, format, folder)?.as_bytes())
 }
 
 fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Result<String> {
@@ -194,7 +194,12 @@ fn lines_off_default(format: &ExampleFormat, keys: &[&'static str]) -> Vec<(&'st
         .collect()
 }
 
+/// As the starter in `folder`, an absolute path, has it. The path itself counts from where the command is given.
 fn quoted_path(path: &Path, folder: &Path) -> String {
-    let path = path.strip_prefix(folder).unwrap_or(path);
+    let whole = match source::is_embedded(path) {
+        true => path.to_owned(),
+        false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    let path = whole.strip_prefix(folder).unwrap_or(&whole);
     toml::Value::String(path.to_string_lossy().into_owned()).to_string()
 }
