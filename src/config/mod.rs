@@ -289,10 +289,14 @@ impl Experiment {
         }
         (self.submit.like.iter()).for_each(|path| add("submit.like", path));
         for run in &self.distill.from {
-            let tables = ["oof.csv", "valid.csv", "test.csv", "submission.csv"];
-            let tables = tables.map(|name| run.join(name)).into_iter();
-            let there = tables.filter(|path| path.exists());
-            there.for_each(|path| add("distill.from", &path));
+            let labelled = ["oof.csv", "valid.csv"].map(|name| run.join(name));
+            // Another [submit] of that run is another submission of the same scores; runs of earlier versions may have nothing else.
+            let test = ["test.csv", "submission.csv"].map(|name| run.join(name));
+            let labelled = labelled.iter().filter(|path| path.exists());
+            let test = test.iter().find(|path| path.exists());
+            labelled
+                .chain(test)
+                .for_each(|path| add("distill.from", path));
         }
         for stage in &self.stage {
             let key = format!("stage.{}.files", stage.name);

@@ -149,9 +149,9 @@ fn a_teacher_of_other_rows_another_task_or_none_at_all_is_refused() {
 #[test]
 fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let workspace = with_teacher();
-    let (oof, submission) = (
+    let (oof, test) = (
         workspace.text("teacher/oof.csv"),
-        workspace.text("teacher/submission.csv"),
+        workspace.text("teacher/test.csv"),
     );
     let refusal = || {
         let output = workspace.run(&run("student", &[FROM]));
@@ -164,23 +164,19 @@ fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let other = "teacher/oof.csv is not the file that the run has written";
     assert!(said.contains(other), "{said}");
     workspace.write("teacher/oof.csv", &oof);
-    let reversed: String = submission
-        .lines()
-        .rev()
-        .map(|line| format!("{line}\n"))
-        .collect();
-    workspace.write("teacher/submission.csv", reversed);
+    let reversed: String = test.lines().rev().map(|line| format!("{line}\n")).collect();
+    workspace.write("teacher/test.csv", reversed);
     let said = refusal();
-    let other = "teacher/submission.csv is not the file that the run has written";
+    let other = "teacher/test.csv is not the file that the run has written";
     assert!(said.contains(other), "{said}");
 
     // Where the manifest does not list the tables, their rows are counted.
     let mut manifest = workspace.json("teacher/manifest.json");
     manifest["outputs"] = Value::Array(Vec::new());
     workspace.write("teacher/manifest.json", manifest.to_string());
-    workspace.write("teacher/submission.csv", format!("{submission}0.5\n"));
+    workspace.write("teacher/test.csv", format!("{test}40,0.5\n"));
     let said = refusal();
-    let expected = "teacher/submission.csv: expected 40 scores, one a row of data.test, found 41";
+    let expected = "teacher/test.csv: expected 40 scores, one a row of data.test, found 41";
     assert!(
         said.contains(expected) && said.contains("hint: put back the file"),
         "{said}"
@@ -192,6 +188,25 @@ fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
         said.contains(expected) && said.contains("hint: put back the file"),
         "{said}"
     );
+}
+
+#[test]
+fn another_submission_of_a_teacher_is_no_other_teacher() {
+    let workspace = with_teacher();
+    let student = run("student", &[FROM, "--set=train.max_steps=2"]);
+    workspace.succeed(&student);
+    let before = workspace.read("teacher/submission.csv");
+    workspace.succeed(&run(
+        "teacher",
+        &[
+            "--set=folds.k=5",
+            "--set=submit.format=csv",
+            "--set=submit.probability=true",
+        ],
+    ));
+    assert_ne!(workspace.read("teacher/submission.csv"), before);
+    let again = workspace.succeed(&[&student[..], &["--json"]].concat());
+    assert!(again.contains("\"found_done\":true"), "{again}");
 }
 
 #[test]

@@ -129,7 +129,8 @@ fn every_row_is_held_out_once_and_the_submission_is_the_mean() {
             "run.log",
             "submission.csv",
             "submission.csv.json",
-            "submission.zip"
+            "submission.zip",
+            "test.csv"
         ]
     );
     for fold in ["out/fold-1", "out/fold-2", "out/fold-3"] {

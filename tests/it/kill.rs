@@ -164,6 +164,7 @@ fn killed_between_any_two_files() {
         ("vocab.txt", 1),
         ("metrics.jsonl", 2),
         ("valid.csv", 1),
+        ("test.csv", 1),
         ("submission.csv", 1),
         ("submission.zip", 1),
         ("manifest.json", 2),

@@ -8,7 +8,7 @@ use crate::workspace::{ALL_HEADS, Workspace, metrics, skipped};
 const RUN: [&str; 4] = ["run", "experiment.toml", "--out", "out"];
 
 /// Everything that a run leaves.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 12] = [
     "config.toml",
     "manifest.json",
     "mapping.tsv",
@@ -19,6 +19,7 @@ const OUTPUTS: [&str; 11] = [
     "submission.csv",
     "submission.csv.json",
     "submission.zip",
+    "test.csv",
     "valid.csv",
 ];
 

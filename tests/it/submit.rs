@@ -26,10 +26,7 @@ const PREDICT: [&str; 6] = [
 fn probabilities_under_a_header_come_from_the_same_scores() {
     let workspace = Workspace::with_pairs();
     workspace.succeed(&RUN);
-    assert!(
-        !workspace.exists("out/test.csv"),
-        "the submission is the scores"
-    );
+    assert!(workspace.text("out/test.csv").starts_with("row,score\n0,"));
     let plain = workspace.text("out/submission.csv");
     let forms = [
         "--set",

@@ -35,7 +35,7 @@ pub const SUBMISSION_ZIP: &str = "submission.zip";
 pub const SUBMISSION_JSON: &str = "submission.csv.json";
 /// The outcome of a fold, written last.
 pub const DONE: &str = "DONE";
-/// Scores of the test rows: by one fold, or by the run where its submission holds them in another form.
+/// Scores of the test rows: by one fold, or by the run.
 pub const TEST: &str = "test.csv";
 /// Scores of all labelled rows, each by models that have not trained on it.
 pub const OOF: &str = "oof.csv";

@@ -153,8 +153,8 @@ impl Results {
         Scored::read(&path, &self.record.task, has_folds)
     }
 
-    /// The file with the score of each test row, as it came from the model: `test.csv`, or a submission that is
-    /// no other; none where the run had no test file.
+    /// The file with the score of each test row, as it came from the model: `test.csv`, or in runs of
+    /// earlier versions a submission that is no other; none where the run had no test file.
     ///
     /// # Errors
     /// [`Error::Refused`] where it is gone.

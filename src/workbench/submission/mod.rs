@@ -51,13 +51,11 @@ pub struct WrittenSubmission {
 struct Composed {
     text: String,
     form: Form,
-    /// It has a header.
-    is_table: bool,
     remarks: Vec<String>,
 }
 
 /// Leaves the submission of a run or an ensemble in its folder: `submission.csv`, checked against the test file,
-/// `submission.zip`, `submission.csv.json`, and `test.csv` where the submission does not hold the scores as they are.
+/// `submission.zip`, `submission.csv.json`, and in `test.csv` the scores as they are, whatever the form of the submission.
 /// Says where ids are row numbers and where probabilities tie.
 ///
 /// # Errors
@@ -76,12 +74,8 @@ pub fn leave(
     let zip = folder.join(names::SUBMISSION_ZIP);
     let rows = (test.as_path(), &experiment.format());
     let composed = compose((scores, task), rows, &experiment.submit)?;
-    let table = folder.join(names::TEST);
-    let is_plain = scores.width == 1 && !composed.is_table && !composed.form.probability;
-    // First: a submission of another form may be the only place that has the scores.
-    if !is_plain || table.exists() {
-        scores::write_test(scores, task, &table)?;
-    }
+    // First: the submission of an earlier version may be the only place that has the scores.
+    scores::write_test(scores, task, &folder.join(names::TEST))?;
     let written = composed.write(scores, &csv)?;
     let text = std::fs::read(&csv).map_err(Error::io("read", &csv))?;
     let entry = (names::SUBMISSION.to_owned(), Content::Text(text));
@@ -157,7 +151,6 @@ fn compose(
         return Ok(Composed {
             text: like_sample(&sample, answers)?,
             form,
-            is_table: true,
             remarks: remark.into_iter().collect(),
         });
     }
@@ -165,18 +158,16 @@ fn compose(
     let answers = form.answers(scores, task)?;
     let row_ids = RowIds::of(submit, (test, format))?;
     let remark = row_ids.remark(submit, (test, format));
-    let (text, is_table) = match row_ids {
-        RowIds::Order => (lines(&answers), false),
+    let text = match row_ids {
+        RowIds::Order => lines(&answers),
         RowIds::Column { name, ids } => {
             let ids = ids.unwrap_or_else(|| row_numbers(scores.len()));
-            let text = table(&answers, (&name, &ids), (submit, task), test)?;
-            (text, true)
+            table(&answers, (&name, &ids), (submit, task), test)?
         }
     };
     Ok(Composed {
         text,
         form,
-        is_table,
         remarks: remark.into_iter().collect(),
     })
 }
