@@ -9,6 +9,7 @@ use super::{Reading, output};
 use crate::data::{LabelKind, Task, TextKind};
 use crate::error::Result;
 use crate::workbench::reading;
+use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::record::RunRecord;
 use crate::workbench::submission;
 
@@ -22,7 +23,8 @@ Examples:
   cipherpet check s.csv --like sample_submission.csv
 
 With --like, header, ids, order, number of rows and columns must be those of the organisers' sample,
-and values numbers or names as there. The experiment of a run knows the names of the classes.
+and values numbers or names as there. The experiment of a run knows its [submit] and the names of
+the classes; in the folder of the run it need not be named.
 
 Exit status 1 with the line and the reason where it is not.")]
 pub struct CheckArguments {
@@ -48,15 +50,19 @@ pub struct CheckArguments {
 pub fn check(arguments: &CheckArguments) -> Result<()> {
     let submission = &arguments.submission;
     let range = arguments.range.clone();
-    let loaded = arguments.reading.load(&["submit"], "check")?;
+    // What lies in the folder of a run is read as that run has written it, unless another experiment is named.
+    let run = submission
+        .parent()
+        .filter(|run| RunRecord::read(run).is_ok());
+    let beside = run.map(|run| run.join(names::CONFIG));
+    let beside = beside.filter(|config| config.is_file());
+    let named = arguments.reading.experiment.as_deref();
+    let experiment = named.or(beside.as_deref());
+    let loaded = (arguments.reading).load_from(experiment, &["submit"], "check")?;
     loaded.check_submit()?;
     let submit = &loaded.experiment.submit;
     // The manifest beside the experiment of a run knows the classes.
-    let run = arguments
-        .reading
-        .experiment
-        .as_deref()
-        .and_then(Path::parent);
+    let run = experiment.and_then(Path::parent);
     let task = run.and_then(|run| RunRecord::read(run).ok());
     let task = task.map(|record| record.task);
     let (checked, rows_of) = match (&arguments.like, &arguments.test) {

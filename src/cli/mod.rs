@@ -40,7 +40,7 @@ mod zero_shot;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -175,9 +175,14 @@ struct Reading {
 impl Reading {
     /// `read` holds the further keys and sections that the command `who` reads.
     fn load(&self, read: &[&str], who: &str) -> Result<Loaded> {
+        self.load_from(self.experiment.as_deref(), read, who)
+    }
+
+    /// As [`Reading::load`], from this experiment file.
+    fn load_from(&self, experiment: Option<&Path>, read: &[&str], who: &str) -> Result<Loaded> {
         let read = [&config::READING, read].concat();
         config::require_read(&self.settings.set, &read, who)?;
-        let loaded = config::load(self.experiment.as_deref(), &self.settings.set)?;
+        let loaded = config::load(experiment, &self.settings.set)?;
         loaded.check_reading()?;
         Ok(loaded)
     }

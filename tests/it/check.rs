@@ -1,6 +1,6 @@
 //! `cipherpet check`.
 
-use crate::hand_made::refusal;
+use crate::hand_made::{self, edit_manifest, refusal, write_run};
 use crate::workspace::Workspace;
 
 fn workspace() -> Workspace {
@@ -79,7 +79,8 @@ fn the_test_file_may_need_reading_keys() {
     assert_eq!(
         refusal(&workspace, &check),
         "error: s.csv:1: expected the header `id,score`, found `1`\n\
-         hint: submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header"
+         hint: submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header; \
+         --experiment RUN/config.toml knows the classes and the labels of a run"
     );
     workspace.succeed(&[&check[..], &["--set", "submit.format=plain"]].concat());
 }
@@ -120,4 +121,58 @@ fn a_submission_beside_the_sample_of_the_organisers() {
         workspace.write("s.csv", text);
         assert_eq!(refusal(&workspace, &check), format!("error: {expected}"));
     }
+}
+
+#[test]
+fn a_submission_in_the_folder_of_its_run_is_read_as_the_run_has_written_it() {
+    let workspace = hand_made::workspace();
+    for (run, labels, good, checked, bad) in [
+        (
+            "a",
+            "classes",
+            "x\ny\nx\n",
+            "3 classes, one a row",
+            "x\nz\nx\n",
+        ),
+        (
+            "b",
+            "multilabel",
+            "1 2\n-1 0\n0.5 0\n",
+            "3 scores, one a row",
+            "1\n2\n3\n",
+        ),
+    ] {
+        write_run(&workspace, run, "row,label,score\n0,1,2\n", good);
+        let (config, file) = (
+            format!("{run}/config.toml"),
+            format!("{run}/submission.csv"),
+        );
+        let task = format!("{}[task]\nlabels = \"{labels}\"\n", workspace.text(&config));
+        workspace.write(&config, task);
+        edit_manifest(&workspace, run, |manifest| {
+            manifest["task"] =
+                serde_json::json!({"kind": "pair", "labels": labels, "classes": ["x", "y"]});
+        });
+        let beside = ["check", &file, "--test", "test.tsv"];
+        let shown = workspace.succeed(&beside);
+        assert!(shown.contains(checked), "{shown}");
+        // Elsewhere nobody knows the classes.
+        workspace.write("s.csv", good);
+        let elsewhere = ["check", "s.csv", "--test", "test.tsv"];
+        let said = refusal(&workspace, &elsewhere);
+        assert!(
+            said.contains("; --experiment RUN/config.toml knows the classes"),
+            "{said}"
+        );
+        workspace.succeed(&[&elsewhere[..], &["--experiment", &config]].concat());
+        workspace.write(&file, bad);
+        refusal(&workspace, &beside);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_score() {
+    let workspace = workspace();
+    workspace.write("s.csv", "\u{feff}0.5\r\n1\r\n2\r\n");
+    workspace.succeed(&["check", "s.csv", "--test", "test.tsv"]);
 }

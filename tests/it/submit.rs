@@ -58,13 +58,16 @@ fn probabilities_under_a_header_come_from_the_same_scores() {
     }
     assert_eq!(csv.lines().count(), 41);
 
-    // The check knows the form from the folder's config, and refuses it as plain.
-    let check = ["check", "csv/submission.zip", "--test", "test.tsv"];
+    // The check knows the form from the folder's config, and elsewhere refuses it as plain.
+    workspace.succeed(&["check", "csv/submission.zip", "--test", "test.tsv"]);
+    workspace.write("s.zip", workspace.read("csv/submission.zip"));
+    let check = ["check", "s.zip", "--test", "test.tsv"];
     workspace.succeed(&[&check[..], &["--experiment", "csv/config.toml"]].concat());
     assert_eq!(
         refusal(&workspace, &check),
-        "error: csv/submission.zip:1: expected one number and nothing else, found `id,score`\n\
-         hint: a plain submission has no header; submit.format = \"csv\" has one"
+        "error: s.zip:1: expected one number and nothing else, found `id,score`\n\
+         hint: a plain submission has no header; submit.format = \"csv\" has one; \
+         --experiment RUN/config.toml knows the classes and the labels of a run"
     );
     // The plain scores stay beside, so that an ensemble of it is none of probabilities.
     assert!(workspace.text("csv/test.csv").starts_with("row,score\n0,"));

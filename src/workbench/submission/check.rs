@@ -48,9 +48,11 @@ pub fn check(
         .len();
     let bytes = read(submission)?;
     let form = Form::of(submit, task);
+    let is_unknown = task.classes.is_empty() && task.labels != LabelKind::Ordinal;
+    let hint = is_unknown.then_some(RUN_HINT);
     let value = match form.columns {
         Columns::Label => Value::Name(known(task)),
-        Columns::Score | Columns::Each(_) => Value::number(range, form.probability),
+        Columns::Score | Columns::Each(_) => Value::number(range, form.probability, hint),
     };
     let mut seen = Seen::default();
     let width = match task.labels {
@@ -69,10 +71,14 @@ pub fn check(
                     .into_iter()
                     .flatten(),
             );
+            let header_hint = and(
+                "submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header",
+                hint,
+            );
             let expected = Expected {
                 header: &header,
                 is_open: width.is_none(),
-                header_hint: "submit.id_column and submit.score_column name the columns; submit.format = \"plain\" has no header",
+                header_hint: &header_hint,
                 id: 0,
                 ids: &ids,
                 whose: "the test file",
@@ -101,7 +107,7 @@ pub fn check_like(
     range: Option<RangeInclusive<f64>>,
 ) -> Result<Checked> {
     let sample = Sample::read(like, submit)?;
-    let number = |range| Value::number(range, sample.has_probabilities(submit, task));
+    let number = |range| Value::number(range, sample.has_probabilities(submit, task), None);
     let value = match task {
         Some(task) => match sample.form(submit, task)?.columns {
             Columns::Label => Value::Name(known(task)),
@@ -135,6 +141,17 @@ pub fn check_like(
 /// The way out where a submission has more or fewer rows than it should.
 const OTHER_ROWS: &str = "write one line a row, or name the file that the scores are for";
 
+/// The way out where a task has no classes: a submission may hold names, or several numbers a row.
+const RUN_HINT: &str = "--experiment RUN/config.toml knows the classes and the labels of a run";
+
+/// A hint, and one more where there is one.
+fn and(hint: &str, more: Option<&str>) -> String {
+    match more {
+        Some(more) => format!("{hint}; {more}"),
+        None => hint.to_owned(),
+    }
+}
+
 fn read(submission: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(submission).map_err(Error::io("read", submission))?;
     let is_zip = submission
@@ -154,20 +171,31 @@ fn known(task: &Task) -> Option<&[String]> {
 /// What a field must be.
 enum Value<'a> {
     /// A number in the range.
-    Number(Option<RangeInclusive<f64>>),
+    Number {
+        range: Option<RangeInclusive<f64>>,
+        /// The way out where it is none.
+        hint: Option<&'static str>,
+    },
     /// One of the names, or any where they are not known.
     Name(Option<&'a [String]>),
 }
 
 impl Value<'_> {
-    fn number(range: Option<RangeInclusive<f64>>, is_probability: bool) -> Self {
-        Self::Number(range.or_else(|| is_probability.then_some(0.0..=1.0)))
+    fn number(
+        range: Option<RangeInclusive<f64>>,
+        is_probability: bool,
+        hint: Option<&'static str>,
+    ) -> Self {
+        Self::Number {
+            range: range.or_else(|| is_probability.then_some(0.0..=1.0)),
+            hint,
+        }
     }
 
     /// How an error calls it.
     fn what(&self) -> &'static str {
         match self {
-            Self::Number(_) => "a score",
+            Self::Number { .. } => "a score",
             Self::Name(_) => "a class",
         }
     }
@@ -182,7 +210,9 @@ impl Value<'_> {
             return Err(Error::input(place, self.what(), found));
         }
         match self {
-            Self::Number(range) => seen.number(number(text, range.as_ref(), place)?),
+            Self::Number { range, hint } => {
+                seen.number(number(text, (range.as_ref(), *hint), place)?);
+            }
             Self::Name(Some(names)) if !names.iter().any(|name| name == text) => {
                 let expected = format!("one of the classes {}", names.join(", "));
                 return Err(Error::input(place, expected, quoted(text)));
@@ -196,10 +226,18 @@ impl Value<'_> {
 }
 
 /// One number.
-fn number(text: &str, range: Option<&RangeInclusive<f64>>, place: Place) -> Result<f64> {
+fn number(
+    text: &str,
+    (range, hint): (Option<&RangeInclusive<f64>>, Option<&str>),
+    place: Place,
+) -> Result<f64> {
     let found = format!("`{text}`");
     let Ok(score) = text.trim().parse::<f64>() else {
-        return Err(Error::input(place, "one number and nothing else", found));
+        let error = Error::input(place, "one number and nothing else", found);
+        return Err(match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        });
     };
     if !score.is_finite() {
         return Err(Error::input(place, "a finite number", found));
@@ -249,6 +287,7 @@ fn read_plain(
     (value, width): (&Value<'_>, Option<usize>),
     seen: &mut Seen,
 ) -> Result<()> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes); // as tables may have it
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -264,9 +303,10 @@ fn read_plain(
             value.see(text, place, seen).map_err(|error| {
                 let is_number = text.trim().parse::<f64>().is_ok();
                 match (line == 1 && !text.trim().is_empty() && !is_number, value) {
-                    (true, Value::Number(_)) => error.with_hint(
+                    (true, Value::Number { hint, .. }) => error.with_hint(and(
                         "a plain submission has no header; submit.format = \"csv\" has one",
-                    ),
+                        *hint,
+                    )),
                     _ => error,
                 }
             })?;
@@ -290,7 +330,7 @@ struct Expected<'a> {
     header: &'a [&'a str],
     /// It may have more columns, of which nobody knows the names.
     is_open: bool,
-    header_hint: &'static str,
+    header_hint: &'a str,
     /// The column of the ids.
     id: usize,
     ids: &'a [String],
