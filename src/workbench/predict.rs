@@ -190,7 +190,10 @@ fn reading_of(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Res
 /// The `[submit]` of the run for the rows of `pairs`. The sample is one for its test file: other rows have other ids.
 fn submit_for(pairs: &Path, experiment: &Experiment, progress: &Progress) -> SubmitConfig {
     let mut submit = experiment.submit.clone();
-    let is_test = experiment.data.test.as_deref() == pairs.canonicalize().ok().as_deref();
+    // Either may lead over a link.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let test = experiment.data.test.as_deref();
+    let is_test = test.is_some_and(|test| real(test) == real(pairs));
     if !is_test && let Some(like) = submit.like.take() {
         progress.say(&format!(
             "submission: {} is the sample for another file, so the form is that of submit.format",

@@ -231,6 +231,28 @@ fn another_sample_is_another_form_of_the_same_run() {
     assert_eq!(workspace.text(&submission).lines().count(), 40);
 }
 
+#[cfg(unix)]
+#[test]
+fn the_test_file_behind_a_link_is_the_test_file() {
+    let workspace = Workspace::with_pairs();
+    std::fs::create_dir(workspace.path("real")).expect("room");
+    workspace.write("real/test.tsv", workspace.read("test.tsv"));
+    std::os::unix::fs::symlink("real", workspace.path("link")).expect("a link");
+    let rows: String = (0..40).rev().map(|row| format!("{row},0.5\n")).collect();
+    workspace.write("sample.csv", format!("key,p\n{rows}"));
+    let linked = [
+        "--set=data.test=link/test.tsv",
+        "--set=submit.like=sample.csv",
+    ];
+    workspace.succeed(&[&RUN[..], &linked].concat());
+    let submission = workspace.text("out/submission.csv");
+    assert!(submission.starts_with("key,p\n39,0."), "{submission}");
+    for pairs in ["link/test.tsv", "real/test.tsv"] {
+        workspace.succeed(&["predict", "out", "--pairs", pairs, "--out", "again.csv"]);
+        assert_eq!(workspace.text("again.csv"), submission, "{pairs}");
+    }
+}
+
 #[test]
 fn another_way_to_score_asks_the_models_that_are_there() {
     let workspace = Workspace::with_pairs();
