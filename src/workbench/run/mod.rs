@@ -252,7 +252,7 @@ fn finish(
             }
         }
     };
-    warnings::below_baseline(&outcome)
+    warnings::below_baseline(&outcome, experiment)
         .iter()
         .for_each(|line| progress.say(line));
     folder.finish(experiment, &plan::models(experiment), outcome.clone())?;

@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
+use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
 use crate::metrics::baseline::OVERLAP;
+use crate::objective::ObjectiveName;
 use crate::train::{FitReport, Stage};
 use crate::workbench::run_folder::manifest::Outcome;
 
@@ -114,28 +116,37 @@ pub fn still_rising(report: &FitReport, stage: &Stage, n_stages: usize) -> Optio
     ))
 }
 
-/// The model is no better than what the rows give away without it.
-pub fn below_baseline(outcome: &Outcome) -> Option<String> {
+/// What the rows give away without the model is better.
+pub fn below_baseline(outcome: &Outcome, experiment: &Experiment) -> Option<String> {
     let (score, baseline) = (outcome.valid.valid_score?, outcome.baseline.as_ref()?);
     let metric = outcome.valid.metric;
-    (!metric.is_better(Some(score), Some(baseline.score))).then(|| {
+    metric.is_better(Some(baseline.score), Some(score)).then(|| {
         format!(
             "warning: {} has {} {:.4} on the same rows, the model {score:.4}; more epochs{} may help, or the labels are not \
              those of the rows",
             baseline.describe(),
             metric.metric().title,
             baseline.score,
-            match baseline.name.as_str() {
-                OVERLAP => " or data.mark_shared = true",
-                _ => "",
+            match baseline.name == OVERLAP && may_mark_shared(experiment) {
+                true => " or data.mark_shared = true",
+                false => "",
             }
         )
     })
 }
 
+/// Whether shared tokens are not marked and could be, by a model of two token types.
+fn may_mark_shared(experiment: &Experiment) -> bool {
+    let stages = experiment.stages();
+    let last = stages.last();
+    let is_apart = last.is_some_and(|stage| stage.objective == ObjectiveName::Simbert);
+    !is_apart && !experiment.mark_shared(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
     use crate::data::Target;
 
     fn row(a: &[u32], target: Target) -> EncodedExample {
@@ -166,6 +177,18 @@ mod tests {
             Some("warning: t.tsv: 18 % of the tokens are unknown to the model ([UNK]); why")
         );
         assert_eq!(unknown_tokens("t.tsv", "why", &[]), None);
+    }
+
+    #[test]
+    fn marks_are_advised_where_there_are_none_and_may_be_some() {
+        let may = |assignments: &[&str]| {
+            let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+            let loaded = config::load(None, &assignments).expect("known keys");
+            may_mark_shared(&loaded.experiment)
+        };
+        assert!(!may(&[]), "they are there");
+        assert!(may(&["data.mark_shared=false"]));
+        assert!(!may(&["objective.name=simbert"]), "each text is read apart");
     }
 
     #[test]
