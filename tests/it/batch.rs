@@ -88,8 +88,15 @@ fn an_experiment_that_fails_does_not_stop_the_others() {
         stderr.contains("expected a file, found none at "),
         "{stderr}"
     );
+    // The hint is that of the failure; this command cannot help.
+    assert!(
+        stderr.contains("\n    hint: correct the path, or put the file there"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("the same command"), "{stderr}");
     let report = json(&String::from_utf8(output.stdout).expect("UTF-8"));
     assert!(report["runs"][0]["report"].is_null() && report["runs"][0]["error"].is_string());
+    assert!(report["runs"][0]["hint"].is_string() && report["runs"][1]["hint"].is_null());
     assert!(report["runs"][1]["error"].is_null());
     let run = report["runs"][1]["report"]["run"]
         .as_str()

@@ -29,6 +29,11 @@ pub struct CellReport {
     pub cell: String,
     /// Why it failed; none where it did not.
     pub error: Option<String>,
+    /// The way out of that, if one is known.
+    pub hint: Option<String>,
+    /// Whether the same command may do it another time.
+    #[serde(skip)]
+    pub may_pass: bool,
     /// What it made; none where it failed.
     pub report: Option<PartReport>,
 }
@@ -38,25 +43,33 @@ impl CellReport {
     pub fn title(&self) -> String {
         title(&self.name, &self.cell)
     }
+
+    /// Its lines among those that failed; none where it did not.
+    fn failure(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        let hint = self.hint.as_ref();
+        let hint = hint.map_or(String::new(), |hint| format!("\n    hint: {hint}"));
+        Some(format!("\n  {}: {error}{hint}", self.title()))
+    }
 }
 
 impl BatchReport {
-    /// Fails where an experiment has failed, with the list.
+    /// Fails where an experiment has failed, with the list and the way out of each.
     ///
     /// # Errors
     /// [`Error::Refused`].
     pub fn require_success(&self) -> Result<()> {
-        let failed: Vec<String> = self
-            .runs
-            .iter()
-            .filter_map(|cell| Some(format!("\n  {}: {}", cell.title(), cell.error.as_ref()?)))
-            .collect();
+        let failed: Vec<String> = self.runs.iter().filter_map(CellReport::failure).collect();
         if failed.is_empty() {
             return Ok(());
         }
         let (n, all) = (failed.len(), self.runs.len());
         let message = format!("{n} of {all} experiments failed:{}", failed.concat());
-        Err(Error::refused(message).with_hint("the same command does what is missing"))
+        let error = Error::refused(message);
+        Err(match self.runs.iter().any(|cell| cell.may_pass) {
+            true => error.with_hint("the same command does what is missing"),
+            false => error,
+        })
     }
 }
 
@@ -71,8 +84,16 @@ pub fn run_all(cells: &[Loaded], part: RunPart, context: Context<'_>) -> Result<
         let title = title(&loaded.name, &loaded.cell);
         progress.say(&format!("experiment {number} of {}: {title}", cells.len()));
         let context = context.with_progress(&progress);
-        let (error, report) = match run(loaded, None, part, context) {
-            Ok(report) => (None, Some(report)),
+        let mut cell = CellReport {
+            name: loaded.name.clone(),
+            cell: loaded.cell.clone(),
+            error: None,
+            hint: None,
+            may_pass: false,
+            report: None,
+        };
+        match run(loaded, None, part, context) {
+            Ok(report) => cell.report = Some(report),
             Err(Error::Interrupted) if !runs.is_empty() => {
                 let (done, all) = (runs.len(), cells.len());
                 let state = format!("{done} of {all} experiments are over");
@@ -81,15 +102,14 @@ pub fn run_all(cells: &[Loaded], part: RunPart, context: Context<'_>) -> Result<
             Err(error) if error.is_stop() => return Err(error),
             Err(error) => {
                 progress.say(&format!("{title} failed: {error}"));
-                (Some(error.to_string()), None)
+                cell.error = Some(error.to_string());
+                cell.hint = error.hint().map(str::to_owned);
+                // Settings and files are as they are, and --finish trains nothing.
+                let is_of_machine = matches!(error, Error::Io { .. } | Error::Unexpected(_));
+                cell.may_pass = is_of_machine && part != RunPart::Finish;
             }
-        };
-        runs.push(CellReport {
-            name: loaded.name.clone(),
-            cell: loaded.cell.clone(),
-            error,
-            report,
-        });
+        }
+        runs.push(cell);
     }
     Ok(BatchReport { runs })
 }
@@ -115,5 +135,48 @@ fn title(name: &str, cell: &str) -> String {
         name.to_owned()
     } else {
         format!("{name} ({cell})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(error: &str, hint: Option<&str>, may_pass: bool) -> CellReport {
+        CellReport {
+            name: "e".to_owned(),
+            cell: String::new(),
+            error: Some(error.to_owned()),
+            hint: hint.map(str::to_owned),
+            may_pass,
+            report: None,
+        }
+    }
+
+    #[test]
+    fn each_failure_has_its_own_way_out_and_the_command_helps_where_it_may() {
+        let refusal = |runs| {
+            let error = BatchReport { runs }.require_success();
+            let error = error.expect_err("all have failed");
+            (error.to_string(), error.hint().map(str::to_owned))
+        };
+        let (message, hint) = refusal(vec![failed("no file", Some("put it there"), false)]);
+        assert_eq!(
+            message,
+            "1 of 1 experiments failed:\n  e: no file\n    hint: put it there"
+        );
+        assert_eq!(hint, None);
+        let (message, hint) = refusal(vec![
+            failed("no file", None, false),
+            failed("cannot write", None, true),
+        ]);
+        assert_eq!(
+            message,
+            "2 of 2 experiments failed:\n  e: no file\n  e: cannot write"
+        );
+        assert_eq!(
+            hint.as_deref(),
+            Some("the same command does what is missing")
+        );
     }
 }
