@@ -23,9 +23,9 @@ Examples:
 Runs of one metric stand together, best first. The score of a run of folds is that of all its
 out-of-fold scores together, as the models gave them; beside it stands the mean of the folds, each
 by itself, ± their standard deviation. Where the two are far apart, the folds have different scales.
-A run whose score is missing is sorted by the mean of its folds so far. Overlap is the score of the
-share of common tokens alone. Speed, size, precision and the tool's version are in --json and --csv,
-which round nothing.")]
+A run whose score is missing is sorted by the mean of its folds so far. The baseline is what the
+same rows give away without a network: the share of common tokens of pairs, TF-IDF of single texts.
+Speed, size, precision and the tool's version are in --json and --csv, which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
     #[arg(default_value = "runs")]

@@ -24,7 +24,7 @@ pub struct PredictArguments {
     /// Pairs of the same cipher, in the form of the run's files; labels are ignored
     #[arg(long, value_name = "FILE")]
     pairs: PathBuf,
-    /// Where to write one score a line
+    /// Where to write the scores: one a line, or beside ids where the rows have them
     #[arg(long, value_name = "FILE", value_parser = output::file)]
     out: PathBuf,
     /// Send each row through the network alone, and report the time of a row

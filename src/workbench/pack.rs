@@ -141,7 +141,7 @@ fn readme(name: &str, results: &Results, experiment: &Experiment) -> String {
     text
 }
 
-/// ` --set data.test=FILE …` for every path of the experiment that is outside the tool.
+/// ` --set data.test=FILE --set checkpoint.dir=DIR …` for every path of the experiment that is outside the tool.
 fn assignments(experiment: &Experiment) -> String {
     let mut keys: Vec<(String, usize)> = Vec::new();
     for (key, path) in experiment.inputs() {
@@ -151,10 +151,55 @@ fn assignments(experiment: &Experiment) -> String {
             _ => keys.push((key, 1)),
         }
     }
-    let set = |(key, n): &(String, usize)| match (key.as_str(), n) {
-        ("checkpoint.dir", _) => " --set checkpoint.dir=DIR".to_owned(),
-        (key, 1) => format!(" --set {key}=FILE"),
-        (key, n) => format!(" --set '{key}=[{}]'", vec!["\"FILE\""; *n].join(", ")),
+    let set = |(key, n): &(String, usize)| {
+        // Of a folder several files may be read.
+        let (what, n) = match key.as_str() {
+            "checkpoint.dir" | "data.augment" => ("DIR", 1),
+            "distill.from" => ("DIR", experiment.distill.from.len()),
+            _ => ("FILE", *n),
+        };
+        match n {
+            1 => format!(" --set {key}={what}"),
+            n => {
+                let each = vec![format!("\"{what}\""); n];
+                format!(" --set '{key}=[{}]'", each.join(", "))
+            }
+        }
     };
     keys.iter().map(set).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_asked_for_as_folders_however_many_files_are_read_in_them() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "pairs"] {
+            std::fs::create_dir(at(name)).expect("room");
+        }
+        for name in [
+            "a/oof.csv",
+            "a/test.csv",
+            "b/oof.csv",
+            "pairs/1.tsv",
+            "pairs/2.tsv",
+        ] {
+            std::fs::write(at(name), "").expect("room");
+        }
+        let mut experiment = Experiment::default();
+        experiment.data.train = vec![at("train.tsv"), at("more.tsv")];
+        experiment.data.augment = Some(at("pairs"));
+        experiment.distill.from = vec![at("a"), at("b")];
+        assert_eq!(
+            assignments(&experiment),
+            " --set 'data.train=[\"FILE\", \"FILE\"]' --set data.augment=DIR \
+             --set 'distill.from=[\"DIR\", \"DIR\"]'"
+        );
+        experiment.distill.from.pop();
+        let asked = assignments(&experiment);
+        assert!(asked.ends_with(" --set distill.from=DIR"), "{asked}");
+    }
 }

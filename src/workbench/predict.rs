@@ -1,6 +1,6 @@
 //! More pairs, scored with what a run has left.
 //!
-//! In: a run folder and a pair file of the same cipher. Out: one score a line, as in `submission.csv`.
+//! In: a run folder and a pair file of the same cipher. Out: their scores in the form of `submission.csv`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
