@@ -6,8 +6,8 @@
 //! "train.learning_rate" = [1e-4, 3e-4] # six experiments
 //! ```
 //!
-//! In: the section of a file, or `--set grid.seed=[0,1,2]`. Out: [`Axis`]es and their [`product`]. A value of the file for a
-//! key of the grid gives way to the grid; `--set KEY=VALUE` replaces the whole list. The cells' configs know nothing of
+//! In: the section of a file, `--set grid.seed=[0,1,2]`, or `--set grid={seed=[0,1,2]}`. Out: [`Axis`]es and their [`product`].
+//! A value of the file for a key of the grid gives way to the grid; `--set KEY=VALUE` replaces the whole list. The cells' configs know nothing of
 //! the grid, so that a cell is the same run as the experiment written out.
 
 use std::collections::BTreeMap;
@@ -271,6 +271,18 @@ mod tests {
             names("", &["grid.align.method=[\"random\", \"scratch\"]"]),
             ["align.method = \"random\"", "align.method = \"scratch\""]
         );
+    }
+
+    #[test]
+    fn the_whole_section_may_be_set() {
+        let text = "[grid]\nseed = [0, 1]\ntrain.batch = [8, 16]\n";
+        assert_eq!(
+            names(text, &["grid={seed=[7], train={batch=[4, 2]}}"]),
+            ["seed = 7, train.batch = 4", "seed = 7, train.batch = 2"]
+        );
+        assert_eq!(names("", &["grid={seed=[7]}"]), ["seed = 7"]);
+        let refused = cells("", &["grid=3"]).expect_err("no section").to_string();
+        assert_eq!(refused, "--set grid=3: expected a section, found 3");
     }
 
     #[test]

@@ -236,12 +236,16 @@ impl Layers {
             .ok_or_else(|| Error::input(place.clone(), "key=value", "no `=`"))?;
         let (key, text) = (key.trim(), text.trim());
         let folder = Folder::Disk(absolute(Path::new(""))?);
-        if T::HAS_GRID
-            && let Some(key) = key.strip_prefix(grid::PREFIX)
-        {
-            let axis = Axis::new(key, parse_value(text, &place)?, place, &folder)?;
-            self.axes.retain(|other| other.key != axis.key);
-            self.axes.push(axis);
+        if T::HAS_GRID && grid::holds(key) {
+            let value = parse_value(text, &place)?;
+            let axes = match key.strip_prefix(grid::PREFIX) {
+                Some(key) => vec![Axis::new(key, value, place, &folder)?],
+                None => grid::axes(value, &BTreeMap::new(), &place, &folder)?,
+            };
+            for axis in axes {
+                self.axes.retain(|other| other.key != axis.key);
+                self.axes.push(axis);
+            }
             return Ok(());
         }
         require_known::<T>(key, &place)?;
