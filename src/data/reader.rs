@@ -108,6 +108,8 @@ fn parse(
     let mut examples = Vec::new();
     loop {
         require_width(&table, &layout, format, labels_required)?;
+        let is_meant = examples.is_empty() && !format.header && is_of_words(&table, format);
+        let of_text = |error| or_header(error, is_meant && format.tokens == TokenKind::Number);
         let place = |column: usize| table.place().field(layout.field_name(column));
         let mut text = |column: usize| {
             parse_sentence(&table.fields()[column], format, dictionary, || {
@@ -115,10 +117,12 @@ fn parse(
             })
         };
         examples.push(Example {
-            a: text(layout.text_a)?,
-            b: layout.text_b.map(text).transpose()?,
+            a: text(layout.text_a).map_err(of_text)?,
+            b: layout.text_b.map(text).transpose().map_err(of_text)?,
             target: match &mut label_reader {
-                Some(reader) => reader.target(table.fields(), &layout.labels, place)?,
+                Some(reader) => reader
+                    .target(table.fields(), &layout.labels, place)
+                    .map_err(|error| or_header(error, is_meant))?,
                 None => Target::Unknown,
             },
         });
@@ -133,6 +137,29 @@ fn parse(
         has_labels,
         found_columns: layout.found_by_name(format),
     })
+}
+
+/// Whether no token of a row begins as a number does: as a first row, it may name the columns.
+fn is_of_words(table: &Table, format: &ExampleFormat) -> bool {
+    let mut fields = table.fields().iter();
+    let begins_number = |c: char| c.is_ascii_digit() || "+-.".contains(c);
+    fields.all(|field| {
+        let mut tokens = field.split(format.token_separator.as_str());
+        !tokens.any(|token| token.trim_start().starts_with(begins_number))
+    })
+}
+
+/// The error of a row; where it `may_be` a header, with that way out too.
+fn or_header(error: Error, may_be: bool) -> Error {
+    const HEADER_HINT: &str = "set `data.header = true` where the first line names the columns";
+    if !may_be {
+        return error;
+    }
+    let hint = match error.hint() {
+        Some(hint) => format!("{hint}; {HEADER_HINT}"),
+        None => HEADER_HINT.to_owned(),
+    };
+    error.with_hint(hint)
 }
 
 fn require_width(

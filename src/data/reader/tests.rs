@@ -199,6 +199,28 @@ fn id_that_is_not_a_number() {
 }
 
 #[test]
+fn a_first_row_of_words_may_be_a_header() {
+    let header = "set `data.header = true` where the first line names the columns";
+    assert_eq!(
+        required("q1\tq2\tlabel\n1\t2\t0\n"),
+        [
+            "x.tsv:1:1: expected a token id from 0 to 4294967295, found `q1`",
+            format!("{ID_HINT}; {header}").as_str()
+        ]
+    );
+    for no_header in ["q1\t2\t0\n", "1\t2\t0\nq1\tq2\tlabel\n"] {
+        assert_eq!(required(no_header)[1], ID_HINT);
+    }
+    // Tokens may be words, and labels are none.
+    let format = ExampleFormat {
+        tokens: TokenKind::Text,
+        ..ExampleFormat::default()
+    };
+    let said = show("q1\tq2\tlabel\nx\ty\t0\n", &format, Required);
+    assert!(said[1].ends_with(&format!("; {header}")), "{said:?}");
+}
+
+#[test]
 fn id_that_is_negative() {
     assert_eq!(
         required("1\t2 -3\t0\n"),
