@@ -212,9 +212,6 @@ impl HashArguments {
 }
 
 pub fn hash(arguments: &HashArguments, session: &Session) -> Result<()> {
-    if let Some(index) = &arguments.index {
-        output::require_apart(&arguments.out, index)?;
-    }
     let outputs = job::Outputs {
         codes: &arguments.out,
         index: arguments.index.as_deref(),

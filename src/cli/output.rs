@@ -67,16 +67,3 @@ fn require_folder(file: &Path) -> std::result::Result<(), String> {
         _ => Ok(()),
     }
 }
-
-/// Refuses one file for two results.
-///
-/// # Errors
-/// [`Error::Refused`].
-pub fn require_apart(out: &Path, index: &Path) -> Result<()> {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if absolute(out) != absolute(index) {
-        return Ok(());
-    }
-    let message = format!("--out and --index are one file: {}", out.display());
-    Err(Error::refused(message).with_hint("name two files"))
-}

@@ -38,10 +38,15 @@ pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {
     None
 }
 
-/// Whether both paths lead to one regular file that is there.
+/// Whether both paths lead to one file, there or not yet. A pipe may be read and written, and a folder is no file.
 fn is_same_file(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
-    real(a).is_some_and(|a| Some(a) == real(b))
+    let is_file = |path: &Path| path.is_file() || !path.exists();
+    let whole = |path: &Path| {
+        path.canonicalize()
+            .or_else(|_| std::path::absolute(path))
+            .ok()
+    };
+    is_file(a) && whole(a).is_some_and(|a| Some(a) == whole(b))
 }
 
 #[cfg(test)]
@@ -73,6 +78,8 @@ mod tests {
         assert!(fault_of(&["count", &other, &read, "--out", &read]).is_some());
         assert!(fault_of(&["slurm", &read, "--time", "1:00:00", "--out", &read]).is_some());
         assert_eq!(fault_of(&["count", &read, "--out", &other]), None);
+        let one = ["hash", "--vectors", &read, "--out", &other, "--index"];
+        assert!(fault_of(&[&one[..], &[&other]].concat()).is_some());
         // What is no file is no loss.
         assert_eq!(
             fault_of(&["count", "/dev/null", "--out", "/dev/null"]),

@@ -72,9 +72,6 @@ pub fn search(arguments: &SearchArguments, session: &Session) -> Result<()> {
         out,
         json,
     } = arguments;
-    if let (Some(out), Some(index)) = (out, index) {
-        output::require_apart(out, index)?;
-    }
     let options = job::SearchOptions {
         text: text.clone(),
         vectors: vectors.clone(),

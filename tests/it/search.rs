@@ -205,7 +205,10 @@ fn an_index_of_something_else_is_refused() {
     assert!(no_folder.contains("found no folder none"), "{no_folder}");
     let both = ["--index=both", "--out=./both"];
     let both = workspace.snapshot(&[&SEARCH[..], &both].concat());
-    assert!(both.contains("--out and --index are one file"), "{both}");
+    assert!(
+        both.contains("--index <FILE> names ./both, and so does --out"),
+        "{both}"
+    );
     assert!(!workspace.exists("both"));
     let alone = workspace.snapshot(&[&SEARCH[..], &["--candidates=5"]].concat());
     insta::assert_snapshot!("search_candidates_alone", alone);
