@@ -375,7 +375,14 @@ fn two_linear_heads_of_different_size_are_refused() {
 #[test]
 fn candidates_on_the_wrong_side_are_refused() {
     let workspace = Workspace::with_pairs();
-    let rows = (0..60).map(|i| format!("{}\t{}\t{}\n", 1 + i, 100 + i / 6, u8::from(i % 3 == 0)));
+    let rows = (0..60).map(|i| {
+        format!(
+            "{} 9\t{} 8\t{}\n",
+            20 + i,
+            100 + i / 6,
+            u8::from(i % 3 == 0)
+        )
+    });
     workspace.write("train.tsv", rows.collect::<String>());
     let run = |candidates: &str| {
         let out = format!("--out={candidates}");
