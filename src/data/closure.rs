@@ -1,16 +1,25 @@
 //! Transitive closure of positive pairs: where a means b and b means c, a means c.
 //!
-//! In: the rows that one model trains on. Out: pairs that they imply, with label 1, and that are not among them. Rows that are
-//! held out imply nothing here, so that no model learns from them. Implies no negatives.
+//! In: the rows that one model trains on. Out: pairs that they imply, with label 1, and that are not among them; and how many groups
+//! contradict themselves. Rows that are held out imply nothing here, so that no model learns from them. Implies no negatives.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::example::{EncodedExample, Target};
 use super::paraphrases::Paraphrases;
 
-/// The implied pairs, in the order of the first row of their group of texts. A group gives no more pairs than it has rows: large
-/// ones would drown the rest. A group in which a pair has label 0 contradicts itself and gives none.
-pub fn closure(rows: &[EncodedExample]) -> Vec<EncodedExample> {
+/// What some rows imply.
+#[derive(Debug)]
+pub struct Closure {
+    /// In the order of the first row of their group of texts. A group gives no more pairs than it has rows: large ones would drown
+    /// the rest.
+    pub pairs: Vec<EncodedExample>,
+    /// Groups in which a pair has label 0: they contradict themselves and give no pairs.
+    pub n_contradictions: usize,
+}
+
+/// What `rows` imply.
+pub fn closure(rows: &[EncodedExample]) -> Closure {
     let is = |target: &Target, class| target.class() == Some(class);
     let Paraphrases {
         texts,
@@ -46,13 +55,15 @@ pub fn closure(rows: &[EncodedExample]) -> Vec<EncodedExample> {
         let new = pairs.filter(|pair| !known.contains(pair));
         new.take(n_rows[label])
     });
-    implied
-        .map(|(a, b)| EncodedExample {
-            a: texts[a].to_vec(),
-            b: Some(texts[b].to_vec()),
-            target: Target::Class(1),
-        })
-        .collect()
+    let pairs = implied.map(|(a, b)| EncodedExample {
+        a: texts[a].to_vec(),
+        b: Some(texts[b].to_vec()),
+        target: Target::Class(1),
+    });
+    Closure {
+        pairs: pairs.collect(),
+        n_contradictions: contradicted.len(),
+    }
 }
 
 #[cfg(test)]
@@ -69,7 +80,7 @@ mod tests {
 
     fn implied(rows: &[(u32, u32, u32)]) -> Vec<(u32, u32)> {
         let rows: Vec<_> = rows.iter().map(|&(a, b, label)| row(a, b, label)).collect();
-        let implied = closure(&rows);
+        let implied = closure(&rows).pairs;
         assert!(implied.iter().all(|row| row.target == Target::Class(1)));
         let pair = |row: &EncodedExample| (row.a[0], row.b.as_ref().expect("a pair")[0]);
         implied.iter().map(pair).collect()
@@ -96,6 +107,16 @@ mod tests {
             implied(&[(1, 2, 1), (2, 3, 1), (1, 3, 0), (5, 6, 1), (6, 7, 1)]),
             [(5, 7)]
         );
+        let rows = [
+            (1, 2, 1),
+            (2, 3, 1),
+            (1, 3, 0),
+            (3, 1, 0),
+            (5, 6, 1),
+            (6, 8, 0),
+        ];
+        let rows = rows.map(|(a, b, label)| row(a, b, label));
+        assert_eq!(closure(&rows).n_contradictions, 1);
     }
 
     #[test]
@@ -105,6 +126,7 @@ mod tests {
             b: None,
             ..row(2, 2, 1)
         };
-        assert!(closure(&[row(1, 2, 1), unknown, single]).is_empty());
+        let found = closure(&[row(1, 2, 1), unknown, single]);
+        assert!(found.pairs.is_empty() && found.n_contradictions == 0);
     }
 }

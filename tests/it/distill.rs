@@ -238,6 +238,27 @@ fn closure_adds_pairs_to_train_and_none_of_a_row_that_is_held_out() {
         assert!(log.contains(line), "{log}");
     }
     assert!(!log.contains("no row to train on has the label"), "{log}");
+    // Each fold has what its own rows imply: 1 = 3 is there in both but where one of its two rows is held out.
+    let closing = [&folds[..], &["--set=data.transitive_closure=true"]].concat();
+    workspace.succeed(&run("folds", &closing));
+    for fold in 1..=2 {
+        let oof = workspace.text("folds/oof.csv");
+        let trains = |row: usize| {
+            let line = oof
+                .lines()
+                .find(|line| line.starts_with(&format!("{row},")));
+            !line.expect("a row").ends_with(&format!(",{fold}"))
+        };
+        let n = [[0, 1], [2, 3]]
+            .iter()
+            .filter(|rows| rows.iter().all(|&row| trains(row)))
+            .count();
+        let log = workspace.text(&format!("folds/fold-{fold}/run.log"));
+        assert!(
+            log.contains(&format!("transitive closure: {n} pairs more")),
+            "{log}"
+        );
+    }
     let output = workspace.run(&run(
         "single",
         &[

@@ -213,8 +213,15 @@ impl Rows {
         }
         if experiment.data.transitive_closure {
             let implied = closure(&train);
-            progress.say(&format!("transitive closure: {} pairs more", implied.len()));
-            train.extend(implied);
+            let contradicting = match implied.n_contradictions {
+                0 => String::new(),
+                n => format!("; {n} groups contradict themselves and give none"),
+            };
+            progress.say(&format!(
+                "transitive closure: {} pairs more{contradicting}",
+                implied.pairs.len()
+            ));
+            train.extend(implied.pairs);
         }
         let written = self.written_pairs(held_out)?;
         if !written.is_empty() {
