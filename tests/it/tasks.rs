@@ -14,7 +14,7 @@ struct Case {
     metric: &'static str,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         name: "pairs by pet",
         settings: "",
@@ -68,6 +68,15 @@ const CASES: [Case; 7] = [
         label: |i| format!("{:.1}", (i % 6) as f32 / 2.0),
         width: 1,
         metric: "spearman",
+    },
+    Case {
+        name: "pairs by nsp",
+        settings: "[objective]\nname = \"nsp\"\n",
+        header: "",
+        is_pair: true,
+        label: |i| (i % 12 / 6).to_string(),
+        width: 1,
+        metric: "auc",
     },
     Case {
         name: "ordinal pairs by mse",
