@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What is each trick worth in the same minutes?
 
-    experiments/ablation.py --train TRAIN.tsv --test TEST.tsv --bert DIR --counts COUNTS.tsv --work DIR [--minutes 15] [--seeds 1] [--only CELL ...]
+    experiments/ablation.py --train TRAIN.tsv --test TEST.tsv --bert DIR --counts COUNTS.tsv --work DIR [--map MAPPING.tsv] [--other-bert DIR]
+        [--minutes 15] [--seeds 1] [--only CELL ...]
 
 Every cell is a recipe of joint MLM and label training (4 x 256) on the labelled rows, or something else in its place. Its speed is
 measured by a short run, and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs
 use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and
-minutes. `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
+minutes. The cells "graph map" and "another BERT" want --map (what `cipherpet align` writes) and --other-bert, and are left out without. Other sizes
+begin from fresh values: hold them against "scratch". `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
 Its table is still to be made.
 """
 
@@ -32,6 +34,8 @@ CELLS = {
     "batch 32": ["train.batch=32"],
     "batch 128": ["train.batch=128"],
     "scratch": ["align.method=scratch"],
+    "graph map": ["align.method=file", "align.file={map}"],
+    "another BERT": ["checkpoint.dir={other_bert}"],
     "no swap at prediction": ["predict.swap=false"],
     "mask 5 %": ["objective.mask=0.05"],
     "mask 30 %": ["objective.mask=0.3"],
@@ -115,6 +119,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("train", "test", "bert", "counts", "work"):
         parser.add_argument(f"--{name}", required=True, type=Path)
+    parser.add_argument("--map", type=Path)
+    parser.add_argument("--other-bert", type=Path)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=CELLS, default=list(CELLS))
@@ -125,6 +131,11 @@ def main():
     print("cell", "AUC", "sd", "epochs", "minutes", sep="\t", flush=True)
     for name in options.only:
         cell = CELLS[name]
+        wanted = {"graph map": options.map, "another BERT": options.other_bert}
+        if name in wanted:
+            if wanted[name] is None:
+                continue
+            cell = [setting.format(map=wanted[name].resolve(), other_bert=wanted[name].resolve()) for setting in cell]
         is_staged = bool(cell) and isinstance(cell[0], tuple)
         stages, own = (cell, []) if is_staged else ([], cell)
         sets = [*BASE, *own]
