@@ -10,7 +10,9 @@
 //! The join is that of PPJoin (Xiao, Wang, Lin and Yu, "Efficient Similarity Joins for Near Duplicate Detection", WWW 2008), with
 //! the prefix filter of AllPairs (Bayardo, Ma and Srikant, WWW 2007). Where the elements of every set are sorted, rare ones first,
 //! two sets that overlap enough share an element among the first few of each: only sentences that share such a rare element are
-//! compared. At .9 these are few, and the time grows about as the number of sentences; at .5 it grows faster.
+//! compared. At .9 these are few, and the time grows about as the number of sentences; at .5 it grows faster. Chinese sentences by
+//! character, 16 tokens each, at .9 with reading and table, one thread of an AMD EPYC (Zen 4): 10,000 in .06 s, 100,000 in .4 s, 759,340
+//! in 4.3 s, 1,000,000 (240,660 of them changed copies) in 6.9 s and 620 MB.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

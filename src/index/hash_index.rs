@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | LSH | normal | `k` signs | every code |
 //! | FlyHash | sparse, binary | `k` ones of `k / activity` units | an inverted list |
-//! | DenseFly | Bernoulli | `k / activity` signs | bins by `k` bits within a radius |
+//! | DenseFly | Bernoulli | `k / activity` signs | bins by `k` bits within a radius (the low-dimensional ones of its paper alone) |
 //! | BioHash | learnt | `k` ones of `k / activity` units | an inverted list |
 
 use std::path::Path;
