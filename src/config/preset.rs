@@ -62,9 +62,8 @@ impl Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Experiment, Settings, StageRows, load, load_cells};
+    use crate::config::{Experiment, Settings, load, load_cells};
     use crate::error::Result;
-    use crate::train::average::AverageKind;
 
     fn loaded(text: &str, assignments: &[&str]) -> Result<Experiment> {
         let folder = tempfile::tempdir().expect("a folder for the test");
@@ -128,33 +127,6 @@ mod tests {
         );
         let own = "[[stage]]\nname = \"own\"\nepochs = 4\n";
         assert_eq!(epochs(&[], own), [("own".to_owned(), 4)]);
-    }
-
-    #[test]
-    fn train_goes_over_all_that_the_labels_of_good_are_learnt_with() {
-        use StageRows::{Extra, Labelled, Test, Valid};
-        let stages = |assignments: &[&str]| -> Vec<(String, Vec<StageRows>, AverageKind)> {
-            let experiment = loaded("preset = \"good\"\n", assignments).expect("known keys");
-            let stages = experiment.stages().into_iter();
-            stages
-                .map(|s| (s.name, s.rows, s.options.average))
-                .collect()
-        };
-        let mlm = (
-            "mlm".to_owned(),
-            vec![Labelled, Test, Valid, Extra],
-            AverageKind::None,
-        );
-        let labels = |rows: &[StageRows], average| ("labels".to_owned(), rows.to_vec(), average);
-        let as_it_is = labels(&[Labelled], AverageKind::Ema);
-        assert_eq!(stages(&[]), [mlm.clone(), as_it_is]);
-        let last_weights = labels(&[Labelled], AverageKind::None);
-        assert_eq!(stages(&["train.average=none"]), [mlm.clone(), last_weights]);
-        let with_test_rows = labels(&[Labelled, Test], AverageKind::Ema);
-        assert_eq!(
-            stages(&["train.unlabelled=[\"test\"]"]),
-            [mlm, with_test_rows]
-        );
     }
 
     #[test]

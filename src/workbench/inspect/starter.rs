@@ -107,7 +107,7 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
          [checkpoint]\ndir = \"{DEMO_CHECKPOINT}\" # the small BERT inside the tool, or a Hugging Face folder\n\n\
          [align]\nmethod = \"rank\"\ncounts = \"{DEMO_COUNTS}\" # or what `cipherpet count` makes of your own corpus\n\n\
          # [train] what stands here goes over the preset: epochs = 3, learning_rate = 2e-5 for a BERT-base\n\
-         # the stage `mlm` of \"good\" keeps its own epochs: --set stage.mlm.epochs=2"
+         # what a stage of \"good\" says goes over [train]: --set stage.mlm.epochs=2"
     )
     .expect("a String takes every write");
     text.push_str(&submit(inspection, format)?);
