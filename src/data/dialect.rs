@@ -8,10 +8,11 @@
 //! a field, so the rules are here:
 //! 1. The delimiter is a tab, comma, semicolon or `|` that cuts every row of a file into equally many fields; one row in ten may be
 //!    broken. No file is wider than one column: the setting stands.
-//! 2. The first row is a header where it has no numbers above a column of numbers, or names that are usual.
+//! 2. The first row is a header where it has no numbers above a column of numbers, or names that are usual; not where it has numbers and
+//!    such names are tokens of the rows below.
 //! 3. Tokens are numbers where half of the rows of a column have two of them or more with the same separator between; else strings,
-//!    where half of the rows have two words or more. Numbers in brackets, as lists are printed, are refused: as strings, `[1` and `1`
-//!    would be two tokens.
+//!    where half of the rows have two words or more. Numbers with further characters around them are no strings: in brackets, as lists
+//!    are printed, they are refused here, and with spaces by the reader. As strings, `[1` and `1` would be two tokens.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -244,9 +245,15 @@ impl<'a> Sample<'a> {
         let (first, rest) = self.rows.split_first().expect("a file with rows");
         let names: Vec<&str> = first.iter().map(String::as_str).collect();
         let usual = column_names::pair(&names).is_some() || column_names::single(&names).is_some();
-        // Cipher tokens may look like a usual name: `a`, `b`. A label or an id beside them does not.
         let has_numbers = first.iter().any(|field| is_numeric(field));
-        if usual && !has_numbers && !rest.is_empty() {
+        // Cipher tokens may look like a usual name: `a`, `b`.
+        let is_token = |(column, name): (usize, &String)| {
+            let mut fields = rest.iter().filter_map(|row| row.get(column));
+            !is_numeric(name)
+                && fields.any(|field| field.split_whitespace().any(|token| token == name))
+        };
+        let has_tokens = has_numbers && first.iter().enumerate().any(is_token);
+        if usual && !has_tokens && !rest.is_empty() {
             return (true, "usual names in the first row");
         }
         let below = |column: usize| {
@@ -288,9 +295,11 @@ impl<'a> Columns<'a> {
         format: &ExampleFormat,
         is_set: &dyn Fn(&str) -> bool,
     ) -> Option<(TokenKind, String)> {
-        let kinds = match is_set("tokens") {
-            true => vec![format.tokens],
-            false => vec![TokenKind::Number, TokenKind::Text],
+        use Part::{Number, PaddedNumber, Word};
+        let kinds = match (is_set("tokens"), format.tokens) {
+            (true, TokenKind::Number) => vec![Number, PaddedNumber],
+            (true, TokenKind::Text) => vec![Word],
+            (false, _) => vec![Number, PaddedNumber, Word],
         };
         let separators: Vec<&str> = match is_set("token_separator") {
             true => vec![&format.token_separator],
@@ -308,30 +317,48 @@ impl<'a> Columns<'a> {
                     best = Some((n, *separator));
                 }
             }
-            best.map(|(_, separator)| (kind, separator.to_owned()))
+            best.map(|(_, separator)| (kind.tokens(), separator.to_owned()))
         })
     }
 
     /// Whether all columns that have strings with `separator` between are lists of numbers in brackets.
     fn are_lists(&self, separator: &str) -> bool {
         let columns = self.0.iter();
-        let mut texts = columns.filter(|fields| parts(fields, separator, TokenKind::Text) > 0);
+        let mut texts = columns.filter(|fields| parts(fields, separator, Part::Word) > 0);
         let all_lists = |fields: &Vec<&str>| fields.iter().all(|field| is_list(field));
         let first = texts.next();
         first.is_some_and(all_lists) && texts.all(all_lists)
     }
 }
 
-/// `[1, 2, 3]`, as Python and NumPy print numbers.
+/// `[1, 2, 3]` or `(1, 2, 3)`, as Python and NumPy print numbers.
 fn is_list(field: &str) -> bool {
-    let inner = field.trim().strip_prefix('[');
+    let inner = field.trim().strip_prefix(['[', '(']);
     inner
-        .and_then(|inner| inner.strip_suffix(']'))
-        .is_some_and(|inner| !inner.contains(['[', ']']) && is_numeric(inner))
+        .and_then(|inner| inner.strip_suffix([']', ')']))
+        .is_some_and(|inner| !inner.contains(['[', ']', '(', ')']) && is_numeric(inner))
+}
+
+/// What stands between two separators.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Number,
+    /// With spaces around it, which the reader refuses.
+    PaddedNumber,
+    Word,
+}
+
+impl Part {
+    fn tokens(self) -> TokenKind {
+        match self {
+            Self::Number | Self::PaddedNumber => TokenKind::Number,
+            Self::Word => TokenKind::Text,
+        }
+    }
 }
 
 /// Tokens of a column, where half of its rows have two or more with `separator` between; else 0.
-fn parts(fields: &[&str], separator: &str, kind: TokenKind) -> usize {
+fn parts(fields: &[&str], separator: &str, kind: Part) -> usize {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let is_word = |part: &str| part.chars().any(char::is_alphanumeric);
     let mut in_all = 0;
@@ -342,8 +369,11 @@ fn parts(fields: &[&str], separator: &str, kind: TokenKind) -> usize {
             parts.filter(|part| !part.is_empty())
         };
         let fits = match kind {
-            TokenKind::Number => parts().all(is_number),
-            TokenKind::Text => parts().any(is_word),
+            Part::Number => parts().all(is_number),
+            Part::PaddedNumber => {
+                parts().all(|part| part.trim().is_empty() || is_number(part.trim()))
+            }
+            Part::Word => parts().any(is_word),
         };
         let n = parts().count();
         if fits && n > 1 {
@@ -388,7 +418,7 @@ mod tests {
     #[test]
     fn files_as_people_have_them() {
         use TokenKind::{Number, Text};
-        let cases: [(&[&str], char, bool, &str, TokenKind); 17] = [
+        let cases: [(&[&str], char, bool, &str, TokenKind); 22] = [
             (
                 &["1 2\t3 4\t0\n5\t6 7\t1\n", "1 2\t3\n4 5\t6 7\n"],
                 '\t',
@@ -461,6 +491,30 @@ mod tests {
                 false,
                 " ",
                 Text,
+            ),
+            (
+                &["text_a\ttext_b\t2021\na1 b2\tc3\t1\nb2\ta1 c3\t0\n"],
+                '\t',
+                true,
+                " ",
+                Text,
+            ),
+            // Numbers with spaces around: for the reader to refuse.
+            (
+                &["1 | 2 | 1\t3 | 4\n2 | 3\t4 | 4\n"],
+                '\t',
+                false,
+                "|",
+                Number,
+            ),
+            (&["1, 2,1\t3, 4,5\n2,3\t4, 4\n"], '\t', false, ",", Number),
+            (&["1; 2; 1\t3; 4\n2; 3\t4; 4\n"], '\t', false, ";", Number),
+            (
+                &["1,   2\t3,   4\n2,   3\t4,   4\n"],
+                '\t',
+                false,
+                ", ",
+                Number,
             ),
             // One column, one token: nothing to tell by.
             (&["1\n2\n"], '\t', false, " ", Number),
