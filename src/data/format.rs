@@ -89,18 +89,19 @@ impl Default for ExampleFormat {
     }
 }
 
+/// A delimiter that stands in no text: the unit separator of ASCII.
+const BETWEEN_NOTHING: char = '\u{1f}';
+
 impl ExampleFormat {
-    /// Of a file of one text a line, its tokens written as here. A delimiter such as a comma is part of a text there; a tab is not, but
-    /// where it stands between tokens.
+    /// Of a file of one text a line, its tokens written as here. A delimiter such as a comma is part of a text there, and a text may stand
+    /// in quotes where it may here.
     pub fn one_a_line(&self) -> Self {
         let default = Self::default();
-        let parts_tokens = self.token_separator.contains(default.delimiter);
         Self {
             kind: TextKind::Single,
-            delimiter: if parts_tokens {
-                self.delimiter
-            } else {
-                default.delimiter
+            delimiter: match self.delimiter {
+                '\t' => '\t',
+                _ => BETWEEN_NOTHING,
             },
             text_a: Some(Column::Number(1)),
             token_separator: self.token_separator.clone(),
@@ -258,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delimiter_is_part_of_a_text_of_one_a_line_and_a_tab_is_not() {
+    fn a_delimiter_is_part_of_a_text_of_one_a_line() {
         let commas = ExampleFormat {
             delimiter: ',',
             header: true,
@@ -267,7 +268,7 @@ mod tests {
             ..ExampleFormat::default()
         };
         let lines = commas.one_a_line();
-        assert_eq!((lines.delimiter, lines.header), ('\t', false));
+        assert_eq!((lines.delimiter, lines.header), ('\u{1f}', false));
         assert_eq!(
             (lines.kind, lines.tokens),
             (TextKind::Single, TokenKind::Text)
@@ -275,10 +276,17 @@ mod tests {
         lines.check().expect("keys that agree");
         let tabs = ExampleFormat {
             token_separator: "\t".to_owned(),
-            ..commas
+            ..commas.clone()
         };
         let lines = tabs.one_a_line();
-        assert_eq!((lines.delimiter, &*lines.token_separator), (',', "\t"));
+        assert_eq!(&*lines.token_separator, "\t");
         lines.check().expect("keys that agree");
+        let path = Path::new("texts");
+        let mut table = commas.one_a_line().table(path, b"a, b\n\"a, b\"\n");
+        for _ in 0..2 {
+            assert!(table.advance().expect("a row"));
+            assert_eq!(table.fields(), vec!["a, b"]);
+        }
+        assert_eq!(ExampleFormat::default().one_a_line().delimiter, '\t');
     }
 }
