@@ -22,7 +22,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Longer headers are none of ours.
 const LONGEST_HEADER: u64 = 1 << 20;
 /// What helps where a file is none of ours, or no longer.
-const AGAIN: &str = "write it again with `cipherpet hash --index`, or `cipherpet search --index`";
+const AGAIN: &str =
+    "remove it, and write it again with `cipherpet hash --index` or `cipherpet search --index`";
 /// Numbers that are turned into bytes, or back, at a time.
 const CHUNK: usize = 1 << 16;
 

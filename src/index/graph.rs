@@ -410,7 +410,7 @@ mod tests {
         let shown = error.to_string();
         assert!(shown.ends_with("found one of another version"), "{shown}");
         let hint = error.hint().expect("a way out");
-        assert!(hint.starts_with("write it again"), "{hint}");
+        assert!(hint.starts_with("remove it, and write it again"), "{hint}");
     }
 
     #[test]
