@@ -65,7 +65,8 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
     let run = experiment.and_then(Path::parent);
     let task = run.and_then(|run| RunRecord::read(run).ok());
     let task = task.map(|record| record.task);
-    let (checked, rows_of) = match (&arguments.like, &arguments.test) {
+    let like = arguments.like.as_ref().or(submit.like.as_ref());
+    let (checked, rows_of) = match (like, &arguments.test) {
         (Some(like), _) => {
             let checked = submission::check_like(submission, like, task.as_ref(), submit, range)?;
             (checked, like)
