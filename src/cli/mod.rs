@@ -43,7 +43,6 @@ use std::io::{IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use console::style;
 
@@ -79,7 +78,7 @@ impl Arguments {
         let parsed = command
             .try_get_matches_from_mut(&words)
             .and_then(|mut matches| match overwrite::fault(&command, &matches) {
-                Some(fault) => Err(command.error(ErrorKind::ArgumentConflict, fault)),
+                Some(fault) => Err(overwrite::error(&mut command, &matches, fault)),
                 None => Self::from_arg_matches_mut(&mut matches),
             });
         match parsed {

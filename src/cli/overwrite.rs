@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
 /// The arguments that name a file to write.
@@ -36,6 +37,16 @@ pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {
         }
     }
     None
+}
+
+/// The error of the subcommand for a fault, with its own usage.
+pub fn error(command: &mut Command, matches: &ArgMatches, fault: String) -> clap::Error {
+    command.build();
+    let name = matches.subcommand_name().unwrap_or_default();
+    match command.find_subcommand_mut(name) {
+        Some(subcommand) => subcommand.error(ErrorKind::ArgumentConflict, fault),
+        None => command.error(ErrorKind::ArgumentConflict, fault),
+    }
 }
 
 /// Whether both paths lead to one file, there or not yet. A pipe may be read and written, and a folder is no file.

@@ -33,13 +33,24 @@ pub struct CountRecord {
 /// Counts `files` and writes `out`, and where that is a file `out` + `.json`.
 ///
 /// # Errors
-/// Those of [`count_files`]; [`Error::Io`]; [`Error::Interrupted`].
+/// [`Error::Refused`] where the record would replace one of the files; those of [`count_files`]; [`Error::Io`]; [`Error::Interrupted`].
 pub fn count(
     checkpoint: &Path,
     files: &[PathBuf],
     out: &Path,
     Context { progress, stop, .. }: Context<'_>,
 ) -> Result<CountRecord> {
+    let record_path = record_path(out);
+    let is_record = |file: &&PathBuf| file.canonicalize().ok() == record_path.canonicalize().ok();
+    if record_path.exists()
+        && let Some(file) = files.iter().find(is_record)
+    {
+        let message = format!(
+            "the record of the counts would be written over {}",
+            file.display()
+        );
+        return Err(Error::refused(message).with_hint("give --out another name"));
+    }
     let (counts, sources) = count_files(checkpoint, files, progress)?;
     stop.check()?;
     let record = CountRecord {
@@ -55,7 +66,7 @@ pub fn count(
     text.push('\n');
     // Nothing stands beside a pipe.
     if out.is_file() {
-        atomic::write(&record_path(out), text.as_bytes())?;
+        atomic::write(&record_path, text.as_bytes())?;
     }
     Ok(record)
 }
