@@ -184,6 +184,15 @@ impl Experiment {
         (has_classes && last.gives_scores() && !last.scores_are_logits()).then_some(last)
     }
 
+    /// Why shared tokens cannot be marked; none where they can.
+    pub fn why_no_marks(&self) -> Option<&'static str> {
+        match self.stages().pop()?.objective {
+            ObjectiveName::Simbert => Some("the last stage reads each text by itself"),
+            ObjectiveName::Nsp => Some("in the last stage token types tell the texts apart"),
+            _ => None,
+        }
+    }
+
     /// What `[objective]` and `[train]` alone say: a stage that has the name of its objective.
     pub fn whole_stage(&self) -> Stage {
         let (objective, train) = (&self.objective, &self.train);

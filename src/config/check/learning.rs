@@ -79,17 +79,11 @@ impl Loaded {
             true,
         )?;
         let stages = self.experiment.stages();
-        let without_marks = stages.last().and_then(|last| match last.objective {
-            ObjectiveName::Simbert => Some("false, as the last stage reads each text by itself"),
-            ObjectiveName::Nsp => {
-                Some("false, as in the last stage token types tell the texts apart")
-            }
-            _ => None,
-        });
+        let without_marks = self.experiment.why_no_marks();
         self.require(
             data.mark_shared != Some(true) || without_marks.is_none(),
             "data.mark_shared",
-            without_marks.unwrap_or_default(),
+            format!("false, as {}", without_marks.unwrap_or_default()),
             true,
         )?;
         let asked = stages.iter().find_map(|stage| stage.candidates);

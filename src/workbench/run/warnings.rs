@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
 use crate::metrics::baseline::OVERLAP;
-use crate::objective::ObjectiveName;
 use crate::train::{FitReport, Stage};
 use crate::workbench::run_folder::manifest::Outcome;
 
@@ -137,10 +136,7 @@ pub fn below_baseline(outcome: &Outcome, experiment: &Experiment) -> Option<Stri
 
 /// Whether shared tokens are not marked and could be, by a model of two token types.
 fn may_mark_shared(experiment: &Experiment) -> bool {
-    let stages = experiment.stages();
-    let last = stages.last();
-    let is_apart = last.is_some_and(|stage| stage.objective == ObjectiveName::Simbert);
-    !is_apart && !experiment.mark_shared(2)
+    experiment.why_no_marks().is_none() && !experiment.mark_shared(2)
 }
 
 #[cfg(test)]
@@ -188,7 +184,10 @@ mod tests {
         };
         assert!(!may(&[]), "they are there");
         assert!(may(&["data.mark_shared=false"]));
-        assert!(!may(&["objective.name=simbert"]), "each text is read apart");
+        for name in ["simbert", "nsp"] {
+            let objective = format!("objective.name={name}");
+            assert!(!may(&[&objective, "data.mark_shared=false"]), "{name}");
+        }
     }
 
     #[test]
