@@ -648,6 +648,20 @@ fn probabilities_of_scores_that_are_no_logits() {
          hint: use --how rank, or set submit.probability = false",
     );
     workspace.succeed(&ensemble(&[&probability[..], &["--how", "rank"]].concat()));
+    // Whichever run comes first, and a blend of such a run too.
+    for (runs, out) in [
+        (["b", "a"], "b-a"),
+        (["a", "b"], "a-b"),
+        (["b-a", "b"], "two"),
+    ] {
+        let blend = [&["ensemble"][..], &runs, &["--out", out]].concat();
+        let error = refusal(&workspace, &[&blend[..], &probability].concat());
+        assert!(
+            error.contains("the scores of `cosent` are no logits"),
+            "{error}"
+        );
+        workspace.succeed(&blend);
+    }
 }
 
 #[test]

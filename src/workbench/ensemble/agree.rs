@@ -10,6 +10,7 @@ use crate::data::table::quoted;
 use crate::data::{LabelKind, Scores, Target, Task, source};
 use crate::error::{Error, Place, Result};
 use crate::metrics::MetricName;
+use crate::objective::ObjectiveName;
 use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::results::Results;
@@ -255,17 +256,28 @@ pub(super) fn experiment(runs: &[Results], assignments: &[String]) -> Result<Exp
     Ok(experiment)
 }
 
-/// Probabilities are asked for only where scores are logits.
-pub(super) fn require_logits(experiment: &Experiment) -> Result<()> {
-    let Some(objective) = experiment.objective_without_logits() else {
-        return Ok(());
-    };
-    if !experiment.submit.probability {
-        return Ok(());
+/// The objective of the first run whose scores of classes are no logits; those of a blend with it are none either.
+pub(super) fn objective_without_logits(runs: &[Results]) -> Result<Option<ObjectiveName>> {
+    for run in runs {
+        if let Some(objective) = run.experiment()?.objective_without_logits() {
+            return Ok(Some(objective));
+        }
     }
-    let name = objective.name();
-    let message = format!("submit.probability = true: the scores of `{name}` are no logits");
-    Err(Error::refused(message).with_hint("use --how rank, or set submit.probability = false"))
+    Ok(None)
+}
+
+/// Probabilities are made of logits alone.
+pub(super) fn require_logits(submit: &SubmitConfig, without: Option<ObjectiveName>) -> Result<()> {
+    match without {
+        Some(objective) if submit.probability => {
+            let name = objective.name();
+            let message =
+                format!("submit.probability = true: the scores of `{name}` are no logits");
+            Err(Error::refused(message)
+                .with_hint("use --how rank, or set submit.probability = false"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The setting under which a submission repeats the ids of the test file.

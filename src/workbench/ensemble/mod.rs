@@ -111,9 +111,11 @@ pub fn ensemble(
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
     // A mean rank lies between 0 and 1 whatever the scores are.
-    if how != How::Rank {
-        agree::require_logits(&experiment)?;
-    }
+    let without_logits = match how {
+        How::Rank => None,
+        _ => agree::objective_without_logits(&runs)?,
+    };
+    agree::require_logits(&experiment.submit, without_logits)?;
     let (task, metric) = (&runs[0].record.task, agree::metric(&runs[0]));
     let tables: Vec<Scored> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;
@@ -141,7 +143,7 @@ pub fn ensemble(
     let ways = (how, &blended.methods);
     let manifest = record::EnsembleManifest::begin(identity, (task, metric), ways, &members);
     manifest.write(out)?;
-    record::write_tables(out, &experiment, &blended.table, task)?;
+    record::write_tables(out, (&experiment, without_logits), &blended.table, task)?;
     if let Some(scores) = &blended.test {
         let source = |member: &Member| Source {
             run: member.run.clone(),

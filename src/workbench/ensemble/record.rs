@@ -14,6 +14,7 @@ use crate::data::{LabelKind, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::metrics::{MetricName, mean_and_deviation};
+use crate::objective::ObjectiveName;
 use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
@@ -217,24 +218,31 @@ pub(super) fn prepare(out: &Path, identity: &Identity) -> Result<()> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))
 }
 
-/// Writes `config.toml`, and the scores of the rows with labels: `oof.csv`, or `valid.csv` without folds in common.
+/// Writes `config.toml`, which names an objective where it gives scores that are no logits, and the scores of the rows with labels: `oof.csv`, or `valid.csv` without folds in common.
 pub(super) fn write_tables(
     out: &Path,
-    experiment: &Experiment,
+    (experiment, without_logits): (&Experiment, Option<ObjectiveName>),
     table: &Scored,
     task: &Task,
 ) -> Result<()> {
+    #[derive(Serialize)]
+    struct Objective {
+        name: ObjectiveName,
+    }
     #[derive(Serialize)]
     struct Config<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         task: Option<&'a TaskConfig>,
         data: &'a DataConfig,
         submit: &'a SubmitConfig,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        objective: Option<Objective>,
     }
     let config = Config {
         task: Some(&experiment.task).filter(|task| **task != TaskConfig::default()),
         data: &experiment.data,
         submit: &experiment.submit,
+        objective: without_logits.map(|name| Objective { name }),
     };
     let config = toml::to_string(&config).map_err(config::unwritable)?;
     atomic::write(&out.join(names::CONFIG), config.as_bytes())?;
