@@ -33,6 +33,8 @@ pub fn macro_f1(targets: &[Target], scores: &Scores) -> Option<f64> {
         }
         counts[said as usize].said += 1;
     }
+    // Of some of the rows, such as a slice, a class may have none; a 0 for it would tell of the rows and not of the scores.
+    counts.retain(|counts| counts.own + counts.said > 0);
     let sum: f64 = counts.iter().map(Counts::f1).sum();
     Some(sum / counts.len() as f64)
 }
@@ -153,6 +155,8 @@ mod tests {
         let targets = targets(&[0, 2, 0]);
         assert_eq!(accuracy(&targets, &scores), Some(2.0 / 3.0));
         assert_eq!(macro_f1(&targets, &scores), Some(1.0 / 3.0)); // 1, 0 (said, not there), 0
+        // A class that is neither there nor said does not count: 1 of class 0 alone.
+        assert_eq!(macro_f1(&targets[..1], &scores.select(&[0])), Some(1.0));
         let loss = log_loss(&targets[2..], &scores.select(&[2])).expect("a class");
         assert!((loss - 3.0_f64.ln()).abs() < 1e-12);
         assert_eq!(accuracy(&[Target::Unknown], &scores.select(&[0])), None);

@@ -49,7 +49,7 @@ pub enum MetricName {
     Accuracy,
     /// F1 of the second of two classes.
     F1,
-    /// Mean of the F1 of the classes.
+    /// Mean of the F1 of the classes that a row has or is said to have; others do not count, as scikit-learn has it.
     MacroF1,
     /// Negative mean log-probability of the right class.
     LogLoss,
@@ -149,7 +149,7 @@ impl MetricName {
                 title: "macro F1",
                 higher_is_better: true,
                 labels: &[Binary, Classes],
-                formula: "mean over the classes of 2 TP / (2 TP + FP + FN); 0 for a class that is neither there nor said",
+                formula: "mean of 2 TP / (2 TP + FP + FN) over the classes that a row has or is said to have",
                 compute: classes::macro_f1,
             },
             Self::LogLoss => &Metric {

@@ -39,14 +39,18 @@ impl Counts {
     fn figure(self, metric: MetricName) -> Option<f64> {
         let errors = self.false_positives + self.false_negatives;
         let right = self.true_positives + self.true_negatives;
+        // None of a class that is neither there nor said.
         let f1 = |hits: usize| match 2 * hits + errors {
-            0 => 0.0,
-            all => 2.0 * hits as f64 / all as f64,
+            0 => None,
+            all => Some(2.0 * hits as f64 / all as f64),
         };
         match metric {
             MetricName::Accuracy => Some(right as f64 / (right + errors) as f64),
-            MetricName::F1 => Some(f1(self.true_positives)),
-            MetricName::MacroF1 => Some((f1(self.true_positives) + f1(self.true_negatives)) / 2.0),
+            MetricName::F1 => Some(f1(self.true_positives).unwrap_or(0.0)),
+            MetricName::MacroF1 => match (f1(self.true_positives), f1(self.true_negatives)) {
+                (Some(second), Some(first)) => Some((second + first) / 2.0),
+                (one, other) => one.or(other),
+            },
             _ => None,
         }
     }
@@ -186,6 +190,8 @@ mod tests {
         let (all, none) = (of(1).expect("a class"), of(0).expect("a class"));
         assert!(all.threshold <= 0.0 && all.score == 1.0);
         assert!(none.threshold > 10.0 && none.score == 1.0);
+        let macro_f1 = best_threshold(&targets(&[1; 4]), &scores, MetricName::MacroF1);
+        assert_eq!(macro_f1.map(|best| best.score), Some(1.0));
         assert_eq!(between(1.0, 1.0_f32.next_up()), 1.0_f32.next_up());
     }
 
