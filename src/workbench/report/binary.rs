@@ -139,8 +139,8 @@ pub fn reliability(judged: &[Judged<'_>]) -> Result<Panel> {
         .filter_map(|bins| statistics::calibration_error(bins));
     let errors: Vec<String> = errors.map(|error| format!("{error:.3}")).collect();
     let caption = format!(
-        "Ten bins of equally many rows. Below the diagonal the model is too sure of 1. Expected calibration error {}. \
-         The AUC does not depend on it; a blend of probabilities does.",
+        "Up to ten bins of about equally many rows, equal scores in one. Below the diagonal the model is too sure of 1. \
+         Expected calibration error {}. The AUC does not depend on it; a blend of probabilities does.",
         errors.join(", ")
     );
     let (x, y) = (

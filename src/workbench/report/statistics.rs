@@ -159,15 +159,12 @@ pub struct Reliability {
     pub rows: usize,
 }
 
-/// Bins of about equally many rows, by rising score.
+/// Bins of about equally many rows, by rising score. Equal scores stay together, or the bins would depend on the order of
+/// the rows.
 pub fn reliability(rows: &[BinaryRow], bins: usize) -> Vec<Reliability> {
-    let mut order: Vec<&BinaryRow> = rows.iter().collect();
-    order.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let bounds = (0..=bins).map(|i| i * order.len() / bins);
-    let bounds: Vec<usize> = bounds.collect();
-    let filled = bounds.windows(2).filter(|bound| bound[0] < bound[1]);
-    let bin = |bound: &[usize]| {
-        let rows = &order[bound[0]..bound[1]];
+    let scores: Vec<f64> = rows.iter().map(|row| f64::from(row.score)).collect();
+    let bin = |slice: Slice| {
+        let rows: Vec<&BinaryRow> = slice.places.iter().map(|&place| &rows[place]).collect();
         let n = rows.len() as f64;
         Reliability {
             predicted: rows.iter().map(|row| row.probability()).sum::<f64>() / n,
@@ -175,7 +172,7 @@ pub fn reliability(rows: &[BinaryRow], bins: usize) -> Vec<Reliability> {
             rows: rows.len(),
         }
     };
-    filled.map(bin).collect()
+    slices(&scores, bins).into_iter().map(bin).collect()
 }
 
 /// Expected calibration error: the mean distance between predicted and observed, weighted by rows.
@@ -308,17 +305,29 @@ mod tests {
 
     #[test]
     fn reliability_by_hand() {
-        // sigmoid(0) = .5; half of them are 1 in the first bin, all in the second.
-        let found = reliability(&rows(&[0, 1, 1, 1], &[0.0, 0.0, 0.0, 0.0]), 2);
-        let bin = |observed| Reliability {
-            predicted: 0.5,
-            observed,
-            rows: 2,
-        };
-        assert_eq!(found, [bin(0.5), bin(1.0)]);
-        assert_eq!(calibration_error(&found), Some(0.25));
+        // sigmoid(0) = .5, and sigmoid(ln 3) = .75; half of them are 1 in the first bin, all in the second.
+        let ln3 = 3.0_f32.ln();
+        let found = reliability(&rows(&[0, 1, 1, 1], &[0.0, 0.0, ln3, ln3]), 2);
+        let of = |bin: &Reliability| (bin.observed, bin.rows);
+        assert_eq!(
+            found.iter().map(of).collect::<Vec<_>>(),
+            [(0.5, 2), (1.0, 2)]
+        );
+        assert!(found[0].predicted == 0.5 && (found[1].predicted - 0.75).abs() < 1e-7);
+        let error = calibration_error(&found).expect("rows");
+        assert!((error - 0.125).abs() < 1e-7, "{error}");
         assert_eq!(calibration_error(&[]), None);
         assert_eq!(reliability(&rows(&[1], &[0.0]), 10).len(), 1);
+    }
+
+    #[test]
+    fn equal_scores_are_one_bin_in_any_order_of_the_rows() {
+        let labels: Vec<u8> = (0..20).map(|row| u8::from(row >= 10)).collect();
+        let found = reliability(&rows(&labels, &[0.5; 20]), 10);
+        assert_eq!(found.len(), 1);
+        let error = calibration_error(&found).expect("rows");
+        let expected = 1.0 / (1.0 + (-0.5_f64).exp()) - 0.5; // .122
+        assert!((error - expected).abs() < 1e-12, "{error}");
     }
 
     #[test]
