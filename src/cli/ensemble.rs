@@ -41,7 +41,7 @@ pub struct EnsembleArguments {
 enum Way {
     /// Mean of probabilities
     Mean,
-    /// Mean of ranks
+    /// Mean of ranks; of named classes, of all log-probabilities together
     Rank,
     /// Mean of logits
     Logit,

@@ -62,8 +62,26 @@ pub fn mean_of_logits(runs: &[&Scores], weights: &[f64]) -> Scores {
     })
 }
 
-/// The logit of the mean rank, column by column: mid-ranks less one half, over the number of rows, so between 0 and 1.
-pub fn mean_of_ranks(runs: &[&Scores]) -> Scores {
+/// The logit of the mean rank: mid-ranks less one half, over their number, so between 0 and 1. Each column has ranks of its
+/// own. Only the scores of named classes are compared within a row: their log-probabilities are ranked all together, so
+/// that the classes of a row keep their order.
+pub fn mean_of_ranks(runs: &[&Scores], labels: LabelKind) -> Scores {
+    let shape = shape(runs);
+    if labels == LabelKind::Classes {
+        let logs: Vec<Scores> = runs
+            .iter()
+            .map(|&run| Scores::single(mean_of_class_probabilities(&[run]).values))
+            .collect();
+        return Scores {
+            width: shape.width,
+            values: mean_of_column_ranks(&borrowed(&logs)).values,
+        };
+    }
+    mean_of_column_ranks(runs)
+}
+
+/// The logit of the mean rank within a column.
+fn mean_of_column_ranks(runs: &[&Scores]) -> Scores {
     let shape = shape(runs);
     let logit = |p: f64| p.ln() - (-p).ln_1p();
     let mut values = vec![0.0; shape.values.len()];
@@ -228,6 +246,7 @@ fn ranks(scores: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::likeliest;
     use crate::random::Key;
     use crate::workbench::number::probability;
 
@@ -292,7 +311,7 @@ mod tests {
         assert_eq!(mean.values, [ln3 / 2.0, 0.0, 0.0]);
         assert_eq!(&mean_of_logits(&runs, &[1.0, 0.0]), runs[0]);
         // mid-ranks 3 2 1 and 1.5 1.5 3; less 1/2, over 3, the means are 7/12, 5/12 and 1/2
-        let means = probabilities(&mean_of_ranks(&runs));
+        let means = probabilities(&mean_of_ranks(&runs, LabelKind::Binary));
         for (mean, expected) in means.into_iter().zip([7.0 / 12.0, 5.0 / 12.0, 0.5]) {
             assert!((mean - expected).abs() < 1e-7, "{mean} {expected}");
         }
@@ -305,7 +324,7 @@ mod tests {
         let means = of_probabilities(&runs);
         assert!(means.values.iter().all(|mean| mean.is_finite()));
         assert_eq!(means, run); // of one and the same probability it is itself
-        let ranks = mean_of_ranks(&runs);
+        let ranks = mean_of_ranks(&runs, LabelKind::Binary);
         assert!(ranks.values.iter().all(|mean| mean.is_finite()));
     }
 
@@ -314,7 +333,8 @@ mod tests {
         let labels = labels(500);
         let run = noisy(&labels, 0.4, 1);
         let alone = auc(&labels, &run);
-        assert_eq!(auc(&labels, &mean_of_ranks(&[&run])), alone);
+        let ranks = mean_of_ranks(&[&run], LabelKind::Binary);
+        assert_eq!(auc(&labels, &ranks), alone);
         assert_eq!(auc(&labels, &of_probabilities(&[&run])), alone);
         assert_eq!(auc(&labels, &mean_of_logits(&[&run], &[1.0])), alone);
     }
@@ -409,6 +429,18 @@ mod tests {
         assert_eq!(mean.row(1), [0.0, -1800.0, -900.0]);
     }
 
+    /// By column the third class would win the first row, where it is the least likely of all.
+    #[test]
+    fn one_run_by_rank_keeps_its_classes() {
+        let run = wide(3, &[1.0, 0.0, -1.0, 1.5, 2.0, 0.0, 9.0, 8.0, -3.0]);
+        let ranks = mean_of_ranks(&[&run], LabelKind::Classes);
+        assert_eq!((ranks.width, ranks.len()), (3, 3));
+        for (ranks, row) in ranks.rows().zip(run.rows()) {
+            assert_eq!(likeliest(ranks), likeliest(row), "{ranks:?}");
+            assert!(ranks.iter().all(|rank| rank.is_finite()));
+        }
+    }
+
     #[test]
     fn several_labels_are_blended_each_for_itself_and_ordinals_by_score() {
         let (a, b) = (
@@ -416,11 +448,12 @@ mod tests {
             wide(2, &[0.0, 2.0, -3.0, 5.0]),
         );
         let means = mean_of_probabilities(&[&a, &b], LabelKind::Multilabel);
-        let ranks = mean_of_ranks(&[&a, &b]);
+        let ranks = mean_of_ranks(&[&a, &b], LabelKind::Multilabel);
         for column in 0..2 {
             let (a, b) = (single(&a.column(column)), single(&b.column(column)));
             assert_eq!(means.column(column), of_probabilities(&[&a, &b]).values);
-            assert_eq!(ranks.column(column), mean_of_ranks(&[&a, &b]).values);
+            let alone = mean_of_ranks(&[&a, &b], LabelKind::Binary);
+            assert_eq!(ranks.column(column), alone.values);
         }
         let numbers =
             mean_of_probabilities(&[&single(&[4.0]), &single(&[1.0])], LabelKind::Ordinal);

@@ -34,7 +34,8 @@ use crate::random::{Key, Purpose};
 pub enum How {
     /// The mean probability.
     Mean,
-    /// The mean rank, which takes nothing from a score but its order.
+    /// The mean rank, which takes nothing from a score but its order: within its column, or, for named classes, among the
+    /// log-probabilities of all rows and classes.
     Rank,
     /// The mean logit.
     Logit,
@@ -207,7 +208,7 @@ impl Blended {
         let equal = vec![1.0 / runs.len() as f64; runs.len()];
         let means = [
             blend::mean_of_probabilities(&runs, task.labels),
-            blend::mean_of_ranks(&runs),
+            blend::mean_of_ranks(&runs, task.labels),
             blend::mean_of_logits(&runs, &equal),
         ];
         let parts = folds.clone().unwrap_or_else(|| halves(&tables[0].rows));
@@ -243,7 +244,7 @@ impl Blended {
             let runs: Vec<&Scores> = runs.iter().collect();
             match how {
                 How::Mean => blend::mean_of_probabilities(&runs, task.labels),
-                How::Rank => blend::mean_of_ranks(&runs),
+                How::Rank => blend::mean_of_ranks(&runs, task.labels),
                 How::Logit | How::Weights => blend::mean_of_logits(&runs, &weights),
             }
         };
