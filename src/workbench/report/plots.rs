@@ -47,7 +47,7 @@ pub struct Axis {
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A line through the points.
+    /// A line through the points; a dot where there is one alone.
     Line,
     /// A line with a dot at each point.
     DottedLine,
@@ -151,7 +151,12 @@ impl Axis {
             scaled > 0.99 && (scaled - scaled.round()).abs() < 1e-6
         });
         let decimals = decimals.unwrap_or(2) as usize;
-        let text = |&at: &f64| (at, format!("{:.decimals$}", at + 0.0));
+        // Ticks are sums of steps: that of zero may be -6e-17, of which two decimals are "-0.00".
+        let half = 0.5 * 10_f64.powi(-(decimals as i32));
+        let text = |&at: &f64| {
+            let shown = if at.abs() < half { 0.0 } else { at };
+            (at, format!("{shown:.decimals$}"))
+        };
         Self {
             label: label.into(),
             low,
@@ -368,7 +373,9 @@ fn draw_on(
         chart.draw_series(
             bars.map(|(&(x, _), &(low, high))| PathElement::new(vec![(x, low), (x, high)], solid)),
         )?;
-        if matches!(one.shape, Shape::Dots | Shape::DottedLine) {
+        // A line through one point has no length.
+        let is_dotted = matches!(one.shape, Shape::Dots | Shape::DottedLine);
+        if is_dotted || (one.shape == Shape::Line && one.points.len() == 1) {
             let radius = if one.points.len() > 60 { 1.6 } else { 3.2 } * f64::from(UNIT);
             let dot = |&at: &(f64, f64)| Circle::new(at, radius as i32, fill.filled());
             chart.draw_series(one.points.iter().map(dot))?;

@@ -60,6 +60,25 @@ fn ticks_are_round_and_say_no_more_digits_than_they_need() {
 }
 
 #[test]
+fn zero_has_no_sign() {
+    // The tick in the middle is at -5.6e-17.
+    let axis = Axis::linear("", (-0.5, 0.5), 6);
+    assert_eq!(texts(&axis), ["-0.4", "-0.2", "0.0", "0.2", "0.4"]);
+}
+
+#[test]
+fn a_line_of_one_point_is_a_dot() {
+    let dots = |points: &[(f64, f64)]| {
+        let line = Series::line("", Style::nth(0), points.to_vec());
+        let axis = Axis::shares("");
+        let svg = draw(&axis, &axis, &[line], &[]).expect("a chart");
+        svg.matches("<circle").count()
+    };
+    assert_eq!(dots(&[(1.0, 0.5)]), 1);
+    assert_eq!(dots(&[(0.0, 0.5), (1.0, 0.5)]), 0);
+}
+
+#[test]
 fn numbers_that_no_run_has_do_not_become_loops() {
     let axis = Axis::counting("epoch", 1_000_000_000_000_000);
     assert_eq!(axis.ticks.len(), 8);
