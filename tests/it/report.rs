@@ -433,6 +433,38 @@ fn every_kind_of_label_has_figures_of_its_own_and_names_are_escaped() {
 }
 
 #[test]
+fn scores_that_are_no_logits_are_no_probabilities() {
+    let workspace = Workspace::empty();
+    let task = json!({"kind": "single", "labels": "binary", "classes": ["0", "1"]});
+    let table = "row,label,score\n0,1,0.5\n1,0,0.7\n2,1,2\n3,0,0.1\n";
+    write_kind(&workspace, "run", &task, "auc", table);
+    let mut manifest = workspace.json("run/manifest.json");
+    for (how, objective, are_logits) in [
+        ("mean", "ce", true),
+        ("rank", "ce", false),
+        ("mean", "cosent", false),
+    ] {
+        manifest["ensemble"] = json!({ "how": how });
+        workspace.write("run/manifest.json", manifest.to_string());
+        let config = format!("[objective]\nname = \"{objective}\"\n");
+        workspace.write("run/config.toml", config);
+        workspace.succeed(&["report", "run"]);
+        let page = workspace.text("run/report.html");
+        for of_logits in [
+            "Expected calibration error",
+            ">log loss<",
+            "probability of 1",
+            "logit of 1",
+        ] {
+            let is_there = page.contains(of_logits);
+            assert_eq!(is_there, are_logits, "{how}, {objective}: {of_logits}");
+        }
+        let is_by_threshold = page.contains("the threshold with the best accuracy");
+        assert_eq!(is_by_threshold, !are_logits, "{how}, {objective}");
+    }
+}
+
+#[test]
 fn tensorboard_finds_an_event_file_with_the_figures_of_every_epoch() {
     let workspace = Workspace::with_pairs();
     let run = [

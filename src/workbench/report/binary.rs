@@ -24,6 +24,8 @@ pub struct Judged<'a> {
     pub name: String,
     /// Rows with their scores.
     pub rows: &'a [BinaryRow],
+    /// Whether probabilities can be made of the scores.
+    pub are_logits: bool,
 }
 
 /// What the best threshold for a metric is, and what it reaches.
@@ -116,20 +118,27 @@ pub fn precision_recall(judged: &[Judged<'_>]) -> Result<Panel> {
     Panel::drawn(title, caption, (&x, &y), &series)
 }
 
-/// Predicted probability against observed share.
+/// Predicted probability against observed share; without those whose scores are no logits.
 pub fn reliability(judged: &[Judged<'_>]) -> Result<Panel> {
     let title = "Reliability";
     let bins: Vec<Vec<Reliability>> = judged
         .iter()
-        .map(|one| statistics::reliability(one.rows, RELIABILITY_BINS))
+        .map(|one| match one.are_logits {
+            true => statistics::reliability(one.rows, RELIABILITY_BINS),
+            false => Vec::new(),
+        })
         .collect();
+    if !judged.iter().any(|one| one.are_logits) {
+        return Ok(Panel::left_out(title, "the scores are no logits"));
+    }
     let lines = judged.iter().zip(&bins).enumerate();
     let line = |(index, (one, bins)): (usize, (&Judged<'_>, &Vec<Reliability>))| {
         let points = bins.iter().map(|bin| (bin.predicted, bin.observed));
         Series::line(&one.name, Style::nth(index), points.collect()).shaped(Shape::DottedLine)
     };
-    let curves: Vec<Series> = lines.map(line).collect();
-    if curves.iter().all(|one| one.points.is_empty()) {
+    let drawn = lines.filter(|(_, (_, bins))| !bins.is_empty());
+    let curves: Vec<Series> = drawn.map(line).collect();
+    if curves.is_empty() {
         return Ok(Panel::left_out(title, "no rows are scored"));
     }
     let ideal = Series::line("ideal", Style::REFERENCE, vec![(0.0, 0.0), (1.0, 1.0)]);
@@ -178,7 +187,10 @@ pub fn histogram(run: &ReportedRun) -> Result<Panel> {
     let width = edges.1 - edges.0;
     let room = (width * 0.02).max((NARROWEST - width) / 2.0);
     let x = Axis::linear(
-        "score, logit of 1 - logit of 0",
+        match run.are_logits {
+            true => "score, logit of 1 - logit of 0",
+            false => "score",
+        },
         (edges.0 - room, edges.1 + room),
         7,
     );
@@ -198,6 +210,7 @@ mod tests {
         let none = Judged {
             name: String::new(),
             rows: &[],
+            are_logits: true,
         };
         let reason = |panel: Panel| panel.figure.expect_err("nothing to draw");
         assert_eq!(

@@ -39,6 +39,7 @@ pub fn comparison_page(runs: &[ReportedRun]) -> Result<String> {
         .map(|(run, name)| Judged {
             name: name.clone(),
             rows: &run.binary,
+            are_logits: run.are_logits,
         })
         .collect();
     let scores = match judged.is_empty() {

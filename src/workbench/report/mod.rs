@@ -136,6 +136,7 @@ fn scores(run: &ReportedRun) -> Result<Markup> {
             let judged = [Judged {
                 name: String::new(),
                 rows: &run.binary,
+                are_logits: run.are_logits,
             }];
             let panels = [
                 binary::roc(&judged)?,
@@ -158,7 +159,12 @@ fn scores(run: &ReportedRun) -> Result<Markup> {
 /// What the rows reach by the metrics that do not decide.
 fn other_metrics(run: &ReportedRun) -> Markup {
     let figures = MetricName::figures(run.task().labels, &run.scored.targets, &run.scored.scores);
-    let others = figures.iter().filter(|(name, _)| **name != run.metric);
+    // There is no loss of probabilities where there are none.
+    let is_shown = |name: MetricName| {
+        let is_loss = matches!(name, MetricName::LogLoss | MetricName::MeanLogLoss);
+        name != run.metric && (run.are_logits || !is_loss)
+    };
+    let others = figures.iter().filter(|(name, _)| is_shown(**name));
     let row = |(name, &value): (&MetricName, &f64)| {
         let of = name.metric();
         let better = if of.higher_is_better {

@@ -59,6 +59,8 @@ pub struct ReportedRun {
     pub scored: Scored,
     /// The same of two classes; empty for other labels.
     pub binary: Vec<BinaryRow>,
+    /// Whether the scores are logits, of which probabilities can be made.
+    pub are_logits: bool,
     /// One a kept cipher token.
     pub mapping: Vec<Mapped>,
     /// Of each of `scored`; or why they are not known.
@@ -107,6 +109,7 @@ impl ReportedRun {
         }
         let scored = read_scored(&results, &folds)?;
         let mut run = Self {
+            are_logits: are_logits(&results, &manifest),
             name: name_of(path),
             metric: MetricName::default_for(results.record.task.labels),
             results,
@@ -335,6 +338,15 @@ fn read_text(path: &Path) -> Result<Option<String>> {
 
 fn changed(place: Place, expected: &str, found: impl ToString) -> Error {
     Error::input(place, expected, found).with_hint(names::CHANGED_HINT)
+}
+
+/// Settings that cannot be read say nothing against it.
+fn are_logits(results: &Results, manifest: &str) -> bool {
+    let manifest: serde_json::Value = serde_json::from_str(manifest).unwrap_or_default();
+    let is_of_ranks = manifest["ensemble"]["how"] == "rank";
+    let experiment = results.experiment().ok();
+    let without = experiment.and_then(|experiment| experiment.objective_without_logits());
+    !is_of_ranks && without.is_none()
 }
 
 /// The JSON of a file with one value a line; empty where there is no such file.

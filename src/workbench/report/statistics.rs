@@ -219,9 +219,12 @@ pub fn jackknife_error(without: &[f64]) -> Option<f64> {
     deviation.map(|deviation| deviation * (g - 1.0) / g.sqrt())
 }
 
-/// The rows that the model is most sure of and wrong about, the worst first; equal scores by row.
-pub fn worst_errors(rows: &[BinaryRow], most: usize) -> Vec<BinaryRow> {
-    let wrongness = |row: &BinaryRow| if row.label { -row.score } else { row.score };
+/// The rows on the wrong side of a threshold, the farthest from it first; equal distances by row. Logits have theirs at 0.
+pub fn worst_errors(rows: &[BinaryRow], threshold: f32, most: usize) -> Vec<BinaryRow> {
+    let wrongness = |row: &BinaryRow| match row.label {
+        true => threshold - row.score,
+        false => row.score - threshold,
+    };
     let mut wrong: Vec<BinaryRow> = rows
         .iter()
         .copied()
@@ -363,8 +366,13 @@ mod tests {
 
     #[test]
     fn the_worst_errors_are_the_surest_ones() {
-        let found = worst_errors(&rows(&[0, 1, 0, 1, 1], &[2.0, -3.0, -1.0, 4.0, -2.0]), 2);
-        assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 0]);
+        let rows = rows(&[0, 1, 0, 1, 1], &[2.0, -3.0, -1.0, 4.0, -2.0]);
+        let worst = |threshold: f32| -> Vec<usize> {
+            let found = worst_errors(&rows, threshold, 2);
+            found.iter().map(|row| row.row).collect()
+        };
+        assert_eq!(worst(0.0), [1, 0]);
+        assert_eq!(worst(-2.5), [0, 2]); // by 4.5, 1.5, and row 1 by .5
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::read::ReportedRun;
 use super::statistics;
 use super::text::figure;
 use crate::data::{LabelKind, Target};
-use crate::metrics::{MetricName, likeliest, mid_ranks};
+use crate::metrics::{MetricName, best_threshold, likeliest, mid_ranks};
 
 /// Rows in the table.
 const WORST: usize = 20;
@@ -50,7 +50,7 @@ pub fn section(run: &ReportedRun) -> Markup {
         @if run.scored.rows.is_empty() {
             p { "Left out: no rows are scored." }
         } @else if rows.is_empty() {
-            p { "No row is on the wrong side of an even chance." }
+            p { "No row is on the wrong side." }
         } @else {
             p {
                 (about) " Many of them with one trait point to wrong labels, or to something that the model cannot see."
@@ -68,21 +68,38 @@ type Found = (
 );
 
 fn binary(run: &ReportedRun) -> Found {
-    let errors = statistics::worst_errors(&run.binary, WORST);
+    // Where scores are no logits, 0 is no even chance.
+    let threshold = match run.are_logits {
+        true => Some(0.0),
+        false => best_threshold(
+            &run.scored.targets,
+            &run.scored.scores,
+            MetricName::Accuracy,
+        )
+        .map(|best| best.threshold),
+    };
+    let errors = threshold.map(|from| statistics::worst_errors(&run.binary, from, WORST));
+    let errors = errors.unwrap_or_default();
     let place = |row: usize| run.scored.rows.binary_search(&row).ok(); // they ascend
     let cells = |error: &statistics::BinaryRow| {
-        let cells = vec![
-            Cell::text(u8::from(error.label).to_string()),
-            Cell::number(Some(figure(error.probability()))),
-            Cell::number(Some(format!("{:.3}", error.score))),
-        ];
+        let mut cells = vec![Cell::text(u8::from(error.label).to_string())];
+        if run.are_logits {
+            cells.push(Cell::number(Some(figure(error.probability()))));
+        }
+        cells.push(Cell::number(Some(format!("{:.3}", error.score))));
         Some((place(error.row)?, cells))
     };
-    (
-        "The rows that the model is surest of and wrong about.",
-        &["label", "probability of 1", "score"],
-        errors.iter().filter_map(cells).collect(),
-    )
+    let about = match run.are_logits {
+        true => "The rows that the model is surest of and wrong about.",
+        false => {
+            "The rows on the wrong side of the threshold with the best accuracy, the farthest from it first."
+        }
+    };
+    let header: &[&str] = match run.are_logits {
+        true => &["label", "probability of 1", "score"],
+        false => &["label", "score"],
+    };
+    (about, header, errors.iter().filter_map(cells).collect())
 }
 
 /// The log-probability of each row's labels, natural logarithm.
