@@ -177,6 +177,14 @@ impl Experiment {
         over(self.whole_stage(), &self.stage)
     }
 
+    /// The first stages that look at no label, the last stage left out: they are the same for every fold and seed.
+    pub fn shared_stages(&self) -> Vec<Stage> {
+        let mut stages = self.stages();
+        stages.pop();
+        let needs_no_label = |stage: &Stage| stage.objective.labels().is_empty();
+        stages.into_iter().take_while(needs_no_label).collect()
+    }
+
     /// The objective of the last stage, where it scores classes by numbers that are no logits: no probability can be made of them.
     pub fn objective_without_logits(&self) -> Option<ObjectiveName> {
         let last = self.stages().pop()?.objective;
@@ -300,6 +308,22 @@ mod tests {
         assert_eq!(seen, [("first", 2, 8), ("then", 7, 4)]);
         assert_eq!(stages[1].options.schedule, Schedule::Cosine);
         assert!(stages[0].files[0].is_absolute() && stages[0].files[0].ends_with("more.tsv"));
+    }
+
+    #[test]
+    fn first_stages_without_labels_are_shared_but_never_the_last() {
+        let shared = |objectives: &[&str]| -> Vec<String> {
+            let stage = |(number, objective): (usize, &&str)| {
+                format!("[[stage]]\nname = \"s{number}\"\nobjective = \"{objective}\"\n")
+            };
+            let text: String = objectives.iter().enumerate().map(stage).collect();
+            let experiment = loaded(&text, &[]).expect("good");
+            let stages = experiment.shared_stages().into_iter();
+            stages.map(|stage| stage.name).collect()
+        };
+        assert_eq!(shared(&["mlm", "mlm", "pet", "mlm", "pet"]), ["s0", "s1"]);
+        assert!(shared(&["pet", "mlm", "pet"]).is_empty());
+        assert!(shared(&["pet"]).is_empty() && shared(&[]).is_empty());
     }
 
     #[test]

@@ -249,6 +249,21 @@ fn a_run_that_was_cut_is_shown_as_far_as_it_is() {
 }
 
 #[test]
+fn a_stage_that_is_trained_beside_the_run_stands_among_its_stages() {
+    let workspace = Workspace::with_pairs();
+    let stages = "[[stage]]\nname = \"masks\"\nobjective = \"mlm\"\nepochs = 2\n\
+                  [[stage]]\nname = \"labels\"\nepochs = 1\n";
+    let text = workspace.text("experiment.toml");
+    workspace.write("experiment.toml", text + stages);
+    workspace.succeed(&["run", "experiment.toml", "--out", "out"]);
+    let page = workspace.text("out/report.html");
+    let (_, table) = page.split_once("<h2>Stages</h2>").expect("a table");
+    let at = |what: &str| table.find(what).expect("in the table");
+    assert!(at("1 to 2, trained once for all folds and seeds") < at("labels"));
+    assert!(at("masks") < at("labels"));
+}
+
+#[test]
 fn what_cannot_be_reported_is_refused() {
     let workspace = Workspace::empty();
     insta::assert_snapshot!("report_no_run", workspace.snapshot(&["report", "out"]));

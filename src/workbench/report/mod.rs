@@ -37,6 +37,7 @@ use super::disk;
 use super::run_folder::manifest::FileRecord;
 use super::run_folder::record::{CoverageBand, FoldFigures};
 use crate::atomic;
+use crate::config;
 use crate::data::LabelKind;
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
@@ -116,7 +117,7 @@ fn run_page(run: &ReportedRun) -> Result<String> {
         (page::cards(&summary::cards(run)))
         (other_metrics(run))
         (leakage(run))
-        (stages(&training::common_stages(&trained)))
+        (stages(&shared_stages(run), &training::common_stages(&trained)))
         (page::figures("Training", &training::training(&trained)?))
         @if run.has_folds() { (folds(run)) }
         (scores(run)?)
@@ -187,28 +188,50 @@ fn other_metrics(run: &ReportedRun) -> Markup {
     }
 }
 
-/// What was learnt one after the other.
-fn stages(stages: &[Stage]) -> Markup {
-    let row = |stage: &Stage| {
-        let (first, last) = stage.epochs;
+/// The stages of the settings that are trained beside the run: it has no epoch of theirs.
+fn shared_stages(run: &ReportedRun) -> Vec<config::Stage> {
+    let Ok(experiment) = run.results.experiment() else {
+        return Vec::new(); // of another version of the tool
+    };
+    let is_own = |stage: &config::Stage| {
+        let mut epochs = run.folds.iter().flat_map(|fold| &fold.epochs);
+        epochs.any(|epoch| epoch.stage == stage.name)
+    };
+    let mut shared = experiment.shared_stages();
+    shared.retain(|stage| !is_own(stage));
+    shared
+}
+
+/// What was learnt one after the other. The epochs and steps of those that are `shared` stand beside the run.
+fn stages(shared: &[config::Stage], own: &[Stage]) -> Markup {
+    let span = |first: usize, last: usize| match first == last {
+        true => first.to_string(),
+        false => format!("{first} to {last}"),
+    };
+    let row_of_shared = |stage: &config::Stage| {
+        let epochs = span(1, stage.options.epochs);
         vec![
             Cell::text(stage.name.as_str()),
             Cell::text(stage.objective.name()),
-            Cell::text(if first == last {
-                first.to_string()
-            } else {
-                format!("{first} to {last}")
-            }),
+            Cell::text(format!("{epochs}, trained once for all folds and seeds")),
+            Cell::number(None),
+        ]
+    };
+    let row = |stage: &Stage| {
+        vec![
+            Cell::text(stage.name.as_str()),
+            Cell::text(stage.objective.name()),
+            Cell::text(span(stage.epochs.0, stage.epochs.1)),
             Cell::number(Some(HumanCount(stage.steps as u64).to_string())),
         ]
     };
+    let mut rows: Vec<Vec<Cell>> = shared.iter().map(row_of_shared).collect();
+    rows.extend(own.iter().map(row));
+    let is_named = own.iter().any(|stage| !stage.name.is_empty());
     html! {
-        @if stages.iter().any(|stage| !stage.name.is_empty()) {
+        @if is_named || !shared.is_empty() {
             h2 { "Stages" }
-            (page::table(
-                &["stage", "objective", "epochs", "steps"],
-                &stages.iter().map(row).collect::<Vec<_>>(),
-            ))
+            (page::table(&["stage", "objective", "epochs", "steps"], &rows))
         }
     }
 }

@@ -82,7 +82,7 @@ impl Training<'_> {
             n_stages: self.experiment.stages().len(),
             writer: &writer,
         };
-        let (first, own) = stages.split_at(stages::n_shared(&stages));
+        let (first, own) = stages.split_at(self.experiment.shared_stages().len());
         let mut model = match first.first() {
             None => self.start.model(key)?,
             Some(stage) => {

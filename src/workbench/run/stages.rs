@@ -86,16 +86,8 @@ fn two_classifiers((first, outputs): (&str, usize), (second, others): (&str, usi
     )
 }
 
-/// How many of the first stages look at no label, the last stage left out: the same for every fold and seed.
-pub fn n_shared(stages: &[Stage]) -> usize {
-    let before_last = &stages[..stages.len() - 1];
-    let looks_at_labels = |stage: &Stage| !stage.objective_name.labels().is_empty();
-    let first = before_last.iter().position(looks_at_labels);
-    first.unwrap_or(before_last.len())
-}
-
-/// The stages of one fit; `key` is the root of its random streams. Those of [`n_shared`] have streams that no seed and no
-/// fold changes.
+/// The stages of one fit; `key` is the root of its random streams. Those of [`Experiment::shared_stages`] have
+/// streams that no seed and no fold changes.
 ///
 /// # Errors
 /// [`Error::Refused`] where a stage is to compare candidates and has none to compare.
@@ -131,7 +123,7 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
         })
         .collect();
     let mut stages = stages?;
-    let n_shared = n_shared(&stages);
+    let n_shared = experiment.shared_stages().len();
     for (number, stage) in stages[..n_shared].iter_mut().enumerate() {
         stage.key = Key::from_seed(0).with(Purpose::Stage).at(number as u64);
     }
