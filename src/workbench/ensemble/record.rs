@@ -19,7 +19,7 @@ use crate::random::Key;
 use crate::workbench::run_folder::folder;
 use crate::workbench::run_folder::manifest::{FileRecord, Identity, State, TOOL};
 use crate::workbench::run_folder::names;
-use crate::workbench::run_folder::record::RunFigures;
+use crate::workbench::run_folder::record::{ENSEMBLE, RunFigures};
 use crate::workbench::run_folder::results::Results;
 use crate::workbench::run_folder::scores::Scored;
 
@@ -57,7 +57,7 @@ impl<'a> EnsembleManifest<'a> {
     ) -> Self {
         Self {
             tool: TOOL,
-            kind: "ensemble",
+            kind: ENSEMBLE,
             state: State::Begun,
             identity,
             task,

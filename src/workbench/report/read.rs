@@ -240,6 +240,9 @@ impl ReportedRun {
         if self.scored.rows.is_empty() {
             return Err("no rows are scored".to_owned());
         }
+        if self.results.record.is_ensemble() {
+            return Err("an ensemble has no model".to_owned());
+        }
         let said = |error: Error| error.to_string();
         let experiment = self.results.experiment().map_err(said)?;
         let mut files = experiment.data.train.clone();

@@ -20,11 +20,16 @@ use crate::error::{Error, Place, Result};
 use crate::metrics::baseline::Baseline;
 use crate::metrics::{Figures, MetricName};
 
+/// What the manifest of an ensemble has as its `kind`.
+pub const ENSEMBLE: &str = "ensemble";
+
 /// The manifest of a run or an ensemble.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RunRecord {
     /// `cipherpet` and its version.
     pub tool: String,
+    /// `ensemble` for one; none for a run. See [`RunRecord::is_ensemble`].
+    pub kind: Option<String>,
     /// How far the run has come.
     pub state: State,
     /// What tells it from other runs.
@@ -208,6 +213,11 @@ impl RunRecord {
             Error::refused(message)
                 .with_hint("name a folder that `cipherpet run` or `cipherpet ensemble` has made")
         })
+    }
+
+    /// Whether it is of an ensemble, which has scores and no model.
+    pub fn is_ensemble(&self) -> bool {
+        self.kind.as_deref() == Some(ENSEMBLE)
     }
 }
 

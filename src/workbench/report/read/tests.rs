@@ -71,6 +71,17 @@ fn merged_scores_come_before_those_of_the_folds() {
 }
 
 #[test]
+fn the_texts_of_an_ensemble_are_not_waited_for() {
+    let ensemble = BEGUN.replace("\"tool\"", "\"kind\":\"ensemble\",\"tool\"");
+    let folder = folder_with(&[
+        ("manifest.json", &ensemble),
+        ("valid.csv", "row,label,score\n0,1,2\n1,0,-1\n"),
+    ]);
+    let run = ReportedRun::read(folder.path()).expect("an ensemble");
+    assert_eq!(run.traits, Err("an ensemble has no model".to_owned()));
+}
+
+#[test]
 fn a_folder_that_is_no_run() {
     assert_eq!(
         refusal(&folder_with(&[])),
