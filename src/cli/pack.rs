@@ -16,7 +16,8 @@ Example: cipherpet pack runs/first --out first.zip
 
 The zip holds config, mapping, models, manifest, submission and a README with the commands for the
 receiver, and none of the data. Whoever has the same files, under any path, gets the same run: files
-are known by their content.")]
+are known by their content. manifest.json, config.toml and submission.csv.json hold whole paths, and
+so names of users and folders: their hashes are recorded, so that no path is taken out.")]
 pub struct PackArguments {
     /// The run folder
     run: PathBuf,
