@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::survey::{Role, Survey};
 use crate::checkpoint::BertConfig;
 use crate::config::{Preset, Stage, StageRows, load};
 use crate::data::masking::Masking;
-use crate::data::{EncodedExample, LabelKind, reserved};
+use crate::data::{EncodedExample, LabelKind, TextKind, reserved};
 use crate::error::Result;
 use crate::kernels::path::Path;
 use crate::model::Bert;
@@ -53,6 +54,26 @@ pub struct RowsToLearn {
 }
 
 impl RowsToLearn {
+    /// Those of the files, cut to `max_tokens`.
+    pub fn of(survey: &Survey, kind: TextKind, max_tokens: usize) -> Self {
+        let rows_of = |role: Role| -> usize {
+            let files = survey.files.iter().filter(|file| file.role == role);
+            files.map(|file| file.rows).sum()
+        };
+        let files = survey.files.iter();
+        let rows: usize = files.clone().map(|file| file.rows).sum();
+        let tokens: f64 = files
+            .map(|file| file.rows as f64 * file.pair_tokens.mean.min(max_tokens as f64))
+            .sum();
+        Self {
+            labelled: rows_of(Role::Train),
+            test: rows_of(Role::Test),
+            extra: rows_of(Role::Unlabelled),
+            text_tokens: tokens / rows.max(1) as f64,
+            n_texts: kind.n_texts(),
+        }
+    }
+
     /// Rows of an epoch that learns from these sources.
     fn an_epoch(&self, sources: &[StageRows]) -> f64 {
         let of = |rows: &StageRows| match rows {

@@ -29,6 +29,7 @@ use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
 use measure::{PresetTime, RowsToLearn};
+use starter::{MaxTokens, special_tokens};
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
 
 /// All that [`inspect`] found.
@@ -81,37 +82,30 @@ pub fn inspect(
     let rest = unlabelled.split_off(unlabelled.len().min(1));
     let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
     if let Some(Starter { file, measures }) = starter {
+        let max_tokens = MaxTokens::of(&inspection.survey, inspection.task.kind, loaded);
         if measures {
-            inspection.presets = preset_times(&inspection, experiment)?;
+            inspection.presets = preset_times(&inspection, experiment, &max_tokens)?;
         }
-        starter::write(&inspection, &format, file)?;
+        starter::write(&inspection, &format, &max_tokens, file)?;
         inspection.starter = Some(file.to_owned());
     }
     Ok(inspection)
 }
 
-/// What each preset costs, for the small BERT and all rows.
-fn preset_times(inspection: &Inspection, experiment: &Experiment) -> Result<Vec<PresetTime>> {
+/// What each preset costs, for the small BERT and all rows, as the starter cuts them.
+fn preset_times(
+    inspection: &Inspection,
+    experiment: &Experiment,
+    max_tokens: &MaxTokens,
+) -> Result<Vec<PresetTime>> {
     let survey = &inspection.survey;
     let one_token = FIRST_CIPHER as usize + 1; // where all are rare
-    let small = experiment.scratch_size(None, n_tokens(survey, experiment).max(one_token));
-    let max_tokens = experiment.data.max_tokens as f64;
-    let files = survey.files.iter();
-    let rows: usize = files.clone().map(|file| file.rows).sum();
-    let tokens: f64 = files
-        .map(|file| file.rows as f64 * file.pair_tokens.mean.min(max_tokens))
-        .sum();
-    let of = |role: Role| -> usize {
-        let files = survey.files.iter().filter(|file| file.role == role);
-        files.map(|file| file.rows).sum()
-    };
-    let rows = RowsToLearn {
-        labelled: of(Role::Train),
-        test: of(Role::Test),
-        extra: of(Role::Unlabelled),
-        text_tokens: tokens / rows.max(1) as f64,
-        n_texts: inspection.task.kind.n_texts(),
-    };
+    let mut small = experiment.scratch_size(None, n_tokens(survey, experiment).max(one_token));
+    let kind = inspection.task.kind;
+    let rows = RowsToLearn::of(survey, kind, max_tokens.tokens);
+    // What is measured has places, whatever `model.positions` says; the two texts of a row are rounded, each by itself.
+    let needed = rows.text_tokens.ceil() as usize + 1 + special_tokens(kind);
+    small.max_position_embeddings = small.max_position_embeddings.max(needed);
     let path = kernels::path::Path::resolve(experiment.train.precision);
     measure::preset_times(&small, path, rows)
 }
@@ -162,8 +156,7 @@ fn examine(
 fn work(survey: &Survey, kind: TextKind, experiment: &Experiment) -> Work {
     let max_tokens = experiment.data.max_tokens as f64;
     let n_texts = kind.n_texts();
-    // [CLS], and a [SEP] after each text.
-    let special = (1 + n_texts) as f64;
+    let special = special_tokens(kind) as f64;
     let tokens =
         |file: &FileSurvey| file.rows as f64 * (file.pair_tokens.mean.min(max_tokens) + special);
     let of_role = |role: Role| survey.files.iter().filter(move |file| file.role == role);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::Inspection;
 use super::measure::PresetTime;
-use super::survey::Role;
+use super::survey::{Role, Survey};
 use crate::atomic;
-use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS, Preset};
+use crate::config::{DEMO_CHECKPOINT, DEMO_COUNTS, Loaded, Preset};
 use crate::data::ids::find_ids;
 use crate::data::{ExampleFormat, LabelKind, TextKind, ValidSplit, source};
 use crate::error::{Error, Result};
@@ -27,24 +27,93 @@ const READING_KEYS: [&str; 8] = [
 /// Minutes that a first run may take.
 const PATIENCE: f64 = 90.0;
 
-/// Tokens of a text that the BERT inside the tool has positions for, beside `[CLS]` and `[SEP]`.
-const LONGEST: usize = 126;
+/// Positions of the BERT inside the tool.
+const POSITIONS: usize = 128;
+
+/// `[CLS]`, and a `[SEP]` after each text.
+pub fn special_tokens(kind: TextKind) -> usize {
+    1 + kind.n_texts()
+}
+
+/// The `data.max_tokens` of a starter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaxTokens {
+    /// Of all texts of a row together.
+    pub tokens: usize,
+    /// What the starter says of it.
+    pub why: String,
+}
+
+impl MaxTokens {
+    /// What was set stands. Else enough for 95 % of the rows of every file: the tool's default or more, as far as the BERT
+    /// inside the tool has room.
+    pub fn of(survey: &Survey, kind: TextKind, loaded: &Loaded) -> Self {
+        const KEY: &str = "data.max_tokens";
+        let special = special_tokens(kind);
+        let room = POSITIONS - special;
+        let set = loaded.experiment.data.max_tokens; // the default where nothing is set
+        if loaded.sets(KEY) {
+            let why = match set > room {
+                true => format!(
+                    "as it was set; the BERT inside the tool takes {room}, or all with model.positions = {}",
+                    set.saturating_add(special)
+                ),
+                false => "as it was set".to_owned(),
+            };
+            return Self { tokens: set, why };
+        }
+        let of_each = survey
+            .files
+            .iter()
+            .map(|file| file.pair_tokens.percentile_95);
+        let wanted = of_each.max().unwrap_or(0);
+        let rows = match kind {
+            TextKind::Pair => "rows",
+            TextKind::Single => "texts",
+        };
+        let why = match kind {
+            _ if wanted > room => format!(
+                "as many as the BERT inside the tool takes; 95 % of the {rows} have {wanted} or fewer"
+            ),
+            TextKind::Single => "95 % of the texts are no longer".to_owned(),
+            TextKind::Pair if wanted > set => {
+                "of the two sentences of a row together; 95 % of the rows have no more".to_owned()
+            }
+            TextKind::Pair => "of the two sentences of a row together".to_owned(),
+        };
+        Self {
+            tokens: wanted.max(set).min(room),
+            why,
+        }
+    }
+}
 
 /// Writes the starter to `file`, with paths relative to its folder where they lie in it.
 ///
 /// # Errors
 /// [`Error::Refused`] where the file is there already or nothing is labelled; [`Error::Io`].
-pub fn write(inspection: &Inspection, format: &ExampleFormat, file: &Path) -> Result<()> {
+pub fn write(
+    inspection: &Inspection,
+    format: &ExampleFormat,
+    max_tokens: &MaxTokens,
+    file: &Path,
+) -> Result<()> {
     if file.exists() {
         let error = Error::refused(format!("{} is there already", file.display()));
         return Err(error.with_hint("choose another name for --starter"));
     }
     let whole = std::path::absolute(file).map_err(Error::io("find", file))?;
     let folder = whole.parent().unwrap_or(&whole);
-    atomic::write(file, text(inspection, format, folder)?.as_bytes())
+    let text = text(inspection, format, max_tokens, folder)?;
+    atomic::write(file, text.as_bytes())
 }
 
-fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Result<String> {
+fn text(
+    inspection: &Inspection,
+    format: &ExampleFormat,
+    max_tokens: &MaxTokens,
+    folder: &Path,
+) -> Result<String> {
     let survey = &inspection.survey;
     let paths = |role: Role| -> Vec<String> {
         let files = survey.files.iter().filter(|file| file.role == role);
@@ -90,7 +159,8 @@ fn text(inspection: &Inspection, format: &ExampleFormat, folder: &Path) -> Resul
         ),
     };
     line("valid", &format!("\"{split}\" # {why}"));
-    line("max_tokens", &max_tokens(inspection));
+    let MaxTokens { tokens, why } = max_tokens;
+    line("max_tokens", &format!("{tokens} # {why}"));
     if inspection.task.kind == TextKind::Pair {
         line(
             "mark_shared",
@@ -165,22 +235,6 @@ fn objective(labels: LabelKind) -> Option<&'static str> {
     }
 }
 
-/// Enough for 95 % of the texts of single texts; the tool's default for pairs, whose sentences are short.
-fn max_tokens(inspection: &Inspection) -> String {
-    let longest = inspection
-        .survey
-        .files
-        .iter()
-        .map(|file| file.sentence_tokens.percentile_95);
-    match (inspection.task.kind, longest.max()) {
-        (TextKind::Single, Some(n)) if n > LONGEST => format!(
-            "{LONGEST} # as many as the BERT inside the tool takes; 95 % of the texts have {n} or fewer"
-        ),
-        (TextKind::Single, Some(n)) => format!("{} # 95 % of the texts are no longer", n.max(32)),
-        _ => "32 # of the two sentences of a row together".to_owned(),
-    }
-}
-
 /// The keys that are not at their default.
 fn lines_off_default(format: &ExampleFormat, keys: &[&'static str]) -> Vec<(&'static str, String)> {
     let (Ok(ours), Ok(default)) = (
@@ -203,4 +257,79 @@ fn quoted_path(path: &Path, folder: &Path) -> String {
     };
     let path = whole.strip_prefix(folder).unwrap_or(&whole);
     toml::Value::String(path.to_string_lossy().into_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use crate::progress::Progress;
+    use crate::workbench::inspect::measure::RowsToLearn;
+    use crate::workbench::inspect::{Starter, inspect};
+    use crate::workbench::{Context, Stop};
+
+    /// The starter for twenty pairs of `n_tokens` each, and how many tokens the measurement of the minutes takes for a row.
+    fn starter_for(n_tokens: usize, set: Option<usize>) -> (String, f64) {
+        let text = vec!["7"; n_tokens / 2 - 1].join(" ");
+        let row = |number: usize| {
+            let (a, b) = (number + 10, number + 40);
+            format!("{text} {a}\t{text} {b}\t{}\n", number % 2)
+        };
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let train = folder.path().join("train.tsv");
+        std::fs::write(&train, (0..20).map(row).collect::<String>()).expect("a small file");
+        let file = folder.path().join("experiment.toml");
+        let set = set.map(|value| format!("data.max_tokens={value}"));
+        let loaded = load(None, &Vec::from_iter(set)).expect("a known key");
+        let context = Context {
+            progress: &Progress::silent(),
+            stop: &Stop::default(),
+            tensorboard: false,
+        };
+        let starter = Starter {
+            file: &file,
+            measures: false,
+        };
+        let inspection = inspect(&[train], &loaded, Some(starter), context).expect("a good file");
+        let (survey, kind) = (&inspection.survey, inspection.task.kind);
+        let max_tokens = MaxTokens::of(survey, kind, &loaded);
+        let rows = RowsToLearn::of(survey, kind, max_tokens.tokens);
+        assert_eq!((rows.labelled, rows.test, rows.n_texts), (20, 0, 2));
+        let written = std::fs::read_to_string(&file).expect("the starter");
+        (written, rows.text_tokens)
+    }
+
+    #[test]
+    fn a_starter_keeps_most_rows_whole_and_minutes_are_those_of_such_rows() {
+        let both = "# of the two sentences of a row together";
+        let room = "the BERT inside the tool takes";
+        for (n_tokens, set, expected, measured) in [
+            (20, None, format!("32 {both}"), 20.0),
+            (
+                100,
+                None,
+                format!("100 {both}; 95 % of the rows have no more"),
+                100.0,
+            ),
+            (
+                200,
+                None,
+                format!("125 # as many as {room}; 95 % of the rows have 200 or fewer"),
+                125.0,
+            ),
+            (100, Some(124), "124 # as it was set".to_owned(), 100.0),
+            (100, Some(16), "16 # as it was set".to_owned(), 16.0),
+            (
+                100,
+                Some(150),
+                format!("150 # as it was set; {room} 125, or all with model.positions = 153"),
+                100.0,
+            ),
+        ] {
+            let (starter, tokens) = starter_for(n_tokens, set);
+            let line = format!("\nmax_tokens = {expected}\n");
+            assert!(starter.contains(&line), "{line}{starter}");
+            assert_eq!(tokens, measured);
+        }
+    }
 }
