@@ -12,7 +12,7 @@ use super::run_folder::manifest::State;
 use super::run_folder::names;
 use super::run_folder::record::{FoldFigures, RunRecord};
 use super::run_folder::results::Results;
-use super::run_folder::settings::{Settings, differing, has_training, settings};
+use super::run_folder::settings::{Settings, differing, has_training, settings, settings_of};
 use super::score;
 use crate::data::LabelKind;
 use crate::error::{Error, Result};
@@ -151,35 +151,49 @@ const FIRST_KEYS: [&str; 12] = [
 ];
 /// So many settings are written out.
 const MOST_SETTINGS: usize = 6;
+/// Paths that are alike in so many of their last parts are told whole.
+const MOST_PARTS: usize = 32;
+/// The files that a run learns from.
+const FILES: &str = "data.train";
+/// The list of stages.
+const STAGES: &str = "stage";
 
 /// What each run is: the settings in which the runs on the same files differ, and the files where there are several.
 fn describe(all: &[Settings]) -> Vec<String> {
-    const FILES: &str = "data.train";
-    let runs = || all.iter().filter(|settings| has_training(settings));
-    let several_files = runs()
-        .map(|run| run.get(FILES))
-        .collect::<BTreeSet<_>>()
-        .len()
-        > 1;
+    let runs: Vec<&Settings> = all.iter().filter(|one| has_training(one)).collect();
+    let files: BTreeSet<_> = runs.iter().map(|run| run.get(FILES)).collect();
     let line = |settings: &Settings| {
         if !has_training(settings) {
             return String::new();
         }
-        let files = settings.get(FILES);
-        let alike: Vec<&Settings> = runs().filter(|run| run.get(FILES) == files).collect();
+        let same_files = |run: &&Settings| run.get(FILES) == settings.get(FILES);
+        let alike: Vec<&Settings> = runs.iter().copied().filter(same_files).collect();
         let mut keys = differing(&alike);
-        if several_files {
+        if files.len() > 1 {
             keys.push(FILES.to_owned());
         }
-        say(settings, keys)
+        let told = |key: &str| {
+            let runs = match key {
+                FILES => &runs,
+                _ => &alike,
+            };
+            let values = runs.iter().filter_map(|run| run.get(key));
+            let values: BTreeSet<&str> = values.map(String::as_str).collect();
+            Some(brief(key, settings.get(key)?, &values))
+        };
+        say(settings, keys, &told)
     };
     all.iter().map(line).collect()
 }
 
-/// `align = graph, seed = 1, 3 more`
-fn say(settings: &Settings, mut keys: Vec<String>) -> String {
+/// `align = graph, seed = 1, 3 more`; `told` has the words for the value of a key.
+fn say(
+    settings: &Settings,
+    mut keys: Vec<String>,
+    told: &dyn Fn(&str) -> Option<String>,
+) -> String {
     // What stages say comes before what the sections say.
-    let has_stages = settings.contains_key("stage");
+    let has_stages = settings.contains_key(STAGES);
     keys.retain(|key| settings.contains_key(key) && !(has_stages && key == "objective.name"));
     let order = |key: &str| FIRST_KEYS.iter().position(|first| *first == key);
     keys.sort_by_key(|key| order(key).unwrap_or(FIRST_KEYS.len())); // stable: the others by name
@@ -193,13 +207,7 @@ fn say(settings: &Settings, mut keys: Vec<String>) -> String {
             _ => key.clone(),
         }
     };
-    let said = |key: &String| {
-        Some(format!(
-            "{} = {}",
-            short(key),
-            brief(key, settings.get(key)?)
-        ))
-    };
+    let said = |key: &String| Some(format!("{} = {}", short(key), told(key)?));
     let mut all: Vec<String> = keys.iter().filter_map(said).collect();
     let more = all.len().saturating_sub(MOST_SETTINGS);
     if more > 0 {
@@ -209,27 +217,91 @@ fn say(settings: &Settings, mut keys: Vec<String>) -> String {
     all.join(", ")
 }
 
-/// A value in a few words: names of files without their folders, of stages without their settings.
-fn brief(key: &str, value: &str) -> String {
-    let parsed = format!("value = {value}").parse::<toml::Table>();
-    let Some(value) = parsed.ok().and_then(|mut table| table.remove("value")) else {
+/// A value in a few words that no other of `values` has: names of files with as few of their folders as tell them apart, of
+/// stages with the settings that do.
+fn brief(key: &str, value: &str, values: &BTreeSet<&str>) -> String {
+    let Some(own) = parsed(value) else {
         return value.to_owned();
     };
+    let others = values.iter().filter(|other| **other != value);
+    let others: Vec<toml::Value> = others.filter_map(|other| parsed(other)).collect();
+    let shortest = words(key, &own, 1);
+    let told_alike = |other: &&toml::Value| words(key, other, 1) == shortest;
+    let alike: Vec<&toml::Value> = others.iter().filter(told_alike).collect();
+    if alike.is_empty() {
+        return shortest;
+    }
+    if key == STAGES {
+        return match stage_differences(&own, &alike) {
+            differences if differences.is_empty() => value.to_owned(), // two stages of one name
+            differences => format!("{shortest} ({differences})"),
+        };
+    }
+    let is_clear = |parts: &usize| {
+        let own = words(key, &own, *parts);
+        alike.iter().all(|other| words(key, other, *parts) != own)
+    };
+    match (2..=MOST_PARTS).find(is_clear) {
+        Some(parts) => words(key, &own, parts),
+        None => value.to_owned(),
+    }
+}
+
+fn parsed(value: &str) -> Option<toml::Value> {
+    let table = format!("value = {value}").parse::<toml::Table>();
+    table.ok().and_then(|mut table| table.remove("value"))
+}
+
+/// Of paths the last `parts`, of stages their names.
+fn words(key: &str, value: &toml::Value, parts: usize) -> String {
     let word = |value: &toml::Value| match value {
-        toml::Value::String(text) => {
-            let name = Path::new(text).file_name();
-            name.map_or(text.clone(), |name| name.to_string_lossy().into_owned())
-        }
-        toml::Value::Table(stage) if key == "stage" => {
-            let name = stage.get("name").and_then(toml::Value::as_str);
-            name.unwrap_or_default().to_owned()
-        }
+        toml::Value::String(text) => last_parts(text, parts),
+        toml::Value::Table(stage) if key == STAGES => stage_name(stage).to_owned(),
         other => other.to_string(),
     };
-    match &value {
+    match value {
         toml::Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(" "),
         other => word(other),
     }
+}
+
+fn last_parts(path: &str, parts: usize) -> String {
+    let all: Vec<_> = Path::new(path).iter().collect();
+    let last: PathBuf = all[all.len().saturating_sub(parts)..].iter().collect();
+    last.to_string_lossy().into_owned()
+}
+
+fn stage_name(stage: &toml::Table) -> &str {
+    let name = stage.get("name").and_then(toml::Value::as_str);
+    name.unwrap_or_default()
+}
+
+/// The settings of stages in which `own` differs from any of `others`: `labels.max_steps = 40, no mlm.rows`.
+fn stage_differences(own: &toml::Value, others: &[&toml::Value]) -> String {
+    let own = stage_settings(own);
+    let others: Vec<Settings> = others.iter().map(|other| stage_settings(other)).collect();
+    let keys = own
+        .keys()
+        .chain(others.iter().flat_map(|other| other.keys()));
+    let keys: BTreeSet<&String> = keys.collect();
+    let differs = |key: &&String| others.iter().any(|other| other.get(*key) != own.get(*key));
+    let said = |key: &String| match own.get(key) {
+        Some(value) => format!("{key} = {value}"),
+        None => format!("no {key}"),
+    };
+    let differing = keys.into_iter().filter(differs);
+    differing.map(said).collect::<Vec<_>>().join(", ")
+}
+
+/// By the name of the stage and the key.
+fn stage_settings(stages: &toml::Value) -> Settings {
+    let stages = stages.as_array().into_iter().flatten();
+    let stages = stages.filter_map(toml::Value::as_table);
+    let named = stages.map(|stage| {
+        let settings = toml::Value::Table(stage.clone());
+        (stage_name(stage).to_owned(), settings)
+    });
+    settings_of(&named.collect::<toml::Table>())
 }
 
 /// Folders with a manifest, in the order of their names. Nothing is looked for inside a run.
@@ -358,5 +430,66 @@ fn plan(record: &RunRecord, config: &str) -> (MetricName, Option<String>, Option
     match stages.is_empty() {
         true => (metric, objective, None),
         false => (metric, None, Some(stages.join(" → "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(configs: &[&str]) -> Vec<String> {
+        let trained = |config: &&str| settings(&format!("{config}\n[train]\nepochs = 3\n"));
+        describe(&configs.iter().map(trained).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn values_that_differ_are_told_apart() {
+        let dirs = ["/a/first/bert", "/b/first/bert", "/a/second/bert", "other"];
+        let configs = dirs.map(|dir| format!("[checkpoint]\ndir = \"{dir}\""));
+        assert_eq!(
+            described(&configs.each_ref().map(String::as_str)),
+            [
+                "checkpoint = a/first/bert",
+                "checkpoint = b/first/bert",
+                "checkpoint = second/bert",
+                "checkpoint = other"
+            ]
+        );
+        // Names with spaces may look like several.
+        let lists = ["\"a\", \"b\"", "\"a b\""];
+        let configs = lists.map(|list| format!("[data]\nunlabelled = [{list}]"));
+        let told = described(&configs.each_ref().map(String::as_str));
+        assert_ne!(told[0], told[1]);
+    }
+
+    #[test]
+    fn files_are_told_apart_over_all_runs() {
+        let configs = ["x", "y"].map(|dir| format!("[data]\ntrain = [\"/{dir}/train.tsv\"]"));
+        assert_eq!(
+            described(&configs.each_ref().map(String::as_str)),
+            ["train = x/train.tsv", "train = y/train.tsv"]
+        );
+    }
+
+    #[test]
+    fn stages_of_the_same_names_are_told_by_what_differs() {
+        let stages = |first: &str, last: &str| {
+            format!("[[stage]]\nname = \"mlm\"\n{first}\n[[stage]]\nname = \"labels\"\n{last}")
+        };
+        let configs = [
+            stages("epochs = 1", "max_steps = 40"),
+            stages("epochs = 1", "max_steps = 50"),
+            stages("", "max_steps = 40"),
+        ];
+        assert_eq!(
+            described(&configs.each_ref().map(String::as_str)),
+            [
+                "stages = mlm labels (labels.max_steps = 40, mlm.epochs = 1)",
+                "stages = mlm labels (labels.max_steps = 50, mlm.epochs = 1)",
+                "stages = mlm labels (labels.max_steps = 40, no mlm.epochs)"
+            ]
+        );
+        let alone = described(&[configs[0].as_str(), "[[stage]]\nname = \"labels\""]);
+        assert_eq!(alone, ["stages = mlm labels", "stages = labels"]);
     }
 }

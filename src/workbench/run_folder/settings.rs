@@ -10,6 +10,11 @@ pub type Settings = BTreeMap<String, String>;
 
 /// Every key of a `config.toml` with its value; none of a text that is no TOML.
 pub fn settings(config: &str) -> Settings {
+    settings_of(&config.parse().unwrap_or_default())
+}
+
+/// Every key of a table and of the tables in it, with its value.
+pub fn settings_of(table: &toml::Table) -> Settings {
     fn collect(prefix: &str, table: &toml::Table, into: &mut Settings) {
         for (name, value) in table {
             match value {
@@ -21,7 +26,7 @@ pub fn settings(config: &str) -> Settings {
         }
     }
     let mut settings = Settings::new();
-    collect("", &config.parse().unwrap_or_default(), &mut settings);
+    collect("", table, &mut settings);
     settings
 }
 
