@@ -203,9 +203,13 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".to_owned())
 }
 
-/// A bar ends a cell of Markdown, and a line break the row.
+/// A bar ends a cell of Markdown, a line break the row, and what looks like HTML is taken for it: names of folders and notes may
+/// come from others.
 fn markdown(cell: &str) -> String {
-    cell.replace('\\', "\\\\")
+    cell.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace(['\n', '\r'], " ")
 }
@@ -269,6 +273,20 @@ mod tests {
         );
         assert!(
             line.contains(",0.9,\"'=HYPERLINK(\"\"http://x\"\")\","),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_page_shows_nothing_that_a_name_of_a_folder_asks_for() {
+        let board = Board {
+            runs: vec![row("runs/<img src=x>|a\\&lt;b")],
+            skipped: Vec::new(),
+        };
+        let text = table(&board, presets::ASCII_MARKDOWN, &markdown, None);
+        let line = text.lines().last().expect("a row");
+        assert!(
+            line.starts_with(r"| runs/&lt;img src=x&gt;\|a\\&amp;lt;b |"),
             "{line}"
         );
     }
