@@ -16,6 +16,7 @@ use crate::workbench::run::part::{FoldReport, PartReport, RunPart, RunReport};
 use crate::workbench::run_folder::manifest::CrossValidation;
 use crate::workbench::run_folder::names::ModelName;
 use crate::workbench::run_folder::resume::minutes_to_duration;
+use crate::workbench::slurm::quoted;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -92,7 +93,7 @@ pub fn run(arguments: &RunArguments, session: &Session) -> Result<()> {
         note_found(&report, session);
         output::print(&report, &text(&report), arguments.json)?;
         if let PartReport::Run(report) = &report {
-            session.note(&next_line(report));
+            session.note(&next_line(&report.run));
         }
         say(&last_line(&report));
         return Ok(());
@@ -137,9 +138,10 @@ fn note_found(report: &PartReport, session: &Session) {
     }
 }
 
-/// What one may do with a run.
-fn next_line(report: &RunReport) -> String {
-    let run = report.run.display();
+/// What one may do with a run; the folder stands as one types it in a shell.
+fn next_line(run: &Path) -> String {
+    let shown = run.display().to_string();
+    let run = quoted(&shown).unwrap_or(shown);
     format!(
         "next: `cipherpet board` compares runs; `cipherpet predict {run} --pairs FILE --out FILE` scores more rows"
     )
@@ -343,6 +345,20 @@ fn batch_text(report: &BatchReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_command_may_be_pasted_into_a_shell() {
+        let plain = next_line(Path::new("runs/first-5eed"));
+        assert!(
+            plain.contains("`cipherpet predict runs/first-5eed --pairs FILE"),
+            "{plain}"
+        );
+        let spaces = next_line(Path::new("my runs/first"));
+        assert!(
+            spaces.contains("`cipherpet predict 'my runs/first' --pairs FILE"),
+            "{spaces}"
+        );
+    }
 
     #[test]
     fn a_figure_that_is_missing_is_not_put_down_to_missing_rows() {

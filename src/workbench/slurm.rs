@@ -330,7 +330,11 @@ fn utf8(path: &Path) -> Result<&str> {
     })
 }
 
-fn quoted(word: &str) -> Result<String> {
+/// A word as a shell reads it: in quotes where it needs them.
+///
+/// # Errors
+/// [`Error::Refused`] for a word with a NUL.
+pub fn quoted(word: &str) -> Result<String> {
     let quoted = Quoter::new().quote(word);
     quoted
         .map(|quoted| quoted.into_owned())
