@@ -22,9 +22,9 @@ Examples:
 
 The score of a pair is the margin of the NSP head, the mean over both orders: which pairs look most
 like a sentence and the next. Its checkpoint must have an NSP head that was trained. A cipher is
-aligned as in a run, and the network begins as there: what a run has learnt is not asked. With --text
-the rows are plain text, and the checkpoint's tokenizer cuts them. Rows are those of --pairs, or else
-of data.train, or else of data.test. Labels are compared with.
+aligned as in a run, and the network begins as there: what a run has learnt is not asked. With
+--text the rows are plain text, and the checkpoint's tokenizer cuts them. Rows are those of --pairs,
+or else of data.train, or else of data.test. Labels are compared with.
 
 Prompts are TOML; a mention that a task names apart is to be written into the text:
   template = \"这次买的东西很{}\"     {} is the candidate's place; default \"{}\"
