@@ -1,4 +1,4 @@
-//! No command writes over a file that it reads.
+//! No command writes over a file that another of its arguments names.
 //!
 //! In: the arguments of a command as clap has them. Out: what is wrong with them. Looks at the paths of arguments alone, not at
 //! files that an experiment or a run names. Writes nothing.
