@@ -269,7 +269,7 @@ fn short(value: f64) -> String {
         1e6.. => format!("{:.0}M", value / 1e6),
         1e4.. => format!("{:.0}k", value / 1e3),
         1.0.. => format!("{value:.0}"),
-        _ => value.to_string(),
+        _ => ((value * 1e9).round() / 1e9).to_string(),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::figures::Panel;
-use super::plots::{Axis, Mark, Series, Shape, Style};
+use super::plots::{Axis, Mark, Series, Shape, Style, extent};
 use crate::error::Result;
 use crate::metrics::MetricName;
 use crate::objective::ObjectiveName;
@@ -108,6 +108,9 @@ pub fn training(trained: &[Trained]) -> Result<Vec<Panel>> {
 
 /// Parts of the loss that most runs have, in the order in which they are drawn.
 const KNOWN_PARTS: [&str; 2] = ["label_loss", "mlm_loss"];
+
+/// The largest loss by the smallest from which a linear scale would hide how it falls.
+const LOGARITHMIC: f64 = 8.0;
 
 /// Title, caption and unit.
 fn said_of_part(part: &str, metrics: &BTreeSet<MetricName>) -> (String, String, &'static str) {
@@ -222,14 +225,32 @@ fn by_step(
         caption += " With dots: log loss of the rows held out, after each epoch.";
     }
     series.retain(|one| !one.points.is_empty());
-    let points = || series.iter().flat_map(|one| &one.points);
     let title = format!("{title} by step");
-    let Some(y) = Axis::around(unit, points().map(|point| point.1)) else {
+    let Some((y, is_logarithmic)) = axis_of_losses(unit, &mut series) else {
         return Ok(Panel::left_out(title, "no step has such a loss yet"));
     };
-    let last = points().map(|point| point.0).fold(0.0, f64::max);
+    if is_logarithmic {
+        caption += " The upright scale is logarithmic.";
+    }
+    let points = series.iter().flat_map(|one| &one.points);
+    let last = points.map(|point| point.0).fold(0.0, f64::max);
     let x = Axis::linear("step", (0.0, last.max(1.0)), 6);
     Panel::marked(title, caption, (&x, &y), &series, &marks_by_step(trained))
+}
+
+/// The axis of losses; none where there are none. The first steps may have twenty times the loss of the last: beyond
+/// [`LOGARITHMIC`] the scale is logarithmic, and the values of `series` become their logarithms.
+fn axis_of_losses(unit: &str, series: &mut [Series]) -> Option<(Axis, bool)> {
+    let values = series.iter().flat_map(|one| &one.points);
+    let (low, high) = extent(values.map(|point| point.1))?;
+    if low <= 0.0 || high < LOGARITHMIC * low {
+        return Some((Axis::around(unit, [low, high])?, false));
+    }
+    let points = series.iter_mut().flat_map(|one| &mut one.points);
+    points.for_each(|point| point.1 = point.1.log10());
+    let (low, high) = (low.log10(), high.log10());
+    let room = (high - low) * 0.06;
+    Some((Axis::decades(unit, (low - room, high + room)), true))
 }
 
 fn by_epoch(
@@ -369,6 +390,22 @@ mod tests {
         };
         assert_eq!(legend(1), ["training", "validation"]);
         assert!(legend(2).is_empty());
+    }
+
+    #[test]
+    fn a_loss_that_begins_high_has_a_logarithmic_scale() {
+        let of = |losses: [f64; 2]| {
+            let points = (0..)
+                .zip(losses)
+                .map(|(step, loss)| (f64::from(step), loss));
+            let mut series = [Series::line("", Style::nth(0), points.collect())];
+            let (_, is_logarithmic) = axis_of_losses("loss", &mut series).expect("losses");
+            (is_logarithmic, series[0].points[1].1)
+        };
+        let (is_logarithmic, last) = of([15.0, 0.1]);
+        assert!(is_logarithmic && (last - -1.0).abs() < 1e-12);
+        assert_eq!(of([1.5, 0.5]), (false, 0.5));
+        assert!(!of([15.0, 0.0]).0 && !of([15.0, -1.0]).0);
     }
 
     #[test]
