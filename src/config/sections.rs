@@ -304,7 +304,7 @@ pub struct DistillConfig {
     pub weight: f64,
     /// Their logits are divided by it before they become probabilities; above 0, default 1.
     pub temperature: f64,
-    /// Test rows have soft labels too; default true.
+    /// Test rows have soft labels too, and are learnt from wherever labelled rows are; default true.
     pub test: bool,
 }
 

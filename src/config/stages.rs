@@ -126,7 +126,7 @@ keys_of_train! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StageRows {
-    /// The rows to train on, with their labels.
+    /// The rows to train on, with their labels; test rows that `[distill]` has soft labels for are among them.
     Labelled,
     /// The validation rows, without their labels.
     Valid,

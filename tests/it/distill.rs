@@ -47,6 +47,13 @@ fn a_student_learns_soft_labels_of_training_and_test_rows_the_same_on_any_number
         log.contains("rows: 180 labelled and 60 unlabelled to train"),
         "{log}"
     );
+    // Test rows that have a soft label are labelled rows: a stage of these alone learns from them too.
+    workspace.succeed(&run("labelled", &[FROM, "--set=train.unlabelled=[]"]));
+    let log = workspace.text("labelled/run.log");
+    assert!(
+        log.contains("rows: 220 labelled and 0 unlabelled to train"),
+        "{log}"
+    );
     // The tables it learnt from are inputs like others.
     let manifest = workspace.json("student/manifest.json");
     let inputs = manifest["inputs"].as_array().expect("a list").iter();

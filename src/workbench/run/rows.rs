@@ -166,7 +166,9 @@ impl Rows {
                 );
             }
         }
-        if wants(StageRows::Test) {
+        // Test rows with a soft label are labelled rows.
+        let is_taught = looks_at_labels && wants(StageRows::Labelled) && self.teacher.knows_test();
+        if wants(StageRows::Test) || is_taught {
             let test = self.test.iter().cloned().enumerate();
             rows.extend(test.map(|(number, row)| EncodedExample {
                 target: self.teacher.of_test(number),

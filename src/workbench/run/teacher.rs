@@ -88,6 +88,11 @@ impl Teacher {
         self.test.get(row).cloned().unwrap_or_default()
     }
 
+    /// Whether test rows have soft labels.
+    pub fn knows_test(&self) -> bool {
+        self.test.iter().any(Target::is_known)
+    }
+
     /// `soft labels: 70377 training rows and 39607 test rows`; none without a teacher.
     pub fn describe(&self) -> Option<String> {
         let known = self.labelled.iter().flatten().count();
