@@ -306,11 +306,12 @@ impl Experiment {
     }
 
     /// Whether the network is told which tokens both texts of a row have, where it has `token_types` of them. By default not where
-    /// a stage reads each text by itself.
+    /// the last stage has no place for it ([`Experiment::why_no_marks`]), nor where any stage reads each text by itself.
     pub fn mark_shared(&self, token_types: usize) -> bool {
         let mut stages = self.stages().into_iter();
         let is_apart = stages.any(|stage| stage.objective == ObjectiveName::Simbert);
-        let by_default = self.task.kind == TextKind::Pair && token_types > 1 && !is_apart;
+        let may = self.why_no_marks().is_none() && !is_apart;
+        let by_default = self.task.kind == TextKind::Pair && token_types > 1 && may;
         self.data.mark_shared.unwrap_or(by_default)
     }
 

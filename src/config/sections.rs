@@ -63,7 +63,8 @@ pub struct DataConfig {
     /// Tokens kept of the two sentences of a row together; 2 or more, default 32.
     pub max_tokens: usize,
     /// The network is told which tokens the other text of a row has too, by token type 1. Default: for pairs, where the
-    /// checkpoint has two token types and no stage is of simbert. A last stage of simbert or nsp has no place for it.
+    /// checkpoint has two token types, no stage is of simbert and the last one is not of nsp. A last stage of simbert or nsp has no
+    /// place for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark_shared: Option<bool>,
     /// Positive pairs that the pairs to train on imply are trained on too (a = b and b = c: a = c); default false.

@@ -364,6 +364,10 @@ fn marks_want_two_texts_and_two_token_types() {
         [true, false, false]
     );
     assert!(!marks(&["data.mark_shared=false"], 2));
+    // Where marks are refused they are not the default either.
+    for name in ["simbert", "nsp"] {
+        assert!(!marks(&[&format!("objective.name={name}")], 2), "{name}");
+    }
 }
 
 #[test]
