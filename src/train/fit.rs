@@ -17,7 +17,7 @@ use crate::data::{Scores, Target};
 use crate::error::{Error, Result};
 use crate::metrics::{MetricName, ValidFigures};
 use crate::model::{Bert, Moments};
-use crate::objective::{Batch, Counts, Draw};
+use crate::objective::{Batch, Counts, Draw, ObjectiveName};
 use crate::random::Purpose;
 
 /// Steps that are not timed: memory is touched first, threads wake.
@@ -30,8 +30,7 @@ const CURVE_POINTS: usize = 20;
 /// where nothing validates), and so does `model`. Every number but times is the same whether and where the fit was cut.
 ///
 /// # Errors
-/// What `watch` returns; a loss or gradient that is no longer finite; a stage without rows, or of no more epochs than its mean is
-/// over.
+/// What `watch` returns; a loss or gradient that is no longer finite; those of [`check_stages`].
 ///
 /// # Panics
 /// Where `state` is of another model.
@@ -41,12 +40,7 @@ pub fn fit(
     state: Option<FitState>,
     watch: &mut dyn Watch,
 ) -> Result<FitReport> {
-    for stage in plan.stages {
-        if stage.rows.is_empty() {
-            return Err(no_rows(stage));
-        }
-        require_epochs(stage)?;
-    }
+    check_stages(plan.stages)?;
     let mut run = Run::new(model, plan, state, watch)?;
     while !run.is_wound_up() {
         while !run.stage_is_over() {
@@ -57,11 +51,30 @@ pub fn fit(
     run.fit_report()
 }
 
+/// What [`fit`] refuses before its first step. Who trains stages in several fits asks for all of them before the first.
+///
+/// # Errors
+/// [`Error::Refused`] for a stage without rows, or of no more epochs than its mean is over.
+pub fn check_stages(stages: &[Stage]) -> Result<()> {
+    stages.iter().try_for_each(|stage| {
+        if stage.rows.is_empty() {
+            return Err(no_rows(stage));
+        }
+        require_epochs(stage)
+    })
+}
+
 fn no_rows(stage: &Stage) -> Error {
     let message = format!("stage `{}` has no rows to train on", stage.name);
-    Error::refused(message).with_hint(
-        "its objective uses none of its rows: name others in `rows`, or set `mlm_weight` above 0 for rows without a label",
-    )
+    Error::refused(message).with_hint(match stage.objective_name {
+        ObjectiveName::Mlm => "what its `rows` and `files` name is empty: name others",
+        ObjectiveName::Simbert => {
+            "`simbert` learns from pairs with label 1 alone: add some to data.train, or choose another objective"
+        }
+        _ => {
+            "its objective uses none of its rows: name others in `rows`, or set `mlm_weight` above 0 for rows without a label"
+        }
+    })
 }
 
 /// A mean over all epochs has those in it that have learnt little. How many there are is known only with the rows, as `max_steps`

@@ -124,9 +124,12 @@ fn what_does_not_fit_it_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     let shown = String::from_utf8_lossy(&output.stderr);
     assert!(
-        shown.contains("stage `simbert` has no rows to train on"),
+        shown.contains(
+            "stage `simbert` has no rows to train on\nhint: `simbert` learns from pairs with label 1 alone: "
+        ),
         "{shown}"
     );
+    assert!(!shown.contains("is more than its 0 rows"), "{shown}");
 }
 
 #[cfg(target_os = "linux")]

@@ -308,6 +308,29 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     );
 }
 
+/// What is known to be refused in the last stage is refused before the first one is trained.
+#[test]
+fn a_later_stage_that_cannot_be_trained_is_refused_before_the_first() {
+    let workspace = staged();
+    let settings = [
+        "--set=stage.labels.average=swa",
+        "--set=stage.labels.average_epochs=1",
+        "--set=stage.labels.epochs=2",
+        "--set=stage.labels.max_steps=1",
+    ];
+    for folds in ["--set=folds.k=0", "--set=folds.k=2"] {
+        let run = ["run", "e.toml", "--out=runs/a", folds];
+        let output = workspace.run(&[&run[..], &settings].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let wanted =
+            "stage `labels`: expected average_epochs below the 1 epochs of the stage, found 1";
+        assert!(text.contains(wanted), "{text}");
+        assert!(!workspace.exists("runs/stages"), "{text}");
+        std::fs::remove_dir_all(workspace.path("runs")).expect("a folder of ours");
+    }
+}
+
 #[test]
 fn a_stage_of_another_input_or_half_written_is_refused() {
     let workspace = staged();

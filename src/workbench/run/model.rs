@@ -64,6 +64,7 @@ impl Training<'_> {
         let task = &self.rows.task;
         let key = plan::key(self.experiment, name);
         let stages = stages::stages(self.experiment, self.rows, fit_rows, key)?;
+        train::check_stages(&stages)?; // all of them, before the first one takes its time
         let plan = |stages, valid| FitPlan {
             stages,
             valid,

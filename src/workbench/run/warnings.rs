@@ -79,10 +79,10 @@ pub fn missing_classes(train: &[EncodedExample], task: &Task) -> Option<String> 
     ))
 }
 
-/// One step an epoch, of fewer rows than asked for.
+/// One step an epoch, of fewer rows than asked for. A stage without rows is refused later, with a hint of its own.
 pub fn batch_beyond_rows(stage: &Stage) -> Option<String> {
     let (batch, rows) = (stage.options.batch, stage.rows.len());
-    (batch > rows).then(|| {
+    (rows > 0 && batch > rows).then(|| {
         format!(
             "warning: stage {}: train.batch = {batch} is more than its {rows} rows, so an epoch is one step",
             stage.name
