@@ -31,7 +31,7 @@ fn a_student_learns_soft_labels_of_training_and_test_rows_the_same_on_any_number
     workspace.succeed(&run("again", &[FROM, "--threads=2"]));
     let log = workspace.text("student/run.log");
     assert!(
-        log.contains("soft labels: 200 training rows and 40 test rows"),
+        log.contains("soft labels: 180 training rows and 40 test rows"), // of 200, row10 holds 20 out
         "{log}"
     );
     assert!(
@@ -65,6 +65,35 @@ fn a_student_learns_soft_labels_of_training_and_test_rows_the_same_on_any_number
         names.iter().any(|name| name.ends_with("teacher/oof.csv")),
         "{names:?}"
     );
+}
+
+/// A single split has scored the rows that it holds out, and its student holds out the same.
+#[test]
+fn a_teacher_of_held_out_rows_alone_is_refused_or_teaches_test_rows_alone() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&run("teacher", &[]));
+    let without_test = ["--set=distill.test=false", FROM];
+    let output = workspace.run(&run("student", &without_test));
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let wanted = "error: distill.from: these runs have scored none of the rows to train on, and no test row has a soft label\n\
+                  hint: name runs of folds, which score every training row\n";
+    assert!(said.ends_with(wanted), "{said}");
+    assert!(!workspace.exists("student/manifest.json"));
+    workspace.succeed(&run("taught", &[FROM]));
+    let log = workspace.text("taught/run.log");
+    let wanted = "soft labels: 40 test rows; the rows to train on keep their own labels";
+    assert!(log.contains(wanted), "{log}");
+    // Folds hold other rows out: each learns what the teacher has said of those that it trains on.
+    let folds = ["--set=folds.k=2", "--set=train.max_steps=2"];
+    workspace.succeed(&run("folds", &[&without_test[..], &folds].concat()));
+    let taught = |fold: &str| -> usize {
+        let log = workspace.text(&format!("folds/{fold}/run.log"));
+        let (_, rest) = log.split_once("soft labels: ").expect("a teacher");
+        let n = rest.split(' ').next().expect("a number");
+        n.parse().expect("a number")
+    };
+    assert_eq!(taught("fold-1") + taught("fold-2"), 20);
 }
 
 /// A row's own label reaches a student only where the row is not held out: with another label there, nothing changes but its
@@ -238,7 +267,7 @@ fn closure_adds_pairs_to_train_and_none_of_a_row_that_is_held_out() {
     ));
     let log = workspace.text("student/run.log");
     for line in [
-        "soft labels: 20 training rows and 40 test rows",
+        "soft labels: 18 training rows and 40 test rows",
         "transitive closure: 1 pairs more",
         "rows: 59 labelled",
     ] {

@@ -163,7 +163,9 @@ fn fill(
     let rows = Rows::read(experiment, &progress)?;
     submission::check_form(experiment, &rows.task, rows.test.len())?;
     for model in plan::models(experiment) {
-        rows.written_pairs(&plan::held_out(&rows, model)?)?;
+        let held_out = plan::held_out(&rows, model)?;
+        rows.written_pairs(&held_out)?;
+        rows.require_taught(&held_out)?;
     }
     // A single split says what it trains on before the checkpoint is opened; a fold says it in its own log.
     let single_rows =

@@ -105,8 +105,6 @@ impl Rows {
         };
         rows.say_unknown_tokens(experiment, progress);
         rows.teacher = Teacher::read(experiment, &rows.task, [&rows.labelled, &rows.test])?;
-        let taught = rows.teacher.describe();
-        taught.iter().for_each(|line| progress.say(line));
         Ok(rows)
     }
 
@@ -213,6 +211,8 @@ impl Rows {
             train.push(row.clone());
             numbers.push(number);
         }
+        let taught = self.teacher.describe(held_out);
+        taught.iter().for_each(|line| progress.say(line));
         if experiment.data.transitive_closure {
             let implied = closure(&train);
             let contradicting = match implied.n_contradictions {
@@ -268,6 +268,14 @@ impl Rows {
     /// [`Error::Refused`] where none were written for such a model.
     pub fn written_pairs(&self, held_out: &[usize]) -> Result<&[EncodedExample]> {
         self.augmented.of(held_out)
+    }
+
+    /// Refuses runs of `distill.from` that say nothing to a model that holds these rows out (sorted numbers).
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn require_taught(&self, held_out: &[usize]) -> Result<()> {
+        self.teacher.require_use(held_out)
     }
 }
 

@@ -93,12 +93,41 @@ impl Teacher {
         self.test.iter().any(Target::is_known)
     }
 
+    /// What it says to a model that holds these training rows out (sorted numbers):
     /// `soft labels: 70377 training rows and 39607 test rows`; none without a teacher.
-    pub fn describe(&self) -> Option<String> {
-        let known = self.labelled.iter().flatten().count();
+    pub fn describe(&self, held_out: &[usize]) -> Option<String> {
+        if self.labelled.is_empty() {
+            return None;
+        }
         let test = self.test.iter().filter(|target| target.is_known()).count();
-        (!self.labelled.is_empty())
-            .then(|| format!("soft labels: {known} training rows and {test} test rows"))
+        Some(match self.n_labelled(held_out) {
+            0 => format!(
+                "soft labels: {test} test rows; the rows to train on keep their own labels, as no run of distill.from has \
+                 scored any of them"
+            ),
+            known => format!("soft labels: {known} training rows and {test} test rows"),
+        })
+    }
+
+    /// Refuses a teacher who says nothing to a model that holds these training rows out (sorted numbers). A run of a single
+    /// split has scored the rows that it held out itself, and its student may hold out the same.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn require_use(&self, held_out: &[usize]) -> Result<()> {
+        if self.labelled.is_empty() || self.knows_test() || self.n_labelled(held_out) > 0 {
+            return Ok(());
+        }
+        let message = "distill.from: these runs have scored none of the rows to train on, and no test row has a soft label";
+        Err(Error::refused(message).with_hint("name runs of folds, which score every training row"))
+    }
+
+    /// How many training rows it speaks of that are not held out (sorted numbers).
+    fn n_labelled(&self, held_out: &[usize]) -> usize {
+        let says = |row: &usize| self.labelled[*row].is_some();
+        let is_trained_on = |row: &usize| held_out.binary_search(row).is_err();
+        let rows = 0..self.labelled.len();
+        rows.filter(says).filter(is_trained_on).count()
     }
 }
 
