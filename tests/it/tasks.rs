@@ -379,6 +379,38 @@ fn stages_that_are_cut_anywhere_end_with_the_same_bytes() {
     }
 }
 
+/// Steps are counted over all stages, where a fit is saved as where it goes on.
+#[test]
+fn a_fit_of_two_stages_goes_on_at_the_step_that_it_was_saved_at() {
+    let workspace = Workspace::with_pairs();
+    let stages =
+        "[[stage]]\nname = \"first\"\nmax_steps = 2\n[[stage]]\nname = \"second\"\nmax_steps = 2\n";
+    let text = workspace.text("experiment.toml");
+    workspace.write("experiment.toml", text + stages);
+    let mut places = Vec::new();
+    loop {
+        let run = ["run", "experiment.toml", "--out=out", "--max-minutes=0"];
+        let output = workspace.run(&run);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        if let Some(before) = places.last() {
+            let goes_on = format!("resuming at step {before}, in epoch ");
+            let is_over = before == "4 of 4" && text.contains("resuming after the last of 4 steps");
+            assert!(text.contains(&goes_on) || is_over, "{before}: {text}");
+        }
+        match output.status.code() {
+            Some(75) => {}
+            Some(0) => break,
+            _ => panic!("{}", workspace.transcript(&output)),
+        }
+        if let Some((_, rest)) = text.rsplit_once("saved at step ") {
+            places.push(rest.lines().next().expect("a line").to_owned());
+        }
+    }
+    for place in ["1 of 4", "2 of 4", "3 of 4", "4 of 4"] {
+        assert!(places.iter().any(|found| found == place), "{places:?}");
+    }
+}
+
 #[test]
 fn two_linear_heads_of_different_size_are_refused() {
     let workspace = Workspace::with_pairs();

@@ -92,6 +92,7 @@ pub struct RunWatch<'a> {
     writer: &'a dyn ModelWriter,
     folder: PathBuf,
     saves: Saves,
+    /// Steps that are done, over all stages.
     step: usize,
     metrics: File,
     metrics_path: PathBuf,
@@ -203,13 +204,13 @@ impl Watch for RunWatch<'_> {
         match self.saves.save(state) {
             // A checkpoint is for bad days; on a good one the fit does without.
             Err(error @ Error::Io { .. }) if !stopping => {
-                let step = state.progress.step;
+                let step = self.step;
                 self.task
                     .say(&format!("no checkpoint at step {step}: {error}"));
                 Ok(())
             }
             Ok(()) if stopping => {
-                let (step, total) = (state.progress.step, self.task.total());
+                let (step, total) = (self.step, self.task.total());
                 self.task.say(&format!("saved at step {step} of {total}"));
                 Ok(())
             }
