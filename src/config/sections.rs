@@ -259,7 +259,8 @@ pub struct TrainConfig {
     pub clip: f64,
     /// The two texts of a row change places half of the time; default true. No where their order means something.
     pub swap: bool,
-    /// Batches whose gradients are added up for one step; 1 or more, default 1.
+    /// Batches whose gradients are added up for one step; 1 or more, default 1. cosent and simbert compare the rows of one batch,
+    /// and none of two batches.
     pub gradient_accumulation: usize,
     /// `none` (default), `fgm` or `pgd`: further passes with word embeddings moved against the network.
     #[schemars(with = "String")]

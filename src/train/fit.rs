@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
             key: stage.key.at(epoch),
         };
         let options = &stage.options;
-        let rows_of_steps = order.chunks(options.batch * options.gradient_accumulation);
+        let rows_of_steps = order.chunks(options.rows_of_step());
         for rows_of_step in rows_of_steps.skip(self.progress.epoch_step) {
             if self.progress.step == self.totals[self.progress.stage] {
                 break;

@@ -112,6 +112,11 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Rows of a whole step of the optimiser.
+    pub fn rows_of_step(&self) -> usize {
+        self.batch * self.gradient_accumulation
+    }
+
     /// Those of the optimiser.
     pub fn adamw(&self) -> AdamWOptions {
         AdamWOptions {

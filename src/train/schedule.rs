@@ -30,7 +30,7 @@ pub fn total_steps(n_rows: usize, options: &TrainOptions) -> usize {
 
 /// Steps of a whole epoch; the last may be short.
 pub fn steps_of_epoch(n_rows: usize, options: &TrainOptions) -> usize {
-    n_rows.div_ceil(options.batch * options.gradient_accumulation)
+    n_rows.div_ceil(options.rows_of_step())
 }
 
 /// Epochs that a fit begins: fewer than asked for where `max_steps` cuts it. `n_rows` is at least 1.

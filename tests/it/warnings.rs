@@ -32,6 +32,22 @@ fn a_run_says_what_is_probably_not_meant() {
     let is_advised = |line: &String| line.contains(wanted) && line.contains(advice);
     assert!(lines.iter().any(is_advised), "{lines:?}");
 
+    // A step has the rows of all its batches.
+    let output = workspace.run(&[
+        "run",
+        "experiment.toml",
+        "--out=accumulated",
+        "--set=train.batch=16",
+        "--set=train.gradient_accumulation=64",
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for wanted in [
+        "stage pet: 2 steps of 1024 rows; ",
+        "warning: stage pet: train.batch = 16 times train.gradient_accumulation = 64 is more than its 240 rows, so an epoch is one step",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+
     // All labels are 1 but that of a row that is held out.
     let train: String = (0..20)
         .map(|i| format!("1 2 3 4 5\t2 3 4\t{}\n", u8::from(i > 0)))

@@ -169,7 +169,7 @@ fn measure(
         step((WARM_STEPS + steps) as u64)?;
         steps += 1;
     }
-    let n_rows = steps * options.batch * options.gradient_accumulation;
+    let n_rows = steps * options.rows_of_step();
     Ok(begun.elapsed().as_secs_f64() / n_rows as f64)
 }
 

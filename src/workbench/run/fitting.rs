@@ -82,7 +82,8 @@ fn schedule_line(stage: &Stage, total: usize) -> String {
     let peak = train::peak_learning_rate(total, options);
     let mut line = format!(
         "stage {}: {total} steps of {} rows; the learning rate reaches {peak:.1e} at step {top}",
-        stage.name, options.batch
+        stage.name,
+        options.rows_of_step()
     );
     if peak < options.learning_rate {
         line.push_str(&format!(

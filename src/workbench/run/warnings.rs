@@ -81,11 +81,15 @@ pub fn missing_classes(train: &[EncodedExample], task: &Task) -> Option<String> 
 
 /// One step an epoch, of fewer rows than asked for. A stage without rows is refused later, with a hint of its own.
 pub fn batch_beyond_rows(stage: &Stage) -> Option<String> {
-    let (batch, rows) = (stage.options.batch, stage.rows.len());
-    (rows > 0 && batch > rows).then(|| {
+    let (options, rows) = (&stage.options, stage.rows.len());
+    (rows > 0 && options.rows_of_step() > rows).then(|| {
+        let batches = match options.gradient_accumulation {
+            1 => String::new(),
+            n => format!(" times train.gradient_accumulation = {n}"),
+        };
         format!(
-            "warning: stage {}: train.batch = {batch} is more than its {rows} rows, so an epoch is one step",
-            stage.name
+            "warning: stage {}: train.batch = {}{batches} is more than its {rows} rows, so an epoch is one step",
+            stage.name, options.batch
         )
     })
 }
