@@ -36,6 +36,16 @@ impl Heads {
         }
     }
 
+    /// The heads that `other` does not have.
+    pub fn without(self, other: Self) -> Self {
+        Self {
+            mlm: self.mlm && !other.mlm,
+            pooler: self.pooler && !other.pooler,
+            nsp: self.nsp && !other.nsp,
+            classifier: self.classifier.filter(|_| other.classifier.is_none()),
+        }
+    }
+
     /// The same heads without the classifier.
     pub fn without_classifier(self) -> Self {
         Self {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use dfdx::prelude::{Cpu, Gradients, HasShape, OwnedTape, SplitTape, Tape, Trace};
 
 pub use crate::checkpoint::BertConfig;
-use crate::checkpoint::{Heads, Weights};
+use crate::checkpoint::{Heads, Weights, names};
 use crate::error::{Error, Result};
 pub use crate::kernels::encoder::Regularisation;
 use crate::kernels::gemm::portable::F32;
@@ -104,6 +104,23 @@ impl Bert {
     pub fn initialise(config: BertConfig, heads: Heads, path: Path, key: Key) -> Result<Self> {
         let weights = fresh::weights(&config, heads, key);
         Self::new(config, heads, path, weights)
+    }
+
+    /// Gives `heads`, some of those that there are, the fresh weights that [`Bert::initialise`] and [`Bert::with_fresh_heads`] give them
+    /// with this key.
+    ///
+    /// # Errors
+    /// As [`Bert::restore`].
+    pub fn redraw(&mut self, heads: Heads, key: Key) -> Result<()> {
+        if heads.is_empty() {
+            return Ok(());
+        }
+        let mut weights = self.weights();
+        for (name, _) in names::head_tensors(&self.config, heads) {
+            weights.remove(&name);
+        }
+        fresh::complete(&self.config, self.heads, &mut weights, key);
+        self.restore(&weights)
     }
 
     /// How products are computed.

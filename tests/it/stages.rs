@@ -1,13 +1,18 @@
-//! `[[stage]]` under bad luck: random lists of stages whose process is killed at random moments, and two processes that want
-//! one stage at once.
+//! `[[stage]]`: what is refused before the first one, what seeds and folds have of their own, and bad luck: random lists of stages
+//! whose process is killed at random moments, and two processes that want one stage at once.
 #![cfg(target_os = "linux")]
 
+use cipherpet::checkpoint::read::read_model;
 use cipherpet::random::Key;
 
 use crate::kill::{Moment, Victim};
 use crate::process::Running;
 use crate::resume::assert_same_outcome;
-use crate::workspace::Workspace;
+use crate::workspace::{ALL_HEADS, Workspace};
+
+/// The first of them is the same for every fold and seed.
+const MASKS_THEN_LABELS: &str = "[[stage]]\nname = \"masks\"\nobjective = \"mlm\"\nepochs = 1\n\
+                                 [[stage]]\nname = \"labels\"\nepochs = 1\n";
 
 /// One to three stages of any objective for pairs labelled 0 or 1, the last of them with labels.
 fn random_stages(key: Key) -> String {
@@ -66,6 +71,107 @@ fn with_stages(stages: &str) -> Workspace {
     let text = workspace.text("experiment.toml");
     workspace.write("experiment.toml", text + stages);
     workspace
+}
+
+/// What is known to be refused in the last stage is refused before the first one is trained.
+#[test]
+fn a_later_stage_that_cannot_be_trained_is_refused_before_the_first() {
+    let workspace = with_stages(MASKS_THEN_LABELS);
+    let settings = [
+        "--set=stage.labels.average=swa",
+        "--set=stage.labels.average_epochs=1",
+        "--set=stage.labels.epochs=2",
+        "--set=stage.labels.max_steps=1",
+    ];
+    for folds in ["--set=folds.k=0", "--set=folds.k=2"] {
+        let run = ["run", "experiment.toml", "--out=runs/a", folds];
+        let output = workspace.run(&[&run[..], &settings].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let wanted =
+            "stage `labels`: expected average_epochs below the 1 epochs of the stage, found 1";
+        assert!(text.contains(wanted), "{text}");
+        assert!(!workspace.exists("runs/stages"), "{text}");
+        std::fs::remove_dir_all(workspace.path("runs")).expect("a folder of ours");
+    }
+}
+
+/// Steps are counted over all stages, where a fit is saved as where it goes on.
+#[test]
+fn a_fit_of_two_stages_goes_on_at_the_step_that_it_was_saved_at() {
+    let stages =
+        "[[stage]]\nname = \"first\"\nmax_steps = 2\n[[stage]]\nname = \"second\"\nmax_steps = 2\n";
+    let workspace = with_stages(stages);
+    let mut places = Vec::new();
+    loop {
+        let run = ["run", "experiment.toml", "--out=out", "--max-minutes=0"];
+        let output = workspace.run(&run);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        if let Some(before) = places.last() {
+            let goes_on = format!("resuming at step {before}, in epoch ");
+            let is_over = before == "4 of 4" && text.contains("resuming after the last of 4 steps");
+            assert!(text.contains(&goes_on) || is_over, "{before}: {text}");
+        }
+        match output.status.code() {
+            Some(75) => {}
+            Some(0) => break,
+            _ => panic!("{}", workspace.transcript(&output)),
+        }
+        if let Some((_, rest)) = text.rsplit_once("saved at step ") {
+            places.push(rest.lines().next().expect("a line").to_owned());
+        }
+    }
+    for place in ["1 of 4", "2 of 4", "3 of 4", "4 of 4"] {
+        assert!(places.iter().any(|found| found == place), "{places:?}");
+    }
+}
+
+/// Seeds and folds share the masked tokens, and differ in what that stage has not learnt, as they do without it.
+#[test]
+fn fresh_heads_behind_a_shared_stage_are_those_of_the_seed_and_the_fold() {
+    let workspace = with_stages(MASKS_THEN_LABELS);
+    workspace.write_checkpoint("bert", ALL_HEADS);
+    workspace.write_counts("counts.tsv");
+    let rank = "[data]\ntrain = \"train.tsv\"\n[vocab]\nmin_count = 1\n[checkpoint]\ndir = \"bert\"\n[align]\ncounts = \"counts.tsv\"\n";
+    workspace.write("rank.toml", rank.to_owned() + MASKS_THEN_LABELS);
+    let run = |experiment: &str, out: &str, setting: &str| {
+        // What is learnt after the start is next to nothing.
+        let ce = "--set=stage.labels.objective=ce";
+        let slow = "--set=stage.labels.learning_rate=1e-12";
+        let setting = format!("--set={setting}");
+        workspace.succeed(&["run", experiment, "--out", out, ce, slow, &setting]);
+    };
+    let differ = |one: &str, other: &str, name: &str| {
+        let weights = |out: &str| {
+            let folder = workspace.path(&format!("{out}/model"));
+            read_model(&folder).expect("what the run has written").1[name].clone()
+        };
+        let (one, other) = (weights(one), weights(other));
+        one.iter().zip(&other).any(|(x, y)| (x - y).abs() > 1e-4)
+    };
+    const POOLER: &str = "bert.pooler.dense.weight";
+    const CLASSIFIER: &str = "classifier.weight";
+    const WORDS: &str = "bert.embeddings.word_embeddings.weight";
+    const MASKS: &str = "cls.predictions.transform.dense.weight";
+    run("experiment.toml", "runs/a", "seed=1");
+    run("experiment.toml", "runs/b", "seed=2");
+    run("experiment.toml", "runs/folds", "folds.k=2");
+    assert_eq!(workspace.names("runs/stages").len(), 1);
+    let folds = ["runs/folds/fold-1", "runs/folds/fold-2"];
+    for [one, other] in [["runs/a", "runs/b"], folds] {
+        for (name, expected) in [
+            (POOLER, true),
+            (CLASSIFIER, true),
+            (WORDS, false),
+            (MASKS, false),
+        ] {
+            assert_eq!(differ(one, other, name), expected, "{one}: {name}");
+        }
+    }
+    // A head that the checkpoint has stays what it is.
+    run("rank.toml", "rank/a", "seed=1");
+    run("rank.toml", "rank/b", "seed=2");
+    assert!(differ("rank/a", "rank/b", CLASSIFIER) && !differ("rank/a", "rank/b", POOLER));
 }
 
 #[test]

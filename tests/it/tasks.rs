@@ -308,29 +308,6 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     );
 }
 
-/// What is known to be refused in the last stage is refused before the first one is trained.
-#[test]
-fn a_later_stage_that_cannot_be_trained_is_refused_before_the_first() {
-    let workspace = staged();
-    let settings = [
-        "--set=stage.labels.average=swa",
-        "--set=stage.labels.average_epochs=1",
-        "--set=stage.labels.epochs=2",
-        "--set=stage.labels.max_steps=1",
-    ];
-    for folds in ["--set=folds.k=0", "--set=folds.k=2"] {
-        let run = ["run", "e.toml", "--out=runs/a", folds];
-        let output = workspace.run(&[&run[..], &settings].concat());
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{text}");
-        let wanted =
-            "stage `labels`: expected average_epochs below the 1 epochs of the stage, found 1";
-        assert!(text.contains(wanted), "{text}");
-        assert!(!workspace.exists("runs/stages"), "{text}");
-        std::fs::remove_dir_all(workspace.path("runs")).expect("a folder of ours");
-    }
-}
-
 #[test]
 fn a_stage_of_another_input_or_half_written_is_refused() {
     let workspace = staged();
@@ -376,38 +353,6 @@ fn stages_that_are_cut_anywhere_end_with_the_same_bytes() {
     for file in ["valid.csv", "submission.csv", "model/model.safetensors"] {
         let (whole, cut) = (format!("whole/run/{file}"), format!("cut/run/{file}"));
         assert!(workspace.read(&whole) == workspace.read(&cut), "{file}");
-    }
-}
-
-/// Steps are counted over all stages, where a fit is saved as where it goes on.
-#[test]
-fn a_fit_of_two_stages_goes_on_at_the_step_that_it_was_saved_at() {
-    let workspace = Workspace::with_pairs();
-    let stages =
-        "[[stage]]\nname = \"first\"\nmax_steps = 2\n[[stage]]\nname = \"second\"\nmax_steps = 2\n";
-    let text = workspace.text("experiment.toml");
-    workspace.write("experiment.toml", text + stages);
-    let mut places = Vec::new();
-    loop {
-        let run = ["run", "experiment.toml", "--out=out", "--max-minutes=0"];
-        let output = workspace.run(&run);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        if let Some(before) = places.last() {
-            let goes_on = format!("resuming at step {before}, in epoch ");
-            let is_over = before == "4 of 4" && text.contains("resuming after the last of 4 steps");
-            assert!(text.contains(&goes_on) || is_over, "{before}: {text}");
-        }
-        match output.status.code() {
-            Some(75) => {}
-            Some(0) => break,
-            _ => panic!("{}", workspace.transcript(&output)),
-        }
-        if let Some((_, rest)) = text.rsplit_once("saved at step ") {
-            places.push(rest.lines().next().expect("a line").to_owned());
-        }
-    }
-    for place in ["1 of 4", "2 of 4", "3 of 4", "4 of 4"] {
-        assert!(places.iter().any(|found| found == place), "{places:?}");
     }
 }
 

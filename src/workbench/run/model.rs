@@ -14,11 +14,14 @@ use super::shared_stage::shared;
 use super::stages;
 use super::start::Start;
 use super::watch::CipherModelWriter;
+use crate::checkpoint::Heads;
 use crate::config::Experiment;
 use crate::data::{Scores, Task};
 use crate::error::{Error, Result};
 use crate::hash::sha256_of_file;
+use crate::model::Bert;
 use crate::progress::Progress;
+use crate::random::Key;
 use crate::train::{self, FitPlan, FitReport};
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::lock::Lock;
@@ -84,13 +87,7 @@ impl Training<'_> {
             writer: &writer,
         };
         let (first, own) = stages.split_at(self.experiment.shared_stages().len());
-        let mut model = match first.first() {
-            None => self.start.model(key)?,
-            Some(stage) => {
-                let model = self.start.model(stage.key)?;
-                shared(&fitting, self.run, model, &plan(first, &[]), context)?
-            }
-        };
+        let mut model = self.begin(&fitting, &plan(first, &[]), key, context)?;
         let report = fitting.fit(&dir, &mut model, &plan(own, &fit_rows.valid), context)?;
         write_valid(fit_rows, &report.valid_scores, task, &dir)?;
         let mut test_scores = None;
@@ -110,6 +107,27 @@ impl Training<'_> {
             report,
             test_scores,
         })
+    }
+
+    /// The model that the stages of a fit's own begin with: that of the stages of `plan`, which it shares with other fits, where there are
+    /// some. Heads that these have not learnt are of the fit's own `key`, so that seeds and folds differ in them as in fits without
+    /// shared stages.
+    fn begin(
+        &self,
+        fitting: &Fitting<'_>,
+        plan: &FitPlan<'_>,
+        key: Key,
+        context: Context<'_>,
+    ) -> Result<Bert> {
+        let Some(first) = plan.stages.first() else {
+            return Ok(self.start.model(key)?.0);
+        };
+        let (model, fresh) = self.start.model(first.key)?;
+        let mut model = shared(fitting, self.run, model, plan, context)?;
+        let heads = plan.stages.iter().map(|stage| stage.objective.heads());
+        let learnt = heads.fold(Heads::default(), Heads::and);
+        self.start.redraw(&mut model, fresh.without(learnt), key)?;
+        Ok(model)
     }
 
     /// Trains every fold that is not done.

@@ -150,12 +150,12 @@ impl Start {
         Ok(start)
     }
 
-    /// A model before its first step. `key` is the root of the random streams of its fit.
+    /// A model before its first step, and which of its heads have fresh values. `key` is the root of the random streams of its fit.
     ///
     /// # Errors
     /// Those of the checkpoint, which is opened again: no model's weights are held for the next one.
-    pub fn model(&self, key: Key) -> Result<Bert> {
-        let config = self.config.clone();
+    pub fn model(&self, key: Key) -> Result<(Bert, Heads)> {
+        let (config, key) = (self.config.clone(), key.with(Purpose::Initialise));
         match &self.base {
             Some((dir, starts)) => {
                 let mut weights = Checkpoint::open(dir)?.weights;
@@ -166,15 +166,21 @@ impl Start {
                 {
                     start_from_nsp(&mut weights, outputs);
                 }
-                let key = key.with(Purpose::Initialise);
-                let made = Bert::with_fresh_heads(config, self.heads, self.path, weights, key);
-                Ok(made?.0)
+                Bert::with_fresh_heads(config, self.heads, self.path, weights, key)
             }
             None => {
-                let key = key.with(Purpose::Initialise);
-                Bert::initialise(config, self.heads, self.path, key)
+                let made = Bert::initialise(config, self.heads, self.path, key);
+                Ok((made?, self.heads))
             }
         }
+    }
+
+    /// Gives heads of `model` the fresh values that they have where a fit of this key begins.
+    ///
+    /// # Errors
+    /// As [`Bert::redraw`].
+    pub fn redraw(&self, model: &mut Bert, heads: Heads, key: Key) -> Result<()> {
+        model.redraw(heads, key.with(Purpose::Initialise))
     }
 
     /// Weights of the model, all of them.

@@ -116,7 +116,7 @@ impl Rows {
             files,
             task: all.task,
             rows,
-            model: start.model(experiment.key())?,
+            model: start.model(experiment.key())?.0,
             specials: Specials::OF_RUN,
             tokenizer: None,
         })
