@@ -15,8 +15,9 @@
 //! In all of them each token is selected with probability `share`, at every position of every text. A unit is hidden as a whole: .8
 //! of them become `[MASK]`, .1 stay, in .1 each token is replaced ([`MaskReplacement`]).
 //!
-//! What is learnt from texts depends on how often things stand in them and on nothing else: not on the order of the texts, not on
-//! threads, not on random numbers. What is drawn is a function of the key and the sentence alone.
+//! What is learnt from texts depends on how often things stand in different texts and on nothing else: not on the order of the texts,
+//! not on how often one text is there, as many rows may repeat it, not on threads, not on random numbers. What is drawn is a function of
+//! the key and the sentence alone.
 
 mod ngram;
 mod pmi;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::reserved::{FIRST_CIPHER, MASK};
@@ -109,14 +111,22 @@ impl Masking {
         }
     }
 
-    /// Learns from `texts`, in rows of the vocabulary, what `options` need: collocations, similar tokens, or nothing.
+    /// Learns from `texts`, in rows of the vocabulary, what `options` need: collocations, similar tokens, or nothing. A text that is
+    /// there several times counts once: in twelve rows of one sentence each of its pairs of rare tokens would be a collocation.
     pub fn learn<'a>(options: MaskOptions, texts: impl Iterator<Item = &'a [u32]>) -> Self {
-        let (mut learnt, texts) = (Learnt::default(), texts.collect::<Vec<_>>());
-        if options.unit == MaskUnit::Pmi {
-            learnt.collocations = Collocations::learn(&texts);
-        }
-        if options.replacement == MaskReplacement::Similar {
-            learnt.similar = SimilarTokens::learn(&texts);
+        let mut learnt = Learnt::default();
+        let needs_pairs = options.unit == MaskUnit::Pmi;
+        let needs_similar = options.replacement == MaskReplacement::Similar;
+        if needs_pairs || needs_similar {
+            let mut texts: Vec<&[u32]> = texts.collect();
+            texts.par_sort_unstable();
+            texts.dedup();
+            if needs_pairs {
+                learnt.collocations = Collocations::learn(&texts);
+            }
+            if needs_similar {
+                learnt.similar = SimilarTokens::learn(&texts);
+            }
         }
         Self {
             options,
@@ -205,6 +215,8 @@ impl Sentence<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::repeat_n;
+
     use super::super::reserved::UNK;
     use super::*;
 
@@ -330,6 +342,40 @@ mod tests {
             near(selected, n, 0.15);
             near(masks, selected, 0.8);
             near(others, selected, 0.1);
+        }
+    }
+
+    #[test]
+    fn texts_that_are_repeated_count_once() {
+        // Sixty texts of six tokens each, with nothing behind them, in twelve rows each.
+        let text = |number: u64| -> Vec<u32> {
+            let key = Key::from_seed(8).at(number);
+            (0..6).map(|at| 10 + (key.bits(at) % 300) as u32).collect()
+        };
+        let texts: Vec<Vec<u32>> = (0..60).map(text).collect();
+        let repeated: Vec<Vec<u32>> = (0..720).map(|row| texts[row % 60].clone()).collect();
+        let masking = learn(MaskUnit::Pmi, MaskReplacement::Similar, &repeated);
+        for text in &texts {
+            let units = masking.learnt.collocations.units(text);
+            assert_eq!(units.len(), text.len(), "no collocation in {text:?}");
+        }
+        // What is true of the language is found, however often and in whatever order its texts are there.
+        let texts = sentences(5_000);
+        let often = texts
+            .iter()
+            .rev()
+            .flat_map(|text| repeat_n(text, text.len()));
+        let often: Vec<Vec<u32>> = often.chain(&texts).cloned().collect();
+        let of = |texts: &[Vec<u32>]| learn(MaskUnit::Pmi, MaskReplacement::Similar, texts);
+        let (once, often) = (of(&texts), of(&often));
+        assert_eq!(once.learnt.collocations.units(&[10, 11]).len(), 1);
+        for token in 10..80 {
+            let similar = |masking: &Masking| masking.learnt.similar.to(token).to_vec();
+            assert_eq!(similar(&once), similar(&often), "{token}");
+        }
+        for text in &texts {
+            let units = |masking: &Masking| masking.learnt.collocations.units(text);
+            assert_eq!(units(&once), units(&often));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tokens that stand in like places: the nearest ones of each token by their neighbours.
 //!
-//! In: texts in rows of the vocabulary. Out: up to ten tokens for each one. Draws nothing.
+//! In: texts in rows of the vocabulary, each once. Out: up to ten tokens for each one. Draws nothing.
 //!
 //! A token is a vector with an entry for each left and each right neighbour, the boundary of a text among them: the positive
 //! pointwise mutual information ln n(t, c) N / (n(t) n(c)), or 0 where that is negative (Bullinaria and Levy 2007; Levy and Goldberg
