@@ -171,6 +171,14 @@ pub struct Stage {
     pub options: TrainOptions,
 }
 
+impl Stage {
+    /// Which text of a pair is a candidate, where the stage learns which one is right of those that share the other text.
+    pub fn choice(&self) -> Option<Candidates> {
+        let of_nsp = self.objective == ObjectiveName::Nsp;
+        self.candidates.filter(|_| of_nsp)
+    }
+}
+
 impl Experiment {
     /// The stages in their order, one at least. Without `[[stage]]` it is [`Experiment::whole_stage`].
     pub fn stages(&self) -> Vec<Stage> {

@@ -4,8 +4,9 @@
 //! In: rows of pairs, and which of their two texts is the candidate. Two rows or more with the same other text belong to one question,
 //! if one of them at least has label 1 (of soft labels: more than one half); of a candidate alone there is nothing to learn. Out: the
 //! rows of a question together, and of their margins m the loss
-//! `-sum over i of t_i log softmax(m)_i`, where t is 1 for the right candidate, and of several or of soft labels their share. The mean is over
-//! the candidates, each with the loss of its question, so that parts of a step add up. Knows no network.
+//! `-sum over i of t_i log softmax(m)_i`, where t is 1 for the right candidate, and of several or of soft labels their share. Label
+//! smoothing by ε makes t of n candidates `(1 - ε) t + ε / n`, as of n classes. The mean is over the candidates, each with the loss of
+//! its question, so that parts of a step add up. Knows no network.
 
 use std::ops::Range;
 
@@ -102,7 +103,8 @@ fn share(target: &Target) -> f32 {
     target.probability(1).unwrap_or(0.0)
 }
 
-/// The mean loss of candidates with these margins (n), and its gradient by each. Candidates of one question (n) stand together.
+/// The mean loss of candidates with these margins (n), and its gradient by each. Candidates of one question (n) stand together;
+/// `smoothing`, 0 to 1, is the certainty that the right one loses to all of its question.
 ///
 /// # Panics
 /// Where lengths differ, or a question has no label above 0.
@@ -110,6 +112,7 @@ pub fn value_and_gradient(
     margins: &[f32],
     questions: &[usize],
     targets: &[Target],
+    smoothing: f64,
 ) -> (f32, Vec<f32>) {
     let n = margins.len();
     assert_eq!((questions.len(), targets.len()), (n, n), "one a candidate");
@@ -127,8 +130,9 @@ pub fn value_and_gradient(
         let odds: Vec<f64> = odds.collect();
         let total: f64 = odds.iter().sum();
         let weight = margins.len() as f64 / n as f64;
+        let each = smoothing / margins.len() as f64;
         for ((&margin, odds), share) in margins.iter().zip(odds).zip(shares) {
-            let wanted = f64::from(share / sum);
+            let wanted = (1.0 - smoothing) * f64::from(share / sum) + each;
             let logarithm = f64::from(margin - most) - total.ln();
             value -= weight * wanted * logarithm;
             gradient.push((weight * (odds / total - wanted)) as f32);
@@ -198,7 +202,7 @@ mod tests {
         // -ln(e^.5 / (e^.5 + e^2)), three fifths of the one and two of the other.
         let margins = [0.0, 1.0, -1.0, 0.5, 2.0];
         let targets = [false, true, false, true, false].map(Target::from);
-        let (value, gradient) = value_and_gradient(&margins, &[7, 7, 7, 3, 3], &targets);
+        let (value, gradient) = value_and_gradient(&margins, &[7, 7, 7, 3, 3], &targets, 0.0);
         let first = (1.0 + 1.0_f64.exp() + (-1.0_f64).exp()).ln() - 1.0;
         let second = 1.5_f64.exp().ln_1p();
         assert!((f64::from(value) - (0.6 * first + 0.4 * second)).abs() < 1e-6);
@@ -206,7 +210,7 @@ mod tests {
             let moved = |by: f32| {
                 let mut margins = margins;
                 margins[at] += by;
-                value_and_gradient(&margins, &[7, 7, 7, 3, 3], &targets).0
+                value_and_gradient(&margins, &[7, 7, 7, 3, 3], &targets, 0.0).0
             };
             let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
             assert!((slope - gradient[at]).abs() < 1e-4, "{at}");
@@ -214,15 +218,41 @@ mod tests {
     }
 
     #[test]
+    fn smoothing_takes_the_same_certainty_from_few_candidates_and_from_many() {
+        // At equal margins the gradient is 1 / n - t, so that t can be read from it.
+        for n in [2, 5, 20, 50] {
+            let targets: Vec<Target> = (0..n).map(|number| (number == 1).into()).collect();
+            let margins = vec![0.5; n];
+            let (value, gradient) = value_and_gradient(&margins, &vec![0; n], &targets, 0.1);
+            let even = 1.0 / n as f32;
+            for (number, slope) in gradient.into_iter().enumerate() {
+                let wanted = if number == 1 {
+                    0.9 + 0.1 * even
+                } else {
+                    0.1 * even
+                };
+                assert!((even - slope - wanted).abs() < 1e-6, "{number} of {n}");
+            }
+            assert!((value - (n as f32).ln()).abs() < 1e-5, "{value}");
+        }
+        // Margins ln 3 and 0 say 3/4 and 1/4; wanted are .9 and .1.
+        let targets = [true, false].map(Target::from);
+        let (value, gradient) = value_and_gradient(&[3.0_f32.ln(), 0.0], &[0, 0], &targets, 0.2);
+        let expected = -(0.9 * 0.75_f32.ln() + 0.1 * 0.25_f32.ln());
+        assert!((value - expected).abs() < 1e-6, "{value} {expected}");
+        assert!((gradient[0] + 0.15).abs() < 1e-6 && (gradient[1] - 0.15).abs() < 1e-6);
+    }
+
+    #[test]
     fn several_right_candidates_share_and_far_margins_do_not_overflow() {
         let both = [true, true].map(Target::from);
-        let (value, gradient) = value_and_gradient(&[3.0, 3.0], &[0, 0], &both);
+        let (value, gradient) = value_and_gradient(&[3.0, 3.0], &[0, 0], &both, 0.0);
         assert!((value - 2.0_f32.ln()).abs() < 1e-6);
         assert_eq!(gradient, [0.0, 0.0]);
         let one = [true, false].map(Target::from);
-        let (value, gradient) = value_and_gradient(&[-300.0, 300.0], &[0, 0], &one);
+        let (value, gradient) = value_and_gradient(&[-300.0, 300.0], &[0, 0], &one, 0.0);
         assert_eq!((value, gradient), (600.0, vec![-1.0, 1.0]));
-        let (value, gradient) = value_and_gradient(&[5.0], &[0], &one[..1]);
+        let (value, gradient) = value_and_gradient(&[5.0], &[0], &one[..1], 0.0);
         assert_eq!(
             (value, gradient),
             (0.0, vec![0.0]),

@@ -176,6 +176,9 @@ pub struct ObjectiveOptions {
     pub corrupt_sources: f64,
     /// Which text of a pair is a candidate, where rows that share the other one are asked together.
     pub candidates: Option<Candidates>,
+    /// Label smoothing of the choice among candidates, 0 to 1: how many there are is known to the objective alone. Other labels are
+    /// smoothed in their rows.
+    pub choice_smoothing: f64,
 }
 
 /// What the labels of a run are, as objectives need it.

@@ -38,6 +38,7 @@ pub const RECIPE: Recipe = Recipe {
         Box::new(Nsp {
             mlm_weight: options.mlm_weight,
             candidates: options.candidates,
+            smoothing: options.choice_smoothing,
             ..Nsp::default()
         })
     },
@@ -52,6 +53,8 @@ pub struct Nsp {
     pub neighbours: Option<Neighbours>,
     /// Which text of a row is a candidate, where rows are asked together.
     pub candidates: Option<Candidates>,
+    /// Certainty that the right one among candidates loses, 0 to 1.
+    pub smoothing: f64,
     /// Those of the stage, once it is prepared.
     pub questions: Option<Questions>,
 }
@@ -189,7 +192,7 @@ impl Objective for Nsp {
             let n = targets.len();
             let loss = match self.candidates {
                 Some(_) => ops::closed_form(difference(logits, 0, 1), |margins| {
-                    value_and_gradient(margins, &batch.groups, targets)
+                    value_and_gradient(margins, &batch.groups, targets, self.smoothing)
                 }),
                 None => cross_entropy_with_logits_loss(logits, wanted(targets)),
             };

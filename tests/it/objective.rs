@@ -52,6 +52,7 @@ fn objectives() -> Vec<(LabelKind, ObjectiveOptions)> {
             head,
             corrupt_sources: mlm_weight / 2.0,
             candidates: None,
+            choice_smoothing: 0.0,
         };
         (labels, options)
     })
@@ -66,6 +67,7 @@ fn of_candidates(mlm_weight: f64) -> ObjectiveOptions {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: Some(Candidates::First),
+        choice_smoothing: mlm_weight / 2.0,
     }
 }
 
@@ -92,6 +94,7 @@ fn pet() -> Box<dyn Objective> {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     options.objective(&answers(LabelKind::Binary))
 }
@@ -365,6 +368,7 @@ fn the_score_of_a_squared_error_is_0_half_way_between_two_classes() {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     let rows = rows(20, LabelKind::Binary);
     let scores = |labels| {
@@ -487,6 +491,7 @@ fn the_vector_of_a_source_has_the_same_bits_whatever_its_target() {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     let objective = options.objective(&answers(LabelKind::Binary));
     let model = model_on(path(), 32, objective.heads());

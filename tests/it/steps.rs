@@ -46,6 +46,7 @@ fn objective(name: ObjectiveName) -> Box<dyn Objective> {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

@@ -82,6 +82,7 @@ fn pet() -> Box<dyn Objective> {
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     options.objective(&Answers {
         labels: LabelKind::Binary,

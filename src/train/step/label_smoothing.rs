@@ -1,7 +1,8 @@
 //! Label smoothing: a label is not quite sure (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>, 7).
 //!
 //! Of n classes that exclude each other the right one has probability `1 - ε + ε / n`, the others `ε / n`; of several labels
-//! each is `1 - ε / 2` or `ε / 2`. Numbers stay. Costs nothing but, for `pet`, one more token of the MLM head a class.
+//! each is `1 - ε / 2` or `ε / 2`. Numbers stay. Where candidates are compared, n is their number and the objective does the same
+//! ([`crate::objective::choice`]). Costs nothing but, for `pet`, one more token of the MLM head a class.
 
 use crate::data::{LabelKind, Target};
 

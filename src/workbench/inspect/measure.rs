@@ -135,6 +135,7 @@ fn measure(
         head: HeadChoice::Pooler,
         corrupt_sources: 0.0,
         candidates: None,
+        choice_smoothing: 0.0,
     };
     let objective = objective.objective(&Answers {
         labels: LabelKind::Binary,

@@ -9,7 +9,7 @@ use crate::config::{self, Experiment};
 use crate::data::{EncodedExample, LabelKind, Masking, Task, reserved};
 use crate::error::{Error, Result};
 use crate::objective::choice::Questions;
-use crate::objective::{Answers, Candidates, Objective, ObjectiveName, ObjectiveOptions};
+use crate::objective::{Answers, Candidates, Objective, ObjectiveOptions};
 use crate::random::{Key, Purpose};
 use crate::train::Stage;
 use crate::train::step::label_smoothing;
@@ -25,6 +25,9 @@ pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box
         head: stage.head,
         corrupt_sources: stage.corrupt_sources.unwrap_or(0.0),
         candidates: stage.candidates,
+        choice_smoothing: stage
+            .choice()
+            .map_or(0.0, |_| stage.options.label_smoothing),
     };
     options.objective(&answers(task, vocab))
 }
@@ -99,10 +102,14 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
             let hides = objective.mlm_weight() > 0.0;
             let learns = |row: &EncodedExample| hides || objective.uses(&row.target);
             let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
-            let smooth = |row| smoothed(row, stage.options.label_smoothing, &rows.task);
+            // A right candidate is one of as many as its question has, and no label of two classes.
+            let epsilon = match stage.choice() {
+                Some(_) => 0.0,
+                None => stage.options.label_smoothing,
+            };
+            let smooth = |row| smoothed(row, epsilon, &rows.task);
             let rows: Vec<EncodedExample> = stage_rows.map(smooth).collect();
-            if stage.objective == ObjectiveName::Nsp
-                && let Some(candidates) = stage.candidates
+            if let Some(candidates) = stage.choice()
                 && Questions::of(&rows, candidates).is_empty()
             {
                 return Err(no_question(&stage.name, candidates));
