@@ -172,13 +172,20 @@ impl Loaded {
         })
     }
 
-    /// A row that is alone in its batch stands above no other.
+    /// A row that is alone in its batch stands above no other, and is told apart from none.
     fn check_batch(&self, section: Option<&str>, stage: &Stage) -> Result<()> {
         let batch = stage.options.batch;
+        let why = match stage.objective {
+            ObjectiveName::Cosent => "`cosent` compares the rows of a batch",
+            ObjectiveName::Simbert => {
+                "`simbert` finds the partner of a text among the rows of a batch"
+            }
+            _ => return Ok(()),
+        };
         self.require(
-            stage.objective != ObjectiveName::Cosent || batch > 1,
+            batch > 1,
             &self.key_of(section, "batch", "train"),
-            "2 or more, as `cosent` compares the rows of a batch",
+            format!("2 or more, as {why}"),
             batch,
         )
     }

@@ -92,16 +92,27 @@ fn the_mlm_head_is_no_head_of_classes_in_no_stage() {
 
 #[test]
 fn rows_that_are_compared_with_no_other() {
-    let expected = "2 or more, as `cosent` compares the rows of a batch, found 1";
-    let (batch, cosent) = ("train.batch=1", "objective.name=cosent");
-    let message = format!("--set train.batch=1: expected {expected}");
-    assert_eq!(refusal("", &[batch, cosent]).0, message);
+    let batch = "train.batch=1";
     assert_eq!(refusal("", &[batch]).0, "good");
-    let stage = "[[stage]]\nname = \"a\"\nobjective = \"cosent\"\n";
-    assert_eq!(refusal(stage, &[batch]).0, message);
-    assert_eq!(refusal(stage, &[batch, "stage.a.batch=2"]).0, "good");
-    let own = refusal(stage, &["stage.a.batch=1"]).0;
-    assert_eq!(own, format!("--set stage.a.batch=1: expected {expected}"));
+    for (name, does) in [
+        ("cosent", "compares the rows of a batch"),
+        (
+            "simbert",
+            "finds the partner of a text among the rows of a batch",
+        ),
+    ] {
+        let expected = format!("2 or more, as `{name}` {does}, found 1");
+        let message = format!("--set train.batch=1: expected {expected}");
+        let whole = format!("objective.name={name}");
+        assert_eq!(refusal("", &[batch, &whole]).0, message);
+        let stage = format!("[[stage]]\nname = \"a\"\nobjective = \"{name}\"\n");
+        assert_eq!(refusal(&stage, &[batch]).0, message);
+        assert_eq!(refusal(&stage, &[batch, "stage.a.batch=2"]).0, "good");
+        // More batches a step are no more rows of a batch.
+        let own = ["stage.a.batch=1", "stage.a.gradient_accumulation=8"];
+        let message = format!("--set stage.a.batch=1: expected {expected}");
+        assert_eq!(refusal(&stage, &own).0, message);
+    }
 }
 
 #[test]
