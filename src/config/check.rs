@@ -6,6 +6,7 @@
 mod learning;
 mod pretrain;
 mod size;
+mod unread;
 
 use std::fmt::Display;
 use std::path::Path;

@@ -273,7 +273,7 @@ pub struct TrainConfig {
     pub r_drop: f64,
     /// Dropout masks on the state that says the label; 1 or more, default 1.
     pub dropout_samples: usize,
-    /// Certainty that the label of a class loses, 0 up to 1; default 0.
+    /// Certainty that the label of a class loses, 0 up to 1; default 0. Not for cosent and simbert.
     pub label_smoothing: f64,
     /// `none` (default), `ema` (over the steps) or `swa` (over the last epochs): which weights are validated and kept.
     #[schemars(with = "String")]

@@ -49,8 +49,12 @@ fn random_stages(key: Key) -> String {
         ];
         let average = averages[choose(10, if several { 3 } else { 2 })];
         text += average;
-        text += ["", "r_drop = 0.5\n"][choose(11, 2)];
-        text += ["", "dropout_samples = 2\nlabel_smoothing = 0.1\n"][choose(12, 2)];
+        // Keys that the objective reads.
+        let learns_labels = usize::from(objective != "mlm");
+        text += ["", "r_drop = 0.5\n"][choose(11, 2) * learns_labels];
+        text += ["", "dropout_samples = 2\n"][choose(12, 2) * learns_labels];
+        let is_smoothed = learns_labels * usize::from(objective != "cosent");
+        text += ["", "label_smoothing = 0.1\n"][choose(12, 2) * is_smoothed];
         text += ["", "gradient_accumulation = 2\n"][choose(13, 2)];
         text += [
             "",

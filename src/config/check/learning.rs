@@ -9,7 +9,7 @@ use crate::data::masking::MOST_NGRAM_SHARE;
 use crate::data::{LabelColumns, LabelKind, MaskUnit, TextKind, ValidSplit};
 use crate::error::{Error, Result};
 use crate::metrics::MetricName;
-use crate::objective::{Candidates, HeadChoice, ObjectiveName};
+use crate::objective::{HeadChoice, ObjectiveName};
 use crate::train::average::AverageKind;
 
 /// Epochs, and rows of a batch: their products with rows and tokens stay numbers.
@@ -37,6 +37,8 @@ impl Loaded {
             self.check_batch(section.as_deref(), stage)?;
             self.check_rows(section.as_deref(), stage)?;
         }
+        let labels = Some(experiment.task.labels);
+        self.check_unread(&whole, &stages, &experiment.stage, labels)?;
         match stages.last() {
             Some(last) => {
                 self.check_scores(last)?;
@@ -78,22 +80,12 @@ impl Loaded {
             "false, as task.kind = \"single\" has no second text",
             true,
         )?;
-        let stages = self.experiment.stages();
         let without_marks = self.experiment.why_no_marks();
         self.require(
             data.mark_shared != Some(true) || without_marks.is_none(),
             "data.mark_shared",
             format!("false, as {}", without_marks.unwrap_or_default()),
             true,
-        )?;
-        let asked = stages.iter().find_map(|stage| stage.candidates);
-        let is_asked =
-            |stage: &Stage| stage.objective == ObjectiveName::Nsp && stage.candidates.is_some();
-        self.require(
-            asked.is_none() || stages.iter().any(is_asked),
-            "objective.candidates",
-            "none, as no stage has the objective nsp",
-            asked.map_or("none", Candidates::name),
         )?;
         let is_of_pairs = (task.kind, labels) == (TextKind::Pair, LabelKind::Binary);
         self.require(

@@ -141,7 +141,8 @@ impl Loaded<Pretraining> {
 
     fn check_stages(&self) -> Result<()> {
         let settings = &self.experiment;
-        self.check_numbers(&settings.whole_stage(), ["objective", "train"])?;
+        let whole = settings.whole_stage();
+        self.check_numbers(&whole, ["objective", "train"])?;
         let stages = settings.stages();
         for (at, stage) in stages.iter().enumerate() {
             let section = settings.stage.get(at).map(|own| self.check_own(own));
@@ -157,13 +158,13 @@ impl Loaded<Pretraining> {
             };
             self.check_pretrain_objective(&key, stage)?;
         }
-        Ok(())
+        self.check_unread(&whole, &stages, &settings.stage, None)
     }
 
     /// The section of a stage, which has no keys of labelled rows.
     fn check_own(&self, stage: &StageConfig) -> Result<String> {
         let section = format!("stage.{}", stage.name);
-        for name in ["rows", "files", "head"] {
+        for name in ["rows", "files", "head", "corrupt_sources", "candidates"] {
             self.refuse_set(&format!("{section}.{name}"))?;
         }
         Ok(section)
@@ -300,6 +301,41 @@ mod tests {
         assert_eq!(
             refusal(stage, &[]).0,
             "p.toml:5:stage.a.head: expected no such key in a pretraining, found one"
+        );
+    }
+
+    #[test]
+    fn keys_of_labels_do_nothing_where_there_are_none() {
+        let nsp = "objective.name=nsp";
+        let of_mlm = "as no stage has another objective than mlm";
+        for (assignment, expected) in [
+            ("train.r_drop=1", format!("0, {of_mlm}, found 1")),
+            ("train.dropout_samples=4", format!("1, {of_mlm}, found 4")),
+            ("objective.mlm_weight=0", format!("none, {of_mlm}, found 0")),
+        ] {
+            let message = format!("--set {assignment}: expected {expected}");
+            assert_eq!(refusal("", &[assignment]).0, message);
+            assert_eq!(refusal("", &[assignment, nsp]).0, "good");
+        }
+        let smoothing = "train.label_smoothing=0.1";
+        for more in [&[smoothing][..], &[smoothing, nsp]] {
+            let (message, hint) = refusal("", more);
+            assert_eq!(
+                message,
+                "--set train.label_smoothing=0.1: expected 0, as no stage learns labels that it changes, found 0.1"
+            );
+            assert_eq!(hint, "leave it out");
+        }
+        let two = "[[stage]]\nname = \"a\"\n[[stage]]\nname = \"b\"\nobjective = \"nsp\"\n";
+        assert_eq!(refusal(two, &["train.r_drop=1"]).0, "good");
+        assert_eq!(
+            refusal(two, &["stage.a.r_drop=1"]).0,
+            "--set stage.a.r_drop=1: expected 0, as `mlm` does not read it, found 1"
+        );
+        let own = refusal(two, &["stage.b.candidates=first"]).0;
+        assert!(
+            own.ends_with("no such key in a pretraining, found one"),
+            "{own}"
         );
     }
 

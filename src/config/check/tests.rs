@@ -309,16 +309,6 @@ fn rows_longer_than_the_model_are_refused() {
 }
 
 #[test]
-fn candidates_want_a_stage_of_nsp() {
-    let stages = ["objective.candidates=first", "objective.name=nsp"];
-    assert!(check(&stages).is_ok());
-    assert_eq!(
-        check(&stages[..1]).expect_err("another objective"),
-        "--set objective.candidates=first: expected none, as no stage has the objective nsp, found first"
-    );
-}
-
-#[test]
 fn marks_want_two_texts_and_two_token_types() {
     let single = check(&["data.mark_shared=true", "task.kind=single"]);
     assert_eq!(
