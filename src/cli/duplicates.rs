@@ -17,12 +17,13 @@ Examples:
 
 Files with labels are train, the others test; they are read as by `inspect`. The similarity of two
 sentences is the Jaccard similarity of their sets of tokens and bigrams: bigrams tell the order.
-Pairs whose texts are exchanged contradict each other too where their labels differ.
+Pairs whose texts are exchanged contradict each other too where their labels differ. In a chain,
+rows with label 1 join the two texts of a row with label 0: a = b and b = c, but not a = c.
 
-The table has kind (exact, swapped, near, contradiction), file, row, other_file, other_row and
-similarity. Rows count from 0, without the header. Each repeated text is held against its first
-row. No text is written. For folds without near-duplicates across them set
-folds.assign=group and folds.near=0.9.")]
+The table has kind (exact, swapped, near, contradiction, chain), file, row, other_file, other_row
+and similarity. Rows count from 0, without the header. Each repeated text is held against its
+first row; the other row of a chain has label 0. No text is written. For folds without
+near-duplicates across them set folds.assign=group and folds.near=0.9.")]
 pub struct DuplicatesArguments {
     /// Files of texts or pairs of texts, in any number
     #[arg(long, required = true, num_args = 1.., value_name = "FILES")]

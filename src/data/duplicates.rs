@@ -1,9 +1,12 @@
 //! Rows and sentences that come twice, as they are or nearly so; what hangs together by them; labels that contradict each other.
 //!
 //! In: files of rows, and the similarity from which sentences are near-duplicates ([`super::near`]). Out: [`Duplicates`]: pairs of
-//! rows, and counts. Rows are compared by their texts, token for token. Reads no files, and says nothing of what to do about it.
+//! rows, and counts. Rows are compared by their texts, token for token; what labels say together is [`chains`]. Reads no files, and
+//! says nothing of what to do about it.
 //!
 //! A row is found by the first row of its texts: a text that comes a thousand times makes 999 findings and not half a million.
+
+pub mod chains;
 
 use petgraph::unionfind::UnionFind;
 use rustc_hash::FxHashMap;
@@ -34,6 +37,8 @@ pub enum Kind {
     Near,
     /// The same or nearly the same texts, perhaps exchanged, and different labels.
     Contradiction,
+    /// Label 0, and two texts that hang together by rows with label 1.
+    Chain,
 }
 
 impl Kind {
@@ -44,6 +49,7 @@ impl Kind {
             Self::Swapped => "swapped",
             Self::Near => "near",
             Self::Contradiction => "contradiction",
+            Self::Chain => "chain",
         }
     }
 }
@@ -62,11 +68,11 @@ pub struct RowOfFile {
 pub struct Finding {
     /// What.
     pub kind: Kind,
-    /// The first row of the texts, or of the sentence.
+    /// The first row of the texts, or of the sentence; of a chain the row with label 1.
     pub first: RowOfFile,
-    /// The other one.
+    /// The other one; of a chain the row with label 0.
     pub second: RowOfFile,
-    /// Similarity of the two sentences; of two pairs of texts that of the less similar texts; 1 for the same.
+    /// Similarity of the two sentences; of two pairs of texts that of the less similar texts; 1 for the same, and for a chain.
     pub similarity: f64,
 }
 

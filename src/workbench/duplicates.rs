@@ -15,14 +15,15 @@ use super::reading::files::{TaskFiles, read_files};
 use super::table::table as as_table;
 use crate::atomic;
 use crate::config::Loaded;
+use crate::data::duplicates::chains::chains;
 use crate::data::duplicates::{
     ComponentCounts, Duplicates, Finding, Kind, Overlap, Part, SentenceCounts, find,
 };
 use crate::data::near::is_threshold;
-use crate::data::{ExampleFile, Task, TextKind};
+use crate::data::{ExampleFile, LabelKind, Task, TextKind};
 use crate::error::{Error, Place, Result};
 
-/// Contradictions that the text for people names.
+/// Contradictions of a kind that the text for people names.
 const SHOWN: usize = 5;
 
 /// All that [`duplicates`] found.
@@ -46,6 +47,10 @@ pub struct DuplicatesReport {
     pub contradicting_rows: usize,
     /// Which rows contradict which.
     pub contradictions: Vec<RowPair>,
+    /// Rows with label 0 whose two texts hang together by rows with label 1; none where the labels are not 0 and 1 of pairs.
+    pub chain_rows: usize,
+    /// These rows as the other ones, each with a row of label 1 that has its first text.
+    pub chains: Vec<RowPair>,
     /// The table that was written.
     pub out: Option<PathBuf>,
 }
@@ -110,20 +115,23 @@ pub fn duplicates(
     } = read_files(files, loaded, context)?;
     labelled.extend(unlabelled);
     let files = labelled;
-    let found = compare(&files, near, context)?;
+    let found = compare(&files, &task, near, context)?;
     if let Some(out) = out {
         atomic::write(out, &table(&files, &found)?)?;
     }
-    let contradictions = found.findings.iter();
-    let contradictions = contradictions.filter(|found| found.kind == Kind::Contradiction);
+    let of_kind = |kind: Kind| -> Vec<RowPair> {
+        let findings = found.findings.iter().filter(|found| found.kind == kind);
+        findings.map(|found| row_pair(&files, found)).collect()
+    };
+    let chains = of_kind(Kind::Chain);
     Ok(DuplicatesReport {
         task,
         task_why: reading.task,
         written: reading.written,
         near,
-        contradictions: contradictions
-            .map(|found| row_pair(&files, found))
-            .collect(),
+        contradictions: of_kind(Kind::Contradiction),
+        chain_rows: chains.len(),
+        chains,
         files: of_files(&files, &found),
         sentences: found.sentences,
         components: found.components,
@@ -132,18 +140,27 @@ pub fn duplicates(
     })
 }
 
-fn compare(files: &[ExampleFile], near: f64, context: Context) -> Result<Duplicates> {
+fn compare(files: &[ExampleFile], task: &Task, near: f64, context: Context) -> Result<Duplicates> {
     let parts = files.iter().map(|file| Part {
         rows: &file.examples,
         is_train: file.has_labels,
     });
     let parts: Vec<Part> = parts.collect();
-    let mut task = None; // begins when it is known how many sentences there are
-    find(&parts, near, |n, all| {
+    let mut bar = None; // begins when it is known how many sentences there are
+    let mut found = find(&parts, near, |n, all| {
         let begin = || context.progress.task("compare", all as u64, "sentences");
-        task.get_or_insert_with(begin).advance(n as u64);
+        bar.get_or_insert_with(begin).advance(n as u64);
         context.stop.check()
-    })
+    })?;
+    if has_chains(task) {
+        found.findings.extend(chains(&parts)); // the last kind
+    }
+    Ok(found)
+}
+
+/// Whether label 1 can say that two texts mean the same.
+fn has_chains(task: &Task) -> bool {
+    task.kind == TextKind::Pair && task.labels == LabelKind::Binary
 }
 
 fn of_files(files: &[ExampleFile], found: &Duplicates) -> Vec<FileDuplicates> {
@@ -291,20 +308,40 @@ impl DuplicatesReport {
             "contradictions: {} rows have another label than a row of the same or nearly the same texts",
             self.contradicting_rows
         )?;
-        for pair in self.contradictions.iter().take(SHOWN) {
-            writeln!(
-                f,
-                "  {} row {} and {} row {}: similarity {:.2}",
-                pair.file.display(),
-                pair.row,
-                pair.other_file.display(),
-                pair.other_row,
-                pair.similarity
-            )?;
+        write_pairs(f, &self.contradictions, |pair| {
+            format!("similarity {:.2}", pair.similarity)
+        })?;
+        if !has_chains(&self.task) {
+            return Ok(());
         }
-        match self.contradictions.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => writeln!(f, "  and {more} more pairs of rows"),
-        }
+        writeln!(
+            f,
+            "chains: {} rows have label 0 though rows with label 1 join their two texts (a = b, b = c, not a = c)",
+            self.chain_rows
+        )?;
+        write_pairs(f, &self.chains, |_| "labels 1 and 0".to_owned())
+    }
+}
+
+/// The first few pairs of rows with what is said of each, and how many there are more.
+fn write_pairs(
+    f: &mut fmt::Formatter<'_>,
+    pairs: &[RowPair],
+    said: impl Fn(&RowPair) -> String,
+) -> fmt::Result {
+    for pair in pairs.iter().take(SHOWN) {
+        writeln!(
+            f,
+            "  {} row {} and {} row {}: {}",
+            pair.file.display(),
+            pair.row,
+            pair.other_file.display(),
+            pair.other_row,
+            said(pair)
+        )?;
+    }
+    match pairs.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => writeln!(f, "  and {more} more pairs of rows"),
     }
 }

@@ -62,6 +62,35 @@ fn summary_table_and_json() {
 }
 
 #[test]
+fn labels_that_contradict_each_other_together_are_told() {
+    let workspace = Workspace::empty();
+    workspace.write(
+        "one.tsv",
+        "1 2 3\t4 5 6\t1\n4 5 6\t7 8 9\t1\n30 31\t32 33\t0\n",
+    );
+    workspace.write(
+        "two.tsv",
+        "1 2 3\t7 8 9\t0\n20 21\t4 5 6\t0\n40 41\t42 43\t1\n",
+    );
+    let find = ["duplicates", "--pairs", "one.tsv", "two.tsv"];
+    let shown = workspace.succeed(&[&find[..], &["--out", "d.tsv"]].concat());
+    let said = "chains: 1 rows have label 0 though rows with label 1 join their two texts (a = b, b = c, not a = c)\n  \
+                one.tsv row 0 and two.tsv row 0: labels 1 and 0\n";
+    assert!(shown.contains(said), "{shown}");
+    let table = workspace.text("d.tsv");
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    assert_eq!(rows, ["chain\tone.tsv\t0\ttwo.tsv\t0\t1.0000"]);
+    let json = workspace.succeed(&[&find[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!(
+        (&report["contradicting_rows"], &report["chain_rows"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(report["chains"][0]["kind"], "chain");
+    assert_eq!(report["chains"][0]["other_file"], "two.tsv");
+}
+
+#[test]
 fn single_texts_under_a_header_count_their_rows_without_it() {
     let workspace = Workspace::empty();
     workspace.write(
