@@ -29,6 +29,12 @@ pub struct StoredTensor {
     pub bytes: Vec<u8>,
 }
 
+/// Bytes of tensors that may come out of a file of `length` bytes, or be inflated from it. A tied weight is read once for each of its
+/// names, and there are few; a small file in which any number of names share their numbers would fill the memory.
+pub(super) fn most_bytes(length: usize) -> usize {
+    length.saturating_mul(4).saturating_add(1 << 20)
+}
+
 /// The tensors of one file under our names.
 pub(super) struct WeightFile<'a> {
     path: PathBuf,

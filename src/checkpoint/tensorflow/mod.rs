@@ -15,7 +15,7 @@ use prost::Message;
 use safetensors::Dtype;
 
 use super::names;
-use super::weight_file::StoredTensor;
+use super::weight_file::{StoredTensor, most_bytes};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
 use table::masked_sum;
@@ -89,7 +89,7 @@ pub fn read(index: &Path) -> Result<Vec<StoredTensor>> {
         .with_hint("the file is cut off or damaged: copy or download it again")
     })?;
     let mut shards = Shards::beside(index, &entries)?;
-    let mut tensors = Vec::new();
+    let (mut tensors, mut n_bytes) = (Vec::new(), 0_usize);
     for (key, value) in &entries {
         let Ok(stored) = std::str::from_utf8(key) else {
             continue;
@@ -97,7 +97,8 @@ pub fn read(index: &Path) -> Result<Vec<StoredTensor>> {
         if let Some((name, is_transposed)) = names::of_google(stored) {
             let place = Place::file(index).field(stored);
             let entry = sound_entry(value, &place)?;
-            let bytes = shards.numbers(&entry, stored)?;
+            n_bytes = n_bytes.saturating_add(entry.bytes.len());
+            let bytes = shards.numbers(&entry, stored, n_bytes)?;
             tensors.push(entry.tensor(name, bytes, is_transposed));
         }
     }
@@ -224,18 +225,19 @@ impl Shards {
         })
     }
 
-    /// The bytes of the tensor `name`.
-    fn numbers(&mut self, entry: &SoundEntry, name: &str) -> Result<&[u8]> {
+    /// The bytes of the tensor `name`, with which `n_bytes` have been taken. Tensors lie beside each other: many at one place would
+    /// fill the memory.
+    fn numbers(&mut self, entry: &SoundEntry, name: &str, n_bytes: usize) -> Result<&[u8]> {
         let file = shard_path(&self.prefix, entry.shard, self.n);
-        let shard = match self.read.entry(entry.shard) {
-            btree_map::Entry::Occupied(shard) => shard.into_mut(),
-            btree_map::Entry::Vacant(_) if !source::exists(&file) => {
-                let expected = format!("the numbers of `{name}`");
-                return Err(Error::input(Place::file(file), expected, "no such file")
-                    .with_hint("copy every data file of the checkpoint beside its index"));
-            }
-            btree_map::Entry::Vacant(shard) => shard.insert(source::read(&file)?),
-        };
+        self.open(entry.shard, &file, name)?;
+        let length = self.read.values().map(|shard| shard.len()).sum();
+        if n_bytes > most_bytes(length) {
+            let expected = format!("tensors of {} bytes at most", most_bytes(length));
+            let found = format!("{n_bytes} bytes and more in data files of {length}");
+            let index = format!("{}{INDEX}", self.prefix.display());
+            return Err(Error::input(Place::file(index), expected, found).with_hint(OTHER_INDEX));
+        }
+        let shard = &self.read[&entry.shard];
         let bytes = shard.get(entry.bytes.clone()).ok_or_else(|| {
             let expected = format!("bytes {:?} of `{name}`", entry.bytes);
             let found = format!("{} bytes", shard.len());
@@ -251,6 +253,20 @@ impl Shards {
             ));
         }
         Ok(bytes)
+    }
+
+    /// Reads a shard where it has not been read; `name` is the tensor that lies in it.
+    fn open(&mut self, number: i32, file: &Path, name: &str) -> Result<()> {
+        let btree_map::Entry::Vacant(shard) = self.read.entry(number) else {
+            return Ok(());
+        };
+        if !source::exists(file) {
+            let expected = format!("the numbers of `{name}`");
+            return Err(Error::input(Place::file(file), expected, "no such file")
+                .with_hint("copy every data file of the checkpoint beside its index"));
+        }
+        shard.insert(source::read(file)?);
+        Ok(())
     }
 }
 

@@ -304,6 +304,47 @@ fn tensors_of_other_types_orders_and_parts_are_refused() {
 }
 
 #[test]
+fn many_tensors_at_one_place_do_not_fill_the_memory() {
+    let folder = Folder::golden();
+    let numbers = vec![7; 20_000];
+    folder.write("bert_model.ckpt.data-00000-of-00001", &numbers);
+    let entry = Entry {
+        data_type: 1,
+        shape: Some(Shape {
+            axes: vec![Axis { length: 5000 }],
+        }),
+        shard: 0,
+        offset: 0,
+        size: 20_000,
+        sum: masked_sum(&numbers),
+        slices: Vec::new(),
+    };
+    let header = Header {
+        n_shards: 1,
+        endianness: 0,
+    };
+    let write = |n_layers: usize| {
+        let layers = (0..n_layers).map(|layer| {
+            let name = format!("bert/encoder/layer_{layer}/intermediate/dense/bias");
+            (name.into_bytes(), entry.encode_to_vec())
+        });
+        let header = (Vec::new(), header.encode_to_vec());
+        let mut entries: Vec<table::Entry> = std::iter::once(header).chain(layers).collect();
+        entries.sort();
+        folder.write(INDEX_FILE, &table_of(&entries, PLAIN));
+    };
+    write(56); // 4 x 20,000 and a megabyte
+    assert_eq!(folder.read().expect("few").len(), 56);
+    write(57);
+    let (message, hint) = folder.error();
+    assert_eq!(
+        message,
+        "bert_model.ckpt.index: expected tensors of 1128576 bytes at most, found 1140000 bytes and more in data files of 20000"
+    );
+    assert_eq!(hint, OTHER_INDEX);
+}
+
+#[test]
 fn tables_of_any_entries_read_back_packed_or_not() {
     let key = Key::from_seed(15);
     for case in 0..200 {

@@ -21,9 +21,19 @@ pub enum Value {
     /// Text. Copies are cheap, as a pickle may ask for any number of them.
     Text(Rc<str>),
     /// A tuple or a list.
-    List(Rc<[Value]>),
-    /// A table, in its order.
-    Dict(Vec<(Value, Value)>),
+    List {
+        /// What is in it. Copies are cheap.
+        values: Rc<[Value]>,
+        /// Levels of lists and tables, 1 or more. Known without a look inside: many lists may hold the same one.
+        depth: usize,
+    },
+    /// A table.
+    Dict {
+        /// In its order.
+        pairs: Vec<(Value, Value)>,
+        /// As that of a list.
+        depth: usize,
+    },
     /// A name in a module: `torch.FloatStorage`.
     Global(Rc<str>),
     /// Where numbers lie.
@@ -57,6 +67,15 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// Bytes of its numbers, `width` each; the largest number where there are more.
+    pub fn n_bytes(&self, width: usize) -> usize {
+        let lengths = self.shape.iter();
+        match self.shape.contains(&0) {
+            true => 0,
+            false => lengths.fold(width, |n, &length| n.saturating_mul(length)),
+        }
+    }
+
     /// Its numbers of `width` bytes each, row after row; none where they are not all in the storage.
     pub fn gather(&self, storage: &[u8], width: usize) -> Option<Vec<u8>> {
         let n = self
@@ -89,9 +108,44 @@ impl Tensor {
     }
 }
 
+impl Value {
+    fn list(values: Vec<Value>) -> Self {
+        let depth = 1 + values.iter().map(Self::depth).max().unwrap_or(0);
+        Self::List {
+            values: values.into(),
+            depth,
+        }
+    }
+
+    fn dict(pairs: Vec<(Value, Value)>) -> Self {
+        let depth = 1 + deepest(&pairs);
+        Self::Dict { pairs, depth }
+    }
+
+    /// Levels of lists and tables; none of what is neither.
+    fn depth(&self) -> usize {
+        match self {
+            Self::List { depth, .. } | Self::Dict { depth, .. } => *depth,
+            _ => 0,
+        }
+    }
+}
+
+/// Levels of the deepest key or value: a table may be either.
+fn deepest(pairs: &[(Value, Value)]) -> usize {
+    let depths = pairs
+        .iter()
+        .map(|(key, value)| key.depth().max(value.depth()));
+    depths.max().unwrap_or(0)
+}
+
 /// Tables within tables; a checkpoint has two.
 const MOST_DEPTH: usize = 64;
 const TOO_DEEP: &str = "tables within tables without end";
+/// Axes of a tensor; a BERT has two. Each tensor has lengths of its own, so that a long list is not to be copied for each.
+const MOST_AXES: usize = 8;
+/// Bytes of a module and its function; each has a text of its own.
+const LONGEST_NAME: usize = 200;
 
 /// The value of a pickle.
 ///
@@ -172,8 +226,8 @@ impl<'a> Machine<'a> {
         let top = self.pop()?;
         // Nobody asks for a full table by its number, nor for a list of lists: copies stay small, and nothing doubles.
         let kept = match &top {
-            Value::Dict(pairs) if !pairs.is_empty() => Value::Other,
-            Value::List(_) if depth(&top) > 1 => Value::Other,
+            Value::Dict { pairs, .. } if !pairs.is_empty() => Value::Other,
+            Value::List { depth, .. } if *depth > 1 => Value::Other,
             other => other.clone(),
         };
         self.memo.insert(at, kept);
@@ -215,24 +269,22 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                Value::Global(format!("{module}.{name}").into())
+                global(module, name)?
             }
             0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Text(name), Value::Text(module)) => {
-                    Value::Global(format!("{module}.{name}").into())
-                }
+                (Value::Text(name), Value::Text(module)) => global(&module, &name)?,
                 _ => return Err("a name that is no text".to_owned()),
             },
-            b')' | b']' => Value::List(Rc::new([])),
-            b'}' => Value::Dict(Vec::new()),
+            b')' | b']' => Value::list(Vec::new()),
+            b'}' => Value::dict(Vec::new()),
             0x85..=0x87 => {
                 let n = usize::from(code - 0x84);
                 let begin = self.stack.len().checked_sub(n);
                 let begin = begin.ok_or("a pickle that takes what it has not made")?;
-                Value::List(self.stack.split_off(begin).into())
+                Value::list(self.stack.split_off(begin))
             }
-            b't' | b'l' => Value::List(self.pop_to_mark()?.into()),
-            b'd' => Value::Dict(pairs(self.pop_to_mark()?)?),
+            b't' | b'l' => Value::list(self.pop_to_mark()?),
+            b'd' => Value::dict(pairs(self.pop_to_mark()?)?),
             b'Q' => storage(self.pop()?)?,
             b'R' => {
                 let arguments = self.pop()?;
@@ -279,7 +331,7 @@ impl<'a> Machine<'a> {
                 ));
             }
         };
-        if depth(&value) > MOST_DEPTH {
+        if value.depth() > MOST_DEPTH {
             return Err(TOO_DEEP.to_owned());
         }
         self.stack.push(value);
@@ -302,12 +354,14 @@ impl<'a> Machine<'a> {
 
     /// Items that a table gets after it was made: as deep as those it was made with.
     fn extend(&mut self, items: Vec<(Value, Value)>) -> Result<(), String> {
-        if items.iter().any(|item| 1 + depth_of(item) > MOST_DEPTH) {
+        let with_items = 1 + deepest(&items);
+        if with_items > MOST_DEPTH {
             return Err(TOO_DEEP.to_owned());
         }
         match self.stack.last_mut() {
-            Some(Value::Dict(all)) => {
-                all.extend(items);
+            Some(Value::Dict { pairs, depth }) => {
+                pairs.extend(items);
+                *depth = with_items.max(*depth);
                 Ok(())
             }
             _ => Err("items of what is no table".to_owned()),
@@ -317,24 +371,17 @@ impl<'a> Machine<'a> {
     /// Lists that grow hold nothing that a tensor needs.
     fn forget_items(&mut self) -> Result<(), String> {
         match self.stack.last() {
-            Some(Value::List(_)) => Ok(()),
+            Some(Value::List { .. }) => Ok(()),
             _ => Err("items of what is no list".to_owned()),
         }
     }
 }
 
-/// Levels of lists and tables. Nothing on the stack has more than [`MOST_DEPTH`], so that counting them ends.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::List(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Dict(pairs) => 1 + pairs.iter().map(depth_of).max().unwrap_or(0),
-        _ => 0,
+fn global(module: &str, name: &str) -> Result<Value, String> {
+    if module.len() + name.len() > LONGEST_NAME {
+        return Err("a function with a name without end".to_owned());
     }
-}
-
-/// Of a key and its value: a table may be either.
-fn depth_of((key, value): &(Value, Value)) -> usize {
-    depth(key).max(depth(value))
+    Ok(Value::Global(format!("{module}.{name}").into()))
 }
 
 fn pairs(values: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
@@ -349,10 +396,10 @@ fn pairs(values: Vec<Value>) -> Result<Vec<(Value, Value)>, String> {
 
 /// `('storage', torch.FloatStorage, '0', 'cpu', 1024)`
 fn storage(identity: Value) -> Result<Value, String> {
-    let Value::List(parts) = &identity else {
+    let Value::List { values, .. } = &identity else {
         return Err("a storage without a name".to_owned());
     };
-    match &parts[..] {
+    match &values[..] {
         [
             Value::Text(kind),
             Value::Global(class),
@@ -380,13 +427,13 @@ fn dtype(class: &str) -> Option<Dtype> {
 
 /// What a call would have made.
 fn call(function: Value, arguments: Value) -> Result<Value, String> {
-    let (Value::Global(name), Value::List(arguments)) = (&function, arguments) else {
+    let (Value::Global(name), Value::List { values, .. }) = (&function, arguments) else {
         return Err("a call of what is no function".to_owned());
     };
     match &**name {
-        "collections.OrderedDict" => Ok(Value::Dict(Vec::new())),
-        "torch._utils._rebuild_tensor_v2" => tensor(&arguments),
-        "torch._utils._rebuild_parameter" => match arguments.first() {
+        "collections.OrderedDict" => Ok(Value::dict(Vec::new())),
+        "torch._utils._rebuild_tensor_v2" => tensor(&values),
+        "torch._utils._rebuild_parameter" => match values.first() {
             Some(tensor @ Value::Tensor(_)) => Ok(tensor.clone()),
             _ => Err("a parameter without a tensor".to_owned()),
         },
@@ -407,10 +454,15 @@ fn tensor(arguments: &[Value]) -> Result<Value, String> {
         [
             Value::Storage(storage),
             Value::Int(offset),
-            Value::List(shape),
-            Value::List(strides),
+            Value::List { values: shape, .. },
+            Value::List {
+                values: strides, ..
+            },
             ..,
         ] => {
+            if shape.len().max(strides.len()) > MOST_AXES {
+                return Err(format!("a tensor of more than {MOST_AXES} axes"));
+            }
             let offset = usize::try_from(*offset).ok();
             offset
                 .zip(lengths(shape))

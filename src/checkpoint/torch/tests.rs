@@ -163,6 +163,121 @@ fn numbers_that_are_not_in_the_file_are_refused() {
     }
 }
 
+/// The codes of an f32 tensor of `n` numbers, which are all of the storage or its first.
+fn vector(key: u8, n: u32) -> Vec<u8> {
+    let mut codes = b"ctorch._utils\n_rebuild_tensor_v2\n(".to_vec();
+    codes.extend(b"(X\x07\0\0\0storagectorch\nFloatStorage\n");
+    codes.extend([b'X', 1, 0, 0, 0, key]);
+    codes.extend(b"X\x03\0\0\0cpuK\x02tQK\0J");
+    codes.extend(n.to_le_bytes());
+    codes.extend(b"\x85K\x01\x85\x89}tR");
+    codes
+}
+
+/// A pickle of such tensors: name, storage and length of each.
+fn vectors(tensors: &[(&str, u8, u32)]) -> Vec<u8> {
+    let mut pickle = b"\x80\x02}".to_vec();
+    for &(name, key, n) in tensors {
+        pickle.extend([b'X', name.len() as u8, 0, 0, 0]);
+        pickle.extend(name.as_bytes());
+        pickle.extend(vector(key, n));
+        pickle.push(b's');
+    }
+    pickle.push(b'.');
+    pickle
+}
+
+#[test]
+fn many_names_of_one_storage_do_not_fill_the_memory() {
+    let n = 150_000;
+    let zeros = vec![0; 4 * n as usize]; // which are packed to next to nothing
+    let alone = read(&archive(&vectors(&[("w", b'0', n)]), &zeros)).expect("a tensor");
+    assert_eq!(alone[0].bytes, zeros);
+    let file = archive(&vectors(&[("v", b'0', n), ("w", b'0', n)]), &zeros);
+    assert_eq!(
+        read(&file).expect_err("refused"),
+        format!("tensors of 1200002 bytes in a file of {}", file.len())
+    );
+    // Weights that are tied are a few names of all that is there.
+    let numbers: Vec<u8> = (0..4 * n).map(|i| (i.wrapping_mul(i) / 7) as u8).collect();
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let pickle = vectors(&[("u", b'0', n), ("v", b'0', n), ("w", b'0', n)]);
+    for (name, content) in [("a/data.pkl", &pickle), ("a/data/0", &numbers)] {
+        zip.start_file(name, stored).expect("memory");
+        zip.write_all(content).expect("memory");
+    }
+    let file = zip.finish().expect("memory").into_inner();
+    assert_eq!(read(&file).expect("tied weights").len(), 3);
+    // A name that comes again and again is copied as well: here one of 200,000 letters for ten tensors.
+    let named = [&b"h\0"[..], &vector(b'0', 1), b"s"].concat();
+    let name = [&b"X\x40\x0d\x03\0"[..], &b"n".repeat(200_000)].concat();
+    let pickle = [b"\x80\x02", &name[..], b"q\x000}", &named.repeat(10), b"."].concat();
+    let file = archive(&pickle, &zeros);
+    assert_eq!(
+        read(&file).expect_err("refused"),
+        format!("tensors of 2000040 bytes in a file of {}", file.len())
+    );
+}
+
+#[test]
+fn storages_that_are_packed_to_nothing_do_not_fill_the_memory() {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let pickle = vectors(&[("v", b'0', 1), ("w", b'1', 1)]);
+    let zeros = vec![0; 600_000];
+    for (name, content) in [
+        ("a/data.pkl", &pickle),
+        ("a/data/0", &zeros),
+        ("a/data/1", &zeros),
+    ] {
+        zip.start_file(name, SimpleFileOptions::default())
+            .expect("memory");
+        zip.write_all(content).expect("memory");
+    }
+    let file = zip.finish().expect("memory").into_inner();
+    let found = read(&file).expect_err("refused");
+    assert!(found.starts_with("`a/data/1` of 600000 bytes"), "{found}");
+}
+
+#[test]
+fn lists_that_are_used_again_and_again_end_soon() {
+    let n = 400_000;
+    // A tuple of many, in a tuple as many times; then one of whole numbers as the shape of as many tensors.
+    let shared = [
+        &b"\x80\x02("[..],
+        &b"N".repeat(n),
+        b"tq\0(",
+        &b"h\0".repeat(n),
+        b"t.",
+    ];
+    pickle::read(&shared.concat()).expect("a tuple of tuples");
+    let tensor = b"h\x01(h\x02K\0h\0h\0tR0";
+    let shapes = [
+        &b"\x80\x02("[..],
+        &b"K\x01".repeat(n),
+        b"tq\0ctorch._utils\n_rebuild_tensor_v2\nq\x01",
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000tQq\x02",
+        &tensor.repeat(n),
+        b".",
+    ];
+    assert_eq!(
+        pickle::read(&shapes.concat()).expect_err("refused"),
+        "a tensor of more than 8 axes"
+    );
+    // A long text as the name of many functions.
+    let long = [
+        &b"\x80\x02X\x40\x42\x0f\0"[..],
+        &b"n".repeat(1_000_000),
+        b"q\0",
+        &b"h\0h\0\x93".repeat(n),
+        b".",
+    ];
+    assert_eq!(
+        pickle::read(&long.concat()).expect_err("refused"),
+        "a function with a name without end"
+    );
+}
+
 /// No pickle made of its codes ends in a panic, and some are whole.
 #[test]
 fn random_codes_end_in_a_value_or_an_error() {
