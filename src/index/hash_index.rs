@@ -261,9 +261,10 @@ impl HashIndex {
             }
             (Store::Binned(codes, bins), Codes::Bits(bits)) => {
                 let keys = self.coder.pseudo_bits(queries, self.options.k);
+                let radius = self.options.radius.saturating_mul(2); // which a damaged file may have at any size
                 let numbers = (0..bits.len()).into_par_iter();
                 let found = numbers.map(|number| {
-                    let near = bins.near(keys.code(number)[0], 2 * self.options.radius, k);
+                    let near = bins.near(keys.code(number)[0], radius, k);
                     nearest_bits(codes, bits.code(number), Some(&near), k)
                 });
                 found.collect()
@@ -469,6 +470,21 @@ mod tests {
                 "{method:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_radius_beyond_all_bits_looks_into_every_bin() {
+        let values = naive::values(50 * 20, 4);
+        let vectors = Vectors::new(&values, 20).expect("whole rows");
+        let found = [32, u32::MAX].map(|radius| {
+            let options = HashOptions {
+                radius,
+                ..options(Method::DenseFly)
+            };
+            let index = trained(&options, &values, 20);
+            index.search(vectors.into(), 5).expect("enough vectors")
+        });
+        assert_eq!(found[0], found[1]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
 use super::codes::SetList;
 use super::file::{self, Header, Section, Stored};
@@ -18,8 +19,11 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Inverted {
     sets: SetList,
-    /// For each id the numbers of its sets, ascending.
-    lists: Vec<Vec<u32>>,
+    /// Ids are below it.
+    bound: usize,
+    /// For each id that a set has the numbers of its sets, ascending. Not one for each that there may be: the bound of a damaged file
+    /// may be any number.
+    lists: FxHashMap<u32, Vec<u32>>,
 }
 
 impl Inverted {
@@ -27,7 +31,8 @@ impl Inverted {
     pub fn new(bound: usize) -> Self {
         Self {
             sets: SetList::default(),
-            lists: vec![Vec::new(); bound],
+            bound,
+            lists: FxHashMap::default(),
         }
     }
 
@@ -68,7 +73,7 @@ impl Inverted {
     /// # Errors
     /// [`Error::Refused`].
     fn require_ids(&self, sets: Sets) -> Result<()> {
-        let bound = self.lists.len();
+        let bound = self.bound;
         for (number, set) in sets.all().enumerate() {
             if let Some(id) = set.last().filter(|&&id| id as usize >= bound) {
                 let message = format!("set {number} (from 0) has the id {id}");
@@ -91,7 +96,7 @@ impl Inverted {
             |counts, number| {
                 counts.fill(0);
                 for &id in queries.set(number) {
-                    for &set in &self.lists[id as usize] {
+                    for &set in self.lists.get(&id).into_iter().flatten() {
                         counts[set as usize] += 1;
                     }
                 }
@@ -108,7 +113,7 @@ impl Index for Inverted {
     }
 
     fn width(&self) -> usize {
-        self.lists.len()
+        self.bound
     }
 
     fn len(&self) -> usize {
@@ -129,7 +134,7 @@ impl Index for Inverted {
         for set in sets.all() {
             let number = self.len() as u32; // the bound was checked
             for &id in set {
-                self.lists[id as usize].push(number);
+                self.lists.entry(id).or_default().push(number);
             }
             self.sets.push(set.iter().copied());
         }
@@ -242,5 +247,30 @@ mod tests {
         assert!(index.add(far.into()).is_err() && index.len() == 100);
         let vectors = crate::index::Vectors::new(&[1.0; 40], 40).expect("a row");
         assert!(index.add(vectors.into()).is_err());
+    }
+
+    #[test]
+    fn a_bound_without_end_takes_no_memory() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("index");
+        let mut index = Inverted::new(40);
+        index
+            .add(sets(100, 40, 1).sets().into())
+            .expect("ids below the bound");
+        index.save(&path).expect("room");
+        let bytes = std::fs::read(&path).expect("the index");
+        let length = u64::from_le_bytes(bytes[16..24].try_into().expect("eight")) as usize;
+        let header = std::str::from_utf8(&bytes[24..24 + length]).expect("JSON");
+        let header = header.replacen("\"width\":40", "\"width\":4294967295", 1);
+        let start = [&bytes[..16], &(header.len() as u64).to_le_bytes()].concat();
+        let damaged = [&start[..], header.as_bytes(), &bytes[24 + length..]].concat();
+        std::fs::write(&path, damaged).expect("room");
+        let read = crate::index::open(&path).expect("the index");
+        assert_eq!((read.len(), read.width()), (100, 4_294_967_295));
+        let queries = sets(10, 40, 2);
+        assert_eq!(
+            read.search(queries.sets().into(), 5).expect("enough sets"),
+            index.search(queries.sets().into(), 5).expect("enough sets")
+        );
     }
 }
