@@ -473,6 +473,22 @@ fn a_linear_head_starts_as_the_next_sentence_head_with_next_as_label_1() {
     }
 }
 
+#[test]
+fn a_long_second_text_beside_a_blank_is_cut() {
+    let workspace = singles();
+    let long = "w o r l d ".repeat(30);
+    workspace.write("text.tsv", format!("a b __ c\t{long}\t1\nx __ y\tz\t0\n"));
+    let head = "blank = \"__\"\ntext = \"{a} {b}\"\n";
+    workspace.write("prompts.toml", format!("{head}{PROMPTS}"));
+    let more = ["--prompts", "prompts.toml", "--set", "data.max_tokens=20"];
+    workspace.succeed(&[&TEXT[..], &more, &["--out", "long.tsv"]].concat());
+    // As if it had been written so.
+    let cut = format!("{}w o", "w o r l d ".repeat(3));
+    workspace.write("text.tsv", format!("a b __ c\t{cut}\t1\nx __ y\tz\t0\n"));
+    workspace.succeed(&[&TEXT[..], &more, &["--out", "cut.tsv"]].concat());
+    assert_eq!(workspace.text("long.tsv"), workspace.text("cut.tsv"));
+}
+
 /// Text, cut by either tokenizer, with and without a blank: the same margins as `BertForNextSentencePrediction`.
 #[test]
 fn prompts_in_a_blank_are_scored_as_by_transformers() {

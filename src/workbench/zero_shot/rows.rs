@@ -232,7 +232,11 @@ impl Cutter<'_> {
             };
             let mut a = text(&row.a, self.blank)?;
             let mut b = row.b.as_ref().map(|b| text(b, None)).transpose()?;
-            cut.n_cut += usize::from(self.truncate(&mut a, b.as_mut()));
+            let was_cut = match a.contains(&BLANK) {
+                true => truncate_around_blank(&mut a, b.as_mut(), self.max_tokens),
+                false => truncate_texts(&mut a, b.as_mut(), self.max_tokens),
+            };
+            cut.n_cut += usize::from(was_cut);
             cut.all += a.len() + b.as_ref().map_or(0, Vec::len);
             let is_unknown = |token: &&u32| **token == self.unknown;
             cut.unknown += a
@@ -248,22 +252,31 @@ impl Cutter<'_> {
         }
         Ok(cut)
     }
+}
 
-    /// As of any row. Of a text with a blank, which is no token, the end that is farther from it goes first.
-    fn truncate(&self, a: &mut Vec<u32>, b: Option<&mut Vec<u32>>) -> bool {
-        if !a.contains(&BLANK) {
-            return truncate_texts(a, b, self.max_tokens);
+/// As [`truncate_texts`], where the first text has a blank, which is no token: of that text the end that is farther from the blank goes
+/// first, and a token beside the blank stays. Returns whether any was cut.
+fn truncate_around_blank(
+    a: &mut Vec<u32>,
+    mut b: Option<&mut Vec<u32>>,
+    max_tokens: usize,
+) -> bool {
+    let mut was_cut = false;
+    loop {
+        let n_first = a.len() - 1;
+        let n_second = b.as_ref().map_or(0, |b| b.len());
+        if n_first + n_second <= max_tokens {
+            return was_cut;
         }
-        let of_second = b.map_or(0, |b| b.len());
-        let most = 1 + self.max_tokens.saturating_sub(of_second).max(1);
-        let is_long = a.len() > most;
-        while a.len() > most {
-            match a.iter().position(|&token| token == BLANK) {
-                Some(blank) if blank > a.len() - 1 - blank => drop(a.remove(0)),
+        match &mut b {
+            Some(b) if n_second > n_first => drop(b.pop()),
+            _ if n_first <= 1 => return was_cut,
+            _ => match a.iter().position(|&token| token == BLANK) {
+                Some(blank) if blank > n_first - blank => drop(a.remove(0)),
                 _ => drop(a.pop()),
-            }
+            },
         }
-        is_long
+        was_cut = true;
     }
 }
 
@@ -364,4 +377,34 @@ pub fn untrained_head(experiment: &Experiment) -> Option<String> {
             "warning: {name} is called a RoBERTa: these are trained without next sentences, and scores of such a head mean nothing"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_texts_are_cut_and_the_blank_stays() {
+        // Tokens before the blank, behind it, of the second text; then the same when they are cut to 10.
+        for (long, cut) in [
+            ((3, 2, 5), (3, 2, 5)),
+            ((0, 1, 140), (0, 1, 9)), // the second text is all that is long
+            ((2, 3, 140), (2, 3, 5)),
+            ((20, 1, 4), (5, 1, 4)),
+            ((1, 20, 4), (1, 5, 4)),
+            ((20, 20, 20), (3, 2, 5)),
+            ((0, 0, 12), (0, 0, 10)),
+        ] {
+            let texts = |(before, behind, second): (usize, usize, usize)| {
+                let a = [vec![1; before], vec![BLANK], vec![2; behind]].concat();
+                (a, vec![3; second])
+            };
+            let (mut a, mut b) = texts(long);
+            let was_cut = truncate_around_blank(&mut a, Some(&mut b), 10);
+            assert_eq!(((a, b), was_cut), (texts(cut), long != cut), "{long:?}");
+        }
+        let mut alone = vec![1, 1, 1, BLANK, 2];
+        assert!(truncate_around_blank(&mut alone, None, 2));
+        assert_eq!(alone, [1, BLANK, 2]);
+    }
 }
