@@ -8,7 +8,7 @@ use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView2};
-use ndarray_npy::npy::header::Header;
+use ndarray_npy::npy::header::{Header, ParseHeaderError};
 use ndarray_npy::{ReadNpyError, ReadNpyExt, WritableElement, WriteNpyExt};
 
 use crate::atomic;
@@ -33,7 +33,7 @@ pub fn read_vectors(path: &Path) -> Result<(Vec<f32>, usize)> {
         ReadNpyError::Io(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
             Error::io("read", path)(source)
         }
-        other => expected_vectors(path, other),
+        other => expected_vectors(path, in_words(&other)),
     })?;
     let (n_rows, width) = matrix.dim();
     if width == 0 {
@@ -78,6 +78,48 @@ fn require_numbers(path: &Path, file: &mut BufReader<File>) -> Result<()> {
     let place = Place::file(path).field("shape");
     Err(Error::input(place, expected, found)
         .with_hint("the file is cut off or damaged: copy it again, or write it again"))
+}
+
+/// What a file holds that is no matrix of floats.
+fn in_words(error: &ReadNpyError) -> String {
+    match error {
+        ReadNpyError::WrongNdim(_, 0) => "a single number".to_owned(),
+        ReadNpyError::WrongNdim(_, 1) => "numbers in one dimension".to_owned(),
+        ReadNpyError::WrongNdim(_, n) => format!("numbers in {n} dimensions"),
+        ReadNpyError::WrongDescriptor(descriptor) => match descriptor.as_string() {
+            Some(descriptor) => type_name(descriptor),
+            None => "rows of several types".to_owned(),
+        },
+        ReadNpyError::Io(_) => "a file that ends too soon".to_owned(),
+        ReadNpyError::MissingData => "fewer numbers than its header says".to_owned(),
+        ReadNpyError::ExtraBytes(n) => format!("{n} bytes behind its numbers"),
+        ReadNpyError::LengthOverflow => "more numbers than there can be".to_owned(),
+        ReadNpyError::ParseHeader(ParseHeaderError::MagicString) => {
+            "another kind of file".to_owned()
+        }
+        ReadNpyError::ParseHeader(error) => format!("a damaged header ({error})"),
+        ReadNpyError::ParseData(error) => format!("damaged numbers ({error})"),
+    }
+}
+
+/// `<f2` as NumPy says it: float16.
+fn type_name(descriptor: &str) -> String {
+    let letter = descriptor.trim_start_matches(['<', '>', '|', '=']);
+    let (kind, width) = letter.split_at(letter.chars().next().map_or(0, char::len_utf8));
+    let kind = match kind {
+        "f" => "float",
+        "i" => "int",
+        "u" => "uint",
+        "c" => "complex",
+        "b" => return "booleans".to_owned(),
+        "U" | "S" | "a" => return "text".to_owned(),
+        "O" => return "objects of Python".to_owned(),
+        _ => return format!("type `{descriptor}`"),
+    };
+    match width.parse::<u64>() {
+        Ok(bytes) => format!("{kind}{}", bytes.saturating_mul(8)),
+        Err(_) => format!("type `{descriptor}`"),
+    }
 }
 
 fn expected_vectors(path: &Path, found: impl ToString) -> Error {
@@ -133,9 +175,37 @@ mod tests {
             error.to_string()
         };
         std::fs::write(&path, "1 2 3\n").expect("room");
-        assert!(refused().contains("expected a .npy file"));
+        let expected = "expected a .npy file of a matrix (vectors x numbers) of float32 or float64";
+        let found = |found: &str| {
+            let shown = refused();
+            let end = format!("{expected}, found {found}");
+            assert!(shown.ends_with(&end), "{shown}");
+        };
+        found("another kind of file");
         write(&path, &[1_i32, 2], 2).expect("room");
-        assert!(refused().contains("expected a .npy file"));
+        found("int32");
+        write(&path, &[true, false], 2).expect("room");
+        found("booleans");
+        let put = |descriptor: &str, shape: &str, n_bytes: usize| {
+            let header =
+                format!("{{'descr': {descriptor}, 'fortran_order': False, 'shape': {shape}, }}\n");
+            let length = (header.len() as u16).to_le_bytes();
+            let bytes = [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes()].concat();
+            std::fs::write(&path, [bytes, vec![0; n_bytes]].concat()).expect("room");
+        };
+        for (descriptor, shape, n_bytes, said) in [
+            ("'<f4'", "(4,)", 16, "numbers in one dimension"),
+            ("'<f8'", "(1, 2, 1)", 16, "numbers in 3 dimensions"),
+            ("'<f4'", "()", 4, "a single number"),
+            ("'<f2'", "(2, 4)", 16, "float16"),
+            ("'<c8'", "(1, 2)", 16, "complex64"),
+            ("'<U2'", "(1, 2)", 16, "text"),
+            ("[('x', '<f4')]", "(1, 2)", 8, "rows of several types"),
+            ("'<f4'", "(1, 2)", 16, "8 bytes behind its numbers"),
+        ] {
+            put(descriptor, shape, n_bytes);
+            found(said);
+        }
         write(&path, &[1.0_f32, f32::INFINITY], 2).expect("room");
         let shown = refused();
         assert!(

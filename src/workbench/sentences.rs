@@ -226,7 +226,9 @@ fn read_text(file: &Path, tokenizer: &Tokenizer, (cls, sep): (u32, u32)) -> Resu
     for (number, line) in (1..).zip(lines) {
         let place = || Place::line(file, number);
         let text = std::str::from_utf8(line);
-        let text = text.map_err(|_| Error::input(place(), "UTF-8", "other bytes"))?;
+        let text = text.map_err(|_| {
+            Error::input(place(), "UTF-8", "other bytes").with_hint("save the file as UTF-8")
+        })?;
         let encoding = tokenizer
             .encode_fast(text.trim(), false)
             .map_err(|error| Error::input(place(), "a text", error))?;

@@ -196,6 +196,12 @@ fn bad_texts_are_refused_with_their_line() {
         assert!(shown.contains("hint: "), "{shown}");
         assert!(!workspace.exists("bad.npy"));
     }
+    workspace.write("texts.txt", b"a\n\xba\xc3\n");
+    let output = workspace.run(&["embed", "bert", "--text=texts.txt", "--out=bad.npy"]);
+    let shown = String::from_utf8_lossy(&output.stderr);
+    let said =
+        "error: texts.txt:2: expected UTF-8, found other bytes\nhint: save the file as UTF-8\n";
+    assert!(shown.ends_with(said), "{shown}");
 }
 
 #[test]

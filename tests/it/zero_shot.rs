@@ -335,6 +335,12 @@ fn what_cannot_be_scored_is_refused_and_leaves_no_table() {
         insta::assert_snapshot!(format!("zero_shot_{name}"), workspace.snapshot(&arguments));
         assert!(!workspace.exists("t.tsv"), "{name} has left a table");
     }
+    prompts("empty", &PROMPTS.replace("\"n\"", "\" \""));
+    let empty = ["--prompts", "empty.toml"];
+    let refused = workspace.snapshot(&[&TEXT[..], &single, &empty].concat());
+    let said = "error: empty.toml:7:label[2].prompt: expected a prompt of one token or more, found none\n\
+                hint: write there what stands for the label in the template\n";
+    assert!(refused.contains(said), "{refused}");
     // The prior is looked at before the rows are: these are too long.
     let prior = ["--prompts", "long.toml", "--prior", "1.5"];
     let refused = workspace.snapshot(&[&TEXT[..], &single, &prior].concat());

@@ -63,8 +63,10 @@ pub struct LabelPrompt {
     pub name: String,
     /// What takes the candidate's place.
     pub prompt: String,
-    /// Where it stands.
+    /// Where its name stands.
     pub place: Place,
+    /// Where its prompt stands.
+    pub prompt_place: Place,
 }
 
 /// What is said of each row.
@@ -107,12 +109,18 @@ impl Prompts {
     /// Reads the file; `kind` is that of the rows.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Input`] with line and key for what is no TOML, an unknown key, a template without the candidate's
+    /// [`Error::Io`]; [`Error::Input`] with line and key for other bytes than UTF-8, what is no TOML, an unknown key, a template without the candidate's
     /// place or with two, a text without `{a}`, `{a}` in a template beside a blank, `{b}` of rows with one text, one label alone, and a
     /// label that comes twice.
     pub fn read(path: &Path, kind: TextKind) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Self::parse(path, &text, kind)
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            Error::input(Place::line(path, line as u64), "UTF-8", "other bytes")
+                .with_hint("save the file as UTF-8")
+        })?;
+        Self::parse(path, text, kind)
     }
 
     fn parse(path: &Path, text: &str, kind: TextKind) -> Result<Self> {
@@ -175,6 +183,10 @@ impl Prompts {
                 place: place(
                     label.name.span().start,
                     &format!("label[{}].name", number + 1),
+                ),
+                prompt_place: place(
+                    label.prompt.span().start,
+                    &format!("label[{}].prompt", number + 1),
                 ),
             });
         let prompts = Self {
@@ -297,6 +309,10 @@ mod tests {
             "p.toml:8:label[2].name"
         );
         assert_eq!(
+            prompts.labels[1].prompt_place.to_string(),
+            "p.toml:9:label[2].prompt"
+        );
+        assert_eq!(
             parts("{a}{b}{x}"),
             [Part::First, Part::Second, fixed("{x}")]
         );
@@ -308,6 +324,25 @@ mod tests {
         );
         let pairs = parse("text = \"{a}其中他是指\"", TextKind::Pair).expect("the second text");
         assert!(pairs.labels.is_empty() && pairs.side == Side::Prefix);
+    }
+
+    #[test]
+    fn other_bytes_than_utf_8_are_refused_with_their_line() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("p.toml");
+        let bytes = [
+            b"[[label]]\nname = \"1\"\nprompt = \"",
+            &[0xba, 0xc3][..],
+            b"\"\n",
+        ];
+        std::fs::write(&path, bytes.concat()).expect("room");
+        let error = Prompts::read(&path, TextKind::Single).expect_err("GBK");
+        let shown = error.to_string();
+        assert!(
+            shown.ends_with("p.toml:3: expected UTF-8, found other bytes"),
+            "{shown}"
+        );
+        assert_eq!(error.hint(), Some("save the file as UTF-8"));
     }
 
     #[test]

@@ -56,11 +56,11 @@ impl Question {
             let label = label.ok_or_else(|| no_prompt(&prompts, class))?;
             let tokens = tokenizer.tokens(&label.prompt)?;
             if tokens.is_empty() {
-                return Err(Error::input(
-                    label.place.clone(),
-                    "a prompt of one token or more",
-                    "none",
-                ));
+                let place = label.prompt_place.clone();
+                let error = Error::input(place, "a prompt of one token or more", "none");
+                return Err(
+                    error.with_hint("write there what stands for the label in the template")
+                );
             }
             candidates.push(tokens);
         }
