@@ -22,7 +22,7 @@ use crate::model::tensor::Matrix;
 use crate::random::Key;
 use sampling::{Choices, Sampling};
 
-/// Sentences that are written at once: many for the matrix products, few for the memory.
+/// Sentences that are written at once: many for the matrix products, few for the memory. So are samples of one source.
 const AT_ONCE: usize = 1024;
 /// Sources that are read at once.
 const SOURCES: usize = 64;
@@ -78,12 +78,20 @@ pub fn generate(
     key: Key,
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Vec<Vec<Vec<u32>>>> {
-    let (mut decoder, states) = Decoder::begin(model, &read(sources));
-    let mut next = |parents: &[u32], tokens: &[u32]| {
-        tick()?;
-        Ok(decoder.step(parents, tokens))
-    };
-    write(model, sources, options, key, states, &mut next)
+    let mut sentences = vec![Vec::new(); sources.len()];
+    for first in (0..options.samples).step_by(AT_ONCE) {
+        let samples = first..options.samples.min(first + AT_ONCE);
+        let (mut decoder, states) = Decoder::begin(model, &read(sources));
+        let mut next = |parents: &[u32], tokens: &[u32]| {
+            tick()?;
+            Ok(decoder.step(parents, tokens))
+        };
+        let written = write(model, sources, options, key, (samples, states), &mut next)?;
+        for (all, of_block) in sentences.iter_mut().zip(written) {
+            all.extend(of_block);
+        }
+    }
+    Ok(sentences)
 }
 
 /// The sources as the network reads them.
@@ -95,30 +103,30 @@ fn read(sources: &[Source]) -> Vec<Vec<u32>> {
 /// From the rows that are gone on with and the tokens that come next to the states of those.
 type Next<'a> = dyn FnMut(&[u32], &[u32]) -> Result<Matrix> + 'a;
 
-/// As [`generate`], from the states of the sources' last tokens and `next`, which is [`Decoder::step`].
+/// As [`generate`], but of some of the samples, from the states of the sources' last tokens and `next`, which is [`Decoder::step`].
 fn write(
     model: &Bert,
     sources: &[Source],
     options: &GenerateOptions,
     key: Key,
-    states: Matrix,
+    (samples, states): (Range<usize>, Matrix),
     next: &mut Next,
 ) -> Result<Vec<Vec<Vec<u32>>>> {
-    let mut sentences = vec![vec![Vec::new(); options.samples]; sources.len()];
+    let mut sentences = vec![vec![Vec::new(); samples.len()]; sources.len()];
     let uniform = |row: Row, step: u64| {
         let key = key.at(sources[row.source].number).at(row.sample as u64);
         key.uniform(step)
     };
     let row = |i: usize| Row {
-        source: i / options.samples,
-        sample: i % options.samples,
+        source: i / samples.len(),
+        sample: samples.start + i % samples.len(),
     };
-    let mut rows: Vec<Row> = (0..sources.len() * options.samples).map(row).collect();
+    let mut rows: Vec<Row> = (0..sources.len() * samples.len()).map(row).collect();
     let mut parents: Vec<u32> = rows.iter().map(|row| row.source as u32).collect();
     let of_source = |source: usize, logits: &mut [f32]| {
         let choices = Choices::new(logits, options.tokens.clone(), &options.sampling);
-        let samples = (0..options.samples).map(|sample| Row { source, sample });
-        samples.map(|row| choices.draw(uniform(row, 0))).collect()
+        let rows = samples.clone().map(|sample| Row { source, sample });
+        rows.map(|row| choices.draw(uniform(row, 0))).collect()
     };
     let first: Vec<Vec<u32>> = model.map_mlm_logits(&states, of_source);
     let mut tokens = first.concat();
@@ -126,7 +134,8 @@ fn write(
         let written = rows.iter().zip(&parents).zip(&tokens);
         let go_on: Vec<((Row, u32), u32)> = written
             .filter(|&((row, _), &token)| {
-                let sentence: &mut Vec<u32> = &mut sentences[row.source][row.sample];
+                let sentence: &mut Vec<u32> =
+                    &mut sentences[row.source][row.sample - samples.start];
                 if token != SEP {
                     sentence.push(token);
                 }

@@ -70,7 +70,14 @@ fn kept_keys_and_values_change_no_token() {
         let (mut whole, states) = Recomputed::begin(&model, &read(&sources));
         let mut next = |parents: &[u32], tokens: &[u32]| Ok(whole.step(parents, tokens));
         let key = Key::from_seed(5);
-        let expected = write(&model, &sources, &options, key, states, &mut next);
+        let expected = write(
+            &model,
+            &sources,
+            &options,
+            key,
+            (0..options.samples, states),
+            &mut next,
+        );
         let expected = expected.expect("nobody stops it");
         assert_eq!(generated(&model, &SOURCES, &options), expected);
         let distinct: std::collections::BTreeSet<_> = expected.iter().flatten().collect();
@@ -144,7 +151,14 @@ fn sentences_that_have_ended_leave_the_batch() {
         Ok(decoder.step(parents, tokens))
     };
     let key = Key::from_seed(5);
-    let found = write(&model, &sources, &options, key, states, &mut next);
+    let found = write(
+        &model,
+        &sources,
+        &options,
+        key,
+        (0..options.samples, states),
+        &mut next,
+    );
     let found = found.expect("nobody stops it");
     for (step, &size) in sizes.iter().enumerate() {
         // Written behind: all that have so many tokens, but those that are full.
@@ -160,6 +174,31 @@ fn sentences_that_have_ended_leave_the_batch() {
         assert_eq!(size, longer.count() - full);
     }
     assert!(sizes[sizes.len() - 1] < sizes[0], "{sizes:?}");
+}
+
+/// So that the keys and values of many samples do not fill the memory.
+#[test]
+fn many_samples_of_a_source_are_written_block_after_block() {
+    let model = model();
+    let sources = numbered(&SOURCES[..1]);
+    let written = |samples: usize| {
+        let mut n_steps = 0;
+        let mut tick = || {
+            n_steps += 1;
+            Ok(())
+        };
+        let options = options(samples, NUCLEUS);
+        let found = generate(&model, &sources, &options, Key::from_seed(5), &mut tick);
+        let found = found.expect("nobody stops it");
+        assert_eq!(found[0].len(), samples);
+        (found[0].clone(), n_steps)
+    };
+    let (block, steps_of_block) = written(AT_ONCE);
+    let (all, n_steps) = written(AT_ONCE + 40);
+    assert!(n_steps > steps_of_block, "{n_steps}");
+    assert_eq!(all[..AT_ONCE], block);
+    // The draws go on: the second block does not begin with those of the first.
+    assert_ne!(all[AT_ONCE..], block[..40]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::workbench::run::kept_run::KeptRun;
 use crate::workbench::run::{kept_model, plan, stages};
 use crate::workbench::run_folder::names::ModelName;
 
-/// Sentences of one source that are drawn at most: they are written side by side, and each holds memory for all its tokens.
+/// Sentences of one source that are drawn at most: all of them are held against each other and ranked.
 const MOST_SAMPLES: usize = 10_000;
 
 /// How sentences are drawn and kept.
@@ -51,7 +51,7 @@ impl WriterOptions {
     pub fn check(&self) -> Result<()> {
         if self.samples > MOST_SAMPLES {
             let message = format!(
-                "--n {}: all of one source are written at once",
+                "--n {}: all of one source are ranked together",
                 self.samples
             );
             let hint = format!("{MOST_SAMPLES} at most; another --seed draws others");
