@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::run::kept_run::KeptRun;
-use super::run::rows::read_truncated;
+use super::run::raw_rows::read_truncated;
 use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
 use super::{Context, reading, submission};

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::random::Key;
 use crate::train::EpochReport;
 use crate::vocab::CipherVocab;
-use crate::workbench::run::rows;
+use crate::workbench::run::raw_rows::read_truncated;
 use crate::workbench::run_folder::manifest::{FileRecord, State};
 use crate::workbench::run_folder::names::{self, ModelName};
 use crate::workbench::run_folder::record::{FoldFigures, RunFigures};
@@ -309,7 +309,7 @@ impl ReportedRun {
         for file in files {
             let silent = Progress::silent();
             let labels = Labels::Required(&mut classes);
-            pairs.extend(rows::read_truncated(
+            pairs.extend(read_truncated(
                 experiment,
                 file,
                 labels,

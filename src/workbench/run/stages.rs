@@ -3,47 +3,18 @@
 //! In: the settings, the task and its vocabulary, the rows of one fit. Out: the [`Stage`]s of the loop, the heads that they
 //! need, and the objective that scores. Does not train.
 
+use super::objectives::objective;
 use super::rows::{FitRows, Rows};
 use crate::checkpoint::Heads;
-use crate::config::{self, Experiment};
-use crate::data::{EncodedExample, LabelKind, Masking, Task, reserved};
+use crate::config::Experiment;
+use crate::data::{EncodedExample, LabelKind, Masking, Task};
 use crate::error::{Error, Result};
 use crate::objective::choice::Questions;
-use crate::objective::{Answers, Candidates, Objective, ObjectiveOptions};
+use crate::objective::{Candidates, Objective};
 use crate::random::{Key, Purpose};
 use crate::train::Stage;
 use crate::train::step::label_smoothing;
 use crate::vocab::CipherVocab;
-
-/// The objective of a stage.
-pub fn objective(stage: &config::Stage, task: &Task, vocab: &CipherVocab) -> Box<dyn Objective> {
-    let options = ObjectiveOptions {
-        name: stage.objective,
-        mlm_weight: stage
-            .mlm_weight
-            .unwrap_or(stage.objective.recipe().mlm_weight),
-        head: stage.head,
-        corrupt_sources: stage.corrupt_sources.unwrap_or(0.0),
-        candidates: stage.candidates,
-        choice_smoothing: stage
-            .choice()
-            .map_or(0.0, |_| stage.options.label_smoothing),
-    };
-    options.objective(&answers(task, vocab))
-}
-
-/// What the labels of a run are, as objectives need it.
-fn answers(task: &Task, vocab: &CipherVocab) -> Answers {
-    let classes = 0..vocab.n_class_tokens;
-    Answers {
-        labels: task.labels,
-        n_classes: task.classes.len(),
-        tokens: match classes.is_empty() {
-            true => vec![reserved::NO, reserved::YES],
-            false => classes.map(|class| vocab.class_row(class)).collect(),
-        },
-    }
-}
 
 /// The objective of the last stage, which scores rows.
 pub fn scoring_objective(

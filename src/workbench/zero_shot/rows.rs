@@ -24,7 +24,8 @@ use crate::objective::ObjectiveName;
 use crate::progress::Progress;
 use crate::vocab::{PlainVocab, Segmenter, Unit};
 use crate::workbench::Context;
-use crate::workbench::run::rows::{self as run_rows, read_truncated};
+use crate::workbench::run::raw_rows::read_truncated;
+use crate::workbench::run::rows as run_rows;
 use crate::workbench::run::start::Start;
 use crate::workbench::run::warnings;
 

@@ -1,0 +1,120 @@
+//! Which rows a stage has, and what the vocabulary counts.
+
+use std::path::Path;
+
+use super::*;
+use crate::data::Target;
+
+/// 20 rows `i 0 <TAB> i+1 0 <TAB> i%2`, a labelled test file and an extra file.
+fn experiment(folder: &Path) -> Experiment {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    };
+    let train = (0..20)
+        .map(|i| format!("{i} 0\t{} 0\t{}\n", i + 1, i % 2))
+        .collect();
+    let mut experiment = Experiment::default();
+    experiment.data.train = vec![write("train.tsv", train)];
+    experiment.data.test = Some(write("test.tsv", "1\t2\t1\n3\t4\t0\n".to_owned()));
+    experiment.data.unlabelled = vec![write("extra.tsv", "77\t77\n".to_owned())];
+    experiment.vocab.min_count = 1;
+    experiment
+}
+
+#[test]
+fn validation_and_test_rows_join_training_without_labels_and_only_there() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let experiment = experiment(folder.path());
+    let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let rows = all
+        .fit(&all.held_out, &experiment, &Progress::silent())
+        .expect("no pairs are asked for");
+    let stage = &experiment.stages()[0];
+    let learnt = all.of_stage(stage, &rows);
+    assert_eq!(rows.valid_numbers, [0, 10]);
+    assert_eq!((rows.train.len(), learnt.len()), (18, 18 + 2 + 2 + 1));
+    assert!(learnt[..18].iter().all(|row| row.target.is_known()));
+    assert!(learnt[18..].iter().all(|row| !row.target.is_known()));
+    assert!(rows.valid.iter().all(|row| row.target == Target::Class(0)));
+    assert!(all.test.iter().all(|row| !row.target.is_known()));
+    assert_eq!(learnt[18].a, rows.valid[0].a);
+}
+
+#[test]
+fn a_stage_without_labels_has_the_same_rows_whichever_are_held_out() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let experiment = experiment(folder.path());
+    let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let mut stage = experiment.stages().remove(0);
+    stage.objective = ObjectiveName::Mlm;
+    let of = |held_out: &[usize], stage: &Stage| {
+        let rows = all
+            .fit(held_out, &experiment, &Progress::silent())
+            .expect("no pairs are asked for");
+        all.of_stage(stage, &rows)
+    };
+    let rows = of(&[0, 10], &stage);
+    assert_eq!(rows, of(&[3, 4, 5], &stage));
+    assert_eq!(rows.len(), 20 + 2 + 1);
+    assert!(rows.iter().all(|row| !row.target.is_known()));
+    // Without the held-out rows it depends on them.
+    stage.rows.retain(|&source| source != StageRows::Valid);
+    assert_ne!(of(&[0, 10], &stage), of(&[3, 4, 5], &stage));
+}
+
+#[test]
+fn files_of_a_stage_are_read_and_counted_for_it_alone() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = experiment(folder.path());
+    let more = folder.path().join("more.tsv");
+    std::fs::write(&more, "88\t88\n").expect("a small file");
+    let text = format!("[[stage]]\nname = \"first\"\nobjective = \"mlm\"\nfiles = {more:?}\n");
+    let text = text + "[[stage]]\nname = \"task\"\n";
+    experiment.stage = toml::from_str::<Experiment>(&text)
+        .expect("two stages")
+        .stage;
+    let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let rows = all
+        .fit(&all.held_out, &experiment, &Progress::silent())
+        .expect("no pairs are asked for");
+    let [first, task] = &experiment.stages()[..] else {
+        panic!("two stages")
+    };
+    let (first, task) = (all.of_stage(first, &rows), all.of_stage(task, &rows));
+    assert_eq!(first.len(), 20 + 2 + 1 + 1);
+    assert_eq!(task.len(), 18 + 2 + 2 + 1);
+    assert_eq!(
+        all.vocab.row(crate::data::CipherId(88)),
+        Some(first[23].a[0])
+    );
+}
+
+#[test]
+fn rows_that_take_no_part_do_not_shape_the_vocabulary() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = experiment(folder.path());
+    let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    experiment.train.unlabelled = vec![];
+    let few = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let trained = few
+        .fit(&few.held_out, &experiment, &Progress::silent())
+        .expect("no pairs are asked for");
+    assert_eq!(few.of_stage(&experiment.stages()[0], &trained).len(), 18);
+    assert_eq!(all.vocab.kept.len(), few.vocab.kept.len() + 1); // 77
+}
+
+#[test]
+fn a_vocabulary_without_tokens_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = experiment(folder.path());
+    experiment.vocab.min_count = 1000;
+    let error = Rows::read(&experiment, &Progress::silent())
+        .err()
+        .expect("no token is that frequent");
+    assert_eq!(
+        error.to_string(),
+        "vocab.min_count: expected a token that stands in the rows 1000 times or more, found none"
+    );
+}
