@@ -205,6 +205,7 @@ mod tests {
                 a: vec![7, 8, 9],
                 b,
                 target: Target::Unknown,
+                text_numbers: None,
             };
             let mut batch = PackedBatch::default();
             batch.push_texts(&example.a, example.b.as_deref(), TokenTypes::Shared);

@@ -59,6 +59,7 @@ pub fn closure(rows: &[EncodedExample]) -> Closure {
         a: texts[a].to_vec(),
         b: Some(texts[b].to_vec()),
         target: Target::Class(1),
+        text_numbers: None,
     });
     Closure {
         pairs: pairs.collect(),
@@ -75,6 +76,7 @@ mod tests {
             a: vec![a],
             b: Some(vec![b]),
             target: Target::Class(label),
+            text_numbers: None,
         }
     }
 

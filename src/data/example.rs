@@ -1,6 +1,7 @@
 //! One row of a task: one or two texts, and what is known of them.
 //!
-//! In: what readers have read. Out: [`Example`]s of cipher ids and [`EncodedExample`]s in rows of the run's vocabulary.
+//! In: what readers have read. Out: [`Example`]s of cipher ids and [`EncodedExample`]s in rows of the run's vocabulary, which may know
+//! what their texts were before ([`TextIdentity`]).
 //! Does not read files, and does not know what the classes are called ([`super::task`]).
 
 use super::dictionary::CipherId;
@@ -124,6 +125,18 @@ pub struct EncodedExample {
     pub b: Option<Vec<u32>>,
     /// Its label, where it is known.
     pub target: Target,
+    /// Numbers of its texts as they were read, before they were cut and before rare tokens became `[UNK]`: equal ones for equal
+    /// texts. Of one text alone it is the same number twice. `None` where nobody has numbered them.
+    pub text_numbers: Option<[u32; 2]>,
+}
+
+/// What tells a text from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextIdentity<'a> {
+    /// Its number: two texts that were cut or lost their rare tokens may look alike and be different.
+    Number(u32),
+    /// Its tokens, where it has no number.
+    Tokens(&'a [u32]),
 }
 
 impl EncodedExample {
@@ -140,6 +153,15 @@ impl EncodedExample {
     /// Tokens of the row `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]`.
     pub fn n_tokens(&self) -> usize {
         1 + self.texts().map(|text| text.len() + 1).sum::<usize>()
+    }
+
+    /// What tells its texts from others, the first before the second; `None` for a row of one text.
+    pub fn pair_identities(&self) -> Option<[TextIdentity<'_>; 2]> {
+        let b = self.b.as_deref()?;
+        Some(match self.text_numbers {
+            Some(numbers) => numbers.map(TextIdentity::Number),
+            None => [&self.a[..], b].map(TextIdentity::Tokens),
+        })
     }
 
     /// The same row with nothing known of it.
@@ -167,6 +189,24 @@ mod tests {
         assert_eq!(held, [false, true, false, false, true].map(Some));
         assert_eq!(Target::Several(vec![]).holds(0), Some(false));
         assert!(Target::Several(vec![]).is_known() && !Target::Unknown.is_known());
+    }
+
+    #[test]
+    fn numbers_tell_texts_apart_that_look_alike() {
+        let row = |text_numbers| EncodedExample {
+            a: vec![1],
+            b: Some(vec![1]),
+            target: Target::Unknown,
+            text_numbers,
+        };
+        let is_same = |row: EncodedExample| row.pair_identities().map(|[a, b]| a == b);
+        assert_eq!(is_same(row(None)), Some(true));
+        assert_eq!(is_same(row(Some([3, 4]))), Some(false));
+        let alone = EncodedExample {
+            b: None,
+            ..row(Some([3, 3]))
+        };
+        assert_eq!(is_same(alone), None);
     }
 
     #[test]

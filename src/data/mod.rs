@@ -38,7 +38,7 @@ pub use batch::{PackedBatch, PackedRow, TokenTypes, visible_prefixes};
 pub use classes::Classes;
 pub use closure::closure;
 pub use dictionary::{CipherId, Dictionary, TokenKind};
-pub use example::{EncodedExample, Example, Target};
+pub use example::{EncodedExample, Example, Target, TextIdentity};
 pub use folds::{Assign, FoldOptions, Folds};
 pub use format::{Column, ExampleFormat, LabelColumns};
 pub use masking::{MaskOptions, MaskReplacement, MaskUnit, Masking};

@@ -59,6 +59,7 @@ mod tests {
             a: vec![a],
             b: b.map(|b| vec![b]),
             target,
+            text_numbers: None,
         };
         let rows = [
             row(1, Some(2), true.into()),

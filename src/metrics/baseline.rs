@@ -83,6 +83,7 @@ mod tests {
             a: a.to_vec(),
             b: b.map(<[u32]>::to_vec),
             target: label.into(),
+            text_numbers: None,
         }
     }
 

@@ -176,6 +176,7 @@ mod tests {
             a: text.to_vec(),
             b: None,
             target,
+            text_numbers: None,
         }
     }
 

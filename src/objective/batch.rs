@@ -204,6 +204,7 @@ mod tests {
             a: a.to_vec(),
             b: b.map(<[u32]>::to_vec),
             target,
+            text_numbers: None,
         }
     }
 

@@ -150,6 +150,7 @@ mod tests {
             a: vec![a],
             b: b.map(|b| vec![b]),
             target,
+            text_numbers: None,
         }
     }
 

@@ -262,6 +262,7 @@ mod tests {
             a: vec![10 + row],
             b: Some(vec![1000 + row]),
             target: true.into(),
+            text_numbers: None,
         };
         (0..n).map(row).collect()
     }
@@ -331,6 +332,7 @@ mod tests {
             a: vec![10; a],
             b: Some(vec![11; b]),
             target: true.into(),
+            text_numbers: None,
         };
         let rows = [pair(6, 6), pair(6, 2)];
         let mut lengths = std::collections::BTreeSet::new();
@@ -385,6 +387,7 @@ mod tests {
             a: vec![10 + a],
             b: Some(vec![1000 + b]),
             target,
+            text_numbers: None,
         };
         let rows = [
             row(0, 0, false.into()),

@@ -289,6 +289,7 @@ mod tests {
             a: a.to_vec(),
             b: Some(b.to_vec()),
             target: label.into(),
+            text_numbers: None,
         }
     }
 

@@ -109,6 +109,7 @@ impl CipherVocab {
             a: encode(&pair.a),
             b: pair.b.as_ref().map(encode),
             target: pair.target.clone(),
+            text_numbers: None,
         }
     }
 

@@ -154,6 +154,7 @@ fn rows(n: u64, labels: LabelKind) -> Vec<EncodedExample> {
             a: text(row, 0),
             b: (row % 4 != 3).then(|| text(row / 6, 1)),
             target: target(row),
+            text_numbers: None,
         })
         .collect()
 }
@@ -391,6 +392,7 @@ fn swapped(row: &EncodedExample) -> EncodedExample {
             a: b.clone(),
             b: Some(row.a.clone()),
             target: Target::Unknown,
+            text_numbers: None,
         },
     }
 }
@@ -500,6 +502,7 @@ fn the_vector_of_a_source_has_the_same_bits_whatever_its_target() {
             a: vec![20, 21, 22],
             b: Some(b.to_vec()),
             target: true.into(),
+            text_numbers: None,
         };
         let batch = objective.batch(&[row], &[0], &draw(0.3));
         let states = model.encode(&Pass::prediction(&batch.rows, &batch.positions), NoneTape);

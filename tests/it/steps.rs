@@ -72,6 +72,7 @@ fn rows(n: u64) -> Vec<EncodedExample> {
             a: text(row, 0),
             b: Some(text(row, 1)),
             target: target(row),
+            text_numbers: None,
         })
         .collect()
 }

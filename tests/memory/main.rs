@@ -104,6 +104,7 @@ fn batch(number: u64) -> Batch {
             a: sentence(row, 0),
             b: Some(sentence(row, 1)),
             target: row.is_multiple_of(2).into(),
+            text_numbers: None,
         })
         .collect();
     let numbers: Vec<usize> = (0..rows.len()).collect();

@@ -164,6 +164,7 @@ fn places_are_few_and_those_of_the_id() {
         a: a.to_vec(),
         b: b.map(<[u32]>::to_vec),
         target: Target::Unknown,
+        text_numbers: None,
     };
     let first = FIRST_CIPHER;
     let mut examples = vec![example(&[first, first + 1], Some(&[first, 1])); 20];

@@ -132,6 +132,7 @@ fn read(sources: Sources, writer: &mut Writer, context: Context<'_>) -> Result<V
             a: sentence.tokens.clone(),
             b: None,
             target: Target::Unknown,
+            text_numbers: None,
         })
         .collect();
     let hint = "is it of the cipher that the run was trained on?";

@@ -190,6 +190,7 @@ fn random_rows(n: usize, rows: RowsToLearn, vocab_size: u32, key: Key) -> Vec<En
             0 => Default::default(),
             rest => (rest == 1).into(),
         },
+        text_numbers: None,
     };
     (0..n as u64).map(row).collect()
 }

@@ -122,6 +122,7 @@ impl TextRows {
                     a: pair[0].clone(),
                     b: Some(pair[1].clone()),
                     target: true.into(),
+                    text_numbers: None,
                 }));
             }
             let pairs = |document: &&EncodedDocument| document.lines.len().saturating_sub(1);
@@ -256,6 +257,7 @@ fn single(line: &[u32]) -> EncodedExample {
         a: line.to_vec(),
         b: None,
         target: Target::Unknown,
+        text_numbers: None,
     }
 }
 

@@ -154,6 +154,7 @@ mod tests {
             a: a.to_vec(),
             b: None,
             target,
+            text_numbers: None,
         }
     }
 

@@ -249,6 +249,7 @@ impl Cutter<'_> {
                 a,
                 b,
                 target: row.target.clone(),
+                text_numbers: None,
             });
         }
         Ok(cut)
