@@ -1,6 +1,6 @@
 //! The run's vocabulary: reserved rows, then the frequent cipher ids, then the tokens of classes.
 //!
-//! In: truncated examples, or the `vocab.txt` that a run has left. Out: the row of each cipher id. Rare and unknown
+//! In: examples or their tokens, or the `vocab.txt` that a run has left. Out: the row of each cipher id. Rare and unknown
 //! ids are `[UNK]`. Does not truncate and does not know plaintext.
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::run::kept_run::KeptRun;
-use super::run::raw_rows::read_truncated;
+use super::run::raw_rows::{encode_cut, read_rows};
 use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
 use super::{Context, reading, submission};
@@ -93,14 +93,15 @@ pub fn predict(
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     // The folds of a run have one vocabulary.
     let vocab = CipherVocab::open(&models[0].join("vocab.txt"), &mut dictionary)?;
-    let rows = read_truncated(
+    let rows = read_rows(
         experiment,
         pairs,
         Labels::Ignored,
         &mut dictionary,
         progress,
     )?;
-    let rows: Vec<EncodedExample> = rows.iter().map(|pair| vocab.encode(pair)).collect();
+    let encode = |row| encode_cut(row, &vocab, experiment.data.max_tokens);
+    let rows: Vec<EncodedExample> = rows.iter().map(encode).collect();
     let whose = pairs.display().to_string();
     let hint = "is it of the cipher that the run was trained on?";
     let unknown = warnings::unknown_tokens(&whose, hint, &rows);

@@ -85,6 +85,34 @@ fn epoch_line(epoch: usize, fold: usize, gain: f64) -> String {
 }
 
 #[test]
+fn the_grouped_figure_is_of_whole_sentences() {
+    let workspace = Workspace::with_pairs();
+    // Rows i mod 10 = 0 validate; of the first hundred each has the first sentence of the nine rows behind it, cut to another
+    // length in each.
+    let row = |row: usize| {
+        let first = if row < 100 { row / 10 } else { row };
+        let (first, second) = (
+            format!("{first}{}", " 7".repeat(15)),
+            "8 ".repeat(1 + row % 10),
+        );
+        format!("{first}\t{second}{}\t{}\n", 1000 + row, row / 10 % 2)
+    };
+    workspace.write("train.tsv", (0..200).map(row).collect::<String>());
+    workspace.succeed(&[
+        "run",
+        "experiment.toml",
+        "--out",
+        "out",
+        "--set=data.max_tokens=14",
+    ]);
+    let page = workspace.text("out/report.html");
+    let grouped = page.split_once("no sentence of theirs was trained on");
+    let number = grouped.expect("a table").1.split("</td>").nth(2);
+    let number = number.expect("three cells");
+    assert!(number.ends_with(">10"), "{number}");
+}
+
+#[test]
 fn every_run_leaves_a_report_that_holds_no_sentence() {
     let workspace = Workspace::with_pairs();
     let mut lines: Vec<String> = workspace

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::random::Key;
 use crate::train::EpochReport;
 use crate::vocab::CipherVocab;
-use crate::workbench::run::raw_rows::read_truncated;
+use crate::workbench::run::raw_rows::{encode_cut, read_rows};
 use crate::workbench::run_folder::manifest::{FileRecord, State};
 use crate::workbench::run_folder::names::{self, ModelName};
 use crate::workbench::run_folder::record::{FoldFigures, RunFigures};
@@ -269,7 +269,7 @@ impl ReportedRun {
             .map(|file| Some(find_ids(file, &format).ok()??.1));
         let ids: Vec<String> = ids.collect::<Option<Vec<_>>>().unwrap_or_default().concat();
         let of_row = |row: usize| {
-            let encoded = vocab.encode(&pairs[row]);
+            let encoded = encode_cut(&pairs[row], &vocab, experiment.data.max_tokens);
             let tokens = || encoded.tokens();
             Traits {
                 tokens: tokens().count(),
@@ -291,7 +291,7 @@ impl ReportedRun {
         }
     }
 
-    /// The rows of the files as the model saw them, and its vocabulary.
+    /// The rows of the files, uncut, and the vocabulary of the model.
     fn read_examples(
         &self,
         experiment: &Experiment,
@@ -309,7 +309,7 @@ impl ReportedRun {
         for file in files {
             let silent = Progress::silent();
             let labels = Labels::Required(&mut classes);
-            pairs.extend(read_truncated(
+            pairs.extend(read_rows(
                 experiment,
                 file,
                 labels,

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::warnings;
+use super::raw_rows::{encode_cut, say_cut};
 use crate::config::Experiment;
-use crate::data::truncate::truncate_all;
 use crate::data::{
     Dictionary, EncodedExample, ExampleFormat, Labels, Target, TextKind, read_examples,
 };
@@ -198,16 +197,12 @@ fn read_pairs(
     dictionary: &mut Dictionary,
     progress: &Progress,
 ) -> Result<Vec<EncodedExample>> {
-    let mut file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
+    let file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
     // A sentence may be as long as the model's positions allow, and its pair longer.
-    let max_tokens = experiment.data.max_tokens;
-    let n_cut = truncate_all(&mut file.examples, max_tokens);
-    let limit = ("data.max_tokens", max_tokens);
-    let cut = warnings::cut_rows(table, n_cut, file.examples.len(), limit);
-    cut.iter().for_each(|line| progress.say(line));
+    say_cut(table, &file.examples, experiment, progress);
     let positive = |row: &_| EncodedExample {
         target: Target::from(true),
-        ..vocab.encode(row)
+        ..encode_cut(row, vocab, experiment.data.max_tokens)
     };
     Ok(file.examples.iter().map(positive).collect())
 }

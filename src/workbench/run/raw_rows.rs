@@ -1,19 +1,23 @@
 //! The rows of an experiment as cipher ids: what its files hold, and which of them are held out.
 //!
-//! In: the files of an experiment. Out: [`RawRows`], and the vocabulary that they give. Knows no network and no rows of a model.
+//! In: the files of an experiment. Out: [`RawRows`], and the vocabulary that they give. Rows are whole here, whatever
+//! `data.max_tokens` says: a sentence is cut to another length beside each partner, so that which sentences two rows share can
+//! be asked of whole ones only. What counts and what is encoded is cut. Knows no network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::warnings;
 use crate::config::{Experiment, UnlabelledRows, Valid};
-use crate::data::truncate::truncate_all;
-use crate::data::{Classes, Dictionary, Example, Labels, Task, ValidSplit, read_examples, split};
+use crate::data::truncate::{n_longer, truncate_texts, truncated};
+use crate::data::{
+    Classes, Dictionary, EncodedExample, Example, Labels, Task, ValidSplit, read_examples, split,
+};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use crate::vocab::CipherVocab;
 
-/// Rows as they were read, truncated.
+/// Rows as they were read, uncut.
 pub struct RawRows {
     /// Texts of a row, kind of its label, and the names of the classes that the training files hold.
     pub task: Task,
@@ -45,7 +49,7 @@ impl RawRows {
         let format = experiment.format();
         let mut classes = Classes::new(&format);
         let mut read = |path: &Path, labels: Labels<'_>| {
-            read_truncated(experiment, path, labels, dictionary, progress)
+            read_rows(experiment, path, labels, dictionary, progress)
         };
         let mut train = Vec::new();
         for path in &data.train {
@@ -99,7 +103,7 @@ impl RawRows {
         })
     }
 
-    /// The vocabulary of all rows that take part.
+    /// The vocabulary of all rows that take part, cut.
     ///
     /// # Errors
     /// [`Error::Input`] where no token is frequent enough.
@@ -114,7 +118,8 @@ impl RawRows {
         let groups = [&self.train, &self.valid_file, &self.test];
         let of_stages = self.of_stages.values().flatten();
         let rows = groups.into_iter().flatten().chain(extra).chain(of_stages);
-        let vocab = CipherVocab::count(rows, min_count);
+        let cut = rows.flat_map(|row| truncated(row, experiment.data.max_tokens));
+        let vocab = CipherVocab::count_ids(cut.flatten().copied(), min_count);
         if vocab.kept.is_empty() {
             let place = Place::file("vocab.min_count");
             let expected = format!("a token that stands in the rows {min_count} times or more");
@@ -138,11 +143,11 @@ fn no_group_split() -> Error {
         .with_hint("use data.valid = \"row10\", or a validation file of your own")
 }
 
-/// Reads one file and truncates its rows. Says once where labels are there and not wanted.
+/// Reads one file. Says once where labels are there and not wanted, and where many rows will be cut ([`encode_cut`]).
 ///
 /// # Errors
 /// Those of [`read_examples`].
-pub fn read_truncated(
+pub fn read_rows(
     experiment: &Experiment,
     path: &Path,
     labels: Labels<'_>,
@@ -150,7 +155,7 @@ pub fn read_truncated(
     progress: &Progress,
 ) -> Result<Vec<Example>> {
     let are_ignored = matches!(labels, Labels::Ignored);
-    let mut file = read_examples(path, &experiment.format(), labels, dictionary)?;
+    let file = read_examples(path, &experiment.format(), labels, dictionary)?;
     if let Some(found) = &file.found_columns {
         progress.say(&format!("{}: {found}, by their names", path.display()));
     }
@@ -160,10 +165,21 @@ pub fn read_truncated(
             path.display()
         ));
     }
-    let max_tokens = experiment.data.max_tokens;
-    let n_cut = truncate_all(&mut file.examples, max_tokens);
-    let n_rows = file.examples.len();
-    let cut = warnings::cut_rows(path, n_cut, n_rows, ("data.max_tokens", max_tokens));
-    cut.iter().for_each(|line| progress.say(line));
+    say_cut(path, &file.examples, experiment, progress);
     Ok(file.examples)
+}
+
+/// Says how many rows of a file will be cut, where these are many.
+pub fn say_cut(path: &Path, rows: &[Example], experiment: &Experiment, progress: &Progress) {
+    let max_tokens = experiment.data.max_tokens;
+    let limit = ("data.max_tokens", max_tokens);
+    let cut = warnings::cut_rows(path, n_longer(rows, max_tokens), rows.len(), limit);
+    cut.iter().for_each(|line| progress.say(line));
+}
+
+/// A row as the model sees it: in rows of its vocabulary, cut to `max_tokens`.
+pub fn encode_cut(row: &Example, vocab: &CipherVocab, max_tokens: usize) -> EncodedExample {
+    let mut row = vocab.encode(row);
+    truncate_texts(&mut row.a, row.b.as_mut(), max_tokens);
+    row
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::augmented::Augmented;
-use super::raw_rows::RawRows;
+use super::raw_rows::{RawRows, encode_cut};
 use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows};
@@ -69,7 +69,11 @@ impl Rows {
             progress.say(&folds.describe());
         }
         let augmented = Augmented::read(experiment, &vocab, &mut dictionary, progress)?;
-        let encode = |rows: &[Example]| rows.iter().map(|row| vocab.encode(row)).collect();
+        let max_tokens = experiment.data.max_tokens;
+        let encode = |rows: &[Example]| {
+            let encode = |row| encode_cut(row, &vocab, max_tokens);
+            rows.iter().map(encode).collect()
+        };
         let of_stages = raw.of_stages.iter();
         let mut rows = Self {
             augmented,

@@ -24,7 +24,7 @@ use crate::objective::ObjectiveName;
 use crate::progress::Progress;
 use crate::vocab::{PlainVocab, Segmenter, Unit};
 use crate::workbench::Context;
-use crate::workbench::run::raw_rows::read_truncated;
+use crate::workbench::run::raw_rows::{encode_cut, read_rows};
 use crate::workbench::run::rows as run_rows;
 use crate::workbench::run::start::Start;
 use crate::workbench::run::warnings;
@@ -355,8 +355,9 @@ fn read_more(
 ) -> Result<Vec<EncodedExample>> {
     let mut classes = Classes::of(&all.task);
     let labels = Labels::Optional(&mut classes);
-    let rows = read_truncated(experiment, pairs, labels, &mut all.dictionary, progress)?;
-    let rows: Vec<_> = rows.iter().map(|row| all.vocab.encode(row)).collect();
+    let rows = read_rows(experiment, pairs, labels, &mut all.dictionary, progress)?;
+    let encode = |row| encode_cut(row, &all.vocab, experiment.data.max_tokens);
+    let rows: Vec<_> = rows.iter().map(encode).collect();
     let hint = "is it of the same cipher as the files of the experiment?";
     let unknown = warnings::unknown_tokens(&pairs.display().to_string(), hint, &rows);
     unknown.iter().for_each(|line| progress.say(line));

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::data::Target;
+use crate::config::Valid;
+use crate::data::{Assign, CipherId, Target, ValidSplit};
 
 /// 20 rows `i 0 <TAB> i+1 0 <TAB> i%2`, a labelled test file and an extra file.
 fn experiment(folder: &Path) -> Experiment {
@@ -21,6 +22,60 @@ fn experiment(folder: &Path) -> Experiment {
     experiment.data.unlabelled = vec![write("extra.tsv", "77\t77\n".to_owned())];
     experiment.vocab.min_count = 1;
     experiment
+}
+
+/// 12 sentences of 31 tokens, each in 5 rows beside another of 6 to 10 tokens: of the 32 tokens of a row it keeps 26 to 22. A test row
+/// has one of them beside 15 tokens.
+fn long_sentences(folder: &Path) -> Experiment {
+    let long = |sentence: usize| format!("{sentence} {} {}", ["900"; 29].join(" "), 500 + sentence);
+    let row = |row: usize| {
+        let short = ["901"; 5].join(" ") + &" 902".repeat(row % 5);
+        format!("{}\t{short} {}\t{}\n", long(row / 5), 100 + row, row % 2)
+    };
+    let mut experiment = experiment(folder);
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text);
+    write("train.tsv", (0..60).map(row).collect()).expect("a small file");
+    let test = format!("{}\t{}\n", long(3), ["903"; 15].join(" "));
+    write("test.tsv", test).expect("a small file");
+    experiment.data.max_tokens = 32;
+    experiment
+}
+
+#[test]
+fn rows_share_whole_sentences_however_each_is_cut() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = long_sentences(folder.path());
+    experiment.data.valid = Valid::Split(ValidSplit::Group);
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let is_held_out = |row: usize| rows.held_out.contains(&row);
+    assert!(!rows.held_out.is_empty());
+    for row in 0..60 {
+        assert_eq!(is_held_out(row), is_held_out(row / 5 * 5), "{row}");
+    }
+    experiment.folds.k = 3;
+    experiment.folds.assign = Assign::Group;
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let folds = rows.folds.expect("three folds");
+    for (row, fold) in folds.first_repeat().iter().enumerate() {
+        assert_eq!(*fold, folds.first_repeat()[row / 5 * 5], "{row}");
+    }
+    assert_eq!(folds.shares.test_with_train, Some(1.0));
+    experiment.folds.assign = Assign::Row;
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let folds = rows.folds.expect("three folds");
+    assert!(folds.is_shared.iter().filter(|shared| **shared).count() > 50);
+}
+
+#[test]
+fn the_model_and_its_vocabulary_see_what_is_left_of_a_row() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let experiment = long_sentences(folder.path());
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let kept: Vec<usize> = rows.labelled[..5].iter().map(|row| row.a.len()).collect();
+    assert_eq!(kept, [26, 25, 24, 23, 22]);
+    assert_eq!(rows.test[0].n_tokens(), 32 + 3);
+    let row = |id: u32| rows.vocab.row(CipherId(id));
+    assert!(row(100).is_some() && row(500).is_none());
 }
 
 #[test]
