@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::example::{EncodedExample, Target};
+use super::example::{EncodedExample, Target, TextIdentity};
 use super::paraphrases::Paraphrases;
+use super::truncate::truncate_texts;
 
 /// What some rows imply.
 #[derive(Debug)]
@@ -18,10 +19,11 @@ pub struct Closure {
     pub n_contradictions: usize,
 }
 
-/// What `rows` imply.
-pub fn closure(rows: &[EncodedExample]) -> Closure {
+/// What `rows` imply, cut to `max_tokens` as they are.
+pub fn closure(rows: &[EncodedExample], max_tokens: usize) -> Closure {
     let is = |target: &Target, class| target.class() == Some(class);
     let Paraphrases {
+        identities,
         texts,
         pairs,
         groups: labels,
@@ -55,14 +57,21 @@ pub fn closure(rows: &[EncodedExample]) -> Closure {
         let new = pairs.filter(|pair| !known.contains(pair));
         new.take(n_rows[label])
     });
-    let pairs = implied.map(|(a, b)| EncodedExample {
-        a: texts[a].to_vec(),
-        b: Some(texts[b].to_vec()),
-        target: Target::Class(1),
-        text_numbers: None,
-    });
+    let pair = |(first, second): (usize, usize)| {
+        let (mut a, mut b) = (texts[first].to_vec(), texts[second].to_vec());
+        truncate_texts(&mut a, Some(&mut b), max_tokens);
+        EncodedExample {
+            a,
+            b: Some(b),
+            target: Target::Class(1),
+            text_numbers: match (identities[first], identities[second]) {
+                (TextIdentity::Number(a), TextIdentity::Number(b)) => Some([a, b]),
+                _ => None,
+            },
+        }
+    };
     Closure {
-        pairs: pairs.collect(),
+        pairs: implied.map(pair).collect(),
         n_contradictions: contradicted.len(),
     }
 }
@@ -82,7 +91,7 @@ mod tests {
 
     fn implied(rows: &[(u32, u32, u32)]) -> Vec<(u32, u32)> {
         let rows: Vec<_> = rows.iter().map(|&(a, b, label)| row(a, b, label)).collect();
-        let implied = closure(&rows).pairs;
+        let implied = closure(&rows, 32).pairs;
         assert!(implied.iter().all(|row| row.target == Target::Class(1)));
         let pair = |row: &EncodedExample| (row.a[0], row.b.as_ref().expect("a pair")[0]);
         implied.iter().map(pair).collect()
@@ -118,7 +127,40 @@ mod tests {
             (6, 8, 0),
         ];
         let rows = rows.map(|(a, b, label)| row(a, b, label));
-        assert_eq!(closure(&rows).n_contradictions, 1);
+        assert_eq!(closure(&rows, 32).n_contradictions, 1);
+    }
+
+    #[test]
+    fn a_rare_token_that_is_unknown_ties_nothing_together() {
+        let numbered = |a: u32, b: u32, label, text_numbers| EncodedExample {
+            text_numbers: Some(text_numbers),
+            ..row(a, b, label)
+        };
+        // The first texts of two pairs look alike, and are not.
+        let alike = [numbered(1, 2, 1, [0, 1]), numbered(1, 3, 1, [2, 3])];
+        assert!(closure(&alike, 32).pairs.is_empty());
+        let same = [numbered(1, 2, 1, [0, 1]), numbered(1, 3, 1, [0, 3])];
+        assert_eq!(
+            closure(&same, 32).pairs,
+            [numbered(2, 3, 1, [1, 3])],
+            "an implied pair has the numbers of its texts"
+        );
+    }
+
+    #[test]
+    fn an_implied_pair_is_as_long_as_a_row_may_be() {
+        let row = |a: usize, b: usize, text_numbers| EncodedExample {
+            a: vec![1; a],
+            b: Some(vec![2; b]),
+            target: Target::Class(1),
+            text_numbers: Some(text_numbers),
+        };
+        // The last one is cut to less of the same text.
+        let rows = [row(8, 2, [0, 1]), row(8, 2, [2, 1]), row(5, 5, [2, 3])];
+        let pairs = closure(&rows, 10).pairs;
+        let lengths = |row: &EncodedExample| (row.a.len(), row.b.as_ref().map(Vec::len));
+        assert_eq!(pairs[0].text_numbers, Some([0, 2]));
+        assert_eq!(lengths(&pairs[0]), (5, Some(5)));
     }
 
     #[test]
@@ -128,7 +170,7 @@ mod tests {
             b: None,
             ..row(2, 2, 1)
         };
-        let found = closure(&[row(1, 2, 1), unknown, single]);
+        let found = closure(&[row(1, 2, 1), unknown, single], 32);
         assert!(found.pairs.is_empty() && found.n_contradictions == 0);
     }
 }

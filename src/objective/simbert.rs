@@ -398,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_look_alike_and_are_not_tie_nothing_together() {
+        let numbered = |a: u32, b: u32, text_numbers| EncodedExample {
+            text_numbers: Some(text_numbers),
+            ..pair(&[a], &[b], true)
+        };
+        let rows = [numbered(1, 2, [0, 1]), numbered(1, 3, [2, 3])];
+        let groups = groups_of(&rows);
+        assert_ne!(groups[0], groups[1]);
+    }
+
+    #[test]
     fn sources_are_damaged_as_often_as_asked_and_targets_never() {
         let text: Vec<u32> = (10..30).collect();
         let other: Vec<u32> = (30..50).collect();

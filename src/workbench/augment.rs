@@ -273,10 +273,10 @@ impl<'a> Texts<'a> {
     fn of(rows: &'a Rows, held_out: &[usize], options: &AugmentOptions) -> Self {
         let is_held_out = |number: usize| held_out.binary_search(&number).is_ok();
         let rows_held_out = held_out.iter().map(|&row| &rows.labelled[row]);
-        let held_out: FxHashSet<&[u32]> = rows_held_out
-            .chain(&rows.valid_file)
-            .flat_map(EncodedExample::texts)
-            .collect();
+        let rows_held_out = rows_held_out.chain(&rows.valid_file);
+        // A text that is cut to less, or more, is the same text.
+        let numbers: FxHashSet<u32> = rows_held_out.clone().flat_map(text_numbers).collect();
+        let held_out: FxHashSet<&[u32]> = rows_held_out.flat_map(EncodedExample::texts).collect();
         let train = rows.labelled.iter().enumerate();
         let train = train.filter(|&(number, _)| !is_held_out(number));
         let (mut seen, mut pairs) = (FxHashSet::default(), FxHashSet::default());
@@ -285,9 +285,10 @@ impl<'a> Texts<'a> {
             if let Some(b) = &row.b {
                 pairs.extend([(&row.a[..], &b[..]), (&b[..], &row.a[..])]);
             }
-            for text in row.texts() {
+            for (text, number) in row.texts().zip(text_numbers(row)) {
                 let has_names = text.iter().all(|&token| token >= FIRST_CIPHER);
-                if has_names && !held_out.contains(text) && seen.insert(text) {
+                let is_held_out = held_out.contains(text) || numbers.contains(&number);
+                if has_names && !is_held_out && seen.insert(text) {
                     sources.push(text);
                 }
             }
@@ -306,6 +307,11 @@ impl<'a> Texts<'a> {
             pairs,
         }
     }
+}
+
+/// The numbers of the texts of a row: all labelled rows of a run have them.
+fn text_numbers(row: &EncodedExample) -> impl Iterator<Item = u32> {
+    row.text_numbers.into_iter().flatten()
 }
 
 fn not_json(error: &serde_json::Error) -> Error {

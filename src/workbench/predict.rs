@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::run::encoder::encode_cut;
 use super::run::kept_run::KeptRun;
-use super::run::raw_rows::{encode_cut, read_rows};
+use super::run::raw_rows::read_rows;
 use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
 use super::{Context, reading, submission};

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::raw_rows::{encode_cut, say_cut};
+use super::encoder::Encoder;
+use super::raw_rows::say_cut;
 use crate::config::Experiment;
 use crate::data::{
-    Dictionary, EncodedExample, ExampleFormat, Labels, Target, TextKind, read_examples,
+    Dictionary, EncodedExample, Example, ExampleFormat, Labels, Target, TextKind, read_examples,
 };
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256;
 use crate::progress::Progress;
-use crate::vocab::CipherVocab;
 use crate::workbench::run_folder::manifest::FileRecord;
 
 /// Ends the name of a record; its table has the same name before `.tsv` or `.csv`.
@@ -101,6 +101,14 @@ pub fn labelled_files(experiment: &Experiment) -> Result<Vec<FileRecord>> {
         .collect()
 }
 
+/// A table of pairs as it was read.
+pub struct WrittenTable {
+    /// Of the rows that are held out of what their generator has seen.
+    held_out_sha256: String,
+    /// All positive, uncut.
+    pairs: Vec<Example>,
+}
+
 /// Positive pairs, by the rows that are held out of what their generator has seen.
 #[derive(Debug, Default)]
 pub struct Augmented {
@@ -109,55 +117,64 @@ pub struct Augmented {
     tables: Vec<(String, Vec<EncodedExample>)>,
 }
 
-impl Augmented {
-    /// Reads `data.augment`, and cuts its pairs as other rows are cut; none: no pairs for any model.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where the pairs were written for other files, or one of the tables was changed; those of the readers.
-    pub fn read(
-        experiment: &Experiment,
-        vocab: &CipherVocab,
-        dictionary: &mut Dictionary,
-        progress: &Progress,
-    ) -> Result<Self> {
-        let Some(folder) = &experiment.data.augment else {
-            return Ok(Self::default());
-        };
-        let ours = labelled_files(experiment)?;
-        let inputs = experiment.inputs().into_iter();
-        let records = inputs.filter(|(key, path)| {
-            key == "data.augment" && path.extension().is_some_and(|found| found == RECORD)
-        });
-        let mut tables = Vec::new();
-        for (_, path) in records {
-            let record = AugmentRecord::read(&path)?;
-            if !is_same(&record.inputs, &ours) {
-                let message = format!("data.augment: {} is of other files", path.display());
-                return Err(Error::refused(message).with_hint(
-                    "files are compared by content; write the pairs with a run over the same data.train and data.valid",
-                ));
-            }
-            if !record.table.is_as_written(folder)? {
-                let table = folder.join(&record.table.path);
-                let message = format!("{} is not the table that was written", table.display());
-                return Err(Error::refused(message).with_hint(AGAIN));
-            }
-            let pairs = match record.pairs {
-                0 => Vec::new(),
-                _ => read_pairs(
-                    &folder.join(&record.table.path),
-                    experiment,
-                    vocab,
-                    dictionary,
-                    progress,
-                )?,
-            };
-            tables.push((record.held_out_sha256, pairs));
+/// Reads the tables of `data.augment`; none without it.
+///
+/// # Errors
+/// [`Error::Refused`] where the pairs were written for other files, or one of the tables was changed; those of the readers.
+pub fn read_tables(
+    experiment: &Experiment,
+    dictionary: &mut Dictionary,
+    progress: &Progress,
+) -> Result<Vec<WrittenTable>> {
+    let Some(folder) = &experiment.data.augment else {
+        return Ok(Vec::new());
+    };
+    let ours = labelled_files(experiment)?;
+    let inputs = experiment.inputs().into_iter();
+    let records = inputs.filter(|(key, path)| {
+        key == "data.augment" && path.extension().is_some_and(|found| found == RECORD)
+    });
+    let mut tables = Vec::new();
+    for (_, path) in records {
+        let record = AugmentRecord::read(&path)?;
+        if !is_same(&record.inputs, &ours) {
+            let message = format!("data.augment: {} is of other files", path.display());
+            return Err(Error::refused(message).with_hint(
+                "files are compared by content; write the pairs with a run over the same data.train and data.valid",
+            ));
         }
-        Ok(Self {
-            folder: Some(folder.clone()),
-            tables,
-        })
+        let table = folder.join(&record.table.path);
+        if !record.table.is_as_written(folder)? {
+            let message = format!("{} is not the table that was written", table.display());
+            return Err(Error::refused(message).with_hint(AGAIN));
+        }
+        let pairs = match record.pairs {
+            0 => Vec::new(),
+            _ => read_pairs(&table, experiment, dictionary, progress)?,
+        };
+        tables.push(WrittenTable {
+            held_out_sha256: record.held_out_sha256,
+            pairs,
+        });
+    }
+    Ok(tables)
+}
+
+impl Augmented {
+    /// The tables in rows of the model, cut as other rows are.
+    pub fn encoded<'a>(
+        experiment: &Experiment,
+        tables: &'a [WrittenTable],
+        encoder: &mut Encoder<'a>,
+    ) -> Self {
+        let encode = |table: &'a WrittenTable| {
+            let pairs = encoder.numbered(&table.pairs);
+            (table.held_out_sha256.clone(), pairs)
+        };
+        Self {
+            folder: experiment.data.augment.clone(),
+            tables: tables.iter().map(encode).collect(),
+        }
     }
 
     /// The pairs for a model that holds these rows out (sorted numbers); none without `data.augment`.
@@ -193,16 +210,14 @@ fn is_same(theirs: &[FileRecord], ours: &[FileRecord]) -> bool {
 fn read_pairs(
     table: &Path,
     experiment: &Experiment,
-    vocab: &CipherVocab,
     dictionary: &mut Dictionary,
     progress: &Progress,
-) -> Result<Vec<EncodedExample>> {
-    let file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
+) -> Result<Vec<Example>> {
+    let mut file = read_examples(table, &format(experiment), Labels::Ignored, dictionary)?;
     // A sentence may be as long as the model's positions allow, and its pair longer.
     say_cut(table, &file.examples, experiment, progress);
-    let positive = |row: &_| EncodedExample {
-        target: Target::from(true),
-        ..encode_cut(row, vocab, experiment.data.max_tokens)
-    };
-    Ok(file.examples.iter().map(positive).collect())
+    for pair in &mut file.examples {
+        pair.target = Target::from(true);
+    }
+    Ok(file.examples)
 }

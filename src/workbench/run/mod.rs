@@ -15,6 +15,7 @@
 pub mod augmented;
 mod baseline;
 pub mod batch;
+pub mod encoder;
 mod events;
 pub mod fitting;
 pub mod kept_model;

@@ -9,10 +9,8 @@ use std::path::Path;
 
 use super::warnings;
 use crate::config::{Experiment, UnlabelledRows, Valid};
-use crate::data::truncate::{n_longer, truncate_texts, truncated};
-use crate::data::{
-    Classes, Dictionary, EncodedExample, Example, Labels, Task, ValidSplit, read_examples, split,
-};
+use crate::data::truncate::{n_longer, truncated};
+use crate::data::{Classes, Dictionary, Example, Labels, Task, ValidSplit, read_examples, split};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use crate::vocab::CipherVocab;
@@ -143,7 +141,7 @@ fn no_group_split() -> Error {
         .with_hint("use data.valid = \"row10\", or a validation file of your own")
 }
 
-/// Reads one file. Says once where labels are there and not wanted, and where many rows will be cut ([`encode_cut`]).
+/// Reads one file. Says once where labels are there and not wanted, and where many rows will be cut.
 ///
 /// # Errors
 /// Those of [`read_examples`].
@@ -175,11 +173,4 @@ pub fn say_cut(path: &Path, rows: &[Example], experiment: &Experiment, progress:
     let limit = ("data.max_tokens", max_tokens);
     let cut = warnings::cut_rows(path, n_longer(rows, max_tokens), rows.len(), limit);
     cut.iter().for_each(|line| progress.say(line));
-}
-
-/// A row as the model sees it: in rows of its vocabulary, cut to `max_tokens`.
-pub fn encode_cut(row: &Example, vocab: &CipherVocab, max_tokens: usize) -> EncodedExample {
-    let mut row = vocab.encode(row);
-    truncate_texts(&mut row.a, row.b.as_mut(), max_tokens);
-    row
 }

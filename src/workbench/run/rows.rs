@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::augmented::Augmented;
-use super::raw_rows::{RawRows, encode_cut};
+use super::augmented::{self, Augmented};
+use super::encoder::Encoder;
+use super::raw_rows::RawRows;
 use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows};
-use crate::data::{Dictionary, EncodedExample, Example, Folds, LabelKind, Task, closure};
+use crate::data::{Dictionary, EncodedExample, Folds, LabelKind, Task, closure};
 use crate::error::Result;
 use crate::objective::ObjectiveName;
 use crate::progress::Progress;
@@ -68,25 +69,23 @@ impl Rows {
         if let Some(folds) = &folds {
             progress.say(&folds.describe());
         }
-        let augmented = Augmented::read(experiment, &vocab, &mut dictionary, progress)?;
-        let max_tokens = experiment.data.max_tokens;
-        let encode = |rows: &[Example]| {
-            let encode = |row| encode_cut(row, &vocab, max_tokens);
-            rows.iter().map(encode).collect()
-        };
+        let written = augmented::read_tables(experiment, &mut dictionary, progress)?;
+        let mut encoder = Encoder::new(&vocab, experiment.data.max_tokens);
+        let labelled = encoder.numbered(&raw.train);
+        let valid_file = encoder.numbered(&raw.valid_file);
+        let test = encoder.numbered(&raw.test);
         let of_stages = raw.of_stages.iter();
+        let of_stages = of_stages.map(|(stage, rows)| (stage.clone(), encoder.unnumbered(rows)));
         let mut rows = Self {
-            augmented,
+            of_stages: of_stages.collect(),
+            extra: encoder.unnumbered(&raw.extra),
+            augmented: Augmented::encoded(experiment, &written, &mut encoder),
             teacher: Teacher::default(),
-            of_stages: of_stages
-                .map(|(stage, rows)| (stage.clone(), encode(rows)))
-                .collect(),
-            labelled: encode(&raw.train),
+            labelled,
             held_out: raw.held_out,
             folds,
-            valid_file: encode(&raw.valid_file),
-            test: encode(&raw.test),
-            extra: encode(&raw.extra),
+            valid_file,
+            test,
             dictionary,
             vocab,
             task: raw.task,
@@ -202,7 +201,7 @@ impl Rows {
         let taught = self.teacher.describe(held_out);
         taught.iter().for_each(|line| progress.say(line));
         if experiment.data.transitive_closure {
-            let implied = closure(&train);
+            let implied = closure(&train, experiment.data.max_tokens);
             let contradicting = match implied.n_contradictions {
                 0 => String::new(),
                 n => format!("; {n} groups contradict themselves and give none"),

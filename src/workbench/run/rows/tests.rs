@@ -79,6 +79,41 @@ fn the_model_and_its_vocabulary_see_what_is_left_of_a_row() {
 }
 
 #[test]
+fn texts_have_the_numbers_of_what_was_read() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = long_sentences(folder.path());
+    experiment.vocab.min_count = 3; // the tokens that tell short texts apart are [UNK]
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let numbers = |row: usize| rows.labelled[row].text_numbers.expect("numbers");
+    let (first, other) = (&rows.labelled[0], &rows.labelled[1]);
+    assert_ne!(first.a, other.a, "cut to another length");
+    assert_eq!(numbers(0)[0], numbers(1)[0]);
+    let (first, other) = (&rows.labelled[0], &rows.labelled[5]);
+    assert_eq!(first.b, other.b);
+    assert_ne!(numbers(0)[1], numbers(5)[1]);
+    let test = rows.test[0].text_numbers.expect("numbers");
+    assert_eq!(test[0], numbers(3 * 5)[0]);
+    assert!(rows.extra[0].text_numbers.is_none());
+}
+
+/// 40 positive pairs whose first texts differ in a token that stands nowhere else.
+#[test]
+fn rare_tokens_imply_no_pairs() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = experiment(folder.path());
+    let row = |row: usize| format!("1 2 {}\t{} {}\t1\n", 100 + row, 3 + row % 2, 5 + row / 2);
+    let negative = "5 6\t7 8\t0\n".to_owned();
+    let text: String = (0..40).map(row).chain([negative]).collect();
+    std::fs::write(&experiment.data.train[0], text).expect("a small file");
+    experiment.data.valid = Valid::Split(ValidSplit::None);
+    experiment.data.transitive_closure = true;
+    experiment.vocab.min_count = 2;
+    let rows = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let fit = rows.fit(&[], &experiment, &Progress::silent());
+    assert_eq!(fit.expect("rows").train.len(), 41);
+}
+
+#[test]
 fn validation_and_test_rows_join_training_without_labels_and_only_there() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let experiment = experiment(folder.path());
