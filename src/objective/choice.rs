@@ -1,9 +1,9 @@
 //! Which of several candidates is the right one: the loss over rows that share a text (NSP-tuning over the labels of a text, Sun et al.
 //! 2021, <https://arxiv.org/abs/2109.03564>).
 //!
-//! In: rows of pairs, and which of their two texts is the candidate. Two rows or more with the same other text belong to one question,
-//! if one of them at least has label 1 (of soft labels: more than one half); of a candidate alone there is nothing to learn. Out: the
-//! rows of a question together, and of their margins m the loss
+//! In: rows of pairs, and which of their two texts is the candidate. Two rows or more with the same other text, as it
+//! was read, belong to one question, if one of them at least has label 1 (of soft labels: more than one half); of a candidate alone
+//! there is nothing to learn. Out: the rows of a question together, and of their margins m the loss
 //! `-sum over i of t_i log softmax(m)_i`, where t is 1 for the right candidate, and of several or of soft labels their share. Label
 //! smoothing by ε makes t of n candidates `(1 - ε) t + ε / n`, as of n classes. The mean is over the candidates, each with the loss of
 //! its question, so that parts of a step add up. Knows no network.
@@ -13,7 +13,7 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{EncodedExample, Target};
+use crate::data::{EncodedExample, Target, TextIdentity};
 
 /// `objective.candidates`: which text of a pair is the candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +55,12 @@ pub struct Questions {
 impl Questions {
     /// Those of the rows.
     pub fn of(rows: &[EncodedExample], candidates: Candidates) -> Self {
-        let mut by_text: FxHashMap<&[u32], Vec<usize>> = FxHashMap::default();
+        let mut by_text: FxHashMap<TextIdentity, Vec<usize>> = FxHashMap::default();
         for (number, row) in rows.iter().enumerate() {
-            let shared = match candidates {
-                Candidates::First => row.b.as_deref(),
-                Candidates::Second => row.b.as_ref().map(|_| row.a.as_slice()),
-            };
+            let shared = row.pair_identities().map(|[a, b]| match candidates {
+                Candidates::First => b,
+                Candidates::Second => a,
+            });
             if let Some(text) = shared.filter(|_| row.target.tells_class()) {
                 by_text.entry(text).or_default().push(number);
             }
@@ -184,6 +184,25 @@ mod tests {
         }
         let found = Questions::of(&rows(), Candidates::Second);
         assert_eq!(found.rows, [vec![0, 1, 5], vec![2, 4]]);
+    }
+
+    #[test]
+    fn questions_that_look_alike_and_are_not_are_two() {
+        let numbered = |b: u32, target: bool, question: u32| EncodedExample {
+            text_numbers: Some([question, 10 + b]),
+            ..row(1, Some(b), target.into())
+        };
+        let rows = [
+            numbered(20, true, 0),
+            numbered(21, false, 1),
+            numbered(20, false, 1),
+            numbered(21, true, 1),
+            numbered(22, false, 0),
+        ];
+        let found = Questions::of(&rows, Candidates::Second);
+        assert_eq!(found.rows, [vec![0, 4], vec![1, 2, 3]]);
+        let found = Questions::of(&rows, Candidates::First);
+        assert_eq!(found.rows, [vec![0, 2], vec![1, 3]]);
     }
 
     #[test]
