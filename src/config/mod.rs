@@ -254,11 +254,11 @@ impl Experiment {
         })
     }
 
-    /// Whether a stage learns from rows of this source.
+    /// Whether a stage learns from rows of this source, which have no label.
     pub fn learns_from(&self, rows: UnlabelledRows) -> bool {
         let rows = StageRows::from(rows);
         let mut stages = self.stages().into_iter();
-        stages.any(|stage| stage.rows.contains(&rows))
+        stages.any(|stage| stage.learns_without_labels() && stage.rows.contains(&rows))
     }
 
     /// Every file a run reads, with the key that names it, in the order of the keys. Of the checkpoint,

@@ -177,6 +177,17 @@ impl Stage {
         let of_nsp = self.objective == ObjectiveName::Nsp;
         self.candidates.filter(|_| of_nsp)
     }
+
+    /// The weight of the MLM term, or of generation: its own, or as the objective has it.
+    pub fn mlm_weight(&self) -> f64 {
+        let default = self.objective.recipe().mlm_weight;
+        self.mlm_weight.unwrap_or(default)
+    }
+
+    /// Whether a row without a label teaches it anything.
+    pub fn learns_without_labels(&self) -> bool {
+        self.objective.learns_without_labels(self.mlm_weight())
+    }
 }
 
 impl Experiment {
@@ -316,6 +327,18 @@ mod tests {
         assert_eq!(seen, [("first", 2, 8), ("then", 7, 4)]);
         assert_eq!(stages[1].options.schedule, Schedule::Cosine);
         assert!(stages[0].files[0].is_absolute() && stages[0].files[0].ends_with("more.tsv"));
+    }
+
+    #[test]
+    fn rows_without_labels_are_for_stages_that_hide_tokens() {
+        let learns = |assignments: &[&str]| {
+            let experiment = loaded("", assignments).expect("good");
+            experiment.learns_from(UnlabelledRows::Extra)
+        };
+        assert!(learns(&[]) && learns(&["objective.name=mlm"]));
+        assert!(!learns(&["objective.mlm_weight=0"]) && !learns(&["train.unlabelled=[]"]));
+        assert!(!learns(&["objective.name=ce"]) && !learns(&["objective.name=simbert"]));
+        assert!(learns(&["objective.name=ce", "objective.mlm_weight=0.1"]));
     }
 
     #[test]

@@ -131,6 +131,15 @@ impl ObjectiveName {
         matches!(self, Self::Ce | Self::Bce)
     }
 
+    /// Whether a row without a label teaches it anything, where the MLM term or generation has this weight.
+    pub fn learns_without_labels(self, mlm_weight: f64) -> bool {
+        match self {
+            Self::Mlm => true,
+            Self::Simbert => false, // it writes one text of a positive pair from the other
+            _ => mlm_weight > 0.0,
+        }
+    }
+
     /// Whether rows get scores from it.
     pub fn gives_scores(self) -> bool {
         !self.labels().is_empty()
@@ -337,5 +346,35 @@ impl LossReport {
     pub fn add(&mut self, other: Self) {
         self.loss += other.loss;
         LossPart::add_all(&mut self.parts, &other.parts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::reserved::{NO, YES};
+
+    #[test]
+    fn an_objective_hides_tokens_where_it_learns_without_labels() {
+        use ObjectiveName::{Bce, Ce, Cosent, Mlm, Mse, Nsp, Pet, Simbert};
+        let answers = Answers {
+            labels: LabelKind::Binary,
+            n_classes: 2,
+            tokens: vec![NO, YES],
+        };
+        for name in [Mlm, Pet, Ce, Bce, Cosent, Mse, Nsp, Simbert] {
+            for mlm_weight in [0.0, 0.5] {
+                let options = ObjectiveOptions {
+                    name,
+                    mlm_weight,
+                    head: HeadChoice::Pooler,
+                    corrupt_sources: 0.0,
+                    candidates: None,
+                };
+                let hides = options.objective(&answers).mlm_weight() > 0.0;
+                let learns = name.learns_without_labels(mlm_weight);
+                assert_eq!(hides, learns, "{name:?} {mlm_weight}");
+            }
+        }
     }
 }

@@ -11,9 +11,7 @@ use crate::vocab::CipherVocab;
 pub fn objective(stage: &Stage, task: &Task, vocab: &CipherVocab) -> Box<dyn Objective> {
     let options = ObjectiveOptions {
         name: stage.objective,
-        mlm_weight: stage
-            .mlm_weight
-            .unwrap_or(stage.objective.recipe().mlm_weight),
+        mlm_weight: stage.mlm_weight(),
         head: stage.head,
         corrupt_sources: stage.corrupt_sources.unwrap_or(0.0),
         candidates: stage.candidates,

@@ -29,7 +29,7 @@ pub struct RawRows {
     pub test: Vec<Example>,
     /// Those of `data.unlabelled`.
     pub extra: Vec<Example>,
-    /// Those of the files that a stage has for itself, by the name of the stage.
+    /// Those of the files that a stage has for itself and learns from, by the name of the stage.
     pub of_stages: BTreeMap<String, Vec<Example>>,
 }
 
@@ -86,7 +86,7 @@ impl RawRows {
             for path in &stage.files {
                 rows.extend(read(path, Labels::Ignored)?);
             }
-            if !rows.is_empty() {
+            if !rows.is_empty() && stage.learns_without_labels() {
                 of_stages.insert(stage.name, rows);
             }
         }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use super::augmented::{self, Augmented};
 use super::encoder::Encoder;
+use super::objectives::objective;
 use super::raw_rows::RawRows;
 use super::teacher::Teacher;
 use super::warnings;
 use crate::config::{Experiment, Stage, StageRows, UnlabelledRows};
-use crate::data::{Dictionary, EncodedExample, Folds, LabelKind, Task, closure};
+use crate::data::{Dictionary, EncodedExample, Folds, LabelKind, Target, Task, closure};
 use crate::error::Result;
 use crate::objective::ObjectiveName;
 use crate::progress::Progress;
@@ -129,8 +130,8 @@ impl Rows {
         groups.into_iter().flatten().chain(extra).chain(of_stages)
     }
 
-    /// The rows that a stage of a fit has at its disposal: labelled ones first, then those that can only join the MLM. A stage
-    /// that looks at no label has the rows in an order of their own, whichever are held out: the same for every fold.
+    /// The rows that a stage of a fit learns from: labelled ones first, then those that can only join the MLM. A stage that
+    /// looks at no label has the rows in an order of their own, whichever are held out: the same for every fold.
     pub fn of_stage(&self, stage: &Stage, fit: &FitRows) -> Vec<EncodedExample> {
         let wants = |source| stage.rows.contains(&source);
         let mut rows: Vec<EncodedExample> = Vec::new();
@@ -170,13 +171,14 @@ impl Rows {
                 .flatten()
                 .cloned(),
         );
-        match looks_at_labels {
-            true => rows,
-            false => rows
-                .into_iter()
-                .map(EncodedExample::without_target)
-                .collect(),
+        if !looks_at_labels {
+            rows.iter_mut().for_each(|row| row.target = Target::Unknown);
         }
+        if !stage.learns_without_labels() {
+            let objective = objective(stage, &self.task, &self.vocab);
+            rows.retain(|row| objective.uses(&row.target));
+        }
+        rows
     }
 
     /// The rows of one fit: `held_out` (sorted) validate, with those of a validation file; the other labelled ones train.
@@ -233,7 +235,9 @@ impl Rows {
         let stages = experiment.stages();
         for stage in &stages {
             let rows = self.of_stage(stage, &fit);
-            let labelled = rows.iter().filter(|row| row.target.is_known()).count();
+            let objective = objective(stage, &self.task, &self.vocab);
+            let labelled = rows.iter().filter(|row| objective.uses(&row.target));
+            let labelled = labelled.count();
             let name = match stages.len() {
                 1 => String::new(),
                 _ => format!("stage {}: ", stage.name),

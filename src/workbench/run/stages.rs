@@ -70,9 +70,7 @@ pub fn stages(experiment: &Experiment, rows: &Rows, fit: &FitRows, key: Key) -> 
     let stages: Result<Vec<Stage>> = numbered
         .map(|(number, stage)| {
             let mut objective = objective(&stage, &rows.task, &rows.vocab);
-            let hides = objective.mlm_weight() > 0.0;
-            let learns = |row: &EncodedExample| hides || objective.uses(&row.target);
-            let stage_rows = rows.of_stage(&stage, fit).into_iter().filter(learns);
+            let stage_rows = rows.of_stage(&stage, fit).into_iter();
             // A right candidate is one of as many as its question has, and no label of two classes.
             let epsilon = match stage.choice() {
                 Some(_) => 0.0,

@@ -196,6 +196,39 @@ fn rows_that_take_no_part_do_not_shape_the_vocabulary() {
 }
 
 #[test]
+fn a_stage_that_hides_no_token_has_the_rows_that_its_objective_uses() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let mut experiment = experiment(folder.path());
+    let all = Rows::read(&experiment, &Progress::silent()).expect("good files");
+    let log = folder.path().join("log");
+    let mut rows_of = |name: ObjectiveName| {
+        experiment.objective.name = name;
+        let progress = Progress::silent().logging_to(&log).expect("a small file");
+        let rows = Rows::read(&experiment, &progress).expect("good files");
+        let fit = rows.fit(&rows.held_out, &experiment, &progress);
+        let learnt = rows.of_stage(&experiment.stages()[0], &fit.expect("rows"));
+        (learnt, rows.vocab.kept.len())
+    };
+    let (learnt, tokens) = rows_of(ObjectiveName::Ce);
+    assert!(learnt.len() == 18 && learnt.iter().all(|row| row.target.is_known()));
+    assert_eq!(
+        tokens,
+        all.vocab.kept.len() - 1,
+        "77 is learnt from by nobody"
+    );
+    let (learnt, _) = rows_of(ObjectiveName::Simbert);
+    assert_eq!(learnt.len(), 10);
+    assert!(learnt.iter().all(|row| row.target == Target::Class(1)));
+    let said = std::fs::read_to_string(&log).expect("a log");
+    for line in [
+        "rows: 18 labelled and 0 unlabelled to train, 2 to validate, 2 to score",
+        "rows: 10 labelled and 0 unlabelled to train, 2 to validate, 2 to score",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_vocabulary_without_tokens_is_refused() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let mut experiment = experiment(folder.path());
