@@ -70,7 +70,7 @@ pub struct HashOptions {
     pub preparation: Preparation,
     /// How BioHash learns.
     pub learning: Learning,
-    /// DenseFly looks into bins that differ in twice as many bits.
+    /// DenseFly looks into bins that differ in twice as many bits: into all of them from `k / 2` on.
     pub radius: u32,
     /// Candidates that are scored again by their cosine; 0: none, and the vectors are not kept.
     pub shortlist: usize,
@@ -485,6 +485,31 @@ mod tests {
             index.search(vectors.into(), 5).expect("enough vectors")
         });
         assert_eq!(found[0], found[1]);
+    }
+
+    #[test]
+    fn densefly_with_a_radius_of_its_length_looks_at_every_code() {
+        let width = 30;
+        let values = naive::values(300 * width, 4);
+        let queries = Vectors::new(&values[..20 * width], width).expect("whole rows");
+        let near = options(Method::DenseFly);
+        let all = HashOptions {
+            radius: near.k as u32,
+            ..near
+        };
+        let found = |options: &HashOptions| {
+            let index = trained(options, &values, width);
+            let found = index.search(queries.into(), 10).expect("enough vectors");
+            let Store::Binned(codes, _) = &index.store else {
+                panic!("bins");
+            };
+            let by_all = (0..20).map(|number| nearest_bits(codes, codes.code(number), None, 10));
+            (found, by_all.collect::<Vec<_>>())
+        };
+        let (found_by_all, by_all) = found(&all);
+        assert_eq!(found_by_all, by_all);
+        let (found_in_bins, by_all) = found(&near);
+        assert_ne!(found_in_bins, by_all);
     }
 
     #[test]
