@@ -22,8 +22,13 @@ impl Hasher {
 
     /// The hash of all pieces.
     pub fn finish(self) -> String {
-        let digest = self.0.finalize();
+        let digest = self.finish_bytes();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The hash of all pieces, not as text.
+    pub fn finish_bytes(self) -> [u8; 32] {
+        self.0.finalize().into()
     }
 }
 

@@ -3,6 +3,9 @@
 //! In: vectors. Out: nearly always the nearest ones, by cosine or Euclidean distance, after comparing a few thousand instead of all.
 //! A search may miss some of them, and return fewer where the graph has parts that no way leads to. Not for the dot product.
 //!
+//! A vector that comes again is not linked again ([`super::equals`]): its copies would be all that a search holds, and hide what is
+//! only like it. They are found with the first one.
+//!
 //! The graph is that of the crate `hnsw_rs`. Compared were, in November 2026:
 //! - `hnsw_rs` 0.3: plain Rust, released this year (the last release mends unreachable points), vectors are added one by one, any
 //!   distance, levels drawn from a fixed seed. It keeps a copy of the vectors and a counted pointer a link, so its graphs are large,
@@ -25,6 +28,7 @@ use hnsw_rs::prelude::Distance;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::equals::Equals;
 use super::exact::Similarity;
 use super::file::{self, Header, Section, Stored};
 use super::nearest::{Neighbour, keep_nearest};
@@ -38,6 +42,8 @@ use crate::kernels::vector::to_length_one;
 const LAYERS: usize = 16;
 /// Name under which the crate writes its two files.
 const NAME: &str = "graph";
+/// Of the arrays in a file: the second one has the copies apart.
+const FORM: u32 = 2;
 
 /// How a graph is built and walked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,20 +91,24 @@ impl GraphOptions {
 #[derive(Debug, Serialize, Deserialize)]
 struct Parameters {
     options: GraphOptions,
-    /// As [`hash_of`] makes it; older files had one of the links alone.
-    sha256: Option<String>,
+    /// [`FORM`]; older files had none.
+    #[serde(default)]
+    form: u32,
+    /// As [`hash_of`] makes it.
+    #[serde(default)]
+    sha256: String,
 }
 
 /// Of all that makes a graph: the crate takes what it reads as it is, and panics or answers otherwise where that is damaged.
 fn hash_of(
     options: &GraphOptions,
     (width, count): (usize, usize),
-    [links, vectors]: [&[u8]; 2],
+    [links, vectors, copies]: [&[u8]; 3],
 ) -> Result<String> {
-    let head = serde_json::to_vec(&(options, width, count, links.len()));
+    let head = serde_json::to_vec(&(options, width, count, links.len(), vectors.len()));
     let head = head.map_err(|error| Error::Unexpected(format!("options of a graph: {error}")))?;
     let mut hasher = Hasher::default();
-    for piece in [&head[..], links, vectors] {
+    for piece in [&head[..], links, vectors, copies] {
         hasher.update(piece);
     }
     Ok(hasher.finish())
@@ -123,6 +133,8 @@ impl Distance<f32> for Apart {
 pub struct Graph {
     options: GraphOptions,
     width: usize,
+    equals: Equals,
+    /// The different vectors, each by the number of the first item that has it.
     graph: Hnsw<'static, f32, Apart>,
 }
 
@@ -152,6 +164,7 @@ impl Graph {
         Ok(Self {
             options,
             width,
+            equals: Equals::default(),
             graph,
         })
     }
@@ -166,13 +179,17 @@ impl Graph {
         let checked = options.check();
         checked.map_err(|error| stored.broken(error))?;
         let (width, count) = (stored.header.width, stored.header.count);
-        let Some(written) = parameters.sha256 else {
+        if parameters.form != FORM {
             return Err(stored.of_another_version());
-        };
+        }
         let (links, vectors) = (stored.bytes("links")?, stored.bytes("vectors")?);
-        if hash_of(&options, (width, count), [&links, &vectors])? != written {
+        let copies = stored.bytes("copies")?;
+        let hash = hash_of(&options, (width, count), [&links, &vectors, &copies])?;
+        if hash != parameters.sha256 {
             return Err(stored.broken("a graph with another hash than when it was written"));
         }
+        let equals = Equals::of_bytes(&copies, count);
+        let equals = equals.ok_or_else(|| stored.broken("copies of no vector"))?;
         if count == 0 {
             return Self::new(options, width, 0);
         }
@@ -186,13 +203,15 @@ impl Graph {
         let is_cosine = options.similarity == Similarity::Cosine;
         let graph = reader.load_hnsw_with_dist(Apart { is_cosine });
         let graph: Hnsw<'static, f32, Apart> = graph.map_err(|error| stored.broken(error))?;
-        if graph.get_nb_point() != count {
-            let found = format!("{} vectors for {count}", graph.get_nb_point());
+        let n_found = graph.get_nb_point() + equals.n_copies();
+        if n_found != count {
+            let found = format!("{n_found} vectors for {count}");
             return Err(stored.broken(found));
         }
         Ok(Self {
             options,
             width,
+            equals,
             graph,
         })
     }
@@ -229,7 +248,7 @@ impl Index for Graph {
     }
 
     fn len(&self) -> usize {
-        self.graph.get_nb_point()
+        self.graph.get_nb_point() + self.equals.n_copies()
     }
 
     fn similarity(&self) -> Option<Similarity> {
@@ -242,9 +261,16 @@ impl Index for Graph {
 
     fn add(&mut self, items: Items) -> Result<()> {
         let vectors = items.vectors(self.width)?;
+        if self.equals.lacks_firsts() && !self.is_empty() {
+            for point in self.graph.get_point_indexation() {
+                self.equals.name_first(point.get_origin_id(), point.get_v());
+            }
+        }
         for row in vectors.rows() {
-            let number = self.len();
-            self.graph.insert_slice((&self.prepared(row), number));
+            let (number, vector) = (self.len(), self.prepared(row));
+            if self.equals.push(number, &vector) {
+                self.graph.insert_slice((&vector, number));
+            }
         }
         Ok(())
     }
@@ -256,14 +282,15 @@ impl Index for Graph {
             let width = self.options.search_width.max(k);
             // As many as are held: of equally near ones the lowest numbers are kept.
             let found = self.graph.search(&self.prepared(row), width, width);
-            let neighbour = |found: hnsw_rs::hnsw::Neighbour| Neighbour {
-                number: found.get_origin_id(),
-                score: match self.options.similarity {
+            let with_copies = |found: hnsw_rs::hnsw::Neighbour| {
+                let score = match self.options.similarity {
                     Similarity::Cosine => 1.0 - found.get_distance(),
                     _ => -found.get_distance(),
-                },
+                };
+                let numbers = self.equals.all_of(found.get_origin_id()).take(k);
+                numbers.map(move |number| Neighbour { number, score })
             };
-            let mut found: Vec<Neighbour> = found.into_iter().map(neighbour).collect();
+            let mut found: Vec<Neighbour> = found.into_iter().flat_map(with_copies).collect();
             keep_nearest(&mut found, k);
             found
         });
@@ -275,18 +302,18 @@ impl Index for Graph {
             true => [Vec::new(), Vec::new()],
             false => self.dumped()?,
         };
+        let copies = self.equals.to_bytes();
+        let sizes = (self.width, self.len());
         let parameters = Parameters {
             options: self.options,
-            sha256: Some(hash_of(
-                &self.options,
-                (self.width, self.len()),
-                [&links, &vectors],
-            )?),
+            form: FORM,
+            sha256: hash_of(&self.options, sizes, [&links, &vectors, &copies])?,
         };
         let header = Header::new(self, &parameters)?;
         let sections = [
             ("links", Section::U8(&links)),
             ("vectors", Section::U8(&vectors)),
+            ("copies", Section::U8(&copies)),
         ];
         file::write(path, header, &sections)
     }
@@ -363,11 +390,61 @@ mod tests {
         assert!(open(&path).expect("the index").is_empty());
     }
 
+    /// 40 vectors around one, with 3000 copies of one of them in their midst, and three of another.
+    fn with_copies(width: usize) -> Vec<f32> {
+        let (values, mid) = (naive::values(40 * width, 5), naive::values(width, 6));
+        let rows: Vec<Vec<f32>> = values
+            .chunks(width)
+            .map(|row| row.iter().zip(&mid).map(|(x, m)| x + m).collect())
+            .collect();
+        let mut all = rows[..20].concat();
+        all.extend(rows[3].repeat(3000));
+        all.extend(rows[20..].concat());
+        all.extend(rows[30].repeat(3));
+        all
+    }
+
+    #[test]
+    fn copies_hide_no_other_neighbour_and_come_in_their_order() {
+        let width = 8;
+        let values = with_copies(width);
+        let vectors = Vectors::new(&values, width).expect("whole rows");
+        let queries = Vectors::new(&values[..20 * width], width).expect("whole rows");
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let path = folder.path().join("index");
+        for similarity in [Similarity::Cosine, Similarity::Euclidean] {
+            let mut exact = Exact::new(similarity, width);
+            exact.add(vectors.into()).expect("finite numbers");
+            let whole = built(similarity, vectors);
+            // In two steps with a file between them; the second has copies of what is in the first.
+            let (first, second) = values.split_at(1000 * width);
+            let first = Vectors::new(first, width).expect("whole rows");
+            built(similarity, first).save(&path).expect("room");
+            let mut in_two = open(&path).expect("the index");
+            let second = Vectors::new(second, width).expect("whole rows");
+            in_two.add(second.into()).expect("finite numbers");
+            whole.save(&path).expect("room");
+            let read = open(&path).expect("the index");
+            for graph in [&whole as &dyn Index, &*in_two, &*read] {
+                assert_eq!(graph.len(), 3043);
+                // More than there are different vectors, and all of them.
+                for k in [1, 10, 100, 3043] {
+                    let truth = exact.search(queries.into(), k).expect("enough vectors");
+                    let found = graph.search(queries.into(), k).expect("enough vectors");
+                    for (found, truth) in found.iter().zip(&truth) {
+                        assert_eq!(numbers(found), numbers(truth), "{similarity:?}, {k}");
+                    }
+                }
+            }
+        }
+    }
+
     /// A small graph in a file, its bytes, and where its header ends.
     fn saved() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>, usize) {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let path = folder.path().join("index");
-        let values = naive::values(12 * 4, 4);
+        let mut values = naive::values(12 * 4, 4);
+        values.extend_from_within(..2 * 4);
         let vectors = Vectors::new(&values, 4).expect("whole rows");
         let graph = built(Similarity::Cosine, vectors);
         graph.save(&path).expect("room");
@@ -395,13 +472,12 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_with_a_hash_of_its_links_alone_is_of_another_version() {
+    fn a_graph_that_links_every_copy_is_of_another_version() {
         let (_folder, path, bytes, header) = saved();
         let mut text: serde_json::Value =
             serde_json::from_slice(&bytes[24..header]).expect("the header");
         let parameters = text["parameters"].as_object_mut().expect("parameters");
-        parameters.remove("sha256").expect("the hash");
-        parameters.insert("links_sha256".to_owned(), "0".into());
+        parameters.remove("form").expect("the form");
         let text = text.to_string();
         let length = (text.len() as u64).to_le_bytes();
         let old = [&bytes[..16], &length[..], text.as_bytes(), &bytes[header..]];

@@ -21,6 +21,7 @@ pub mod bioword;
 pub mod coder;
 pub mod codes;
 pub mod competitive;
+mod equals;
 pub mod exact;
 mod file;
 pub mod graph;

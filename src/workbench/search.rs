@@ -7,6 +7,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::Context;
@@ -170,10 +171,11 @@ fn make_index(
     context: Context,
 ) -> Result<Box<dyn Index>> {
     let width = encoder.width();
-    let vectors = match &options.vectors {
+    let mut vectors = match &options.vectors {
         Some(file) => read_vectors(file, texts, encoder, context)?,
         None => encoder.vectors(texts, context)?,
     };
+    share_vectors(&mut vectors, texts, width);
     let Some(file) = &options.index else {
         let mut index = Exact::new(Similarity::Cosine, width);
         index.add(Vectors::new(&vectors, width)?.into())?;
@@ -192,6 +194,16 @@ fn make_index(
     let line = format!("graph of {n} texts: {}", file.display());
     context.progress.say(&line);
     Ok(Box::new(graph))
+}
+
+/// Gives a text that comes again the vector of the first: what stands beside it in a batch changes last digits, and with them the
+/// order of equals.
+fn share_vectors(vectors: &mut [f32], texts: &Texts, width: usize) {
+    let mut firsts: FxHashMap<&[u32], usize> = FxHashMap::default();
+    for (number, row) in texts.rows.iter().enumerate() {
+        let first = *firsts.entry(row).or_insert(number);
+        vectors.copy_within(first * width..(first + 1) * width, number * width);
+    }
 }
 
 /// The index of a file, once it has shown that it is of these texts and of this network.

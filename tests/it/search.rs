@@ -278,3 +278,18 @@ fn an_index_of_other_texts_or_of_another_order_is_refused() {
     }
     assert!(search("right.npy", "mean").status.success());
 }
+
+#[test]
+fn a_line_that_comes_often_hides_no_other_text_from_a_graph() {
+    let workspace = with_run();
+    let texts = workspace.text("texts.txt");
+    let often = |line: &str| format!("{line}\n").repeat(1500);
+    // Copies stand among texts of several lengths, so in batches of several kinds.
+    workspace.write("texts.txt", format!("{0}{texts}{0}", often("3 3 3")));
+    let search = |more: &[&str]| hits(&workspace.succeed(&[&SEARCH[..], more].concat()));
+    // More than all copies, and so some texts that are only like a query.
+    let exact = search(&["--k=3010"]);
+    let by_graph = ["--k=3010", "--index=texts.index"];
+    assert_eq!(search(&by_graph), exact, "made");
+    assert_eq!(search(&by_graph), exact, "read");
+}
