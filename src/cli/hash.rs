@@ -6,6 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::numbers::above_zero;
+use super::run::minutes;
 use super::{Reading, Session, output};
 use crate::error::{Error, Result};
 use crate::index::biohash::Learning;
@@ -13,6 +14,7 @@ use crate::index::bioword::BioWordOptions;
 use crate::index::competitive::WinnerRule;
 use crate::index::{HashOptions, Method};
 use crate::workbench::hash as job;
+use crate::workbench::run_folder::resume::minutes_to_duration;
 
 /// Arguments of `hash`.
 #[derive(Debug, Args)]
@@ -34,7 +36,9 @@ Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (fly
 all bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first.
 An index finds the nearest codes, and with --shortlist scores candidates again by cosine;
 `cipherpet search --index` takes such a one. Like vectors have like codes: of two codes with k ones
-count those in common. Codes of two runs of biohash or bioword have nothing to do with each other.")]
+count those in common. Codes of two runs of biohash or bioword have nothing to do with each other.
+Learning that was stopped goes on from FILE.checkpoint beside --out, to the same bytes as if it had
+not been.")]
 pub struct HashArguments {
     /// Vectors, as a .npy matrix of float32 or float64
     #[arg(long, value_name = "NPY")]
@@ -83,6 +87,9 @@ pub struct HashArguments {
     /// Where to write an index of them
     #[arg(long, value_name = "FILE", value_parser = output::file)]
     index: Option<PathBuf>,
+    /// Stop learning after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    max_minutes: Option<f64>,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -146,7 +153,7 @@ impl HashArguments {
             None => BioWord,
         });
         let learn: &[MethodName] = &[BioHash, BioWord];
-        let given: [(&str, bool, &[MethodName]); 8] = [
+        let given: [(&str, bool, &[MethodName]); 9] = [
             (
                 "--activity",
                 self.activity.is_some(),
@@ -163,6 +170,7 @@ impl HashArguments {
                 self.shortlist.is_some(),
                 &[Lsh, FlyHash, DenseFly, BioHash],
             ),
+            ("--max-minutes", self.max_minutes.is_some(), learn),
         ];
         let unused = given
             .iter()
@@ -212,6 +220,9 @@ impl HashArguments {
 }
 
 pub fn hash(arguments: &HashArguments, session: &Session) -> Result<()> {
+    if let Some(minutes) = arguments.max_minutes {
+        session.stop.after(minutes_to_duration(minutes));
+    }
     let outputs = job::Outputs {
         codes: &arguments.out,
         index: arguments.index.as_deref(),

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::coder::Preparation;
-use super::competitive::{Learner, Rule, Samples};
+use super::competitive::{Begun, Epoch, Learner, Rule, Samples};
 use super::projection::Projection;
 use super::vectors::Vectors;
 use crate::error::Result;
@@ -42,32 +42,27 @@ impl Default for Learning {
     }
 }
 
-/// What a caller hears after every epoch.
-#[derive(Debug, Clone, Copy)]
-pub struct Epoch {
-    /// Passes that are done.
-    pub done: usize,
-    /// Mean length of a unit's weights; near 1 at the end.
-    pub mean_norm: f64,
-}
-
-/// Learns `n_units` units from prepared vectors. `advance` hears of every epoch and may end the work.
+/// Learns `n_units` units from prepared vectors, from the beginning or from where an earlier learning was cut, to the same bytes.
+/// `advance` hears of every epoch and may end the work.
 ///
 /// # Errors
-/// [`Error::Refused`](crate::error::Error::Refused) for a rate at which weights become other than finite; what `advance` returns.
+/// [`Error::Refused`](crate::error::Error::Refused) for a rate at which weights become other than finite, and for a beginning of
+/// another size; what `advance` returns.
 pub fn learn(
     vectors: Vectors,
     preparation: Preparation,
     n_units: usize,
     learning: &Learning,
     key: Key,
+    begun: Option<Begun>,
     mut advance: impl FnMut(Epoch) -> Result<()>,
 ) -> Result<Projection> {
     let width = vectors.width();
     let mut learner = Learner::new(n_units, width, 1.0, learning.rule, key.at(0));
+    let first = learner.go_on(begun)?;
     let mut order: Vec<usize> = (0..vectors.len()).collect();
     let mut values = vec![0.0; learning.batch.max(1) * width];
-    for epoch in 0..learning.epochs {
+    for epoch in first..learning.epochs {
         order.sort_unstable();
         order.shuffle(&mut key.at(1).at(epoch as u64).rng());
         let rate = learning.rate * (1.0 - epoch as f32 / learning.epochs as f32);
@@ -80,9 +75,7 @@ pub fn learn(
             learner.step(&Dense { values, width }, rate);
         }
         learner.require_finite()?;
-        let mean_norm = learner.mean_norm();
-        let done = epoch + 1;
-        advance(Epoch { done, mean_norm })?;
+        advance(learner.after(epoch + 1))?;
     }
     Ok(Projection::learned(learner.into_weights(), width))
 }
@@ -159,7 +152,8 @@ mod tests {
             Ok(())
         };
         let key = Key::from_seed(5);
-        let projection = learn(vectors, preparation, 40, &learning, key, advance).expect("learnt");
+        let projection =
+            learn(vectors, preparation, 40, &learning, key, None, advance).expect("learnt");
         assert_eq!((norms.len(), projection.n_units()), (500, 40));
         assert!(norms[0] > norms[499], "{norms:?}");
         // Units that win: their lengths are 1, and no two clusters share one.
@@ -199,7 +193,7 @@ mod tests {
             };
             let preparation = Preparation::default();
             let key = Key::from_seed(5);
-            let error = learn(vectors, preparation, 3, &learning, key, |_| Ok(()));
+            let error = learn(vectors, preparation, 3, &learning, key, None, |_| Ok(()));
             let error = error.expect_err("refused");
             assert!(error.to_string().contains("no finite numbers"), "{error}");
             assert_eq!(error.hint(), Some("learn at a lower rate (--rate)"));
@@ -211,7 +205,7 @@ mod tests {
         let values = clusters(2, 5, 4);
         let vectors = Vectors::new(&values, 4).expect("whole rows");
         let mut heard = 0;
-        let advance = |_| {
+        let advance = |_: Epoch| {
             heard += 1;
             match heard {
                 3 => Err(crate::error::Error::Interrupted),
@@ -220,7 +214,60 @@ mod tests {
         };
         let preparation = Preparation::default();
         let key = Key::from_seed(5);
-        let ended = learn(vectors, preparation, 3, &Learning::default(), key, advance);
+        let ended = learn(
+            vectors,
+            preparation,
+            3,
+            &Learning::default(),
+            key,
+            None,
+            advance,
+        );
         assert!(ended.is_err() && heard == 3);
+    }
+
+    #[test]
+    fn what_was_cut_goes_on_to_the_same_bytes() {
+        let values = clusters(3, 40, 6);
+        let vectors = Vectors::new(&values, 6).expect("whole rows");
+        let learning = Learning {
+            batch: 7,
+            epochs: 9,
+            ..Learning::default()
+        };
+        let (preparation, key) = (Preparation::default(), Key::from_seed(5));
+        let whole = learn(vectors, preparation, 8, &learning, key, None, |_| Ok(()));
+        let whole = whole.expect("learnt");
+        let mut begun = None;
+        let cut = |epoch: Epoch| {
+            begun = Some(Begun {
+                done: epoch.done,
+                weights: epoch.weights.to_vec(),
+            });
+            match epoch.done {
+                4 => Err(crate::error::Error::Interrupted),
+                _ => Ok(()),
+            }
+        };
+        learn(vectors, preparation, 8, &learning, key, None, cut).expect_err("cut");
+        let mut heard = Vec::new();
+        let go_on = |epoch: Epoch| {
+            heard.push(epoch.done);
+            Ok(())
+        };
+        let small = learn(
+            vectors,
+            preparation,
+            7,
+            &learning,
+            key,
+            begun.clone(),
+            |_| Ok(()),
+        );
+        let small = small.expect_err("weights of 8 units").to_string();
+        assert!(small.contains("48 weights"), "{small}");
+        let gone_on = learn(vectors, preparation, 8, &learning, key, begun, go_on);
+        assert!(gone_on.expect("learnt").weights() == whole.weights());
+        assert_eq!(heard, [5, 6, 7, 8, 9]);
     }
 }

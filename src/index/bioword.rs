@@ -13,9 +13,9 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::biohash::{Epoch, Learning};
+use super::biohash::Learning;
 use super::codes::{SetList, winners};
-use super::competitive::{Learner, Rule, Samples};
+use super::competitive::{Begun, Epoch, Learner, Rule, Samples};
 use crate::error::{Error, Result};
 use crate::random::{Key, Purpose};
 
@@ -63,10 +63,12 @@ pub struct BioWord {
 }
 
 impl BioWord {
-    /// Learns from sentences of ids below `n_ids`. `advance` hears of every epoch and may end the work.
+    /// Learns from sentences of ids below `n_ids`, from the beginning or from where an earlier learning was cut, to the same bytes.
+    /// `advance` hears of every epoch and may end the work.
     ///
     /// # Errors
-    /// [`Error::Refused`] for options or sentences that make no codes, and for a rate that is too high; what `advance` returns.
+    /// [`Error::Refused`] for options or sentences that make no codes, for a rate that is too high, and for a beginning of another
+    /// size; what `advance` returns.
     ///
     /// # Panics
     /// Where an id is not below the bound.
@@ -75,6 +77,7 @@ impl BioWord {
         n_ids: usize,
         options: &BioWordOptions,
         seed: u64,
+        begun: Option<Begun>,
         mut advance: impl FnMut(Epoch) -> Result<()>,
     ) -> Result<Self> {
         check(options)?;
@@ -87,8 +90,9 @@ impl BioWord {
         let (learning, width) = (&options.learning, 2 * n_ids);
         let (units, deviation) = (options.n_units, options.deviation);
         let mut learner = Learner::new(units, width, deviation, learning.rule, key.at(0));
+        let first = learner.go_on(begun)?;
         let mut order: Vec<u32> = (0..windows.len() as u32).collect();
-        for epoch in 0..learning.epochs {
+        for epoch in first..learning.epochs {
             order.sort_unstable();
             order.shuffle(&mut key.at(1).at(epoch as u64).rng());
             let part = epoch as f32 / learning.epochs as f32;
@@ -102,9 +106,7 @@ impl BioWord {
                 learner.step(&batch, learning.rate * (1.0 - part));
             }
             learner.require_finite()?;
-            let mean_norm = learner.mean_norm();
-            let done = epoch + 1;
-            advance(Epoch { done, mean_norm })?;
+            advance(learner.after(epoch + 1))?;
         }
         let weights = learner.into_weights();
         let k = options.k;
@@ -277,7 +279,7 @@ mod tests {
 
     fn learnt(sentences: &[Vec<u32>], options: &BioWordOptions) -> Result<BioWord> {
         let views: Vec<&[u32]> = sentences.iter().map(Vec::as_slice).collect();
-        BioWord::learn(&views, 40, options, 1, |_| Ok(()))
+        BioWord::learn(&views, 40, options, 1, None, |_| Ok(()))
     }
 
     #[test]
@@ -303,6 +305,27 @@ mod tests {
             right += others.filter(|other| other / 10 == token / 10).count();
         }
         assert!(right >= 150, "{right} of 180");
+    }
+
+    #[test]
+    fn what_was_cut_goes_on_to_the_same_bytes() {
+        let sentences = sentences();
+        let views: Vec<&[u32]> = sentences.iter().map(Vec::as_slice).collect();
+        let whole = learnt(&sentences, &options()).expect("learnt");
+        let mut begun = None;
+        let cut = |epoch: Epoch| {
+            begun = Some(Begun {
+                done: epoch.done,
+                weights: epoch.weights.to_vec(),
+            });
+            match epoch.done {
+                5 => Err(Error::Interrupted),
+                _ => Ok(()),
+            }
+        };
+        BioWord::learn(&views, 40, &options(), 1, None, cut).expect_err("cut");
+        let gone_on = BioWord::learn(&views, 40, &options(), 1, begun, |_| Ok(()));
+        assert!(gone_on.expect("learnt").weights == whole.weights);
     }
 
     #[test]

@@ -93,6 +93,26 @@ struct Win {
     overlap: f32,
 }
 
+/// What a caller hears after every epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch<'a> {
+    /// Passes that are done.
+    pub done: usize,
+    /// Mean length of a unit's weights; near 1 at the end.
+    pub mean_norm: f64,
+    /// What is learnt so far, (units × width): with it a learning that was cut goes on.
+    pub weights: &'a [f32],
+}
+
+/// What an earlier learning from the same input has left after an epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// Passes that are done.
+    pub done: usize,
+    /// As [`Epoch::weights`] had them.
+    pub weights: Vec<f32>,
+}
+
 /// Weights under way.
 #[derive(Debug, Clone)]
 pub struct Learner {
@@ -118,6 +138,30 @@ impl Learner {
             weights: normal_values(n_units * width, deviation, key),
             moves: vec![0.0; n_units * width],
             overlaps: Vec::new(),
+        }
+    }
+
+    /// Takes the weights of an earlier learning, where there is one; the number of passes that are done.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for weights of another size.
+    pub fn go_on(&mut self, begun: Option<Begun>) -> Result<usize> {
+        let Some(begun) = begun else { return Ok(0) };
+        let (found, expected) = (begun.weights.len(), self.weights.len());
+        if found != expected {
+            let message = format!("a learning of {expected} weights goes on with {found} weights");
+            return Err(Error::refused(message).with_hint("begin it anew"));
+        }
+        self.weights = begun.weights;
+        Ok(begun.done)
+    }
+
+    /// How it stands after so many passes.
+    pub fn after(&self, done: usize) -> Epoch<'_> {
+        Epoch {
+            done,
+            mean_norm: self.mean_norm(),
+            weights: &self.weights,
         }
     }
 

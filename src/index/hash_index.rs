@@ -16,9 +16,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::bins::{Bins, nearest_bits};
-use super::biohash::{self, Epoch, Learning};
+use super::biohash::{self, Learning};
 use super::coder::{CodeRule, Coder, Codes, Preparation};
 use super::codes::BitCodes;
+use super::competitive::{Begun, Epoch};
 use super::exact::{Exact, Similarity};
 use super::file::{self, Header, Section, Stored};
 use super::inverted::Inverted;
@@ -164,6 +165,20 @@ impl HashIndex {
         seed: u64,
         advance: impl FnMut(Epoch) -> Result<()>,
     ) -> Result<Self> {
+        Self::train_from(vectors, options, seed, None, advance)
+    }
+
+    /// As [`HashIndex::train`], from where an earlier learning from the same input was cut, to the same bytes.
+    ///
+    /// # Errors
+    /// As [`HashIndex::train`]; [`Error::Refused`] for a beginning of another size.
+    pub fn train_from(
+        vectors: Vectors,
+        options: &HashOptions,
+        seed: u64,
+        begun: Option<Begun>,
+        advance: impl FnMut(Epoch) -> Result<()>,
+    ) -> Result<Self> {
         options.check()?;
         let key = Key::from_seed(seed).with(Purpose::Index);
         let (width, n_units) = (vectors.width(), options.n_units());
@@ -177,7 +192,7 @@ impl HashIndex {
                     return Err(refused.with_hint("give the vectors that will be searched"));
                 }
                 let (preparation, learning) = (options.preparation, &options.learning);
-                biohash::learn(vectors, preparation, n_units, learning, key, advance)?
+                biohash::learn(vectors, preparation, n_units, learning, key, begun, advance)?
             }
         };
         Self::of_projection(projection, options)

@@ -265,7 +265,7 @@ fn by_class(arguments: &Mnist) -> Result<()> {
             for (name, options) in variants(arguments, k) {
                 let begin = Instant::now();
                 let mut mean_norm = f64::NAN;
-                let advance = |epoch: cipherpet::index::biohash::Epoch| {
+                let advance = |epoch: cipherpet::index::competitive::Epoch| {
                     mean_norm = epoch.mean_norm;
                     Ok(())
                 };

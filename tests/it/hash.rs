@@ -97,17 +97,7 @@ fn every_method_of_vectors_says_what_it_wrote() {
 #[test]
 fn codes_of_tokens_are_a_table_and_an_index_by_its_rows() {
     let workspace = Workspace::empty();
-    let row = |n: usize| {
-        format!(
-            "{} {} {}\t{} {}\n",
-            n % 7,
-            10 + n % 3,
-            n % 5,
-            n % 4,
-            20 + n % 2
-        )
-    };
-    workspace.write("pairs.tsv", (0..200).map(row).collect::<String>());
+    workspace.write("pairs.tsv", pairs());
     let hash = [
         "hash",
         "--pairs",
@@ -136,6 +126,72 @@ fn codes_of_tokens_are_a_table_and_an_index_by_its_rows() {
         let code = Sets::new(&units, &[5]).expect("five ones, ascending");
         let found = index.search(code.into(), 1).expect("a token");
         assert_eq!(found[0][0].score, 5.0); // itself, or one with the same code
+    }
+}
+
+/// 200 rows of few tokens.
+fn pairs() -> String {
+    let row = |n: usize| {
+        let (a, b, c) = (n % 7, 10 + n % 3, n % 5);
+        format!("{a} {b} {c}\t{} {}\n", n % 4, 20 + n % 2)
+    };
+    (0..200).map(row).collect()
+}
+
+#[test]
+fn what_learns_goes_on_where_it_was_cut_to_the_same_bytes() {
+    let workspace = with_vectors();
+    workspace.write("pairs.tsv", pairs());
+    let vectors = ["--vectors=v.npy", "--k=4", "--activity=0.2", "--epochs=6"];
+    let tokens = ["--pairs=pairs.tsv", "--units=30", "--k=5", "--epochs=6"];
+    for of in [&vectors, &tokens] {
+        let hash = |out: &str, more: &[&str]| {
+            let (out, index) = (format!("--out={out}"), format!("--index={out}.index"));
+            let hash = [&["hash", &out, &index][..], of, more].concat();
+            let output = workspace.run(&hash);
+            let said = String::from_utf8(output.stderr).expect("UTF-8");
+            (output.status.code(), said)
+        };
+        assert_eq!(hash("whole", &[]).0, Some(0));
+        for epoch in 1..=2 {
+            let (status, said) = hash("cut", &["--max-minutes=0"]);
+            assert_eq!(status, Some(75), "{said}");
+            let end =
+                "cut.checkpoint holds what is needed to go on\nhint: run the same command again\n";
+            assert!(said.ends_with(end), "{said}");
+            let resumed = format!("resuming after epoch {} of 6", epoch - 1);
+            assert_eq!(said.contains(&resumed), epoch > 1, "{said}");
+            assert!(!workspace.exists("cut") && workspace.exists("cut.checkpoint"));
+        }
+        // Another learning neither takes it up nor writes over it.
+        let checkpoint = workspace.read("cut.checkpoint");
+        for other in ["--seed=1", "--rate=0.5"] {
+            let (status, said) = hash("cut", &[other]);
+            assert_eq!(status, Some(1), "{said}");
+            let refused = "error: cut.checkpoint: expected a checkpoint of this input, these options and this seed, found one of others\nhint: ";
+            assert!(said.contains(refused), "{said}");
+        }
+        assert!(workspace.read("cut.checkpoint") == checkpoint);
+        let (status, said) = hash("cut", &[]);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains("resuming after epoch 2 of 6"), "{said}");
+        for file in ["", ".index"] {
+            let [whole, cut] = ["whole", "cut"].map(|name| format!("{name}{file}"));
+            assert!(workspace.read(&whole) == workspace.read(&cut), "{cut}");
+        }
+        assert!(!workspace.exists("cut.checkpoint"));
+        // A damaged one counts for nothing, wherever the damage is.
+        for at in [20, checkpoint.len() - 3] {
+            let mut damaged = checkpoint.clone();
+            damaged[at] ^= 1;
+            workspace.write("cut.checkpoint", &damaged);
+            let (status, said) = hash("cut", &[]);
+            assert_eq!(status, Some(0), "{said}");
+            let line = "cut.checkpoint is not as it was written: learning anew";
+            assert!(said.contains(line), "{said}");
+            assert!(workspace.read("whole") == workspace.read("cut"));
+        }
+        std::fs::remove_file(workspace.path("cut")).expect("it was written");
     }
 }
 

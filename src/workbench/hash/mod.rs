@@ -1,7 +1,10 @@
 //! Codes of vectors, or of the tokens of a cipher: trained, written, and where it is asked for indexed.
 //!
-//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, and a [`HashReport`]. [`super::search`] takes
-//! the index of vectors, [`crate::index::open`] both. Writes ids of tokens and no sentence.
+//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, and a [`HashReport`]. What
+//! learns goes on where it was cut ([`checkpoint`]). [`super::search`] takes the index of vectors, [`crate::index::open`] both. Writes
+//! ids of tokens and no sentence.
+
+mod checkpoint;
 
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
@@ -9,16 +12,18 @@ use std::path::{Path, PathBuf};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use self::checkpoint::Course;
 use super::Context;
 use super::reading::detect_texts;
 use crate::atomic;
 use crate::config::Loaded;
 use crate::data::{Dictionary, Example, Labels, npy, read_examples};
 use crate::error::{Error, Place, Result};
-use crate::index::biohash::Epoch;
+use crate::hash::Hasher;
 use crate::index::bioword::{BioWord, BioWordOptions};
 use crate::index::coder::Codes;
 use crate::index::codes::SetList;
+use crate::index::competitive::Epoch;
 use crate::index::{HashIndex, HashOptions, Index, Inverted, Method, Vectors};
 use crate::vocab::CipherVocab;
 
@@ -58,7 +63,8 @@ pub struct HashReport {
 /// of u32; or the bits of each code as a matrix of u8.
 ///
 /// # Errors
-/// Those of [`npy::read_vectors`] and of [`HashIndex::train`]; [`Error::Io`]; an interruption.
+/// Those of [`npy::read_vectors`] and of [`HashIndex::train`]; [`Error::Input`] for the checkpoint of another learning; [`Error::Io`];
+/// [`Error::Stopped`].
 pub fn hash_vectors(
     vectors: &Path,
     options: &HashOptions,
@@ -72,13 +78,20 @@ pub fn hash_vectors(
         let error = Error::input(Place::file(vectors), "a vector", "none");
         return Err(error.with_hint("`cipherpet embed` writes one a text"));
     }
-    let n_epochs = match options.method {
-        Method::BioHash => options.learning.epochs,
-        _ => 0,
+    let (mut course, begun) = match options.method {
+        Method::BioHash => {
+            let learning_sha256 = hash_of_vectors(rows, options, seed)?;
+            let n_epochs = options.learning.epochs;
+            let (course, begun) = Course::open(outputs.codes, learning_sha256, n_epochs, context)?;
+            (Some(course), begun)
+        }
+        _ => (None, None), // nothing is learnt
     };
-    let mut mean_norm = None;
-    let advance = learning(n_epochs, &mut mean_norm, context);
-    let mut index = HashIndex::train(rows, options, seed, advance)?;
+    let advance = |epoch: Epoch| match &mut course {
+        Some(course) => course.advance(epoch),
+        None => Ok(()),
+    };
+    let mut index = HashIndex::train_from(rows, options, seed, begun, advance)?;
     let (codes, units) = (index.coder().codes(rows), options.n_units());
     let (different_codes, ones) = match &codes {
         Codes::KHot(sets) => (n_different(sets), Some(options.k)),
@@ -95,6 +108,8 @@ pub fn hash_vectors(
         index.add(rows.into())?;
         index.save(path)?;
     }
+    let mean_norm = course.as_ref().and_then(|course| course.mean_norm);
+    course.map_or(Ok(()), Course::finish)?;
     Ok(HashReport {
         method: options.method.name().to_owned(),
         items: rows.len(),
@@ -108,11 +123,53 @@ pub fn hash_vectors(
     })
 }
 
+/// Of all that the weights of BioHash follow from.
+fn hash_of_vectors(rows: Vectors, options: &HashOptions, seed: u64) -> Result<String> {
+    let (shortlist, radius) = (0, 0); // say how the index is searched
+    let options = HashOptions {
+        shortlist,
+        radius,
+        ..*options
+    };
+    let mut hasher = begun_hash(&options, (rows.width(), seed))?;
+    for row in rows.rows() {
+        let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    Ok(hasher.finish())
+}
+
+/// Of all that the weights of BioWord follow from.
+fn hash_of_sentences(
+    sentences: &[&[u32]],
+    n_ids: usize,
+    options: &BioWordOptions,
+    seed: u64,
+) -> Result<String> {
+    let mut hasher = begun_hash(options, (n_ids, seed))?;
+    for sentence in sentences {
+        let length = (sentence.len() as u64).to_le_bytes();
+        let ids = sentence.iter().flat_map(|id| id.to_le_bytes());
+        let bytes: Vec<u8> = length.into_iter().chain(ids).collect();
+        hasher.update(&bytes);
+    }
+    Ok(hasher.finish())
+}
+
+fn begun_hash(options: &impl Serialize, numbers: (usize, u64)) -> Result<Hasher> {
+    let head = serde_json::to_vec(&(options, numbers))
+        .map_err(|error| Error::Unexpected(format!("options as JSON: {error}")))?;
+    let mut hasher = Hasher::default();
+    hasher.update(&head);
+    Ok(hasher)
+}
+
 /// Trains codes of the tokens of `files`, of all that occur `min_count` times or more, and writes them as a table: token, count and
 /// the units of its code, most frequent token first. The index numbers tokens by their rows in the table, from 0.
 ///
 /// # Errors
-/// Those of the reader and of [`BioWord::learn`]; [`Error::Input`] where no token is left; [`Error::Io`]; an interruption.
+/// Those of the reader and of [`BioWord::learn`]; [`Error::Input`] where no token is left, and for the checkpoint of another learning;
+/// [`Error::Io`]; [`Error::Stopped`].
 pub fn hash_tokens(
     files: &[PathBuf],
     (loaded, min_count): (&Loaded, u64),
@@ -149,15 +206,14 @@ pub fn hash_tokens(
         })
         .collect();
     let views: Vec<&[u32]> = sentences.iter().map(Vec::as_slice).collect();
-    let mut mean_norm = None;
-    let advance = learning(options.learning.epochs, &mut mean_norm, context);
-    let codes = BioWord::learn(&views, vocab.kept.len(), options, seed, advance)?.codes();
-    atomic::write(outputs.codes, table(&vocab, &dictionary, &codes).as_bytes())?;
-    if let Some(path) = outputs.index {
-        let mut index = Inverted::new(options.n_units);
-        index.add(codes.sets().into())?;
-        index.save(path)?;
-    }
+    let (n_ids, n_epochs) = (vocab.kept.len(), options.learning.epochs);
+    let learning_sha256 = hash_of_sentences(&views, n_ids, options, seed)?;
+    let (mut course, begun) = Course::open(outputs.codes, learning_sha256, n_epochs, context)?;
+    let advance = |epoch: Epoch| course.advance(epoch);
+    let codes = BioWord::learn(&views, n_ids, options, seed, begun, advance)?.codes();
+    write_tokens(&codes, &vocab, &dictionary, options.n_units, outputs)?;
+    let mean_norm = course.mean_norm;
+    course.finish()?;
     Ok(HashReport {
         method: "bioword".to_owned(),
         items: vocab.kept.len(),
@@ -171,19 +227,21 @@ pub fn hash_tokens(
     })
 }
 
-/// Shows how far the learning is, and notes how long the weights are.
-fn learning<'a>(
-    n_epochs: usize,
-    mean_norm: &'a mut Option<f64>,
-    context: Context<'a>,
-) -> impl FnMut(Epoch) -> Result<()> + 'a {
-    let task = context.progress.task("learn", n_epochs as u64, "epochs");
-    move |epoch| {
-        *mean_norm = Some(epoch.mean_norm);
-        task.note(format!("length of the weights {:.3}", epoch.mean_norm));
-        task.advance(1);
-        context.stop.check()
+/// The codes of tokens, and what was asked for besides.
+fn write_tokens(
+    codes: &SetList,
+    vocab: &CipherVocab,
+    dictionary: &Dictionary,
+    n_units: usize,
+    outputs: Outputs,
+) -> Result<()> {
+    atomic::write(outputs.codes, table(vocab, dictionary, codes).as_bytes())?;
+    let mut index = Inverted::new(n_units);
+    index.add(codes.sets().into())?;
+    if let Some(path) = outputs.index {
+        index.save(path)?;
     }
+    Ok(())
 }
 
 fn n_different(codes: &SetList) -> usize {
