@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::numbers::above_zero;
+use super::numbers::{above_zero, at_least_one};
 use super::run::minutes;
 use super::{Reading, Session, output};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::workbench::run_folder::resume::minutes_to_duration;
 Examples:
   cipherpet hash --vectors vectors.npy --k 16 --out codes.npy --index vectors.index
   cipherpet hash --vectors vectors.npy --method lsh --k 64 --out bits.npy
-  cipherpet hash --pairs train.tsv test.tsv --out tokens.tsv
+  cipherpet hash --pairs train.tsv test.tsv --out tokens.tsv --neighbours nearest.tsv
 
 Methods:
   lsh       k bits: the signs of random projections
@@ -34,11 +34,12 @@ Methods:
 
 Codes of vectors are a .npy matrix, a row a vector: the numbers of the ones (flyhash, biohash), or
 all bits (lsh, densefly). Codes of tokens are a table of token, count and ones, most frequent first.
-An index finds the nearest codes, and with --shortlist scores candidates again by cosine;
-`cipherpet search --index` takes such a one. Like vectors have like codes: of two codes with k ones
-count those in common. Codes of two runs of biohash or bioword have nothing to do with each other.
-Learning that was stopped goes on from FILE.checkpoint beside --out, to the same bytes as if it had
-not been.")]
+`cipherpet search --index` takes an index of vectors of texts: it finds the texts whose codes have
+most bits in common, or with --shortlist, of so many candidates, those with the largest cosine. An
+index of tokens is for programs (cipherpet::index::open); --neighbours writes the nearest tokens of
+each. Like vectors have like codes: of two codes with k ones count those in common. Codes of two
+runs of biohash or bioword have nothing to do with each other. Learning that was stopped goes on
+from FILE.checkpoint beside --out, to the same bytes as if it had not been.")]
 pub struct HashArguments {
     /// Vectors, as a .npy matrix of float32 or float64
     #[arg(long, value_name = "NPY")]
@@ -87,6 +88,12 @@ pub struct HashArguments {
     /// Where to write an index of them
     #[arg(long, value_name = "FILE", value_parser = output::file)]
     index: Option<PathBuf>,
+    /// Where to write the tokens that have most ones in common with each, for bioword
+    #[arg(long, value_name = "TSV", value_parser = output::file)]
+    neighbours: Option<PathBuf>,
+    /// How many of them [default: 10]
+    #[arg(long, value_name = "N", requires = "neighbours", value_parser = at_least_one)]
+    nearest: Option<usize>,
     /// Stop learning after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
     #[arg(long, value_name = "M", value_parser = minutes)]
     max_minutes: Option<f64>,
@@ -153,7 +160,7 @@ impl HashArguments {
             None => BioWord,
         });
         let learn: &[MethodName] = &[BioHash, BioWord];
-        let given: [(&str, bool, &[MethodName]); 9] = [
+        let given: [(&str, bool, &[MethodName]); 10] = [
             (
                 "--activity",
                 self.activity.is_some(),
@@ -170,6 +177,7 @@ impl HashArguments {
                 self.shortlist.is_some(),
                 &[Lsh, FlyHash, DenseFly, BioHash],
             ),
+            ("--neighbours", self.neighbours.is_some(), &[BioWord]),
             ("--max-minutes", self.max_minutes.is_some(), learn),
         ];
         let unused = given
@@ -223,9 +231,11 @@ pub fn hash(arguments: &HashArguments, session: &Session) -> Result<()> {
     if let Some(minutes) = arguments.max_minutes {
         session.stop.after(minutes_to_duration(minutes));
     }
+    let neighbours = arguments.neighbours.as_deref();
     let outputs = job::Outputs {
         codes: &arguments.out,
         index: arguments.index.as_deref(),
+        neighbours: neighbours.map(|path| (path, arguments.nearest.unwrap_or(10))),
     };
     let (seed, context) = (arguments.seed, session.context());
     let report = match (arguments.vector_method()?, &arguments.vectors) {

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
 /// The arguments that name a file to write.
-const WRITTEN: [&str; 2] = ["out", "index"];
+const WRITTEN: [&str; 3] = ["out", "index", "neighbours"];
 
 /// Says where an argument of the subcommand names a file to write that another one names too.
 pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {

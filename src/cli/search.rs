@@ -25,7 +25,8 @@ Without --index every query is compared with every text, which is right for some
 texts. With it the first call makes a graph of the texts and writes it (on one thread: about a
 minute for 50,000 texts); later calls read it, and answer faster. A graph finds nearly all of the
 nearest texts, more of them with more --candidates. An index of `cipherpet hash --shortlist` will do
-too.")]
+too. One without --shortlist holds codes alone: the last column is common_bits then, the bits of the
+two codes that agree, or the ones that both have (flyhash, biohash).")]
 pub struct SearchArguments {
     /// A run folder with one model, or a BERT folder
     #[arg(value_name = "RUN")]

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{BitCodes, SetList, winners};
+use super::codes::{BitCodes, SetList, hamming, winners};
 use super::projection::Projection;
 use super::vectors::Vectors;
 use crate::error::{Error, Result};
@@ -57,6 +57,23 @@ pub enum Codes {
     Bits(BitCodes),
     /// The ones of k-hot codes.
     KHot(SetList),
+}
+
+impl Codes {
+    /// What a code has in common with one of other codes, which the same coder has made: ones of k-hot codes, else bits that agree.
+    pub fn in_common(&self, number: usize, others: &Self, other: usize) -> u32 {
+        match (self, others) {
+            (Self::Bits(codes), Self::Bits(others)) => {
+                codes.n_bits() as u32 - hamming(codes.code(number), others.code(other))
+            }
+            (Self::KHot(codes), Self::KHot(others)) => {
+                let (code, other) = (codes.sets().set(number), others.sets().set(other));
+                let is_shared = |one: &&u32| other.binary_search(one).is_ok();
+                code.iter().filter(is_shared).count() as u32
+            }
+            _ => 0, // of two coders
+        }
+    }
 }
 
 /// Makes codes.

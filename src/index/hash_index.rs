@@ -317,6 +317,10 @@ impl Index for HashIndex {
         self.vectors.as_ref().and_then(Index::similarity)
     }
 
+    fn coder(&self) -> Option<&Coder> {
+        Some(&self.coder)
+    }
+
     fn set_candidates(&mut self, candidates: usize) {
         if self.vectors.is_some() {
             self.options.shortlist = candidates.max(1);

@@ -35,6 +35,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use coder::Coder;
 pub use exact::{Exact, Similarity};
 pub use graph::{Graph, GraphOptions};
 pub use hash_index::{HashIndex, HashOptions, Method};
@@ -140,6 +141,11 @@ pub trait Index: Send + Sync + std::fmt::Debug {
 
     /// What its scores are; none where it counts what codes or sets have in common.
     fn similarity(&self) -> Option<Similarity>;
+
+    /// What makes the codes that it holds, where it holds codes of vectors.
+    fn coder(&self) -> Option<&Coder> {
+        None
+    }
 
     /// Looks closer at so many candidates of a query from now on, 1 or more: more find more and take longer. Nothing for an index
     /// that looks at everything, or that keeps codes alone.

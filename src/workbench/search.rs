@@ -1,10 +1,11 @@
-//! The texts of a file that are nearest to other texts, by the cosine of their vectors.
+//! The texts of a file that are nearest to other texts, by the cosine of their vectors, or by the bits that codes of these have in
+//! common.
 //!
 //! In: a run or a BERT folder, a file to search and a file of queries, one text a line; or the vectors of the first as
 //! [`super::embed`] has written them, or an index of them. Out: for each query its nearest texts, the nearest first, of equals the
 //! first line. Without an index every query is held against every text. An index may miss some.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -26,6 +27,8 @@ const LINKED: usize = 256;
 const SAMPLE: usize = 16;
 /// Cosines of the same two texts differ by less, whatever stands beside them in a batch.
 const SAME_COSINE: f32 = 1e-3;
+/// Of so many bits of a code one may differ for the same reason, and one besides.
+const BITS_OF_ONE: u32 = 50;
 
 /// What is searched, and how.
 #[derive(Debug, Clone)]
@@ -55,8 +58,46 @@ pub struct Hit {
     pub rank: usize,
     /// Line of the text, from 1.
     pub line: usize,
+    /// How near it is.
+    #[serde(flatten)]
+    pub nearness: Nearness,
+}
+
+/// What two texts are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nearness {
     /// Cosine of the two vectors, -1 to 1.
-    pub cosine: f32,
+    Cosine(f32),
+    /// Bits in which the codes of the two vectors agree; of k-hot codes the ones that both have.
+    CommonBits(u32),
+}
+
+impl Nearness {
+    /// The score of an index.
+    fn of(score: f32, index: &dyn Index) -> Self {
+        match index.similarity() {
+            Some(_) => Self::Cosine(score),
+            None => Self::CommonBits(score as u32),
+        }
+    }
+
+    /// The column of a table.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Cosine(_) => "cosine",
+            Self::CommonBits(_) => "common_bits",
+        }
+    }
+}
+
+impl Display for Nearness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cosine(cosine) => write!(f, "{cosine:.6}"),
+            Self::CommonBits(bits) => write!(f, "{bits}"),
+        }
+    }
 }
 
 /// What was found; the object that `--json` prints.
@@ -107,6 +148,7 @@ pub fn search(
         _ => make_index(options, &texts, &encoder, context)?,
     };
     if let Some(candidates) = options.candidates {
+        require_vectors(&*index, options)?;
         index.set_candidates(candidates);
     }
     let wanted = encoder.vectors(&queries, context)?;
@@ -124,7 +166,7 @@ pub fn search(
                 query,
                 rank,
                 line: neighbour.number + 1,
-                cosine: neighbour.score,
+                nearness: Nearness::of(neighbour.score, &*index),
             }));
         }
         context.stop.check()?;
@@ -144,11 +186,11 @@ pub fn search(
 
 /// The hits as TSV with a header.
 pub fn table(hits: &[Hit]) -> String {
-    let mut table = "query\trank\tline\tcosine\n".to_owned();
+    let title = hits.first().map_or("cosine", |hit| hit.nearness.title());
+    let mut table = format!("query\trank\tline\t{title}\n");
     for hit in hits {
-        let (query, rank, line, cosine) = (hit.query, hit.rank, hit.line, hit.cosine);
-        writeln!(table, "{query}\t{rank}\t{line}\t{cosine:.6}")
-            .expect("a String takes every write");
+        let (query, rank, line, nearness) = (hit.query, hit.rank, hit.line, hit.nearness);
+        writeln!(table, "{query}\t{rank}\t{line}\t{nearness}").expect("a String takes every write");
     }
     table
 }
@@ -161,6 +203,20 @@ fn require_k(k: usize, texts: &Texts) -> Result<()> {
     let expected = format!("1 to {n}, the texts of {}", texts.file.display());
     let error = Error::input(Place::file("--k"), expected, k);
     Err(error.with_hint(format!("ask for {n} or fewer, but one at least")))
+}
+
+/// Refuses candidates where nothing is scored again.
+fn require_vectors(index: &dyn Index, options: &SearchOptions) -> Result<()> {
+    if index.similarity().is_some() {
+        return Ok(());
+    }
+    let file = options.index.as_deref().unwrap_or(Path::new("--index"));
+    let message = format!(
+        "--candidates does nothing for {}, which keeps codes and no vectors",
+        file.display()
+    );
+    let hint = "leave it away, or index with `cipherpet hash --shortlist N`";
+    Err(Error::refused(message).with_hint(hint))
 }
 
 /// Every text, or where an index is asked for a graph of them, which is written.
@@ -223,10 +279,11 @@ fn open_index(
         Some(Similarity::Cosine) => None,
         Some(Similarity::Dot) => Some("one that compares by the dot product"),
         Some(Similarity::Euclidean) => Some("one that compares by the Euclidean distance"),
-        None => Some("one of codes, which keeps no vectors"),
+        None if index.coder().is_some() => None,
+        None => Some("one of sets of ids, which are no texts"),
     };
     if let Some(found) = found {
-        let expected = "an index that compares by the cosine";
+        let expected = "an index that compares by the cosine, or by codes of vectors";
         return bad(expected.to_owned(), found.to_owned());
     }
     let (width, n) = (encoder.width(), texts.rows.len());
@@ -240,15 +297,22 @@ fn open_index(
         return bad(expected, format!("of {}", index.len()));
     }
     match first_difference(&*index, texts, encoder, context)? {
-        Some((line, told, cosine)) => bad(
+        Some((line, told, is)) => bad(
             format!("an index of the texts of {text}, made with this model"),
-            format!("line {line} at a cosine of {told:.3} to a text, where it is {cosine:.3}"),
+            match index.similarity() {
+                Some(_) => {
+                    format!("line {line} at a cosine of {told:.3} to a text, where it is {is:.3}")
+                }
+                None => format!(
+                    "line {line} with {told} bits in common with a text, where they are {is}"
+                ),
+            },
         ),
         None => Ok(index),
     }
 }
 
-/// The first line whose cosine to a text is another one than the index says: the line, what it says, and what it is. Some texts are
+/// The first line whose score with a text is another one than the index says: the line, what it says, and what it is. Some texts are
 /// tried, as an index does not say what it was made of.
 fn first_difference(
     index: &dyn Index,
@@ -265,11 +329,28 @@ fn first_difference(
     let (wanted, found): (Vec<&[f32]>, Vec<&Neighbour>) = pairs.unzip();
     let numbers: Vec<usize> = found.iter().map(|found| found.number).collect();
     let vectors = vectors_of(&numbers, texts, encoder, context)?;
-    let pairs = wanted.iter().zip(vectors.chunks_exact(width)).zip(&found);
-    let mut cosines = pairs.map(|((wanted, vector), found)| {
-        (found.number + 1, found.score, cosine(wanted, vector) as f32)
-    });
-    Ok(cosines.find(|(_, told, cosine)| (told - cosine).abs() > SAME_COSINE))
+    let (scores, apart) = scores(index, &wanted.concat(), &vectors, width)?;
+    let mut pairs = found.iter().zip(scores);
+    let differing = pairs.find(|(found, is)| (found.score - is).abs() > apart);
+    Ok(differing.map(|(found, is)| (found.number + 1, found.score, is)))
+}
+
+/// What an index would say of each two vectors, and by how much it may differ.
+fn scores(index: &dyn Index, a: &[f32], b: &[f32], width: usize) -> Result<(Vec<f32>, f32)> {
+    let Some(coder) = index.coder().filter(|_| index.similarity().is_none()) else {
+        let pairs = a.chunks_exact(width).zip(b.chunks_exact(width));
+        let cosines = pairs.map(|(a, b)| cosine(a, b) as f32).collect();
+        return Ok((cosines, SAME_COSINE));
+    };
+    let (a, b) = (Vectors::new(a, width)?, Vectors::new(b, width)?);
+    let (codes, others) = (coder.codes(a), coder.codes(b));
+    let numbers = 0..a.len();
+    let in_common = numbers.map(|number| codes.in_common(number, &others, number) as f32);
+    let most = match a.is_empty() {
+        true => 0,
+        false => codes.in_common(0, &codes, 0),
+    };
+    Ok((in_common.collect(), (1 + most / BITS_OF_ONE) as f32))
 }
 
 /// Numbers of some texts, spread over all.

@@ -196,6 +196,47 @@ fn what_learns_goes_on_where_it_was_cut_to_the_same_bytes() {
 }
 
 #[test]
+fn the_nearest_tokens_are_a_table() {
+    let workspace = Workspace::empty();
+    workspace.write("pairs.tsv", pairs());
+    let hash = ["hash", "--pairs=pairs.tsv", "--units=30", "--k=5"];
+    let more = [
+        "--epochs=4",
+        "--out=t.tsv",
+        "--neighbours=n.tsv",
+        "--nearest=3",
+    ];
+    workspace.succeed(&[&hash[..], &more].concat());
+    let codes: std::collections::HashMap<String, Vec<String>> = workspace
+        .text("t.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let code = cells[2].split(' ').map(str::to_owned);
+            (cells[0].to_owned(), code.collect())
+        })
+        .collect();
+    let table = workspace.text("n.tsv");
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("token\trank\tneighbour\tcommon"));
+    assert_eq!(lines.clone().count(), 3 * codes.len());
+    for line in lines {
+        let cells: Vec<&str> = line.split('\t').collect();
+        assert_ne!(cells[0], cells[2], "{line}");
+        let (code, other) = (&codes[cells[0]], &codes[cells[2]]);
+        let common = code.iter().filter(|one| other.contains(one)).count();
+        assert_eq!(cells[3], common.to_string(), "{line}");
+    }
+    let of_vectors = ["hash", "--vectors=v.npy", "--out=c.npy", "--neighbours=n"];
+    let shown = workspace.snapshot(&of_vectors);
+    assert!(
+        shown.contains("--neighbours does nothing for biohash: it is for bioword"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn bad_requests_are_refused_and_nothing_is_written() {
     let workspace = with_vectors();
     workspace.write("text.npy", "no matrix");

@@ -161,7 +161,6 @@ fn an_index_of_something_else_is_refused() {
     let narrow = ["--whitening", "--dimensions=3", "--out=narrow.npy"];
     workspace.succeed(&[&embed[..], &narrow].concat());
     for (vectors, shortlist, index) in [
-        ("vectors.npy", "0", "codes.index"),
         ("vectors.npy", "9", "good.index"),
         ("narrow.npy", "9", "narrow.index"),
     ] {
@@ -189,7 +188,16 @@ fn an_index_of_something_else_is_refused() {
         let (text, index) = (format!("--text={text}"), format!("--index={index}"));
         workspace.snapshot(&["search", "out", &text, "--queries=queries.txt", &index])
     };
-    insta::assert_snapshot!("search_index_codes", search("texts.txt", "codes.index"));
+    let hash = [
+        "hash",
+        "--pairs=train.tsv",
+        "--epochs=1",
+        "--out=t.tsv",
+        "--index=tokens.index",
+    ];
+    workspace.succeed(&hash);
+    let shown = search("texts.txt", "tokens.index");
+    assert!(shown.contains("found one of sets of ids"), "{shown}");
     let distances = Graph::new(GraphOptions::new(Similarity::Euclidean), 3, 1);
     let distances = distances.and_then(|graph| graph.save(&workspace.path("distances.index")));
     distances.expect("room");
@@ -292,4 +300,53 @@ fn a_line_that_comes_often_hides_no_other_text_from_a_graph() {
     let by_graph = ["--k=3010", "--index=texts.index"];
     assert_eq!(search(&by_graph), exact, "made");
     assert_eq!(search(&by_graph), exact, "read");
+}
+
+#[test]
+fn an_index_of_codes_alone_finds_by_common_bits() {
+    let workspace = Workspace::empty();
+    workspace.write_checkpoint("bert", ALL_HEADS);
+    let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+    let texts: Vec<String> = (0..60)
+        .map(|i| format!("{} {} {}\n", letter(i), letter(i / 7), letter(i * i)))
+        .collect();
+    workspace.write("texts.txt", texts.concat());
+    let turned: String = texts.iter().rev().cloned().collect();
+    workspace.write("turned.txt", turned);
+    let embed = ["embed", "bert", "--text=texts.txt", "--pooling=mean"];
+    workspace.succeed(&[&embed[..], &["--out=vectors.npy"]].concat());
+    for (method, own) in [("lsh", "64"), ("flyhash", "64"), ("densefly", "1280")] {
+        let method = format!("--method={method}");
+        let hash = ["hash", "--vectors=vectors.npy", "--k=64", &method];
+        let more = ["--out=codes.npy", "--index=codes.index"];
+        workspace.succeed(&[&hash[..], &more].concat());
+        let search = |text: &str, more: &[&str]| {
+            let text = format!("--text={text}");
+            let search = ["search", "bert", &text, "--queries=texts.txt"];
+            let index = ["--pooling=mean", "--index=codes.index"];
+            workspace.snapshot(&[&search[..], &index, more].concat())
+        };
+        let found = search("texts.txt", &["--k=1", "--out=found.tsv"]);
+        assert!(found.starts_with("exit: 0"), "{found}");
+        let table = workspace.text("found.tsv");
+        assert!(
+            table.starts_with("query\trank\tline\tcommon_bits\n"),
+            "{table}"
+        );
+        let bits = |line: &str| line.rsplit('\t').next().expect("a cell").to_owned();
+        assert_eq!(table.lines().count(), 61);
+        let all_find_themselves = table.lines().skip(1).all(|line| bits(line) == own);
+        assert!(all_find_themselves, "{method}: {table}");
+        let json = search("texts.txt", &["--k=1", "--json"]);
+        let hit = format!("\"common_bits\": {own}");
+        let squeezed = json.replace(' ', "");
+        assert!(squeezed.contains(&hit.replace(' ', "")), "{json}");
+        let other = search("turned.txt", &[]);
+        assert!(other.starts_with("exit: 1"), "{other}");
+        assert!(other.contains(" bits in common with a text, where they are "));
+        let candidates = search("texts.txt", &["--candidates=5"]);
+        let said =
+            "error: --candidates does nothing for codes.index, which keeps codes and no vectors";
+        assert!(candidates.contains(said), "{candidates}");
+    }
 }

@@ -1,10 +1,11 @@
 //! Codes of vectors, or of the tokens of a cipher: trained, written, and where it is asked for indexed.
 //!
-//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, and a [`HashReport`]. What
+//! In: a `.npy` file, or files of rows, and options. Out: the codes, an index of them, the nearest tokens, and a [`HashReport`]. What
 //! learns goes on where it was cut ([`checkpoint`]). [`super::search`] takes the index of vectors, [`crate::index::open`] both. Writes
 //! ids of tokens and no sentence.
 
 mod checkpoint;
+mod neighbours;
 
 use std::fmt::{self, Display, Write};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub struct Outputs<'a> {
     pub codes: &'a Path,
     /// An index of all of them.
     pub index: Option<&'a Path>,
+    /// Of tokens, a table of so many nearest ones of each.
+    pub neighbours: Option<(&'a Path, usize)>,
 }
 
 /// What was made.
@@ -57,6 +60,8 @@ pub struct HashReport {
     pub out: PathBuf,
     /// The index, where one was asked for.
     pub index: Option<PathBuf>,
+    /// The nearest tokens of each, where they were asked for.
+    pub neighbours: Option<PathBuf>,
 }
 
 /// Trains codes of the vectors of a `.npy` file, and writes them: the numbers of the ones of each k-hot code, ascending, as a matrix
@@ -120,6 +125,7 @@ pub fn hash_vectors(
         mean_norm,
         out: outputs.codes.to_owned(),
         index: outputs.index.map(Path::to_owned),
+        neighbours: None,
     })
 }
 
@@ -224,6 +230,7 @@ pub fn hash_tokens(
         mean_norm,
         out: outputs.codes.to_owned(),
         index: outputs.index.map(Path::to_owned),
+        neighbours: outputs.neighbours.map(|(path, _)| path.to_owned()),
     })
 }
 
@@ -240,6 +247,12 @@ fn write_tokens(
     index.add(codes.sets().into())?;
     if let Some(path) = outputs.index {
         index.save(path)?;
+    }
+    if let Some((path, n)) = outputs.neighbours {
+        let kept = vocab.kept.iter();
+        let names: Vec<String> = kept.map(|&(id, _)| dictionary.name(id)).collect();
+        let table = neighbours::table(&index, &names, codes, n)?;
+        atomic::write(path, table.as_bytes())?;
     }
     Ok(())
 }
@@ -280,7 +293,14 @@ impl Display for HashReport {
         }
         writeln!(f, "wrote {}", self.out.display())?;
         if let Some(index) = &self.index {
-            writeln!(f, "wrote {}", index.display())?;
+            let note = match self.width {
+                Some(_) => "",
+                None => ", which programs open; --neighbours lists the nearest tokens",
+            };
+            writeln!(f, "wrote {}{note}", index.display())?;
+        }
+        if let Some(neighbours) = &self.neighbours {
+            writeln!(f, "wrote {}", neighbours.display())?;
         }
         Ok(())
     }
