@@ -1,0 +1,177 @@
+//! Tests of [`super`].
+
+use super::super::{check_like, write};
+use super::*;
+use crate::data::Scores;
+
+fn task(labels: LabelKind, classes: &[&str]) -> Task {
+    Task {
+        labels,
+        classes: classes.iter().map(|&name| name.to_owned()).collect(),
+        ..Task::default()
+    }
+}
+
+/// Writes three rows like `sample`, for a test file whose ids are a, b and c where `has_ids`; the text or the message, and
+/// the remarks.
+fn like(
+    sample: &str,
+    scores: &[f32],
+    task: &Task,
+    has_ids: bool,
+) -> std::result::Result<(String, Vec<String>), String> {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let prefix = format!("{}/", folder.path().display());
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    };
+    let test = put("test.csv", "q1,q2,key\n1,1,a\n2,2,b\n3,3,c\n");
+    let format = ExampleFormat {
+        delimiter: ',',
+        header: has_ids,
+        ..ExampleFormat::default()
+    };
+    let submit = SubmitConfig {
+        like: Some(put("sample.csv", sample)),
+        ..SubmitConfig::default()
+    };
+    let out = folder.path().join("s.csv");
+    let scores = Scores {
+        width: scores.len() / 3,
+        values: scores.to_vec(),
+    };
+    let local = |error: Error| error.to_string().replace(&prefix, "");
+    let written = write((&scores, task), (&test, &format), &submit, &out).map_err(local)?;
+    let sample = submit.like.as_deref().expect("it is set");
+    for task in [Some(task), None] {
+        let checked = check_like(&out, sample, task, &submit, None).map_err(local)?;
+        assert_eq!(checked.scores, 3);
+    }
+    let remarks = written.remarks.iter();
+    let remarks = remarks.map(|remark| remark.replace(&prefix, "")).collect();
+    Ok((std::fs::read_to_string(&out).expect("text"), remarks))
+}
+
+#[test]
+fn one_column_of_scores_in_the_order_of_the_sample() {
+    let binary = Task::binary_pairs();
+    let scores = [1.0, 0.0, -2.0];
+    let (text, _) = like("key\tp\nc\t0\na\t0\nb\t0\n", &scores, &binary, true).expect("fits");
+    assert_eq!(
+        text,
+        "key\tp\nc\t-2.00000000\na\t1.00000000\nb\t0.00000000\n"
+    );
+    // Fractions ask for probabilities, but for ordinals.
+    let fractions = "key,p\nb,.5\na,0\nc,1\n";
+    let (text, _) = like(fractions, &[1.0, 0.0, 1.0], &binary, true).expect("fits");
+    assert!(text.starts_with("key,p\nb,0.500000000\na,0.731"), "{text}");
+    for sample in [
+        "key,p\na,0.0\nb,0.0\nc,0.0\n",
+        "key,Probability\na,0\nb,0\nc,0\n",
+    ] {
+        let (text, _) = like(sample, &[0.0, 1.0, 9.0], &binary, true).expect("fits");
+        assert!(text.contains("\na,0.500000000\nb,0.731"), "{text}");
+    }
+    let ordinal = task(LabelKind::Ordinal, &[]);
+    let (text, _) = like(fractions, &[0.25, 0.5, 1.0], &ordinal, true).expect("fits");
+    assert_eq!(text, "key,p\nb,0.500000000\na,0.250000000\nc,1.00000000\n");
+}
+
+#[test]
+fn classes_are_one_column_of_names_or_a_column_each_in_any_order() {
+    let classes = task(LabelKind::Classes, &["x", "y"]);
+    let scores = [2.0, 0.0, 0.0, 2.0, 0.0, 0.0];
+    let (text, _) = like("key,what\nb,x\na,x\nc,x\n", &scores, &classes, true).expect("fits");
+    assert_eq!(text, "key,what\nb,y\na,x\nc,x\n");
+    let (text, _) = like("key,y,x\nb,0,0\na,0,0\nc,0,0\n", &scores, &classes, true).expect("fits");
+    assert!(text.starts_with("key,y,x\nb,0.88079"), "{text}");
+    assert!(text.ends_with("\nc,0.500000000,0.500000000\n"), "{text}");
+}
+
+#[test]
+fn row_numbers_are_ids_where_the_test_file_has_none() {
+    let binary = Task::binary_pairs();
+    for (ids, first) in [("2 0 1", 0), ("3 1 2", 1)] {
+        let rows: String = ids.split(' ').map(|id| format!("{id},0\n")).collect();
+        let sample = format!("key,p\n{rows}");
+        let (text, remarks) = like(&sample, &[1.0, 2.0, 3.0], &binary, false).expect("fits");
+        assert!(
+            text.contains(",3.00000000\n") && text.ends_with(",2.00000000\n"),
+            "{text}"
+        );
+        let expected = format!(
+            "submission: test.csv has no column `key`, so the ids of sample.csv are row numbers from {first}"
+        );
+        assert_eq!(remarks, [expected]);
+    }
+}
+
+#[test]
+fn a_sample_of_other_ids_or_columns_is_refused() {
+    let binary = Task::binary_pairs();
+    let classes = task(LabelKind::Classes, &["x", "y"]);
+    let cases = [
+        (
+            &binary,
+            "key,p\na,0\nz,0\nc,0\n",
+            "sample.csv:3:key: expected an id of test.csv, found `z`",
+        ),
+        (
+            &binary,
+            "key,p\na,0\nb,0\n",
+            "sample.csv: expected 3 ids, one a row of test.csv, found 2",
+        ),
+        (
+            &binary,
+            "key,p\na,0\na,0\n",
+            "sample.csv:3:key: expected each id once, found `a`, which stands at sample.csv:2 too",
+        ),
+        (
+            &binary,
+            "key,p\na\n",
+            "sample.csv:2: expected 2 fields, as the header has, found 1",
+        ),
+        (
+            &binary,
+            "a,0.5\nb,0.5\n",
+            "sample.csv:1: expected a header with an id column and one column or more beside it, found `a,0.5`",
+        ),
+        (
+            &binary,
+            "key,p,q\na,0,0\n",
+            "sample.csv:1: expected one column of scores, or columns named 0, 1, found `p,q`",
+        ),
+        (
+            &classes,
+            "key,x,z\na,0,0\n",
+            "sample.csv:1: expected one column of class names, or columns named x, y, found `x,z`",
+        ),
+    ];
+    for (task, sample, expected) in cases {
+        let scores = [0.5; 6];
+        let refused = like(sample, &scores[..3 * task.n_scores()], task, true);
+        assert_eq!(refused.expect_err(sample), expected);
+    }
+}
+
+#[test]
+fn names_that_the_sample_does_not_have_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path().join("sample.csv");
+    std::fs::write(&path, "key,p\na,0\n").expect("a small file");
+    let submit = SubmitConfig {
+        score_column: "q".to_owned(),
+        ..SubmitConfig::default()
+    };
+    let error = Sample::read(&path, &submit)
+        .expect_err("no column q")
+        .to_string();
+    assert!(
+        error.ends_with(
+            "sample.csv:1: expected a column `q`, as submit.score_column says, found `key,p`"
+        ),
+        "{error}"
+    );
+}
