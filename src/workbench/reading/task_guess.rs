@@ -14,7 +14,8 @@
 //! 6. A label of 0 and 1 is binary; one with fractions, or one that the header calls a score, is ordinal; fields with
 //!    [`ExampleFormat::label_separator`] whose parts come again hold several labels; few different values are classes.
 
-use std::collections::HashSet;
+mod column_profile;
+
 use std::path::{Path, PathBuf};
 
 use crate::data::classes::MAX_CLASSES;
@@ -23,6 +24,7 @@ use crate::data::{
     source,
 };
 use crate::error::{Error, Place, Result};
+use column_profile::ColumnProfile;
 
 /// Different values that are few, however few rows there are.
 const FEW: usize = 20;
@@ -144,26 +146,6 @@ struct FileProfile {
     header: Option<Vec<String>>,
     rows: usize,
     columns: Vec<ColumnProfile>,
-}
-
-/// What the fields of a column have in common.
-#[derive(Clone)]
-struct ColumnProfile {
-    /// Hashes of the different fields.
-    distinct: HashSet<u64>,
-    /// Each is 0 or 1.
-    zero_one: bool,
-    /// Each is a number.
-    numbers: bool,
-    /// Each is a whole number.
-    integers: bool,
-    /// Each has one token at most.
-    one_token: bool,
-    /// How many hold what no token can be.
-    not_tokens: usize,
-    /// Parts between label separators, in all, and the different ones.
-    parts: usize,
-    distinct_parts: HashSet<u64>,
 }
 
 impl FileProfile {
@@ -418,82 +400,6 @@ impl FileProfile {
 
 fn classes(n: usize) -> String {
     format!("{n} class{}", if n == 1 { "" } else { "es" })
-}
-
-impl Default for ColumnProfile {
-    fn default() -> Self {
-        Self {
-            distinct: HashSet::new(),
-            zero_one: true,
-            numbers: true,
-            integers: true,
-            one_token: true,
-            not_tokens: 0,
-            parts: 0,
-            distinct_parts: HashSet::new(),
-        }
-    }
-}
-
-impl ColumnProfile {
-    fn add(&mut self, field: &str, format: &ExampleFormat, numbers: &Dictionary) {
-        let field = field.trim();
-        self.distinct.insert(hash(field));
-        let number = field
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite());
-        self.zero_one &= matches!(field, "0" | "1");
-        self.numbers &= number.is_some();
-        self.integers &= number.is_some_and(|number| number.fract() == 0.0);
-        let tokens = || {
-            field
-                .split(&format.token_separator)
-                .filter(|token| !token.is_empty())
-        };
-        self.one_token &= tokens().count() <= 1;
-        let can_be_text = match format.tokens {
-            TokenKind::Number => {
-                !field.is_empty() && tokens().all(|token| numbers.get(token).is_some())
-            }
-            TokenKind::Text => !field.is_empty(),
-        };
-        self.not_tokens += usize::from(!can_be_text);
-        for part in field.split(&format.label_separator) {
-            self.parts += 1;
-            if !part.trim().is_empty() && self.distinct_parts.len() <= MAX_CLASSES {
-                self.distinct_parts.insert(hash(part.trim()));
-            }
-        }
-    }
-
-    /// A number a row, each another: in few rows that may be chance.
-    fn is_ids(&self, rows: usize) -> bool {
-        self.integers && self.one_token && self.distinct.len() == rows && rows >= 10
-    }
-
-    /// Several tokens in some rows, and few fields that cannot be texts.
-    fn has_texts(&self, rows: usize) -> bool {
-        !self.one_token && 2 * self.not_tokens < rows
-    }
-
-    /// Whether this second column of two holds labels; `None` where it cannot be told.
-    fn is_label(&self, text: &Self, rows: usize) -> Option<bool> {
-        if 2 * self.not_tokens >= rows {
-            return Some(true); // fewer of them are mistakes in texts, which the reader names
-        }
-        if !self.one_token {
-            return Some(false);
-        }
-        let n = self.distinct.len();
-        let is_few = self.zero_one || (n <= MAX_CLASSES && 5 * n <= rows);
-        (is_few && !text.one_token).then_some(true)
-    }
-}
-
-fn hash(text: &str) -> u64 {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
 }
 
 #[cfg(test)]
