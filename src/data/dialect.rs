@@ -253,7 +253,9 @@ impl<'a> Sample<'a> {
                 && fields.any(|field| field.split_whitespace().any(|token| token == name))
         };
         let has_tokens = has_numbers && first.iter().enumerate().any(is_token);
-        if usual && !has_tokens && !rest.is_empty() {
+        // One row of one column may be a text of one word: `question`.
+        let is_enough = !rest.is_empty() || names.len() > 1 && !has_numbers;
+        if usual && !has_tokens && is_enough {
             return (true, "usual names in the first row");
         }
         let below = |column: usize| {

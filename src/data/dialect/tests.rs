@@ -207,3 +207,18 @@ fn files_with_and_without_a_header() {
         "{message}"
     );
 }
+
+#[test]
+fn a_header_alone_is_a_header() {
+    for text in [
+        "text_a\ttext_b\tlabel\n",
+        "id,q1,q2,label\n",
+        "text,label\n",
+    ] {
+        assert!(found(&[text]).1, "{text}");
+    }
+    // A row with a number, and a text of one word.
+    for text in ["a\tb\t1\n", "question\n", "1\t2\t0\n"] {
+        assert!(!found(&[text]).1, "{text}");
+    }
+}
