@@ -3,6 +3,9 @@
 //! In: the names of a header. Out: column numbers from 0, or none where no name is usual or several are. Looks at names only, not
 //! at what the columns hold.
 
+use super::table::quoted;
+use crate::error::{Error, Place, Result};
+
 /// Names of two texts that stand beside each other, as [`plain`] writes them.
 const PAIRS: [(&str, &str); 23] = [
     ("texta", "textb"),
@@ -121,6 +124,30 @@ pub fn label(names: &[&str], texts: &[usize]) -> Option<usize> {
             .filter(|&column| LABELS.contains(&plain(names[column]).as_str()));
         columns.next().filter(|_| columns.next().is_none())
     })
+}
+
+/// Refuses a column whose name another one has too; `key` of `[data]` would tell them apart, and `header` is where the names stand.
+///
+/// # Errors
+/// [`Error::Input`] naming the column.
+pub fn require_once(names: &[&str], column: usize, key: &str, header: Place) -> Result<()> {
+    let name = names.get(column).copied().unwrap_or_default();
+    match names.iter().filter(|other| **other == name).count() {
+        0 | 1 => Ok(()),
+        n => {
+            let times = if n == 2 {
+                "twice".to_owned()
+            } else {
+                format!("{n} times")
+            };
+            let found = format!("{} {times}", quoted(name));
+            Err(
+                Error::input(header, "each name once", found).with_hint(format!(
+                    "rename one of the columns, or set `data.{key}` to the number of the right one"
+                )),
+            )
+        }
+    }
 }
 
 fn only(names: &[&str], is_wanted: impl Fn(&str) -> bool) -> Option<usize> {

@@ -159,3 +159,37 @@ fn ids_are_not_taken_for_texts() {
     };
     assert_eq!(show(tab(20), &set, Ignored).len(), 20);
 }
+
+#[test]
+fn a_name_that_comes_twice_is_refused_where_it_is_used() {
+    let format = csv_with_any_header();
+    let hint = |key: &str| {
+        format!(
+            "hint: rename one of the columns, or set `data.{key}` to the number of the right one"
+        )
+    };
+    let text = "id,text_a,text_b,label,label\n7,1,2,1,0\n";
+    assert_eq!(
+        show(text, &format, Required),
+        [
+            "x.tsv:1: expected each name once, found `label` twice",
+            &hint("label")
+        ]
+    );
+    let second = ExampleFormat {
+        label: Some(Column::Number(5).into()),
+        ..format.clone()
+    };
+    assert_eq!(show(text, &second, Required), ["1/2/0"]);
+    let text = "text_a,text_a,text_b,text_a,label\n1,2,3,4,1\n";
+    assert_eq!(
+        show(text, &format, Required),
+        [
+            "x.tsv:1: expected each name once, found `text_a` 3 times",
+            &hint("text_a")
+        ]
+    );
+    // What is not used may be called as it likes.
+    let text = "id,id,text_a,text_b,label\n7,7,1,2,1\n";
+    assert_eq!(show(text, &format, Required), ["1/2/1"]);
+}

@@ -40,9 +40,10 @@ impl Layout {
             }
             Err(_) => Vec::new(),
         };
+        let columns: Vec<usize> = texts.iter().chain(&labels).copied().collect();
+        require_names_once(table, format, (&texts, &labels))?;
         let keys = format.text_columns().into_iter().map(|(key, _)| key);
         let keys = keys.chain(labels.iter().map(|_| "label"));
-        let columns: Vec<usize> = texts.iter().chain(&labels).copied().collect();
         for (at, key) in keys.enumerate() {
             if columns[..at].contains(&columns[at]) {
                 return Err(twice(table, columns[at], key));
@@ -155,6 +156,30 @@ fn labels_of_header(table: &Table, format: &ExampleFormat, texts: &[usize]) -> R
     };
     let columns = columns.iter();
     columns.map(|column| find(table, "label", column)).collect()
+}
+
+/// Refuses names that come twice, but for columns that a key tells by their number. Of several labels [`super::label`] does.
+fn require_names_once(
+    table: &Table,
+    format: &ExampleFormat,
+    (texts, labels): (&[usize], &[usize]),
+) -> Result<()> {
+    let names: Vec<&str> = table.fields().iter().collect();
+    let is_number = |column: &Option<Column>| matches!(column, Some(Column::Number(_)));
+    let keys = format.text_columns();
+    let texts = texts
+        .iter()
+        .zip(&keys)
+        .filter(|(_, (_, set))| !is_number(set));
+    let texts = texts.map(|(&column, (key, _))| (column, *key));
+    let label = match &format.label {
+        None | Some(LabelColumns::One(Column::Name(_))) => labels.first(),
+        Some(_) => None,
+    };
+    for (column, key) in texts.chain(label.map(|&column| (column, "label"))) {
+        column_names::require_once(&names, column, key, table.place())?;
+    }
+    Ok(())
 }
 
 /// The column that a key names, under a header.
