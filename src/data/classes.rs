@@ -80,6 +80,11 @@ impl Classes {
         Ok(number)
     }
 
+    /// Whether a new name becomes a class.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Ends the classes where a file's columns have named them all.
     pub(super) fn close_as_they_are(&mut self) {
         self.is_open = false;

@@ -20,6 +20,7 @@ pub mod folds;
 pub mod format;
 pub mod gzip;
 pub mod ids;
+pub mod label_field;
 pub mod masking;
 pub mod near;
 pub mod npy;

@@ -6,6 +6,7 @@
 
 mod identifiers;
 mod label;
+pub mod label_values;
 mod layout;
 
 use std::path::{Path, PathBuf};
@@ -129,6 +130,9 @@ fn parse(
         if !table.advance()? {
             break;
         }
+    }
+    if let Some(reader) = label_reader {
+        reader.refuse_missing()?;
     }
     identifiers::refuse(path, &examples, (format, &layout), dictionary)?;
     Ok(ExampleFile {

@@ -248,7 +248,7 @@ fn ordinal_that_is_not_a_number() {
         show("1\t-2.5\n2\t1e1\n3\t4\n", &format, Required),
         ["1/-2.5", "2/10.0", "3/4.0"]
     );
-    for wrong in ["abc", "nan", "inf", "1e99", "1,5"] {
+    for wrong in ["abc", "inf", "1e99", "1,5"] {
         assert_eq!(
             show(format!("1\t0\n2\t{wrong}\n"), &format, Required),
             [
@@ -394,4 +394,47 @@ fn read_of_written_is_the_same_for_every_kind_of_label() {
         let ignored: Wanted = Ignored;
         assert_eq!(show(&text, &format, ignored).len(), 100);
     }
+}
+
+#[test]
+fn labels_0_and_1_as_floats() {
+    let format = single(LabelKind::Binary);
+    let rows = show("1\t1.0\n2\t0.00\n3\t1\n", &format, Required);
+    assert_eq!(rows, ["1/1", "2/0", "3/1"]);
+    let rows = show("1\t2\t0.0\t1.0\t1.0\n", &three_columns(false), Required);
+    assert_eq!(rows, ["1/2/[1, 2]"]);
+}
+
+#[test]
+fn a_word_for_nothing_among_numbers_is_a_missing_label() {
+    let unlabelled = "hint: rows without a label belong in `data.unlabelled`";
+    for (labels, expected) in [
+        (LabelKind::Binary, "expected label 0 or 1, found `NaN`"),
+        (LabelKind::Classes, "expected a class, found `NaN`"),
+        (
+            LabelKind::Ordinal,
+            "expected a finite number as label, found `NaN`",
+        ),
+    ] {
+        assert_eq!(
+            show("1\t1\n2\tNaN\n3\t0\n4\tnull\n", &single(labels), Required),
+            [&format!("x.tsv:2:2: {expected}"), unlabelled],
+            "{labels:?}"
+        );
+    }
+    // Among names it is one of them.
+    let (_, names) = classes_of("1\tna\n2\teu\n3\t1\n", &single(LabelKind::Classes));
+    assert_eq!(names, ["1", "eu", "na"]);
+}
+
+#[test]
+fn a_label_of_minus_one_may_be_that_of_a_test_file() {
+    assert_eq!(
+        show("1\t-1\n", &single(LabelKind::Binary), Required),
+        [
+            "x.tsv:1:2: expected label 0 or 1, found `-1`",
+            "hint: if -1 says that a row has no label, the row belongs in `data.unlabelled` or `data.test`; of the labels -1 \
+             and 1, write 0 for -1"
+        ]
+    );
 }

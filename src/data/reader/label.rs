@@ -7,9 +7,11 @@ use csv::StringRecord;
 use super::super::classes::{Classes, MAX_CLASSES, NoClass};
 use super::super::example::Target;
 use super::super::format::{ExampleFormat, LabelColumns};
+use super::super::label_field::{self, finite, is_missing};
 use super::super::table::{Table, quoted};
 use super::super::task::LabelKind;
 use super::UNLABELLED_HINT;
+use super::label_values::MINUS_ONE;
 use super::layout::Layout;
 use crate::error::{Error, Place, Result};
 
@@ -19,6 +21,8 @@ pub(super) struct LabelReader<'a> {
     classes: &'a mut Classes,
     /// Where each class has a column of its own: the class of each of these columns.
     class_of_column: Vec<u32>,
+    /// The first name of a class that may say that there is none.
+    missing: Option<(String, Place)>,
 }
 
 impl<'a> LabelReader<'a> {
@@ -55,6 +59,7 @@ impl<'a> LabelReader<'a> {
             format,
             classes,
             class_of_column,
+            missing: None,
         })
     }
 
@@ -75,7 +80,7 @@ impl<'a> LabelReader<'a> {
             LabelKind::Binary => zero_or_one(field, place_of_first)
                 .map(Target::from)
                 .map_err(|error| match field {
-                    "" => error,
+                    missing if is_missing(missing) => error,
                     _ => error.with_hint(other_than_zero_or_one(field)),
                 }),
             LabelKind::Ordinal => Ok(Target::Number(number(field, place_of_first)?)),
@@ -93,6 +98,21 @@ impl<'a> LabelReader<'a> {
                 held.sort_unstable();
                 Ok(Target::Several(held))
             }
+        }
+    }
+
+    /// Refuses a class such as `NaN` after the last row, where all others are numbers: it is none.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the first row that has it.
+    pub fn refuse_missing(self) -> Result<()> {
+        let Some((name, place)) = self.missing else {
+            return Ok(());
+        };
+        let mut others = self.classes.names().iter().filter(|name| !is_missing(name));
+        match others.clone().next().is_some() && others.all(|name| finite(name).is_some()) {
+            true => Err(Error::input(place, "a class", quoted(&name)).with_hint(UNLABELLED_HINT)),
+            false => Ok(()),
         }
     }
 
@@ -123,6 +143,9 @@ impl<'a> LabelReader<'a> {
                 "a class without control characters",
                 found,
             ));
+        }
+        if self.missing.is_none() && self.classes.is_open() && is_missing(name) {
+            self.missing = Some((name.to_owned(), place()));
         }
         self.classes
             .number(name)
@@ -167,7 +190,7 @@ fn number(field: &str, place: impl Fn() -> Place) -> Result<f32> {
         _ => {
             let error = Error::input(place(), "a finite number as label", quoted(field));
             Err(error.with_hint(match field {
-                "" => UNLABELLED_HINT,
+                missing if is_missing(missing) => UNLABELLED_HINT,
                 _ => "labels that are no numbers are `task.labels = \"classes\"`",
             }))
         }
@@ -183,10 +206,13 @@ fn other_than_zero_or_one(field: &str) -> &'static str {
         "true" | "false" | "t" | "f" => {
             "write 1 for true and 0 for false, or set `task.labels = \"classes\"`"
         }
-        "-1" => "write 0 for -1, or set `task.labels = \"classes\"`",
+        MINUS_ONE => {
+            "if -1 says that a row has no label, the row belongs in `data.unlabelled` or `data.test`; of the labels -1 and 1, \
+             write 0 for -1"
+        }
         other => match other.parse::<f64>() {
             Ok(number) if number == 0.0 || number == 1.0 => {
-                "write 0 and 1 without a fraction; for numbers whose order counts set `task.labels = \"ordinal\"`"
+                "write it as 0 or 1; for numbers whose order counts set `task.labels = \"ordinal\"`"
             }
             Ok(_) => {
                 "for several classes set `task.labels = \"classes\"`, for numbers whose order counts \"ordinal\"; is it \
@@ -200,16 +226,11 @@ fn other_than_zero_or_one(field: &str) -> &'static str {
 }
 
 fn zero_or_one(field: &str, place: impl Fn() -> Place) -> Result<bool> {
-    match field {
-        "0" => Ok(false),
-        "1" => Ok(true),
-        other => {
-            let error = Error::input(place(), "label 0 or 1", quoted(other));
-            Err(if other.is_empty() {
-                error.with_hint(UNLABELLED_HINT)
-            } else {
-                error
-            })
+    label_field::zero_or_one(field).ok_or_else(|| {
+        let error = Error::input(place(), "label 0 or 1", quoted(field));
+        match is_missing(field) {
+            true => error.with_hint(UNLABELLED_HINT),
+            false => error,
         }
-    }
+    })
 }

@@ -373,8 +373,8 @@ fn label_other_than_0_or_1() {
     );
     for (label, hint) in [
         (
-            "0.0",
-            "hint: write 0 and 1 without a fraction; for numbers whose order counts set `task.labels = \"ordinal\"`",
+            "01",
+            "hint: write it as 0 or 1; for numbers whose order counts set `task.labels = \"ordinal\"`",
         ),
         (
             "yes",

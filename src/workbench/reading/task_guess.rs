@@ -5,7 +5,7 @@
 //!
 //! The rules, in order:
 //! 1. `task.kind`, `task.labels` and the columns of the settings stand, where they are not at their defaults.
-//! 2. The file with the most columns is the one with labels.
+//! 2. The file with the most columns is the one with labels; of several, the first whose labels differ.
 //! 3. All columns behind the first, or behind the second, hold 0 and 1, and there are two or more: several labels.
 //! 4. A column of different whole numbers, one a row, holds ids. Beside such a column, under a header without usual names, with
 //!    more than three columns, and where the third is a text, a column with several tokens in some rows is a text, and what remains is the label.
@@ -31,6 +31,9 @@ const FEW: usize = 20;
 
 /// Names in headers of numbers whose order counts.
 const ORDINAL_NAMES: [&str; 6] = ["score", "similarity", "rating", "grade", "stars", "level"];
+
+/// What else two classes can be.
+const TWO_CLASSES: &str = "write them as 0 and 1 to have AUC";
 
 /// What the files seem to hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +71,7 @@ pub fn guess(files: &[PathBuf], format: &ExampleFormat) -> Result<Guess> {
     };
     let layout = file.layout(format);
     let layout = layout.ok_or_else(|| file.undecided())?;
+    file.require_names_once(&layout, format)?;
     file.write_texts(&layout, &mut guess.format);
     let rows_are = match layout.kind {
         TextKind::Pair => "pairs of texts",
@@ -116,6 +120,7 @@ pub fn guess_texts(files: &[PathBuf], format: &ExampleFormat) -> Result<ExampleF
     if let Some(file) = widest(files, format)? {
         // Two columns of which the second may be a label: read as they come, they are two texts.
         if let Some(layout) = file.layout(format) {
+            file.require_names_once(&layout, format)?;
             file.write_texts(&layout, &mut guessed);
             if layout.is_new
                 && let [column] = layout.labels[..]
@@ -127,13 +132,18 @@ pub fn guess_texts(files: &[PathBuf], format: &ExampleFormat) -> Result<ExampleF
     Ok(guessed)
 }
 
-/// The file with the most columns, the first of several; `None` where no file has rows.
+/// The file with the most columns; of several the first whose labels differ, as a test file may have a label that stands in for
+/// the unknown ones. `None` where no file has rows or a header.
 fn widest(files: &[PathBuf], format: &ExampleFormat) -> Result<Option<FileProfile>> {
     let mut widest: Option<FileProfile> = None;
     for path in files {
         let file = FileProfile::of(path, format)?;
-        let before = widest.as_ref().map_or(0, |widest| widest.columns.len());
-        if file.columns.len() > before {
+        let is_better = widest.as_ref().is_none_or(|before| {
+            let (width, width_before) = (file.columns.len(), before.columns.len());
+            let tells_more = || file.labels_differ(format) && !before.labels_differ(format);
+            width > width_before || width == width_before && tells_more()
+        });
+        if is_better && !file.columns.is_empty() {
             widest = Some(file);
         }
     }
@@ -144,6 +154,8 @@ fn widest(files: &[PathBuf], format: &ExampleFormat) -> Result<Option<FileProfil
 struct FileProfile {
     path: PathBuf,
     header: Option<Vec<String>>,
+    /// Where the header stands, or the file.
+    place: Place,
     rows: usize,
     columns: Vec<ColumnProfile>,
 }
@@ -155,11 +167,15 @@ impl FileProfile {
         let mut profile = Self {
             path: path.to_owned(),
             header: None,
+            place: Place::file(path),
             rows: 0,
             columns: Vec::new(),
         };
         if format.header && table.advance()? {
             profile.header = Some(table.fields().iter().map(str::to_owned).collect());
+            profile.place = table.place();
+            // Those of a header alone, so that the reader finds its texts and misses the rows.
+            profile.columns = vec![ColumnProfile::default(); table.fields().len()];
         }
         let dictionary = Dictionary::new(TokenKind::Number);
         while table.advance()? {
@@ -174,6 +190,32 @@ impl FileProfile {
         Ok(profile)
     }
 
+    /// Whether it has labels, and more than one.
+    fn labels_differ(&self, format: &ExampleFormat) -> bool {
+        let labels = self
+            .layout(format)
+            .map_or_else(Vec::new, |layout| layout.labels);
+        let mut labels = labels.into_iter();
+        labels.any(|column| self.columns[column].distinct.len() > 1)
+    }
+
+    /// Refuses names that come twice where columns are to be told by them; those that the settings tell by number are not.
+    fn require_names_once(&self, layout: &Layout, format: &ExampleFormat) -> Result<()> {
+        let Some(header) = self.header.as_ref().filter(|_| layout.is_new) else {
+            return Ok(()); // the reader sees to it
+        };
+        let names: Vec<&str> = header.iter().map(String::as_str).collect();
+        let texts = layout.texts.iter();
+        let texts = texts.zip([("text_a", &format.text_a), ("text_b", &format.text_b)]);
+        let texts = texts.filter(|(_, (_, set))| !matches!(set, Some(Column::Number(_))));
+        let texts = texts.map(|(&column, (key, _))| (column, key));
+        let labels = layout.labels.iter().map(|&column| (column, "label"));
+        for (column, key) in texts.chain(labels) {
+            column_names::require_once(&names, column, key, self.place.clone())?;
+        }
+        Ok(())
+    }
+
     /// Where a column of the settings stands, from 0.
     fn position(&self, column: &Column) -> Option<usize> {
         let position = match column {
@@ -184,10 +226,14 @@ impl FileProfile {
     }
 
     fn column(&self, column: usize) -> Column {
-        let name = self.header.as_ref().and_then(|header| header.get(column));
-        name.map_or(Column::Number(column + 1), |name| {
-            Column::Name(name.clone())
-        })
+        let header = self.header.as_deref().unwrap_or_default();
+        match header.get(column) {
+            // A name that comes twice is no name.
+            Some(name) if header.iter().filter(|other| *other == name).count() == 1 => {
+                Column::Name(name.clone())
+            }
+            _ => Column::Number(column + 1),
+        }
     }
 
     /// `column 3`, or its name in the header.
@@ -255,7 +301,7 @@ impl FileProfile {
         }
         for (kind, n_texts) in [(TextKind::Single, 1), (TextKind::Pair, 2)] {
             let behind = self.columns.get(n_texts..).unwrap_or_default();
-            if behind.len() > 1 && behind.iter().all(|column| column.zero_one) {
+            if behind.len() > 1 && behind.iter().all(|column| column.is_zero_one()) {
                 return Some(by_place(kind, (n_texts..width).collect()));
             }
         }
@@ -336,7 +382,9 @@ impl FileProfile {
         let is_other =
             |column: &usize| !texts.contains(column) && !self.columns[*column].is_ids(self.rows);
         let others: Vec<usize> = (0..self.columns.len()).filter(is_other).collect();
-        let zero_one = others.iter().all(|&column| self.columns[column].zero_one);
+        let zero_one = others
+            .iter()
+            .all(|&column| self.columns[column].is_zero_one());
         (others.len() <= 1 || zero_one).then_some(others)
     }
 
@@ -349,13 +397,13 @@ impl FileProfile {
         let profile = &self.columns[column];
         let n = profile.distinct.len();
         let is_few = |n: usize, of: usize| n <= MAX_CLASSES && (n <= FEW || 2 * n <= of);
-        if profile.zero_one {
+        if profile.is_zero_one() {
             let holds = "0 and 1".to_owned();
             return Ok((LabelKind::Binary, "labels 0 and 1".to_owned(), holds));
         }
-        if profile.numbers {
+        if profile.is_numeric() {
             let numbers = "a number each".to_owned();
-            if !profile.integers {
+            if !profile.is_whole() {
                 let holds = "numbers with fractions".to_owned();
                 return Ok((LabelKind::Ordinal, numbers, holds));
             }
@@ -365,9 +413,11 @@ impl FileProfile {
                 return Ok((LabelKind::Ordinal, numbers, "whole numbers".to_owned()));
             }
             if is_few(n, self.rows) {
-                let holds = format!(
-                    "{n} different whole numbers (set `task.labels = \"ordinal\"` if their order counts)"
-                );
+                let advice = match n {
+                    2 => TWO_CLASSES,
+                    _ => "set `task.labels = \"ordinal\"` if their order counts",
+                };
+                let holds = format!("{n} different whole numbers ({advice})");
                 return Ok((LabelKind::Classes, classes(n), holds));
             }
         }
@@ -383,11 +433,15 @@ impl FileProfile {
                 holds,
             ));
         }
-        if !profile.numbers && is_few(n, self.rows) {
-            let holds = format!("{n} different string{}", if n == 1 { "" } else { "s" });
+        if !profile.is_numeric() && is_few(n, self.rows) {
+            let holds = match n {
+                1 => "1 different string".to_owned(),
+                2 => format!("2 different strings ({TWO_CLASSES})"),
+                _ => format!("{n} different strings"),
+            };
             return Ok((LabelKind::Classes, classes(n), holds));
         }
-        let what = if profile.numbers {
+        let what = if profile.is_numeric() {
             "whole numbers"
         } else {
             "strings"

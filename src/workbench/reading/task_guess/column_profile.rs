@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use crate::data::classes::MAX_CLASSES;
+use crate::data::label_field::{self, finite};
 use crate::data::{Dictionary, ExampleFormat, TokenKind};
 
 /// What the fields of a column have in common.
@@ -12,12 +13,16 @@ use crate::data::{Dictionary, ExampleFormat, TokenKind};
 pub(super) struct ColumnProfile {
     /// Hashes of the different fields.
     pub distinct: HashSet<u64>,
-    /// Each is 0 or 1.
-    pub zero_one: bool,
-    /// Each is a number.
-    pub numbers: bool,
-    /// Each is a whole number.
-    pub integers: bool,
+    /// Fields that are numbers.
+    n_numbers: usize,
+    /// Fields that say in a word that there is no number: `NaN`.
+    n_missing: usize,
+    /// Each of the others is 0 or 1.
+    zero_one: bool,
+    /// Each of the others is a number.
+    numbers: bool,
+    /// Each of the others is a whole number.
+    integers: bool,
     /// Each has one token at most.
     pub one_token: bool,
     /// How many hold what no token can be.
@@ -31,6 +36,8 @@ impl Default for ColumnProfile {
     fn default() -> Self {
         Self {
             distinct: HashSet::new(),
+            n_numbers: 0,
+            n_missing: 0,
             zero_one: true,
             numbers: true,
             integers: true,
@@ -46,13 +53,15 @@ impl ColumnProfile {
     pub fn add(&mut self, field: &str, format: &ExampleFormat, numbers: &Dictionary) {
         let field = field.trim();
         self.distinct.insert(hash(field));
-        let number = field
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite());
-        self.zero_one &= matches!(field, "0" | "1");
-        self.numbers &= number.is_some();
-        self.integers &= number.is_some_and(|number| number.fract() == 0.0);
+        if !field.is_empty() && label_field::is_missing(field) {
+            self.n_missing += 1;
+        } else {
+            let number = finite(field);
+            self.n_numbers += usize::from(number.is_some());
+            self.zero_one &= label_field::zero_or_one(field).is_some();
+            self.numbers &= number.is_some();
+            self.integers &= number.is_some_and(|number| number.fract() == 0.0);
+        }
         let tokens = || {
             field
                 .split(&format.token_separator)
@@ -74,9 +83,28 @@ impl ColumnProfile {
         }
     }
 
+    /// Each field is 0 or 1; a few may say that there is none, which the reader refuses.
+    pub fn is_zero_one(&self) -> bool {
+        self.zero_one && self.is_numeric()
+    }
+
+    /// Each is a number, in the same way.
+    pub fn is_numeric(&self) -> bool {
+        self.numbers && (self.n_numbers > 0 || self.n_missing == 0)
+    }
+
+    /// Each is a whole number, in the same way.
+    pub fn is_whole(&self) -> bool {
+        self.integers && self.is_numeric()
+    }
+
     /// A number a row, each another: in few rows that may be chance.
     pub fn is_ids(&self, rows: usize) -> bool {
-        self.integers && self.one_token && self.distinct.len() == rows && rows >= 10
+        self.is_whole()
+            && self.n_missing == 0
+            && self.one_token
+            && self.distinct.len() == rows
+            && rows >= 10
     }
 
     /// Several tokens in some rows, and few fields that cannot be texts.
@@ -93,7 +121,7 @@ impl ColumnProfile {
             return Some(false);
         }
         let n = self.distinct.len();
-        let is_few = self.zero_one || (n <= MAX_CLASSES && 5 * n <= rows);
+        let is_few = self.is_zero_one() || (n <= MAX_CLASSES && 5 * n <= rows);
         (is_few && !text.one_token).then_some(true)
     }
 }

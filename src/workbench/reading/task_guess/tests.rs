@@ -77,7 +77,7 @@ fn single_texts_are_recognised_by_a_second_column_that_is_no_text() {
         (
             &["体育", "x", "x"],
             LabelKind::Classes,
-            "2 classes: one text column, and column 2 holds 2 different strings",
+            "2 classes: one text column, and column 2 holds 2 different strings (write them as 0 and 1 to have AUC)",
         ),
         (
             &["x,y", "", "y", "x,y"],
@@ -189,7 +189,8 @@ fn what_the_settings_say_stands() {
     );
     assert_eq!(
         guess.why,
-        "pairs of texts with 2 classes: two text columns, and column `y` holds 2 different strings"
+        "pairs of texts with 2 classes: two text columns, and column `y` holds 2 different strings \
+         (write them as 0 and 1 to have AUC)"
     );
 }
 
@@ -320,4 +321,62 @@ fn a_header_of_more_names_than_the_rows_have_fields_is_left_to_the_reader() {
         let guess = guess_as(&[text], &format).expect("a guess");
         assert_eq!(guess.format.label, None, "{text}");
     }
+}
+
+#[test]
+fn floats_of_zero_and_one_are_labels_0_and_1() {
+    let why = "pairs of texts with labels 0 and 1: two text columns, and column 3 holds 0 and 1";
+    let expected = (TextKind::Pair, LabelKind::Binary, why.to_owned());
+    assert_eq!(show(&[&pairs(&["1.0", "0.0", "1.0"])]), expected);
+    // The reader refuses the row that has none.
+    assert_eq!(show(&[&pairs(&["NaN", "0", "1"])]), expected);
+    let guess = guessed(&[&pairs(&["NaN", "0.5", "1"])]);
+    assert_eq!(guess.format.labels, LabelKind::Ordinal);
+    // Among names it may be one.
+    let guess = guessed(&[&pairs(&["na", "eu", "eu"])]);
+    assert_eq!(guess.format.labels, LabelKind::Classes);
+    let guess = guessed(&[&pairs(&["NaN", "NaN"])]);
+    assert_eq!(guess.format.labels, LabelKind::Classes);
+}
+
+#[test]
+fn two_classes_that_are_numbers() {
+    let guess = guessed(&[&pairs(&["-1", "1", "1"])]);
+    let holds = "column 3 holds 2 different whole numbers (write them as 0 and 1 to have AUC)";
+    assert!(guess.why.ends_with(holds), "{}", guess.why);
+}
+
+#[test]
+fn of_files_of_one_width_the_one_whose_labels_differ_tells() {
+    let stand_in = pairs(&["0", "0", "0"]);
+    let guess = guessed(&[&stand_in, &pairs(&["0", "2", "1"])]);
+    assert_eq!(guess.format.labels, LabelKind::Classes);
+    let guess = guessed(&[&pairs(&["-1", "-1"]), &pairs(&["0", "1", "1"])]);
+    assert_eq!(guess.format.labels, LabelKind::Binary);
+}
+
+#[test]
+fn a_text_column_whose_name_comes_twice() {
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let text = "text_a\ttext_a\tlabel\n1 2\t3 4\t1\n5 6\t7 8\t0\n";
+    let error = guess_as(&[text], &format).expect_err("which is which");
+    let message = error.to_string();
+    assert!(
+        message.ends_with("0.tsv:1: expected each name once, found `text_a` twice"),
+        "{message}"
+    );
+    assert_eq!(
+        error.hint(),
+        Some("rename one of the columns, or set `data.text_a` to the number of the right one")
+    );
+    let by_number = ExampleFormat {
+        text_a: Some(Column::Number(1)),
+        text_b: Some(Column::Number(2)),
+        ..format
+    };
+    let guess = guess_as(&[text], &by_number).expect("told apart");
+    assert_eq!(guess.format, by_number);
 }
