@@ -112,6 +112,7 @@ pub fn duplicates(
         unlabelled,
         task,
         reading,
+        ..
     } = read_files(files, loaded, context)?;
     labelled.extend(unlabelled);
     let files = labelled;

@@ -1,5 +1,6 @@
 //! `cipherpet inspect`.
 
+use crate::hand_made::refusal;
 use crate::workspace::Workspace;
 
 #[test]
@@ -208,4 +209,81 @@ fn a_full_stdout_is_an_error_and_a_closed_one_is_not() {
         "{}",
         workspace.transcript(&output)
     );
+}
+
+/// Fifty pairs, each with a label.
+fn pairs(label: impl Fn(usize) -> &'static str) -> String {
+    let row = |i: usize| format!("{} {}\t{} 5\t{}\n", i % 7, i % 11, i % 5, label(i));
+    (0..50).map(row).collect()
+}
+
+#[test]
+fn a_file_of_one_label_may_be_the_test_file() {
+    let workspace = Workspace::empty();
+    workspace.write("train.tsv", pairs(|i| ["0", "1"][i % 2]));
+    workspace.write("zeros.tsv", pairs(|_| "0"));
+    let inspect = ["inspect", "train.tsv", "zeros.tsv"];
+    let output = workspace.run(&[&inspect[..], &["--starter=first.toml"]].concat());
+    let line =
+        "zeros.tsv: all labels are 0. Is it the test file? Then write test = \"zeros.tsv\"\n";
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.contains(line), "{stderr}");
+    let starter = workspace.text("first.toml");
+    let lines = format!("train = [\"train.tsv\", \"zeros.tsv\"]\n# {line}");
+    assert!(starter.contains(&lines), "{starter}");
+    let json = workspace.succeed(&[&inspect[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!(
+        report["stand_ins"],
+        serde_json::json!([{"path": "zeros.tsv", "label": "0", "is_unlabelled": false}])
+    );
+}
+
+#[test]
+fn a_file_whose_labels_are_all_minus_one_is_the_test_file() {
+    let workspace = Workspace::empty();
+    workspace.write("train.tsv", pairs(|i| ["0", "1"][i % 2]));
+    workspace.write("test.tsv", pairs(|_| "-1"));
+    for files in [["train.tsv", "test.tsv"], ["test.tsv", "train.tsv"]] {
+        let output = workspace.run(&[&["inspect"][..], &files].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let line = "test.tsv: all labels are -1, so it is read as a file without labels\n";
+        assert!(output.status.success() && stderr.contains(line), "{stderr}");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(shown.contains("with labels 0 and 1"), "{shown}");
+        assert!(
+            shown.contains("test.tsv (test): 50 rows, no labels\n"),
+            "{shown}"
+        );
+    }
+    workspace.succeed(&["inspect", "train.tsv", "test.tsv", "--starter=first.toml"]);
+    workspace.succeed(&["run", "first.toml", "--out=out", "--set=train.max_steps=1"]);
+    assert_eq!(workspace.text("out/submission.csv").lines().count(), 50);
+}
+
+#[test]
+fn labels_that_are_missing_and_rows_that_are_missing_are_refused() {
+    let workspace = Workspace::empty();
+    workspace.write("nan.tsv", pairs(|i| ["0", "1", "NaN"][i % 3]));
+    workspace.write("header.tsv", "text_a\ttext_b\tlabel\n");
+    workspace.write("header.csv", "id,text,label\n");
+    for (file, expected) in [
+        (
+            "nan.tsv",
+            "error: nan.tsv:3:3: expected label 0 or 1, found `NaN`\n\
+             hint: rows without a label belong in `data.unlabelled`",
+        ),
+        (
+            "header.tsv",
+            "error: header.tsv: expected one pair of sentences or more, found a header only\n\
+             hint: set `data.header = false` where the first line is a row",
+        ),
+        (
+            "header.csv",
+            "error: header.csv: expected one text or more, found a header only\n\
+             hint: set `data.header = false` where the first line is a row",
+        ),
+    ] {
+        assert_eq!(refusal(&workspace, &["inspect", file]), expected);
+    }
 }

@@ -20,6 +20,7 @@ use super::Context;
 use super::disk::megabytes;
 use super::reading::Reading;
 use super::reading::files::{TaskFiles, read_files};
+use super::reading::stand_in::StandIn;
 use crate::checkpoint::BertConfig;
 use crate::config::{Experiment, Loaded};
 use crate::data::reserved::FIRST_CIPHER;
@@ -43,6 +44,8 @@ pub struct Inspection {
     pub written: String,
     /// What is in the files.
     pub survey: Survey,
+    /// Files whose rows all have one label, where those of others differ.
+    pub stand_ins: Vec<StandIn>,
     /// What a run of the default settings costs, for a small BERT and for a BERT-base.
     pub estimates: Vec<Estimate>,
     /// What each preset costs on this machine, measured; empty without a starter.
@@ -76,11 +79,13 @@ pub fn inspect(
         mut unlabelled,
         task,
         reading,
+        stand_ins,
     } = read_files(files, loaded, context)?;
     let experiment = &loaded.experiment;
     let format = reading.format.clone();
     let rest = unlabelled.split_off(unlabelled.len().min(1));
     let mut inspection = examine((&train, &unlabelled, &rest), (task, reading), experiment);
+    inspection.stand_ins = stand_ins;
     if let Some(Starter { file, measures }) = starter {
         let max_tokens = MaxTokens::of(&inspection.survey, inspection.task.kind, loaded);
         if measures {
@@ -147,6 +152,7 @@ fn examine(
         task_why: reading.task,
         written: reading.written,
         survey,
+        stand_ins: Vec::new(),
         presets: Vec::new(),
         starter: None,
     }
@@ -488,7 +494,7 @@ mod tests {
         let (starter, inspection) = starter_for("1 2\tbad\n3 4\tgood\n5 6\tbad\n");
         assert!(
             starter.contains(
-                "\n[task] # single texts with 2 classes: one text column, and column 2 holds 2 different strings\n\
+                "\n[task] # single texts with 2 classes: one text column, and column 2 holds 2 different strings (write them as 0 and 1 to have AUC)\n\
                  kind = \"single\"\nlabels = \"classes\"\n\n[data]\ntrain = [\"a.tsv\"]\n"
             ),
             "{starter}"

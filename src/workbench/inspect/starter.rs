@@ -1,7 +1,7 @@
 //! A first experiment file for the files that were inspected.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Inspection;
 use super::measure::PresetTime;
@@ -143,6 +143,13 @@ fn text(
         writeln!(text, "{key} = {value}").expect("a String takes every write");
     };
     line("train", &format!("[{}]", train.join(", ")));
+    for one in &inspection.stand_ins {
+        writeln!(text, "# {}", one.describe(&from(folder, &one.path)))
+            .expect("a String takes every write");
+    }
+    let mut line = |key: &str, value: &str| {
+        writeln!(text, "{key} = {value}").expect("a String takes every write");
+    };
     if let Some(test) = paths(Role::Test).first() {
         line("test", test);
     }
@@ -249,14 +256,19 @@ fn lines_off_default(format: &ExampleFormat, keys: &[&'static str]) -> Vec<(&'st
         .collect()
 }
 
-/// As the starter in `folder`, an absolute path, has it. The path itself counts from where the command is given.
+/// As the starter in `folder` has it.
 fn quoted_path(path: &Path, folder: &Path) -> String {
+    let path = from(folder, path);
+    toml::Value::String(path.to_string_lossy().into_owned()).to_string()
+}
+
+/// `path`, which counts from where the command is given, as it is found from `folder`, an absolute path.
+fn from(folder: &Path, path: &Path) -> PathBuf {
     let whole = match source::is_embedded(path) {
         true => path.to_owned(),
         false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     };
-    let path = whole.strip_prefix(folder).unwrap_or(&whole);
-    toml::Value::String(path.to_string_lossy().into_owned()).to_string()
+    whole.strip_prefix(folder).unwrap_or(&whole).to_owned()
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! In: files of one task, and settings. Out: a [`Reading`]: how rows are written ([`dialect`]), which columns are texts and labels
 //! ([`task_guess`]), and why; or a refusal that names the key that decides. What a setting says stands. Rows are read
-//! by [`files`] alone.
+//! by [`files`] alone; [`stand_in`] tells labels that stand in for unknown ones.
 
 pub mod files;
+pub mod stand_in;
 pub mod task_guess;
 
 use std::path::{Path, PathBuf};
