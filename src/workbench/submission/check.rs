@@ -7,10 +7,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::form::{Columns, Form};
-use super::row_ids::RowIds;
-use super::sample::{Sample, quoting};
+use super::row_ids::{RowIds, ZEROS_HINT, differ_by_zeros};
+use super::sample::{CLASSES_HINT, Sample, quoting};
 use super::{columns, row_numbers};
 use crate::config::SubmitConfig;
+use crate::data::label_field::finite;
 use crate::data::table::{Table, quoted};
 use crate::data::{Dictionary, ExampleFormat, LabelKind, Labels, Task, read_examples};
 use crate::error::{Error, Place, Result};
@@ -95,7 +96,8 @@ pub fn check(
 }
 
 /// As [`check`], against the organisers' sample alone: its header, its ids in their order, its number of rows; and numbers, or
-/// names of classes. Without a `task` the sample says which: numbers where its own values are numbers, else names.
+/// names of classes. Without a `task` the sample says which: numbers where its own values are numbers, else
+/// names, and no number where it holds none.
 ///
 /// # Errors
 /// As [`check`]; those of reading the sample.
@@ -113,8 +115,10 @@ pub fn check_like(
             Columns::Label => Value::Name(known(task)),
             Columns::Score | Columns::Each(_) => number(range),
         },
-        None if sample.others().len() == 1 && sample.has_names() => Value::Name(None),
-        None => number(range),
+        None if sample.others().len() > 1 || sample.has_only_numbers() => number(range),
+        None => sample
+            .only_names()
+            .map_or(Value::Name(None), Value::NoNumber),
     };
     let header: Vec<&str> = sample.header.iter().map(String::as_str).collect();
     let expected = Expected {
@@ -178,6 +182,8 @@ enum Value<'a> {
     },
     /// One of the names, or any where they are not known.
     Name(Option<&'a [String]>),
+    /// A name and no number, as this one.
+    NoNumber(&'a str),
 }
 
 impl Value<'_> {
@@ -196,7 +202,7 @@ impl Value<'_> {
     fn what(&self) -> &'static str {
         match self {
             Self::Number { .. } => "a score",
-            Self::Name(_) => "a class",
+            Self::Name(_) | Self::NoNumber(_) => "a class",
         }
     }
 
@@ -217,7 +223,11 @@ impl Value<'_> {
                 let expected = format!("one of the classes {}", names.join(", "));
                 return Err(Error::input(place, expected, quoted(text)));
             }
-            Self::Name(_) => {
+            Self::NoNumber(name) if finite(text.trim()).is_some() => {
+                let expected = format!("a name, as those of the sample (`{name}`)");
+                return Err(Error::input(place, expected, quoted(text)).with_hint(CLASSES_HINT));
+            }
+            Self::Name(_) | Self::NoNumber(_) => {
                 seen.names.insert(text.to_owned());
             }
         }
@@ -391,8 +401,13 @@ fn read_table(
                 seen.rows,
                 expected.whose
             );
-            return Err(Error::input(place(), what, quoted(id))
-                .with_hint(format!("put the rows in the order of {}", expected.whose)));
+            let error = Error::input(place(), what, quoted(id));
+            return Err(match differ_by_zeros(expected_id, id) {
+                true => error.with_hint(ZEROS_HINT),
+                false => {
+                    error.with_hint(format!("put the rows in the order of {}", expected.whose))
+                }
+            });
         }
         seen.rows += 1;
         for (column, text) in fields.iter().enumerate() {

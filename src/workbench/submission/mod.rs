@@ -148,10 +148,11 @@ fn compose(
         let form = sample.form(submit, task)?;
         let (order, remark) = sample.order((test, format), scores.len())?;
         let answers = form.answers(&scores.select(&order), task)?;
+        let remarks = remark.into_iter().chain(sample.remark(&form, task));
         return Ok(Composed {
             text: like_sample(&sample, answers)?,
+            remarks: remarks.collect(),
             form,
-            remarks: remark.into_iter().collect(),
         });
     }
     let form = Form::of(submit, task);

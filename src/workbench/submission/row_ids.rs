@@ -70,6 +70,14 @@ impl RowIds {
     }
 }
 
+/// The way out where ids have gone through a program that took them for numbers.
+pub(super) const ZEROS_HINT: &str = "ids are text: keep their leading zeros (pandas: dtype=str)";
+
+/// Whether two ids are one number, written with another number of leading zeros.
+pub(super) fn differ_by_zeros(a: &str, b: &str) -> bool {
+    a != b && a.trim_start_matches('0') == b.trim_start_matches('0')
+}
+
 /// Blends are made of scores, after the test file has gone.
 fn is_without_file(submit: &SubmitConfig, test: &Path) -> bool {
     submit.format == SubmitFormat::Auto && !source::exists(test)

@@ -4,20 +4,26 @@
 //! [`Sample`], and from it the [`Form`] of a submission and the test row of each of its lines. Computes no score.
 //!
 //! Whether the numbers are probabilities: several columns hold them; one column does where the sample's values are all from 0
-//! to 1 and not all written as whole numbers, or is called `prob…`, but for ordinals; else `submit.probability` says so.
+//! to 1 and not all written as whole numbers, or is called `prob…`, but for ordinals; else `submit.probability` says so, and a
+//! remark names it where all values are 0 and 1.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::form::{Columns, Form};
+use super::row_ids::{ZEROS_HINT, differ_by_zeros};
 use crate::config::SubmitConfig;
 use crate::data::ids::read_ids;
+use crate::data::label_field::{finite, is_missing};
 use crate::data::table::{Quoting, Table, quoted};
 use crate::data::{ExampleFormat, LabelKind, Task, source};
 use crate::error::{Error, Place, Result};
 
 /// The way out where a column tells no rows apart.
 const ID_COLUMN: &str = "submit.id_column names the column of the ids where it is not the first";
+
+/// The way out where a sample asks for names and the task has numbers.
+pub(super) const CLASSES_HINT: &str = "class names need `task.labels = \"classes\"`";
 
 /// What the sample holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +39,14 @@ pub(super) struct Sample {
     pub ids: Vec<String>,
     /// The line of each id.
     lines: Vec<Place>,
-    /// Of one column beside the ids: all its values are numbers.
+    /// The first value beside the ids that is no number, and where it stands. One that is left blank is none.
+    name: Option<(String, Place)>,
+    /// Some values are numbers.
     has_numbers: bool,
-    /// They are from 0 to 1, and not all written as whole numbers.
-    has_fractions: bool,
+    /// All values are from 0 to 1.
+    all_within: bool,
+    /// All are written as whole numbers.
+    all_whole: bool,
 }
 
 impl Sample {
@@ -70,8 +80,10 @@ impl Sample {
             header,
             ids: Vec::new(),
             lines: Vec::new(),
-            has_numbers: true,
-            has_fractions: false,
+            name: None,
+            has_numbers: false,
+            all_within: true,
+            all_whole: true,
         };
         sample.read_rows(&mut table)?;
         Ok(sample)
@@ -79,7 +91,6 @@ impl Sample {
 
     fn read_rows(&mut self, table: &mut Table<'_>) -> Result<()> {
         let mut seen: HashMap<String, Place> = HashMap::new();
-        let (mut all_within, mut all_whole) = (true, true);
         while table.advance()? {
             let fields = table.fields();
             if fields.len() != self.header.len() {
@@ -97,18 +108,22 @@ impl Sample {
             }
             self.ids.push(id);
             self.lines.push(table.place());
-            for (_, text) in (0..).zip(fields).filter(|(column, _)| *column != self.id) {
-                match text.trim().parse::<f64>().ok().filter(|x| x.is_finite()) {
+            for (column, text) in (0..).zip(fields).filter(|(column, _)| *column != self.id) {
+                match finite(text.trim()) {
                     Some(number) => {
-                        all_within &= (0.0..=1.0).contains(&number);
+                        self.has_numbers = true;
+                        self.all_within &= (0.0..=1.0).contains(&number);
                         // `0.0` too: who wants whole numbers writes none with a point.
-                        all_whole &= number.fract() == 0.0 && !text.contains('.');
+                        self.all_whole &= number.fract() == 0.0 && !text.contains('.');
                     }
-                    None => self.has_numbers = false,
+                    None if self.name.is_none() && !is_missing(text.trim()) => {
+                        let place = table.place().field(&self.header[column]);
+                        self.name = Some((text.to_owned(), place));
+                    }
+                    None => {}
                 }
             }
         }
-        self.has_fractions = self.has_numbers && all_within && !all_whole;
         Ok(())
     }
 
@@ -119,9 +134,15 @@ impl Sample {
         others.map(|(_, name)| name.as_str()).collect()
     }
 
-    /// Whether the one column beside the ids holds names.
-    pub fn has_names(&self) -> bool {
-        !self.has_numbers
+    /// Whether its values are numbers, but for those that are left blank.
+    pub fn has_only_numbers(&self) -> bool {
+        self.has_numbers && self.name.is_none()
+    }
+
+    /// The first of its values, where none of them is a number.
+    pub fn only_names(&self) -> Option<&str> {
+        let (name, _) = self.name.as_ref().filter(|_| !self.has_numbers)?;
+        Some(name)
     }
 
     /// Whether numbers are from 0 to 1. Without a task they are taken for those of a class.
@@ -129,14 +150,16 @@ impl Sample {
         let is_ordinal = task.is_some_and(|task| task.labels == LabelKind::Ordinal);
         let mut others = self.others().into_iter();
         let is_named_so = others.any(|name| name.to_ascii_lowercase().starts_with("prob"));
-        let asks = self.has_fractions || is_named_so && self.has_numbers;
+        let has_fractions = self.has_only_numbers() && self.all_within && !self.all_whole;
+        let asks = has_fractions || is_named_so && self.name.is_none();
         submit.probability || self.header.len() > 2 || asks && !is_ordinal
     }
 
     /// The columns that it asks for.
     ///
     /// # Errors
-    /// [`Error::Input`] where its columns are neither one nor the classes of the task.
+    /// [`Error::Input`] where its columns are neither one nor the classes of the task, and where it holds names and the task has
+    /// none.
     pub fn form(&self, submit: &SubmitConfig, task: &Task) -> Result<Form> {
         let others = self.others();
         let number = |name: &&str| task.classes.iter().position(|class| class == name);
@@ -150,7 +173,10 @@ impl Sample {
         let columns = match (all, task.labels) {
             (Some(each), _) => Columns::Each(each),
             (None, LabelKind::Classes) if others.len() == 1 && !is_class => Columns::Label,
-            (None, LabelKind::Binary | LabelKind::Ordinal) if others.len() == 1 => Columns::Score,
+            (None, LabelKind::Binary | LabelKind::Ordinal) if others.len() == 1 => {
+                self.require_numbers(task)?;
+                Columns::Score
+            }
             _ => {
                 let one = match task.labels {
                     LabelKind::Binary | LabelKind::Ordinal => "one column of scores",
@@ -171,6 +197,32 @@ impl Sample {
         Ok(Form {
             columns,
             probability: is_each || self.has_probabilities(submit, Some(task)),
+        })
+    }
+
+    /// Refuses names where the task has one score a row.
+    fn require_numbers(&self, task: &Task) -> Result<()> {
+        let Some((name, place)) = &self.name else {
+            return Ok(());
+        };
+        let labels = match task.labels {
+            LabelKind::Ordinal => "numbers as labels",
+            _ => "labels 0 and 1",
+        };
+        let column = place.field.as_deref().unwrap_or_default();
+        let expected = format!("numbers in column `{column}`, as the task has {labels}");
+        let found = format!("names ({})", quoted(name));
+        Err(Error::input(place.clone(), expected, found).with_hint(CLASSES_HINT))
+    }
+
+    /// A remark where the values are 0 and 1 and scores of such labels are written as they are: either may be wanted.
+    pub fn remark(&self, form: &Form, task: &Task) -> Option<String> {
+        let is_zero_one = self.has_only_numbers() && self.all_within && self.all_whole;
+        let has_scores = form.columns == Columns::Score && !form.probability;
+        (is_zero_one && has_scores && task.labels == LabelKind::Binary).then(|| {
+            "submission: the sample holds whole numbers from 0 to 1; scores are written as the model gives them; \
+             submit.probability = true writes 0 to 1"
+                .to_owned()
         })
     }
 
@@ -203,7 +255,9 @@ impl Sample {
                     ),
                     false => format!("an id of {}", test.display()),
                 };
-                Error::input(line.clone().field(name), expected, quoted(id)).with_hint(hint)
+                let is_shortened = !is_numbered && ids.iter().any(|other| differ_by_zeros(other, id));
+                Error::input(line.clone().field(name), expected, quoted(id))
+                    .with_hint(if is_shortened { ZEROS_HINT } else { hint })
             })
         };
         let order = self.ids.iter().zip(&self.lines).map(row);

@@ -1,6 +1,6 @@
 //! Tests of [`super`].
 
-use super::super::{check_like, write};
+use super::super::{check, check_like, write};
 use super::*;
 use crate::data::Scores;
 
@@ -11,6 +11,10 @@ fn task(labels: LabelKind, classes: &[&str]) -> Task {
         ..Task::default()
     }
 }
+
+/// The remark on a sample of 0 and 1.
+const WHOLE: &str = "submission: the sample holds whole numbers from 0 to 1; scores are written as the model gives them; \
+                     submit.probability = true writes 0 to 1";
 
 /// Writes three rows like `sample`, for a test file whose ids are a, b and c where `has_ids`; the text or the message, and
 /// the remarks.
@@ -104,7 +108,7 @@ fn row_numbers_are_ids_where_the_test_file_has_none() {
         let expected = format!(
             "submission: test.csv has no column `key`, so the ids of sample.csv are row numbers from {first}"
         );
-        assert_eq!(remarks, [expected]);
+        assert_eq!(remarks, [expected.as_str(), WHOLE]);
     }
 }
 
@@ -117,6 +121,11 @@ fn a_sample_of_other_ids_or_columns_is_refused() {
             &binary,
             "key,p\na,0\nz,0\nc,0\n",
             "sample.csv:3:key: expected an id of test.csv, found `z`",
+        ),
+        (
+            &binary,
+            "key,p\na,\nb,no\nc,yes\n",
+            "sample.csv:3:p: expected numbers in column `p`, as the task has labels 0 and 1, found names (`no`)",
         ),
         (
             &binary,
@@ -174,4 +183,80 @@ fn names_that_the_sample_does_not_have_are_refused() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_remark_where_values_of_0_and_1_may_be_labels_or_probabilities() {
+    let binary = Task::binary_pairs();
+    let ordinal = task(LabelKind::Ordinal, &[]);
+    let remarks_of = |values: [&str; 3], task: &Task| {
+        let [a, b, c] = values;
+        let sample = format!("key,p\na,{a}\nb,{b}\nc,{c}\n");
+        like(&sample, &[1.0, 0.5, 0.25], task, true)
+            .expect("fits")
+            .1
+    };
+    assert_eq!(remarks_of(["0", "1", "0"], &binary), [WHOLE]);
+    for values in [["0", "0.5", "1"], ["-1", "1", "0"], ["", "", ""]] {
+        assert!(remarks_of(values, &binary).is_empty(), "{values:?}");
+    }
+    assert!(remarks_of(["0", "1", "0"], &ordinal).is_empty());
+}
+
+#[test]
+fn numbers_are_no_submission_for_a_sample_of_names() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    };
+    let sample = put("sample.csv", "key,p\na,no\nb,yes\n");
+    let check = |text: &str| {
+        let file = put("s.csv", text);
+        check_like(&file, &sample, None, &SubmitConfig::default(), None)
+    };
+    assert_eq!(check("key,p\na,maybe\nb,no\n").expect("names").distinct, 2);
+    let error = check("key,p\na,no\nb,-0.5\n").expect_err("a number");
+    let message = error.to_string();
+    assert!(
+        message
+            .ends_with("s.csv:3:p: expected a name, as those of the sample (`no`), found `-0.5`"),
+        "{message}"
+    );
+    assert_eq!(error.hint(), Some(CLASSES_HINT));
+    // Names of which some are numbers.
+    let sample = put("mixed.csv", "key,p\na,x\nb,2\n");
+    let file = put("s.csv", "key,p\na,2\nb,x\n");
+    check_like(&file, &sample, None, &SubmitConfig::default(), None).expect("names");
+}
+
+#[test]
+fn ids_that_have_lost_their_zeros() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    };
+    let test = put("test.csv", "id,text_a,text_b\n007,1,1\n008,2,2\n");
+    let format = ExampleFormat {
+        delimiter: ',',
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let submit = SubmitConfig::default();
+    let sample = put("sample.csv", "id,p\n007,0\n8,0\n");
+    let sample = Sample::read(&sample, &submit).expect("a sample");
+    let error = sample.order((&test, &format), 2).expect_err("another id");
+    assert_eq!(error.hint(), Some(ZEROS_HINT));
+    let task = Task::binary_pairs();
+    for (ids, hint) in [
+        (["007", "8"], ZEROS_HINT),
+        (["008", "007"], "put the rows in the order of the test file"),
+    ] {
+        let file = put("s.csv", &format!("id,score\n{},1\n{},2\n", ids[0], ids[1]));
+        let error = check((&file, &task), (&test, &format), &submit, None).expect_err("ids");
+        assert_eq!(error.hint(), Some(hint));
+    }
 }
