@@ -6,9 +6,11 @@
 # Needs: cargo, and a Python with torch, transformers, safetensors and numpy (named in PYTHON). Installs nothing. Run nothing beside it:
 # it takes hours. Both sides train on the same files and judge by the rows i mod 10, on two threads. Ours is EPOCHS (default 7) epochs of
 # the preset `fast`; the peer is the best of its frequency map and scratch, each for PEER_EPOCHS (default 12) epochs in bf16 and in f32.
-# Minutes are those of training and validation, with the start of neither. Prints each curve, then minutes to .85, .88 and .90.
+# Minutes are those of training and validation, with the start of neither and without what ours writes to disk in between: ours are the
+# `seconds` of its epochs, which hold both; the peer's `seconds` hold training alone, so that its lines are timed as they arrive, from its
+# first one, said before the first step, to that of an epoch, said after its validation. Prints each curve, then minutes to .85, .88 and .90.
 set -euo pipefail
-[ $# -ge 4 ] || { sed -n '2,9p' "$0" | cut -c3-; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,11p' "$0" | cut -c3-; exit 2; }
 train=$(realpath "$1") test=$(realpath "$2") bert=$(realpath "$3") counts=$(realpath "$4")
 pairs=${5:-1} epochs=${6:-7} peer_epochs=${7:-12}
 python=${PYTHON:-python3} peer=$(realpath "${PEER:?the path of torch_pet.py}") threads=${THREADS:-2}
@@ -18,7 +20,7 @@ cargo build --release --quiet
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# "name seconds AUC", a line an epoch; seconds from the first step.
+# "name seconds AUC", a line an epoch; seconds from before the first step.
 ours() {
     cat >"$work/time.toml" <<TOML
 preset = "fast"
@@ -33,24 +35,26 @@ counts = "$counts"
 TOML
     rm -rf "$work/out"
     target/release/cipherpet run "$work/time.toml" --quiet --threads "$threads" --out "$work/out" --set "train.epochs=$epochs" >/dev/null 2>&1
-    curve cipherpet valid_score <"$work/out/metrics.jsonl"
+    curve cipherpet valid_score written <"$work/out/metrics.jsonl"
 }
 
 theirs() { # start, precision
-    "$python" "$peer" --bert "$bert" --train "$train" --test "$test" --counts "$counts" --epochs "$peer_epochs" \
-        --align "$1" --precision "$2" --threads "$threads" 2>/dev/null | curve "torch-$1-$2" valid_auc
+    "$python" -u "$peer" --bert "$bert" --train "$train" --test "$test" --counts "$counts" --epochs "$peer_epochs" \
+        --align "$1" --precision "$2" --threads "$threads" 2>/dev/null | curve "torch-$1-$2" valid_auc arrival
 }
 
-curve() { # name, key of the AUC
+curve() { # name, key of the AUC, "written": by the seconds in the lines, or "arrival": by when they come
     "$python" -c '
-import json, sys
-name, key = sys.argv[1:]
-seconds = 0.0
+import json, sys, time
+name, key, clock = sys.argv[1:]
+seconds, begun = 0.0, None
 for line in sys.stdin:
+    now = time.monotonic()
+    begun = now if begun is None else begun
     epoch = json.loads(line)
     if key in epoch:
-        seconds += epoch["seconds"]
-        print(name, round(seconds, 1), epoch[key], flush=True)' "$1" "$2"
+        seconds = now - begun if clock == "arrival" else seconds + epoch["seconds"]
+        print(name, round(seconds, 1), epoch[key], flush=True)' "$1" "$2" "$3"
 }
 
 for pair in $(seq "$pairs"); do
