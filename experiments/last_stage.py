@@ -4,9 +4,9 @@
     experiments/last_stage.py --pairs NAME=FILE … --bert DIR --work DIR [--rows 100000] [--steps NAME=2000 …] [--seeds 3]
 
 FILE holds text TAB text TAB 0 or 1. Makes the cipher and the true map, trains both with the same first stage, batch and steps,
-and prints a table: Spearman and accuracy on held-out groups. The threshold is swept exactly on one half of these rows and
-counted on the other, both ways. `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done
-again.
+without marks, and prints a table: Spearman and accuracy on held-out groups. The threshold is swept exactly on one half of these
+rows and counted on the other, both ways. `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is
+not done again.
 """
 
 import argparse
