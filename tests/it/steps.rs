@@ -255,6 +255,35 @@ fn small_batches_added_up_equal_one_large_one() {
     }
 }
 
+/// At the least rate that drops anything nearly all is kept: the masks of this key drop none of the copies, and differ from one pass by the
+/// scale of what is kept, 1 + 1/65,535. The encoder drops the same in both.
+#[test]
+fn several_dropout_samples_of_next_to_no_dropout_equal_one_pass() {
+    let all: Vec<usize> = (0..40).collect();
+    let options = |dropout_samples| TrainOptions {
+        dropout: 1.0 / 65_536.0,
+        dropout_samples,
+        ..TrainOptions::default()
+    };
+    use ObjectiveName::{Bce, Ce, Pet};
+    for name in [Pet, Ce, Bce] {
+        let objective = objective(name);
+        for parts in [&[&all[..]][..], &[&all[..9], &all[9..]]] {
+            let gradient_of = |n| {
+                let mut model = model_in(Precision::F32, &*objective);
+                gradient(&mut model, &options(n), &*objective, parts)
+            };
+            let (loss, one) = gradient_of(1);
+            let (mean, several) = gradient_of(3);
+            assert!((loss - mean).abs() < 1e-4, "{name:?}: {loss} {mean}");
+            assert!(one != several, "{name:?}: no sample was drawn");
+            let bound = 1e-3 * apart(&one, &scaled(&one, 0.0));
+            let apart = apart(&one, &several);
+            assert!(apart < bound, "{name:?}: {apart} {bound}");
+        }
+    }
+}
+
 #[test]
 fn an_average_of_constants_is_that_constant_and_of_two_weights_their_mean() {
     let mut model = model(&*objective(ObjectiveName::Pet));
