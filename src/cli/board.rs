@@ -25,6 +25,7 @@ out-of-fold scores together, as the models gave them; beside it stands the mean 
 by itself, ± their standard deviation. Where the two are far apart, the folds have different scales.
 A run whose score is missing is sorted by the mean of its folds so far. The baseline is what the
 same rows give away without a network: the share of common tokens of pairs, TF-IDF of single texts.
+By another metric than the score its name stands beside it, and the two are not to be compared.
 Speed, size, precision and the tool's version are in --json and --csv, which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
@@ -162,9 +163,7 @@ fn columns() -> Vec<Column> {
             row.score.map(|score| format!("{score:.5}"))
         }),
         column("mean of folds", left, folds),
-        column("baseline", right, |row| {
-            row.baseline_score.map(|score| format!("{score:.4}"))
-        }),
+        column("baseline", right, baseline),
         column("minutes", right, |row| {
             row.minutes.map(|minutes| format!("{minutes:.1}"))
         }),
@@ -179,6 +178,15 @@ fn columns() -> Vec<Column> {
             })
         }),
     ]
+}
+
+/// With the name of its metric, where that is not the one of the score.
+fn baseline(row: &Row) -> Option<String> {
+    let score = row.baseline_score?;
+    Some(match row.baseline_metric {
+        Some(metric) if metric != row.metric => format!("{} {score:.4}", metric.metric().title),
+        _ => format!("{score:.4}"),
+    })
 }
 
 /// Mean and standard deviation of the folds that are done, and how many those are; the state of a run without folds.
@@ -252,6 +260,7 @@ mod tests {
             public_score: Some(0.9),
             public_note: Some("test A".to_owned()),
             baseline_score: Some(0.79),
+            baseline_metric: Some(MetricName::Auc),
             differs: "align = graph, seed = 3, epochs = 12, learning_rate = 0.0003".to_owned(),
         }
     }
@@ -289,6 +298,16 @@ mod tests {
             line.starts_with(r"| runs/&lt;img src=x&gt;\|a\\&amp;lt;b |"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_baseline_by_another_metric_than_the_score_names_it() {
+        let mut row = row("runs/a");
+        assert_eq!(baseline(&row).as_deref(), Some("0.7900"));
+        row.metric = MetricName::LogLoss;
+        assert_eq!(baseline(&row).as_deref(), Some("AUC 0.7900"));
+        row.baseline_score = None;
+        assert_eq!(baseline(&row), None);
     }
 
     #[test]

@@ -197,10 +197,17 @@ fn run_text(report: &RunReport) -> String {
     };
     let baseline = report.baseline.as_ref();
     let baseline = baseline.map_or(String::new(), |baseline| {
-        let (name, score) = (heading(&baseline.name), baseline.score);
+        let (name, score) = (heading(&baseline.name), baseline.score_text());
+        // By another metric than the line above: the model's own figure of that metric.
+        let of_model = baseline.metric.and_then(|metric| {
+            let score = report.valid.score_by(metric)?;
+            let title = metric.metric().title;
+            Some(format!(", where the model has {title} {score:.4}"))
+        });
         format!(
-            "\n{name}{score:.4} by {}, on the same rows",
-            baseline.describe()
+            "\n{name}{score} by {}, on the same rows{}",
+            baseline.describe(),
+            of_model.unwrap_or_default()
         )
     });
     format!(

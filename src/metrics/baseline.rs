@@ -10,14 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use super::MetricName;
 use crate::data::reserved::UNK;
-use crate::data::{EncodedExample, Scores, Target};
+use crate::data::{EncodedExample, LabelKind, Scores, Target};
 
 /// A simple method, and what it reaches on the rows that the model is judged on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// [`OVERLAP`] or [`TFIDF`].
     pub name: String,
-    /// By the metric of the run.
+    /// What it is judged by, where that is not the metric of the run: see [`Baseline::metric`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricName>,
+    /// By that metric.
     pub score: f64,
 }
 
@@ -34,20 +37,41 @@ impl Baseline {
             _ => "the share of common tokens alone",
         }
     }
+
+    /// What it is judged by in a run whose metric is `of_run`. Its score is no figure of another metric, and stands beside none.
+    pub fn metric(&self, of_run: MetricName) -> MetricName {
+        self.metric.unwrap_or(of_run)
+    }
+
+    /// `0.7316` by the metric of the run, `AUC 0.7316` by another.
+    pub fn score_text(&self) -> String {
+        let score = self.score;
+        match self.metric {
+            None => format!("{score:.4}"),
+            Some(metric) => format!("{} {score:.4}", metric.metric().title),
+        }
+    }
 }
 
-/// The overlap of the two texts of each row, judged by a metric that looks at the order of scores or at a linear relation; `None`
-/// for other metrics, for single texts, and where the rows have no such figure.
+/// What a share of common tokens can be judged by. It ranks rows and is neither a probability nor a grade: where the metric asks for
+/// these it is judged by the default of the labels. None for labels that it does not rank.
+fn ranking_metric(labels: LabelKind, metric: MetricName) -> Option<MetricName> {
+    match (metric, labels) {
+        (MetricName::Auc | MetricName::Spearman | MetricName::Pearson, _) => Some(metric),
+        (_, LabelKind::Binary | LabelKind::Ordinal) => Some(MetricName::default_for(labels)),
+        (_, LabelKind::Classes | LabelKind::Multilabel) => None,
+    }
+}
+
+/// The overlap of the two texts of each row, judged by `metric`, or where that does not look at the order of scores or at a linear
+/// relation, by the AUC of labels 0 and 1 and Spearman of grades. `None` for other labels, for single texts, and where the rows have
+/// no such figure.
 pub fn overlap<'a>(
     rows: impl IntoIterator<Item = &'a EncodedExample>,
+    labels: LabelKind,
     metric: MetricName,
 ) -> Option<Baseline> {
-    if !matches!(
-        metric,
-        MetricName::Auc | MetricName::Spearman | MetricName::Pearson
-    ) {
-        return None;
-    }
+    let judged_by = ranking_metric(labels, metric)?;
     let mut targets: Vec<Target> = Vec::new();
     let mut scores = Vec::new();
     for row in rows {
@@ -58,9 +82,10 @@ pub fn overlap<'a>(
         scores.push(jaccard(&known(&row.a), &known(row.b.as_deref()?)));
         targets.push(row.target.clone());
     }
-    let score = metric.of(&targets, &Scores::single(scores))?;
+    let score = judged_by.of(&targets, &Scores::single(scores))?;
     Some(Baseline {
         name: OVERLAP.to_owned(),
+        metric: (judged_by != metric).then_some(judged_by),
         score,
     })
 }
@@ -97,10 +122,44 @@ mod tests {
             row(&[UNK, 8], Some(&[UNK, 9]), false), // shares nothing that is known
             row(&[7, 8], Some(&[7, 9]), true),
         ];
-        let found = overlap(&rows, MetricName::Auc).expect("pairs of two classes");
+        let of = |rows: &[EncodedExample]| overlap(rows, LabelKind::Binary, MetricName::Auc);
+        let found = of(&rows).expect("pairs of two classes");
         assert_eq!((found.name.as_str(), found.score), ("overlap", 1.0));
-        assert_eq!(overlap(&rows, MetricName::Accuracy), None);
-        assert_eq!(overlap(&rows[..1], MetricName::Auc), None);
-        assert_eq!(overlap(&[row(&[7], None, true)], MetricName::Auc), None);
+        assert_eq!(of(&rows[..1]), None);
+        assert_eq!(of(&[row(&[7], None, true)]), None);
+    }
+
+    #[test]
+    fn what_asks_for_more_than_an_order_is_judged_by_one_and_says_which() {
+        use MetricName::{Accuracy, Auc, F1, Kappa, LogLoss, MacroF1, Pearson, Spearman};
+        let mut rows = [
+            row(&[7, 8], Some(&[7, 8]), true),
+            row(&[7, 8], Some(&[9]), false),
+        ];
+        for metric in [Accuracy, F1, MacroF1, LogLoss] {
+            let found = overlap(&rows, LabelKind::Binary, metric).expect("pairs of two classes");
+            assert_eq!((found.metric, found.score), (Some(Auc), 1.0), "{metric}");
+            assert_eq!(found.metric(metric), Auc);
+            assert_eq!(found.score_text(), "AUC 1.0000");
+        }
+        rows[0].target = Target::Number(5.0);
+        rows[1].target = Target::Number(1.0);
+        let found = overlap(&rows, LabelKind::Ordinal, Kappa).expect("grades");
+        assert_eq!((found.metric, found.score), (Some(Spearman), 1.0));
+        for metric in [Spearman, Pearson] {
+            let found = overlap(&rows, LabelKind::Ordinal, metric).expect("grades");
+            assert_eq!((found.metric, found.metric(metric)), (None, metric));
+            assert_eq!(found.score_text(), "1.0000");
+        }
+        assert_eq!(overlap(&rows, LabelKind::Classes, MacroF1), None);
+    }
+
+    /// Of runs of earlier versions, and of those whose metric it is judged by.
+    #[test]
+    fn without_a_metric_it_is_judged_by_that_of_the_run() {
+        let text = r#"{"name":"overlap","score":0.5}"#;
+        let read: Baseline = serde_json::from_str(text).expect("a baseline");
+        assert_eq!(read.metric(MetricName::Spearman), MetricName::Spearman);
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), text);
     }
 }

@@ -72,6 +72,7 @@ pub fn baseline(
     let targets: Vec<Target> = judged.iter().map(|row| row.target.clone()).collect();
     Some(Baseline {
         name: TFIDF.to_owned(),
+        metric: None,
         score: metric.of(&targets, scores)?,
     })
 }

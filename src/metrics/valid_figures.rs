@@ -39,4 +39,12 @@ impl ValidFigures {
             scores,
         }
     }
+
+    /// The figure of the same rows by `metric`, if they have one.
+    pub fn score_by(&self, metric: MetricName) -> Option<f64> {
+        match metric == self.metric {
+            true => self.valid_score,
+            false => self.scores.get(&metric).copied(),
+        }
+    }
 }

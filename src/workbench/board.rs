@@ -84,8 +84,10 @@ pub struct Row {
     pub public_score: Option<f64>,
     /// Its note.
     pub public_note: Option<String>,
-    /// What the share of common tokens alone has on the same rows, by the metric.
+    /// What the rows give away without a network: the share of common tokens of pairs, TF-IDF of single texts.
     pub baseline_score: Option<f64>,
+    /// What that is judged by: the metric of the run, or one that the share of common tokens can be judged by.
+    pub baseline_metric: Option<MetricName>,
     /// The settings in which the runs on the same files differ, and their values here: `align = rank, seed = 1`; the files too,
     /// where there are several. Empty for an ensemble.
     pub differs: String,
@@ -397,6 +399,7 @@ impl Row {
             public_score: public.as_ref().map(|public| public.score),
             public_note: public.and_then(|public| public.note),
             baseline_score: figures.baseline.as_ref().map(|baseline| baseline.score),
+            baseline_metric: figures.baseline.map(|baseline| baseline.metric(metric)),
             differs: String::new(),
         };
         Ok((row, settings))

@@ -11,6 +11,33 @@ fn warnings(workspace: &Workspace, arguments: &[&str]) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// Common tokens rank rows and decide nothing: whatever the metric, they are compared with the model by the AUC.
+#[test]
+fn common_tokens_are_compared_by_their_auc_where_the_metric_is_another() {
+    let workspace = Workspace::with_pairs();
+    for metric in ["accuracy", "log_loss"] {
+        let out = format!("runs/{metric}");
+        let set = format!("--set=task.metric={metric}");
+        let output = workspace.run(&["run", "experiment.toml", "--out", &out, &set]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        let wanted = "warning: the share of common tokens alone has AUC 1.0000 on the same rows, the model 0.";
+        assert!(told.contains(wanted), "{told}");
+        let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = summary.lines().find(|line| line.starts_with("overlap "));
+        let line = line.unwrap_or_else(|| panic!("{summary}"));
+        let wanted = " AUC 1.0000 by the share of common tokens alone, on the same rows, where the model has AUC 0.";
+        assert!(line.contains(wanted), "{line}");
+        let page = workspace.text(&format!("{out}/report.html"));
+        assert!(page.contains("AUC of overlap") && page.contains(", where the model has AUC 0."));
+        let result = &workspace.json(&format!("{out}/manifest.json"))["result"];
+        let wanted = serde_json::json!({"name": "overlap", "metric": "auc", "score": 1.0});
+        assert_eq!(result["baseline"], wanted);
+    }
+    let board = workspace.succeed(&["board", "--quiet"]);
+    assert_eq!(board.matches(" AUC 1.0000 ").count(), 2, "{board}");
+}
+
 #[test]
 fn a_run_says_what_is_probably_not_meant() {
     let workspace = Workspace::with_pairs();

@@ -62,11 +62,20 @@ fn score(run: &ReportedRun) -> Option<Card> {
 
 /// What the model has to beat.
 fn baseline(run: &ReportedRun) -> Option<Card> {
-    let baseline = run.figures().baseline?;
+    let figures = run.figures();
+    let baseline = figures.baseline?;
+    let title = baseline.metric(run.metric).metric().title;
+    // By another metric than the run: the model has its figure elsewhere on the page.
+    let of_model = baseline
+        .metric
+        .and_then(|metric| figures.scores.get(&metric));
+    let of_model = of_model.map_or(String::new(), |score| {
+        format!(", where the model has {title} {}", figure(*score))
+    });
     Some(Card {
-        label: format!("{} of {}", run.metric.metric().title, baseline.name),
+        label: format!("{title} of {}", baseline.name),
         value: figure(baseline.score),
-        more: format!("by {}, on the same rows", baseline.describe()),
+        more: format!("by {}, on the same rows{of_model}", baseline.describe()),
     })
 }
 

@@ -9,12 +9,12 @@ use crate::data::{EncodedExample, Scores, TextKind};
 use crate::metrics::baseline::{Baseline, overlap};
 use crate::metrics::tfidf;
 
-/// None where the metric or the labels have no such figure.
+/// None where the labels have no such figure.
 pub fn baseline(rows: &Rows, experiment: &Experiment) -> Option<Baseline> {
-    let metric = experiment.metric();
+    let (labels, metric) = (rows.task.labels, experiment.metric());
     match (rows.task.kind, &rows.folds) {
-        (TextKind::Pair, Some(_)) => overlap(&rows.labelled, metric),
-        (TextKind::Pair, None) => overlap(rows.judged(), metric),
+        (TextKind::Pair, Some(_)) => overlap(&rows.labelled, labels, metric),
+        (TextKind::Pair, None) => overlap(rows.judged(), labels, metric),
         (TextKind::Single, _) => {
             let (judged, scores) = by_words(rows)?;
             tfidf::baseline(&scores, &judged, metric)

@@ -119,10 +119,11 @@ pub fn still_rising(report: &FitReport, stage: &Stage, n_stages: usize) -> Optio
     ))
 }
 
-/// What the rows give away without the model is better.
+/// What the rows give away without the model is better, by what it is judged by.
 pub fn below_baseline(outcome: &Outcome, experiment: &Experiment) -> Option<String> {
-    let (score, baseline) = (outcome.valid.valid_score?, outcome.baseline.as_ref()?);
-    let metric = outcome.valid.metric;
+    let baseline = outcome.baseline.as_ref()?;
+    let metric = baseline.metric(outcome.valid.metric);
+    let score = outcome.valid.score_by(metric)?;
     metric.is_better(Some(baseline.score), Some(score)).then(|| {
         format!(
             "warning: {} has {} {:.4} on the same rows, the model {score:.4}; more epochs{} may help, or the labels are not \
