@@ -25,6 +25,11 @@ const WARM_STEPS: usize = 10;
 /// Points of the curve of an epoch.
 const CURVE_POINTS: usize = 20;
 
+/// First steps of a fit of `total` steps that say nothing of the speed of the others.
+pub fn warm_steps(total: usize) -> usize {
+    WARM_STEPS.min(total / 3)
+}
+
 /// Trains stage after stage, from the first step or from a saved `state` of the same fit. The weights go from stage to
 /// stage, the moments of the optimiser begin anew with each. Every stage ends with the weights of its best epoch (the last
 /// where nothing validates), and so does `model`. Every number but times is the same whether and where the fit was cut.
@@ -126,7 +131,7 @@ impl<'a> Run<'a> {
             }
             None => {
                 let clock = Clock {
-                    skip: WARM_STEPS.min(totals.iter().sum::<usize>() / 3),
+                    skip: warm_steps(totals.iter().sum()),
                     ..Clock::default()
                 };
                 let progress = FitProgress {

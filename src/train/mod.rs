@@ -25,7 +25,7 @@ use crate::objective::{LossPart, LossReport, Objective, ObjectiveName};
 use crate::random::Key;
 
 use average::AverageKind;
-pub use fit::{check_stages, fit};
+pub use fit::{check_stages, fit, warm_steps};
 pub use held_out::HeldOut;
 pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};

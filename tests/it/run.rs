@@ -226,6 +226,33 @@ fn every_alignment_with_a_checkpoint() {
     );
 }
 
+/// A stage that looks at no label is a fit of its own; the stage behind it is told by what its tokens took.
+#[test]
+fn the_time_of_the_first_epoch_of_every_stage_is_told() {
+    let workspace = Workspace::with_pairs();
+    let stages = "[[stage]]\nname = \"masks\"\nobjective = \"mlm\"\nepochs = 1\n[[stage]]\nname = \"labels\"\n";
+    let text = workspace.text("experiment.toml");
+    workspace.write("experiment.toml", text + stages);
+    workspace.succeed(&RUN);
+    let log = workspace.text("out/run.log");
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("epoch "))
+        .collect();
+    let [first, timed, _, second, _, third, _] = &lines[..] else {
+        panic!("{log}")
+    };
+    assert!(first.ends_with(", its time is known once it is over"));
+    assert!(timed.starts_with("epoch 1/1: about ") && timed.ends_with(" s of training"));
+    for (line, begin) in [
+        (second, "epoch 1/2 begins: "),
+        (third, "epoch 2/2 begins: "),
+    ] {
+        assert!(line.starts_with(begin), "{line}");
+        assert!(line.contains(" tokens, about "), "{line}");
+    }
+}
+
 #[test]
 fn max_steps_cuts_the_run_and_everything_is_written() {
     let workspace = Workspace::with_pairs();

@@ -142,6 +142,7 @@ fn fill(
         settings: &settings.train,
         n_stages: stages.len(),
         writer: &writer,
+        pace: Default::default(),
     };
     let report = fitting.fit(&dir, &mut model, &plan, context)?;
     let last = report.epochs.last();

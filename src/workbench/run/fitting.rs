@@ -3,8 +3,10 @@
 //! In: a model, the plan of its stages and the folder that it fills. Out: the model at the best epoch of its last stage. Does
 //! not choose rows, and does not record the fit as done.
 
+use std::cell::Cell;
 use std::path::Path;
 
+use super::pace::Pace;
 use super::warnings;
 use super::watch::{FitSize, ModelWriter, RunWatch};
 use crate::config::TrainConfig;
@@ -23,6 +25,8 @@ pub struct Fitting<'a> {
     pub n_stages: usize,
     /// How they leave a model.
     pub writer: &'a dyn ModelWriter,
+    /// What one fit tells the next of the time.
+    pub pace: Cell<Pace>,
 }
 
 impl Fitting<'_> {
@@ -49,6 +53,7 @@ impl Fitting<'_> {
         let begin = begin.unwrap_or_default();
         let done = plan.steps_done(&begin);
         let mut watch = RunWatch::new(dir, self.writer, size, (saves, &begin, done), context)?;
+        watch.pace = self.pace.take();
         for (stage, total) in plan.stages.iter().zip(plan.totals()) {
             let line = schedule_line(stage, total);
             let lines = [Some(line), warnings::batch_beyond_rows(stage)];
@@ -58,6 +63,7 @@ impl Fitting<'_> {
                 .for_each(|line| context.progress.say(line));
         }
         let report = train::fit(model, plan, state, &mut watch)?;
+        self.pace.set(std::mem::take(&mut watch.pace));
         let last = plan.stages.last();
         let rising = last.and_then(|stage| warnings::still_rising(&report, stage, self.n_stages));
         rising.iter().for_each(|line| context.progress.say(line));

@@ -23,6 +23,7 @@ pub mod kept_run;
 pub mod merge;
 pub mod model;
 mod objectives;
+pub mod pace;
 pub mod part;
 pub mod plan;
 pub mod raw_rows;

@@ -85,6 +85,7 @@ impl Training<'_> {
             settings: &self.experiment.train,
             n_stages: self.experiment.stages().len(),
             writer: &writer,
+            pace: Default::default(),
         };
         let (first, own) = stages.split_at(self.experiment.shared_stages().len());
         let mut model = self.begin(&fitting, &plan(first, &[]), key, context)?;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::events::Events;
+use super::pace::Pace;
 use crate::atomic;
 use crate::checkpoint::tokenizer::write_tokenizer;
 use crate::checkpoint::{FloatType, Labels, save, save_labelled};
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::Bert;
 use crate::progress::Task;
 use crate::train::resume::{FitProgress, Snapshot};
-use crate::train::{EpochCost, EpochReport, StepReport, Watch};
+use crate::train::{self, EpochCost, EpochReport, StepReport, Watch};
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::resume::Saves;
 use crate::workbench::{Context, Stop};
@@ -101,6 +103,8 @@ pub struct RunWatch<'a> {
     validated: usize,
     /// Epoch of the model that this session has written.
     pub saved_epoch: Option<usize>,
+    /// What this session knows of the time of its epochs.
+    pub pace: Pace,
 }
 
 impl<'a> RunWatch<'a> {
@@ -136,6 +140,7 @@ impl<'a> RunWatch<'a> {
             size,
             validated: 0,
             saved_epoch: None,
+            pace: Pace::default(),
         })
     }
 
@@ -151,7 +156,8 @@ impl<'a> RunWatch<'a> {
 
 impl Watch for RunWatch<'_> {
     fn epoch_begins(&mut self, cost: &EpochCost) {
-        self.task.say(&cost_line(cost, &self.size));
+        let cost = (self.pace).epoch_begins(cost, train::warm_steps(self.size.steps));
+        self.task.say(&cost_line(&cost, &self.size));
     }
 
     fn step(&mut self, report: &StepReport) -> Result<()> {
@@ -166,11 +172,15 @@ impl Watch for RunWatch<'_> {
         self.task.advance(1);
         self.step = report.step;
         self.validated = 0;
+        if let Some(seconds) = self.pace.step(Instant::now()) {
+            self.task.say(&time_line(report, seconds, &self.size));
+        }
         self.stop.advanced();
         self.stop.check()
     }
 
     fn epoch(&mut self, report: &EpochReport, model: &Bert, best: bool) -> Result<()> {
+        self.pace.epoch_ends(report);
         // The metrics first: a model that no longer fits on the disk must not take them along.
         self.append(report)?;
         if let Some(events) = &mut self.events {
@@ -234,12 +244,26 @@ fn cost_line(cost: &EpochCost, size: &FitSize) -> String {
         many => format!("{:.1} million tokens", many as f64 / 1e6),
     };
     let time = match cost.seconds {
-        Some(seconds @ ..120.0) => format!("about {seconds:.1} s"),
-        Some(seconds) => format!("about {:.0} minutes", seconds / 60.0),
+        Some(seconds) => about(seconds),
         None => "its time is known once it is over".to_owned(),
     };
     let (epoch, epochs, steps) = (cost.epoch, size.epochs, cost.steps);
     format!("{stage}epoch {epoch}/{epochs} begins: {steps} steps, {tokens}, {time}")
+}
+
+/// `epoch 1/3: about 2.4 minutes of training`
+fn time_line(report: &StepReport, seconds: f64, size: &FitSize) -> String {
+    let stage = size.stage_title(&size.stages[report.stage]);
+    let (epoch, epochs, time) = (report.epoch, size.epochs, about(seconds));
+    format!("{stage}epoch {epoch}/{epochs}: {time} of training")
+}
+
+fn about(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("about {seconds:.1} s"),
+        ..600.0 => format!("about {:.1} minutes", seconds / 60.0),
+        _ => format!("about {:.0} minutes", seconds / 60.0),
+    }
 }
 
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
@@ -318,6 +342,28 @@ mod tests {
         );
         cost.seconds = None;
         assert!(cost_line(&cost, &size).ends_with(", its time is known once it is over"));
+    }
+
+    #[test]
+    fn the_time_of_an_epoch_under_way_is_told_in_one_line() {
+        let report = StepReport {
+            stage: 0,
+            epoch: 1,
+            step: 20,
+            loss: 3.4,
+            learning_rate: 1e-4,
+            gradient_norm: 1.0,
+            tokens: 900,
+        };
+        let line = |seconds, stages: &[&str]| time_line(&report, seconds, &size(stages));
+        assert_eq!(
+            line(144.2, &["pet"]),
+            "epoch 1/3: about 2.4 minutes of training"
+        );
+        assert_eq!(
+            line(9.96, &["mlm", "pet"]),
+            "mlm: epoch 1/3: about 10.0 s of training"
+        );
     }
 
     #[test]
