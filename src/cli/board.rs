@@ -26,6 +26,8 @@ by itself, ± their standard deviation. Where the two are far apart, the folds h
 A run whose score is missing is sorted by the mean of its folds so far. The baseline is what the
 same rows give away without a network: the share of common tokens of pairs, TF-IDF of single texts.
 By another metric than the score its name stands beside it, and the two are not to be compared.
+Minutes that are `shared` are those of first stages that look at no label: they are trained once, and
+other runs and folds find them done.
 Speed, size, precision and the tool's version are in --json and --csv, which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4
@@ -165,7 +167,10 @@ fn columns() -> Vec<Column> {
         column("mean of folds", left, folds),
         column("baseline", right, baseline),
         column("minutes", right, |row| {
-            row.minutes.map(|minutes| format!("{minutes:.1}"))
+            let shared = row
+                .shared_minutes
+                .map_or(String::new(), |minutes| format!(" + {minutes:.1} shared"));
+            row.minutes.map(|minutes| format!("{minutes:.1}{shared}"))
         }),
         column("settings that differ", left, |row| {
             Some(row.differs.clone()).filter(|differs| !differs.is_empty())
@@ -253,6 +258,7 @@ mod tests {
             folds_done: 5,
             folds: 5,
             minutes: Some(61.25),
+            shared_minutes: None,
             tokens_per_second: Some(5120.4),
             parameters: Some(13_250_000),
             precision: Some("f32".to_owned()),

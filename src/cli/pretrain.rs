@@ -82,7 +82,7 @@ fn text(report: &PretrainReport) -> String {
         heading("held out"),
         cost_text(
             (outcome.steps, outcome.tokens_per_second),
-            outcome.seconds,
+            (outcome.seconds, None),
             outcome.peak_rss_bytes
         )
     )

@@ -16,6 +16,7 @@ use crate::workbench::run::part::{FoldReport, PartReport, RunPart, RunReport};
 use crate::workbench::run_folder::manifest::CrossValidation;
 use crate::workbench::run_folder::names::ModelName;
 use crate::workbench::run_folder::resume::minutes_to_duration;
+use crate::workbench::run_folder::stage_cost::StageCost;
 use crate::workbench::slurm::quoted;
 
 /// Arguments of `run`.
@@ -215,7 +216,7 @@ fn run_text(report: &RunReport) -> String {
         report.run.display(),
         cost_text(
             (report.steps, report.tokens_per_second),
-            report.seconds,
+            (report.seconds, report.shared_stage.as_deref()),
             report.peak_rss_bytes
         )
     )
@@ -230,7 +231,7 @@ fn fold_text(report: &FoldReport) -> String {
         score_text(&outcome.valid, Some(outcome.best_epoch), outcome.epochs),
         cost_text(
             (outcome.steps, outcome.tokens_per_second),
-            outcome.seconds,
+            (outcome.seconds, outcome.shared_stage.as_ref()),
             outcome.peak_rss_bytes
         )
     )
@@ -292,15 +293,18 @@ fn score_text(valid: &ValidFigures, best_epoch: Option<usize>, epochs: usize) ->
 
 pub(super) fn cost_text(
     (steps, tokens_per_second): (usize, f64),
-    seconds: f64,
+    (seconds, shared): (f64, Option<&StageCost>),
     peak_rss_bytes: Option<u64>,
 ) -> String {
+    let shared = shared.map_or(String::new(), |cost| {
+        format!(", and {:.1} s for stages that others share", cost.seconds)
+    });
     let memory = match peak_rss_bytes {
         Some(bytes) => format!("{:.0} MB", bytes as f64 / 1e6),
         None => "unknown".to_owned(),
     };
     format!(
-        "training     {steps} steps, {tokens_per_second:.0} tokens/s\ntime         {seconds:.1} s\nmemory       {memory}"
+        "training     {steps} steps, {tokens_per_second:.0} tokens/s\ntime         {seconds:.1} s{shared}\nmemory       {memory}"
     )
 }
 

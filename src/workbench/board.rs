@@ -13,6 +13,7 @@ use super::run_folder::names;
 use super::run_folder::record::{FoldFigures, RunRecord};
 use super::run_folder::results::Results;
 use super::run_folder::settings::{Settings, differing, has_training, settings, settings_of};
+use super::run_folder::stage_cost::StageCost;
 use super::score;
 use crate::data::LabelKind;
 use crate::error::{Error, Result};
@@ -70,8 +71,10 @@ pub struct Row {
     pub folds_done: usize,
     /// Folds asked for; 0 for a single split.
     pub folds: usize,
-    /// Wall time.
+    /// Wall time, without the stages that others share.
     pub minutes: Option<f64>,
+    /// That of the stages that others share; none where there are none.
+    pub shared_minutes: Option<f64>,
     /// Training only.
     pub tokens_per_second: Option<f64>,
     /// Numbers in one model.
@@ -352,6 +355,7 @@ impl Row {
         let scores = mean_and_deviation(&scores).unzip();
         let seconds = all(&|fold| fold.seconds);
         let fold_seconds = (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>());
+        let fold_cost = StageCost::of_folds(done.iter().map(|fold| fold.shared_stage.as_ref()));
         let fold_speed =
             mean_and_deviation(&all(&|fold| fold.tokens_per_second)).map(|(mean, _)| mean);
         let precision = record
@@ -392,6 +396,10 @@ impl Row {
                 .seconds
                 .or(fold_seconds)
                 .map(|seconds| seconds / 60.0),
+            shared_minutes: figures
+                .shared_stage
+                .or(fold_cost)
+                .map(|cost| cost.seconds / 60.0),
             tokens_per_second: figures.tokens_per_second.or(fold_speed),
             parameters: results.parameters(),
             precision: precision.map(str::to_owned),

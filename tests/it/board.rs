@@ -253,3 +253,25 @@ fn scores_that_are_noted_at_once_are_all_kept() {
     noted.sort_by(f64::total_cmp);
     assert_eq!(noted, (0..30).map(f64::from).collect::<Vec<_>>());
 }
+
+#[test]
+fn the_minutes_of_a_shared_stage_stand_beside_those_of_the_run() {
+    let workspace = runs();
+    let cost = serde_json::json!({"seconds": 1200.0, "steps": 40, "epochs": 2, "tokens_per_second": 900.0});
+    edit_manifest(&workspace, "runs/single", |manifest| {
+        manifest["result"]["shared_stage"] = cost.clone();
+    });
+    let done = "runs/five/half/fold-1/DONE";
+    let mut fold = workspace.json(done);
+    fold["shared_stage"] = cost.clone();
+    workspace.write(done, fold.to_string());
+    let table = workspace.succeed(&["board", "--quiet"]);
+    for minutes in ["1.5 + 20.0 shared", "0.5 + 20.0 shared"] {
+        assert!(table.contains(minutes), "{minutes}: {table}");
+    }
+    let board = workspace.succeed(&["board", "--json", "--quiet"]);
+    let board: serde_json::Value = serde_json::from_str(&board).expect("one object");
+    assert_eq!(board["runs"][2]["minutes"], 1.5);
+    assert_eq!(board["runs"][2]["shared_minutes"], 20.0);
+    assert!(board["runs"][0]["shared_minutes"].is_null());
+}

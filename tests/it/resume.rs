@@ -122,7 +122,10 @@ pub fn assert_same_outcome(workspace: &Workspace, whole: &str, cut: &str) {
     let outcome = |out: &str| {
         let manifest = workspace.json(&format!("{out}/manifest.json"));
         assert_eq!(manifest["state"], "done");
-        ["valid_auc", "best_epoch", "epochs", "steps"].map(|key| manifest["result"][key].clone())
+        let result = &manifest["result"];
+        let figures = ["valid_auc", "best_epoch", "epochs", "steps"].map(|key| result[key].clone());
+        let shared = ["epochs", "steps"].map(|key| result["shared_stage"][key].clone());
+        (figures, shared)
     };
     assert_eq!(outcome(whole), outcome(cut));
 }

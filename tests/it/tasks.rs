@@ -284,6 +284,21 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     workspace.succeed(&["run", "e.toml", "--out", "runs/b", "--set", "seed=5"]);
     assert_eq!(workspace.names("runs/stages"), stages);
     assert!(workspace.text("runs/b/run.log").contains("done already"));
+    // Both say what it has cost, and neither counts it among its own.
+    let result = |run: &str| workspace.json(&format!("runs/{run}/manifest.json"))["result"].clone();
+    let (a, b) = (result("a"), result("b"));
+    assert_eq!(a["shared_stage"], b["shared_stage"]);
+    let record = workspace.json(&format!("runs/stages/{}/stage.json", stages[0]));
+    let number = |of: &serde_json::Value, key: &str| of[key].as_f64().expect("a number");
+    for key in ["seconds", "steps", "epochs", "tokens_per_second"] {
+        assert_eq!(b["shared_stage"][key], record[key], "{key}");
+        assert!(number(&record, key) > 0.0, "{key}: {record}");
+    }
+    assert_eq!(a["folds"][0]["shared_stage"], a["shared_stage"]);
+    let stage_log = workspace.text(&format!("runs/stages/{}/metrics.jsonl", stages[0]));
+    assert_eq!(record["epochs"], stage_log.lines().count());
+    let page = workspace.text("runs/b/report.html");
+    assert!(page.contains("for stages that others share"), "{page}");
     // Another input or network has another folder.
     let others = [
         "stage.masks.mask=0.3",

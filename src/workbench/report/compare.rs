@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::binary::{self, Judged};
 use super::page::{self, Cell};
 use super::read::ReportedRun;
-use super::text::{duration, figure, spread};
+use super::text::{figure, spread, time};
 use super::training::{Trained, training};
 use crate::data::{Scores, Target};
 use crate::error::Result;
@@ -164,7 +164,7 @@ fn overview(runs: &[ReportedRun], names: &[String]) -> Markup {
             Cell::number(interval.map(|(low, high)| format!("{low:.4} to {high:.4}"))),
             Cell::number(folds),
             Cell::number(Some(count(run.scored.rows.len() as f64))),
-            Cell::number(figures.seconds.map(duration)),
+            Cell::number(time(&figures)),
             Cell::number(figures.tokens_per_second.map(count)),
             Cell::number(run.results.parameters().map(|n| count(n as f64))),
         ];

@@ -11,6 +11,7 @@ use super::read::ReportedRun;
 use super::text::{duration, figure, first, spread};
 use crate::workbench::disk;
 use crate::workbench::run_folder::names;
+use crate::workbench::run_folder::record::RunFigures;
 
 /// All cards, the metric first.
 pub fn cards(run: &ReportedRun) -> Vec<Card> {
@@ -23,9 +24,7 @@ pub fn cards(run: &ReportedRun) -> Vec<Card> {
         cards.push(Card {
             label: "Time".to_owned(),
             value: duration(seconds),
-            more: figures.steps.map_or(String::new(), |steps| {
-                format!("{} steps", HumanCount(steps))
-            }),
+            more: more_time(&figures),
         });
     }
     if let Some(speed) = figures.tokens_per_second {
@@ -40,6 +39,20 @@ pub fn cards(run: &ReportedRun) -> Vec<Card> {
     cards.extend(alignment(run));
     cards.extend(submission(run));
     cards
+}
+
+/// `1,234 steps, and 35 min 2 s for stages that others share`
+fn more_time(figures: &RunFigures) -> String {
+    let steps = figures.steps.map(|n| format!("{} steps", HumanCount(n)));
+    let shared = figures.shared_stage.as_ref();
+    let shared = shared.map(|cost| {
+        format!(
+            "and {} for stages that others share",
+            duration(cost.seconds)
+        )
+    });
+    let parts: Vec<String> = [steps, shared].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// The metric with its interval.

@@ -18,6 +18,7 @@ use crate::workbench::run_folder::done::{self, FoldOutcome};
 use crate::workbench::run_folder::manifest::{CrossValidation, Leakage, Outcome};
 use crate::workbench::run_folder::names::{ModelName, OOF, TEST, VALID};
 use crate::workbench::run_folder::scores::{self, MeanScores, Scored};
+use crate::workbench::run_folder::stage_cost::StageCost;
 use crate::workbench::submission;
 
 /// What is merged.
@@ -72,6 +73,7 @@ impl<'a> Merge<'a> {
         }
         let all = || cross_validation.folds.iter().chain(&cross_validation.full);
         let n = all().count() as f64;
+        let shared = StageCost::of_folds(all().map(|fold| fold.shared_stage.as_ref()));
         Ok(Outcome {
             valid: ValidFigures::new(self.metric(), figures),
             best_epoch: None,
@@ -79,6 +81,7 @@ impl<'a> Merge<'a> {
             steps: all().map(|fold| fold.steps).sum(),
             seconds: all().map(|fold| fold.seconds).sum(),
             tokens_per_second: all().map(|fold| fold.tokens_per_second).sum::<f64>() / n,
+            shared_stage: shared.map(Box::new),
             peak_rss_bytes: all().filter_map(|fold| fold.peak_rss_bytes).max(),
             submission: has_submission,
             baseline: baseline(self.rows, self.experiment),

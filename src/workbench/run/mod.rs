@@ -237,11 +237,8 @@ fn finish(
     }
     let outcome = match single {
         None => Merge::new(&path, experiment, rows)?.write(progress)?,
-        Some(Trained {
-            report,
-            test_scores,
-        }) => {
-            if let Some(scores) = &test_scores {
+        Some(trained) => {
+            if let Some(scores) = &trained.test_scores {
                 submission::leave_run((scores, &rows.task), experiment, &path, progress)?;
             }
             Outcome {
@@ -249,7 +246,14 @@ fn finish(
                 best_epoch: Some(report.best_epoch),
                 epochs: report.epochs.len(),
                 steps: report.steps,
-                seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
+                seconds,
+            let seconds = trained.seconds_since(begun);
+            let Trained {
+                report,
+                test_scores,
+                shared_stage,
+                ..
+            } = trained;
                 tokens_per_second: report.tokens_per_second,
                 peak_rss_bytes: machine::peak_rss_bytes(),
                 submission: test_scores.is_some(),
@@ -257,6 +261,7 @@ fn finish(
                 cross_validation: None,
             }
         }
+                shared_stage: shared_stage.map(Box::new),
     };
     warnings::below_baseline(&outcome, experiment)
         .iter()

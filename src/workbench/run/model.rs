@@ -5,7 +5,7 @@
 //! `test.csv`, `run.log` and `DONE` besides. Does not deal rows and does not finish the run.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fitting::Fitting;
 use super::plan;
@@ -27,6 +27,7 @@ use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::names::{self, ModelName};
 use crate::workbench::run_folder::scores::{self, Scored};
+use crate::workbench::run_folder::stage_cost::StageCost;
 use crate::workbench::run_folder::{folder, resume};
 use crate::workbench::{Context, disk, machine};
 
@@ -48,6 +49,18 @@ pub struct Trained {
     pub report: FitReport,
     /// Of each test row, at the best epoch; none where there is no test file.
     pub test_scores: Option<Scores>,
+    /// What the stages cost that it shares with others, whoever has trained them; none where there are none.
+    pub shared_stage: Option<StageCost>,
+    /// How long it was at work on them, or waited for them.
+    pub beside: Duration,
+}
+
+impl Trained {
+    /// Its own wall time, where the work on it has `begun` then: without the stages that it shares with others.
+    pub fn seconds_since(&self, begun: Instant) -> f64 {
+        let here = begun.elapsed().saturating_sub(self.beside);
+        self.report.earlier_seconds + here.as_secs_f64()
+    }
 }
 
 impl Training<'_> {
@@ -88,7 +101,12 @@ impl Training<'_> {
             pace: Default::default(),
         };
         let (first, own) = stages.split_at(self.experiment.shared_stages().len());
-        let mut model = self.begin(&fitting, &plan(first, &[]), key, context)?;
+        let begun = Instant::now();
+        let (mut model, shared_stage) = self.begin(&fitting, &plan(first, &[]), key, context)?;
+        let beside = match first.is_empty() {
+            true => Duration::ZERO,
+            false => begun.elapsed(),
+        };
         let report = fitting.fit(&dir, &mut model, &plan(own, &fit_rows.valid), context)?;
         write_valid(fit_rows, &report.valid_scores, task, &dir)?;
         let mut test_scores = None;
@@ -107,28 +125,30 @@ impl Training<'_> {
         Ok(Trained {
             report,
             test_scores,
+            shared_stage,
+            beside,
         })
     }
 
     /// The model that the stages of a fit's own begin with: that of the stages of `plan`, which it shares with other fits, where there are
     /// some. Heads that these have not learnt are of the fit's own `key`, so that seeds and folds differ in them as in fits without
-    /// shared stages.
+    /// shared stages. Beside it what the shared stages have cost.
     fn begin(
         &self,
         fitting: &Fitting<'_>,
         plan: &FitPlan<'_>,
         key: Key,
         context: Context<'_>,
-    ) -> Result<Bert> {
+    ) -> Result<(Bert, Option<StageCost>)> {
         let Some(first) = plan.stages.first() else {
-            return Ok(self.start.model(key)?.0);
+            return Ok((self.start.model(key)?.0, None));
         };
         let (model, fresh) = self.start.model(first.key)?;
-        let mut model = shared(fitting, self.run, model, plan, context)?;
+        let (mut model, cost) = shared(fitting, self.run, model, plan, context)?;
         let heads = plan.stages.iter().map(|stage| stage.objective.heads());
         let learnt = heads.fold(Heads::default(), Heads::and);
         self.start.redraw(&mut model, fresh.without(learnt), key)?;
-        Ok(model)
+        Ok((model, cost))
     }
 
     /// Trains every fold that is not done.
@@ -199,19 +219,18 @@ impl Training<'_> {
         let fit_rows = self
             .rows
             .fit(&held_out, self.experiment, context.progress)?;
-        let Trained {
-            report,
-            test_scores,
-        } = self.model(name, &fit_rows, context)?;
-        let hashes = write_fold_scores(dir, test_scores.as_ref(), &self.rows.task)?;
+        let trained = self.model(name, &fit_rows, context)?;
+        let hashes = write_fold_scores(dir, trained.test_scores.as_ref(), &self.rows.task)?;
+        let (seconds, report) = (trained.seconds_since(begun), &trained.report);
         let outcome = FoldOutcome {
             fold: name.fold(),
             valid: report.best.clone(),
             best_epoch: report.best_epoch,
             epochs: report.epochs.len(),
             steps: report.steps,
-            seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
+            seconds,
             tokens_per_second: report.tokens_per_second,
+            shared_stage: trained.shared_stage,
             peak_rss_bytes: machine::peak_rss_bytes(),
             kernel_path: self.start.path.name().to_owned(),
             valid_sha256: hashes.valid,

@@ -9,6 +9,7 @@ use crate::metrics::baseline::Baseline;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::{CrossValidation, Outcome};
 use crate::workbench::run_folder::names::{self, ModelName};
+use crate::workbench::run_folder::stage_cost::StageCost;
 
 /// How much of a run to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub struct RunReport {
     pub seconds: f64,
     /// See [`Outcome`].
     pub tokens_per_second: f64,
+    /// See [`Outcome`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_stage: Option<Box<StageCost>>,
     /// See [`Outcome`].
     pub peak_rss_bytes: Option<u64>,
     /// `submission.csv`; none where the experiment has no test file.
@@ -94,6 +98,7 @@ impl RunReport {
             steps: outcome.steps,
             seconds: outcome.seconds,
             tokens_per_second: outcome.tokens_per_second,
+            shared_stage: outcome.shared_stage,
             peak_rss_bytes: outcome.peak_rss_bytes,
             submission: outcome.submission.then(|| run.join(names::SUBMISSION)),
             found_done,

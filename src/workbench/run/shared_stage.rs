@@ -2,12 +2,12 @@
 //!
 //! In: the first stages of a fit and the model they begin with. Out: the model that they end with. They are kept in
 //! `stages/HASH` beside the run folder: `model/`, `metrics.jsonl`, and last `stage.json` with everything that the weights
-//! depend on and their hash. Random streams of such stages depend on neither seed nor fold, so that all runs with the same rows,
+//! depend on, their hash, and what they cost. Random streams of such stages depend on neither seed nor fold, so that all runs with the same rows,
 //! vocabulary, start and settings want the same weights. Whoever comes first trains; others wait for it. What is there is
 //! used only where it is what was recorded.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use crate::workbench::Context;
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::manifest::TOOL;
 use crate::workbench::run_folder::names::{LOG, MODEL, WEIGHTS};
+use crate::workbench::run_folder::stage_cost::StageCost;
 use crate::workbench::run_folder::{folder, resume};
 
 /// The folder of all such stages, beside the run folders.
@@ -64,9 +65,13 @@ struct Record {
     identity: Identity,
     /// Of `model/model.safetensors`.
     weights_sha256: String,
+    /// Of the process that has trained them, and of those that were cut before; none in stages of earlier versions.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    cost: Option<StageCost>,
 }
 
 /// The model after the stages of `plan`, which look at no label: `model`, trained in `run`'s neighbour, or what stands there.
+/// Beside it what they have cost, which is the same for all that share them.
 ///
 /// # Errors
 /// [`Error::Refused`] where the folder holds another stage, or weights that are not those recorded; those of training;
@@ -77,7 +82,7 @@ pub fn shared(
     mut model: Bert,
     plan: &FitPlan<'_>,
     context: Context<'_>,
-) -> Result<Bert> {
+) -> Result<(Bert, Option<StageCost>)> {
     let identity = Identity::of(&model, plan)?;
     let dir = place(run, &identity)?;
     let title: Vec<&str> = plan
@@ -89,10 +94,10 @@ pub fn shared(
     std::fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
     let mut has_waited = false;
     loop {
-        if let Some(weights) = read(&dir, &identity)? {
+        if let Some((weights, cost)) = read(&dir, &identity)? {
             context.progress.say(&format!("{title}: done already"));
             model.restore(&weights)?;
-            return Ok(model);
+            return Ok((model, cost));
         }
         match Lock::take(&dir) {
             Ok(lock) => {
@@ -101,8 +106,8 @@ pub fn shared(
                 }
                 resume::say_owner_before(lock.left_by(), context.progress);
                 let trained = train(fitting, &dir, &mut model, (plan, identity), context);
-                trained.map_err(|error| resume::stopped(error, &dir))?;
-                return Ok(model);
+                let cost = trained.map_err(|error| resume::stopped(error, &dir))?;
+                return Ok((model, Some(cost)));
             }
             Err(error @ Error::Refused { .. }) => {
                 if !has_waited {
@@ -127,25 +132,34 @@ fn train(
     model: &mut Bert,
     (plan, identity): (&FitPlan<'_>, Identity),
     context: Context<'_>,
-) -> Result<()> {
+) -> Result<StageCost> {
+    let begun = Instant::now();
     folder::clear(dir)?;
     let progress = &context.progress.logging_to(&dir.join(LOG))?;
     progress.say(&format!(
         "trained once for all folds and seeds, in {}",
         dir.display()
     ));
-    fitting.fit(dir, model, plan, context.with_progress(progress))?;
+    let report = fitting.fit(dir, model, plan, context.with_progress(progress))?;
+    let cost = StageCost {
+        seconds: report.earlier_seconds + begun.elapsed().as_secs_f64(),
+        steps: report.steps,
+        epochs: report.epochs.len(),
+        tokens_per_second: report.tokens_per_second,
+    };
     let record = Record {
         identity,
         weights_sha256: sha256_of_file(&dir.join(MODEL).join(WEIGHTS))?.1,
+        cost: Some(cost.clone()),
     };
     let text = serde_json::to_string_pretty(&record).map_err(not_json)?;
     atomic::write(&dir.join(RECORD), (text + "\n").as_bytes())?;
-    resume::forget(dir)
+    resume::forget(dir)?;
+    Ok(cost)
 }
 
-/// The weights in a folder; none where nobody has finished there.
-fn read(dir: &Path, identity: &Identity) -> Result<Option<Weights>> {
+/// The weights in a folder and what they cost; none where nobody has finished there.
+fn read(dir: &Path, identity: &Identity) -> Result<Option<(Weights, Option<StageCost>)>> {
     let path = dir.join(RECORD);
     let text = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -172,7 +186,7 @@ fn read(dir: &Path, identity: &Identity) -> Result<Option<Weights>> {
         );
         return Err(Error::refused(message).with_hint(way_out()));
     }
-    Ok(Some(read_model(&model)?.1))
+    Ok(Some((read_model(&model)?.1, record.cost)))
 }
 
 /// `stages/HASH` beside the run folder.

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::names::{DONE, MODEL, TEST, VALID, WEIGHTS};
+use super::stage_cost::StageCost;
 use crate::atomic;
 use crate::error::{Error, Place, Result};
 use crate::hash::sha256_of_file;
@@ -27,10 +28,13 @@ pub struct FoldOutcome {
     pub epochs: usize,
     /// Optimiser steps.
     pub steps: usize,
-    /// Wall time.
+    /// Wall time, without the stages that it shares with others.
     pub seconds: f64,
     /// Training only.
     pub tokens_per_second: f64,
+    /// What the stages cost that it shares with others; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_stage: Option<StageCost>,
     /// Most memory held while the fold was at work; none where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
     /// The kernels it was trained with.
@@ -129,6 +133,7 @@ mod tests {
             steps: 10,
             seconds: 0.5,
             tokens_per_second: 100.0,
+            shared_stage: None,
             peak_rss_bytes: None,
             kernel_path: "avx2".to_owned(),
             valid_sha256: sha256_of_file(&dir.join(VALID)).expect("a file").1,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::done::FoldOutcome;
 use super::names::{CHANGED_HINT, MANIFEST};
+use super::stage_cost::StageCost;
 use crate::align::GraphReport;
 use crate::atomic;
 use crate::config::{Experiment, PredictConfig};
@@ -74,10 +75,13 @@ pub struct Outcome {
     pub epochs: usize,
     /// Optimiser steps, of all folds.
     pub steps: usize,
-    /// Wall time of the whole run; with folds the sum of theirs.
+    /// Wall time of the whole run, without the stages that it shares with others; with folds the sum of theirs.
     pub seconds: f64,
     /// Training only, the first 10 steps not timed; there is no padding to count.
     pub tokens_per_second: f64,
+    /// What the stages cost that it shares with others; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_stage: Option<Box<StageCost>>,
     /// Most memory held; none where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
     /// The run has a submission.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::manifest::{FileRecord, State};
 use super::names::{CHANGED_HINT, DONE, MANIFEST};
+use super::stage_cost::StageCost;
 use crate::data::Task;
 use crate::error::{Error, Place, Result};
 use crate::metrics::baseline::Baseline;
@@ -98,7 +99,10 @@ pub struct RunFigures {
     pub seconds: Option<f64>,
     /// Training only.
     pub tokens_per_second: Option<f64>,
-    /// Optimiser steps; an ensemble has none, nor what follows.
+    /// What the stages cost that it shares with others; an ensemble has none, nor what follows but the baseline.
+    #[serde(skip_serializing, deserialize_with = "if_as_expected")]
+    pub shared_stage: Option<StageCost>,
+    /// Optimiser steps.
     #[serde(skip_serializing)]
     pub steps: Option<u64>,
     /// Most memory held.
@@ -199,6 +203,9 @@ pub struct FoldFigures {
     pub tokens_per_second: Option<f64>,
     /// Most memory held.
     pub peak_rss_bytes: Option<u64>,
+    /// What the stages cost that it shares with others.
+    #[serde(deserialize_with = "if_as_expected")]
+    pub shared_stage: Option<StageCost>,
 }
 
 impl RunRecord {
@@ -270,7 +277,9 @@ mod tests {
             (bare.seed, &bare.alignment, &bare.result),
             (None, &None, &None)
         );
-        let other = record(r#","alignment":{"matched":"all"},"result":{"leakage":7,"steps":3}"#);
+        let other = record(
+            r#","alignment":{"matched":"all"},"result":{"leakage":7,"shared_stage":7,"steps":3}"#,
+        );
         let other = other.expect("of another version");
         assert_eq!(other.alignment, None);
         let result = other.result.expect("it is there");
@@ -278,6 +287,7 @@ mod tests {
             (result.steps, result.leakage, result.oof_auc),
             (Some(3), None, None)
         );
+        assert_eq!(result.shared_stage, None);
         assert!(record(r#","outputs":7"#).is_err());
     }
 

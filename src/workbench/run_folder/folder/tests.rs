@@ -26,6 +26,7 @@ fn outcome() -> Outcome {
         steps: 3,
         seconds: 0.5,
         tokens_per_second: 100.0,
+        shared_stage: None,
         peak_rss_bytes: None,
         submission: false,
         baseline: None,
