@@ -41,6 +41,7 @@ impl Loaded {
     /// # Errors
     /// [`Error::Input`] for the first value out of range, key that is missing or file that is not there.
     pub fn check(&self) -> Result<()> {
+        self.require_preset()?;
         self.check_reading()?;
         self.check_folds()?;
         self.check_general()?;

@@ -19,6 +19,7 @@ use super::checked::{Folder, checked_value, one_line, require_known, unknown, wr
 use super::grid::{self, Axis};
 use super::keys::{NoElement, join, merge};
 use super::preset::PRESET;
+use super::preset_effect::PresetEffect;
 use super::settings::{GRID, Settings};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
@@ -38,12 +39,28 @@ pub struct Loaded<T = Experiment> {
     has_file: bool,
     /// The place of every key that a file or `--set` has set.
     pub(super) places: BTreeMap<String, Place>,
+    /// What is left of the preset; none without one.
+    preset: Option<PresetEffect>,
 }
 
 impl<T> Loaded<T> {
     /// Whether an experiment file was read: what it leaves out is at its default on purpose.
     pub fn has_file(&self) -> bool {
         self.has_file
+    }
+
+    /// What goes over the preset, to be said when a run starts; a warning where nothing is left of it. None where nothing goes over it.
+    pub fn preset_line(&self) -> Option<String> {
+        self.preset.as_ref()?.line()
+    }
+
+    /// Refuses a preset of `--set` that changes nothing. In a file that is worth a warning: `config.toml` of a run names one
+    /// beside everything that went over it.
+    pub(super) fn require_preset(&self) -> Result<()> {
+        match (&self.preset, self.places.get(PRESET)) {
+            (Some(preset), Some(place)) if place.line.is_none() => preset.require_some(place),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a file or `--set` gives `key`.
@@ -132,17 +149,17 @@ impl Layers {
 
     /// The settings with these values of the axes, one each.
     fn merged<T: Settings>(&self, name: String, cell: &[(&Axis, &Value)]) -> Result<Loaded<T>> {
-        let (mut merged, mut places) = (self.preset::<T>(cell), self.places.clone());
-        for (key, value) in &self.file {
-            merge(&mut merged, key, value.clone());
-        }
-        for (key, value, place) in &self.assignments {
-            set::<T>(&mut merged, key, value.clone(), place)?;
-        }
-        for (axis, value) in cell {
-            set::<T>(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
-            places.insert(axis.key.clone(), axis.place.clone());
-        }
+        let under = self.preset::<T>(cell);
+        let merged = self.over::<T>(under.clone(), cell)?;
+        let mut places = self.places.clone();
+        let of_cell = cell.iter();
+        places.extend(of_cell.map(|(axis, _)| (axis.key.clone(), axis.place.clone())));
+        let preset = merged.get(PRESET).filter(|_| !under.is_empty());
+        let preset = preset.map(|name| {
+            let without = self.over::<T>(Table::new(), cell).ok(); // there may be no such stage
+            let tables = (&under, &merged, without.as_ref());
+            PresetEffect::of(name, tables, (T::keys(), &places))
+        });
         let experiment = Value::Table(merged).try_into().map_err(|error| {
             Error::Unexpected(format!("layers of the config do not merge: {error}"))
         })?;
@@ -158,7 +175,23 @@ impl Layers {
             experiment,
             has_file: self.has_file,
             places,
+            preset,
         })
+    }
+
+    /// File, assignments and values of the axes over the settings that lie `under` them.
+    fn over<T: Settings>(&self, under: Table, cell: &[(&Axis, &Value)]) -> Result<Table> {
+        let mut merged = under;
+        for (key, value) in &self.file {
+            merge(&mut merged, key, value.clone());
+        }
+        for (key, value, place) in &self.assignments {
+            set::<T>(&mut merged, key, value.clone(), place)?;
+        }
+        for (axis, value) in cell {
+            set::<T>(&mut merged, &axis.key, (*value).clone(), &axis.place)?;
+        }
+        Ok(merged)
     }
 
     /// What lies under everything else: the settings of the preset that is named last.

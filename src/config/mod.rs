@@ -12,6 +12,7 @@ mod grid;
 mod keys;
 mod load;
 mod preset;
+mod preset_effect;
 mod pretrain;
 mod sections;
 mod settings;
