@@ -30,7 +30,7 @@ use crate::kernels;
 use estimate::{Estimate, Work, estimate};
 use label_survey::LabelSurvey;
 use measure::{PresetTime, RowsToLearn};
-use starter::{MaxTokens, special_tokens};
+use starter::{MaxTokens, preset_and_minutes, special_tokens};
 use survey::{FileSurvey, Role, SplitSurvey, Survey, survey};
 
 /// All that [`inspect`] found.
@@ -201,6 +201,9 @@ impl Display for Inspection {
         self.write_estimates(f)?;
         if let Some(starter) = &self.starter {
             writeln!(f, "starter: {}", starter.display())?;
+            let (preset, minutes) = preset_and_minutes(&self.presets);
+            let minutes = minutes.map_or(String::new(), |minutes| format!("; {minutes}"));
+            writeln!(f, "  it has preset = \"{}\"{minutes}", preset.name())?;
         }
         Ok(())
     }

@@ -191,14 +191,8 @@ fn text(
     Ok(text)
 }
 
-/// The longest of the presets that ends within [`PATIENCE`], or the shortest, and what each takes, where that was measured. [`Preset::Best`]
-/// is for those who ask.
-fn preset(times: &[PresetTime]) -> String {
-    let fits = |time: &&PresetTime| time.preset != Preset::Best && time.minutes <= PATIENCE;
-    let fitting = times.iter().rfind(fits);
-    let Some(chosen) = fitting.or(times.first()) else {
-        return format!("preset = \"{}\"\n", Preset::Fast.name());
-    };
+/// The preset of the starter, and where it was measured what each takes: `on this machine about: "fast" 10 minutes, …`
+pub fn preset_and_minutes(times: &[PresetTime]) -> (Preset, Option<String>) {
     let each = times.iter().map(|time| {
         let minutes = match time.minutes {
             ..1.0 => "less than a minute".to_owned(),
@@ -208,8 +202,21 @@ fn preset(times: &[PresetTime]) -> String {
         format!("\"{}\" {minutes}", time.preset.name())
     });
     let each = each.collect::<Vec<_>>().join(", ");
-    let name = chosen.preset.name();
-    format!("preset = \"{name}\" # on this machine about: {each}\n")
+    let minutes = (!times.is_empty()).then(|| format!("on this machine about: {each}"));
+    (chosen(times), minutes)
+}
+
+/// The longest of the presets that ends within [`PATIENCE`], or the shortest. [`Preset::Best`] is for those who ask.
+fn chosen(times: &[PresetTime]) -> Preset {
+    let fits = |time: &&PresetTime| time.preset != Preset::Best && time.minutes <= PATIENCE;
+    let fitting = times.iter().rfind(fits).or(times.first());
+    fitting.map_or(Preset::Fast, |time| time.preset)
+}
+
+fn preset(times: &[PresetTime]) -> String {
+    let (chosen, minutes) = preset_and_minutes(times);
+    let minutes = minutes.map_or(String::new(), |minutes| format!(" # {minutes}"));
+    format!("preset = \"{}\"{minutes}\n", chosen.name())
 }
 
 /// `[submit]`, with the column of ids that the test file has.
@@ -309,6 +316,28 @@ mod tests {
         assert_eq!((rows.labelled, rows.test, rows.n_texts), (20, 0, 2));
         let written = std::fs::read_to_string(&file).expect("the starter");
         (written, rows.text_tokens)
+    }
+
+    #[test]
+    fn the_longest_preset_within_an_evening_is_chosen_and_all_have_their_minutes() {
+        let times = |minutes: [f64; 3]| -> Vec<PresetTime> {
+            let each = Preset::ALL.into_iter().zip(minutes);
+            each.map(|(preset, minutes)| PresetTime { preset, minutes })
+                .collect()
+        };
+        let (chosen, minutes) = preset_and_minutes(&times([0.5, 61.2, 138.0]));
+        assert_eq!(chosen, Preset::Good);
+        assert_eq!(
+            minutes.as_deref(),
+            Some(
+                "on this machine about: \"fast\" less than a minute, \"good\" 61 minutes, \"best\" 2.3 hours"
+            )
+        );
+        assert_eq!(
+            preset_and_minutes(&times([95.0, 610.0, 1380.0])).0,
+            Preset::Fast
+        );
+        assert_eq!(preset_and_minutes(&[]), (Preset::Fast, None));
     }
 
     #[test]
