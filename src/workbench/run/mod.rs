@@ -183,6 +183,9 @@ fn fill(
     if part != RunPart::Finish {
         let logged = context.with_progress(&progress);
         let start = Start::build(loaded, &rows, Some(folder.path()), logged)?;
+        if let Some(line) = warnings::preset_of_small_networks(experiment, &start.config) {
+            progress.say(&line);
+        }
         check_disk(experiment, &rows, &start, folder.path())?;
         context.stop.check()?;
         let mapping = start.mapping.table(&rows.dictionary, &start.plain)?;
@@ -244,12 +247,6 @@ fn finish(
             if let Some(scores) = &trained.test_scores {
                 submission::leave_run((scores, &rows.task), experiment, &path, progress)?;
             }
-            Outcome {
-                valid: report.best,
-                best_epoch: Some(report.best_epoch),
-                epochs: report.epochs.len(),
-                steps: report.steps,
-                seconds,
             let seconds = trained.seconds_since(begun);
             let Trained {
                 report,
@@ -257,14 +254,20 @@ fn finish(
                 shared_stage,
                 ..
             } = trained;
+            Outcome {
+                valid: report.best,
+                best_epoch: Some(report.best_epoch),
+                epochs: report.epochs.len(),
+                steps: report.steps,
+                seconds,
                 tokens_per_second: report.tokens_per_second,
+                shared_stage: shared_stage.map(Box::new),
                 peak_rss_bytes: machine::peak_rss_bytes(),
                 submission: test_scores.is_some(),
                 baseline: baseline::baseline(rows, experiment),
                 cross_validation: None,
             }
         }
-                shared_stage: shared_stage.map(Box::new),
     };
     warnings::below_baseline(&outcome, experiment)
         .iter()

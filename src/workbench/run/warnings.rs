@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
 use crate::metrics::baseline::OVERLAP;
@@ -13,6 +14,9 @@ use crate::workbench::run_folder::manifest::Outcome;
 /// Larger shares are worth a word.
 const CUT_ROWS: f64 = 0.01;
 const UNKNOWN_TOKENS: f64 = 0.1;
+/// A hidden size from which a learning rate beyond this is too much.
+const LARGE_WIDTH: usize = 512;
+const LARGE_RATE: f64 = 1e-4;
 /// Of a score that goes from 0 to 1, in the last epoch.
 const RISE: f64 = 0.002;
 
@@ -77,6 +81,22 @@ pub fn missing_classes(train: &[EncodedExample], task: &Task) -> Option<String> 
         "warning: no row to train on has the label {}, so the model cannot learn it",
         missing.join(", ")
     ))
+}
+
+/// The learning rate of a preset, all of which are for small networks, in a large one.
+pub fn preset_of_small_networks(experiment: &Experiment, network: &BertConfig) -> Option<String> {
+    let preset = experiment.preset?;
+    let settings = preset.settings();
+    let rate = settings.get("train")?.get("learning_rate")?.as_float()?;
+    let is_used = (experiment.stages().iter()).any(|stage| stage.options.learning_rate == rate);
+    let width = network.hidden_size;
+    (is_used && rate > LARGE_RATE && width >= LARGE_WIDTH).then(|| {
+        format!(
+            "warning: the learning rate {rate:.0e} of preset \"{}\" is for small networks (4 layers of 256); this one is {width} \
+             wide and may learn nothing: --set train.learning_rate=3e-5 --set train.epochs=3",
+            preset.name()
+        )
+    })
 }
 
 /// One step an epoch, of fewer rows than asked for. A stage without rows is refused later, with a hint of its own.
@@ -194,6 +214,36 @@ mod tests {
             let objective = format!("objective.name={name}");
             assert!(!may(&[&objective, "data.mark_shared=false"]), "{name}");
         }
+    }
+
+    #[test]
+    fn a_preset_warns_of_its_learning_rate_in_a_large_network() {
+        let warned = |assignments: &[&str], hidden: usize| {
+            let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+            let experiment = config::load(None, &assignments)
+                .expect("known keys")
+                .experiment;
+            let network = BertConfig {
+                hidden_size: hidden,
+                ..experiment.scratch_size(None, 100)
+            };
+            preset_of_small_networks(&experiment, &network)
+        };
+        let line = warned(&["preset=good"], 768).expect("a warning");
+        assert!(
+            line.starts_with("warning: the learning rate 6e-4 of preset \"good\" is for small"),
+            "{line}"
+        );
+        assert_eq!(warned(&["preset=good"], 256), None);
+        assert_eq!(
+            warned(&["preset=good", "train.learning_rate=3e-5"], 768),
+            None
+        );
+        assert_eq!(
+            warned(&["train.learning_rate=6e-4"], 768),
+            None,
+            "no preset"
+        );
     }
 
     #[test]
