@@ -276,6 +276,7 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
             if best { " (best)" } else { "" }
         ),
         None if !report.held_out.is_empty() => held_out_text(&report.held_out),
+        None if size.valid_rows == 0 => "nothing is held out".to_owned(),
         None => format!("no valid {title}"),
     };
     let part = |(name, loss): (&String, &f64)| match name.trim_end_matches("_loss") {
@@ -400,8 +401,18 @@ mod tests {
         );
         report.held_out.clear();
         report.valid.metric = MetricName::MacroF1;
-        let line = epoch_line(&report, &size(&["mlm", "pet"]), true);
+        let size = size(&["mlm", "pet"]);
+        let line = epoch_line(&report, &size, true);
         assert!(line.starts_with("pet: epoch 2/3: "), "{line}");
         assert!(line.contains("no valid macro F1, "), "{line}");
+        let nobody = FitSize {
+            valid_rows: 0,
+            ..size
+        };
+        let line = epoch_line(&report, &nobody, true);
+        assert!(
+            line.contains("), nothing is held out, 5120 tokens/s"),
+            "{line}"
+        );
     }
 }
