@@ -7,7 +7,8 @@
 Every cell is a recipe of joint MLM and label training (4 x 256) on the labelled rows, or something else in its place. Its speed is
 measured by a short run, and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs
 use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and
-minutes. The cells "graph map" and "another BERT" want --map (what `cipherpet align` writes) and --other-bert, and are left out without. Other sizes
+minutes. The seeds of a cell share its MLM stage, whose minutes and epochs count for each of them: their spread lacks that of this stage. A cell
+that fails says why on stderr and the next one goes on; the exit status is 1 then. The cells "graph map" and "another BERT" want --map (what `cipherpet align` writes) and --other-bert, and are left out without. Other sizes
 begin from fresh values: hold them against "scratch". `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
 Its table is still to be made.
 """
@@ -20,6 +21,7 @@ import sys
 from pathlib import Path
 
 SPEED_STEPS = 60
+SWA_EPOCHS = 2
 BASE = ["vocab.min_count=5", "data.max_tokens=32", "train.learning_rate=6e-4", "train.unlabelled=[]"]
 ALL_ROWS = 'rows=["labelled", "test", "valid"]'
 
@@ -46,7 +48,7 @@ CELLS = {
     "PGD": ["train.adversarial=pgd"],
     "R-Drop": ["train.r_drop=1"],
     "EMA": ["train.average=ema"],
-    "SWA": ["train.average=swa"],
+    "SWA": ["train.average=swa", f"train.average_epochs={SWA_EPOCHS}"],
     "dropout samples": ["train.dropout_samples=4"],
     "label smoothing": ["train.label_smoothing=0.1"],
     "layer decay": ["train.layer_decay=0.9"],
@@ -60,6 +62,10 @@ CELLS = {
     "6 x 384": ["align.method=scratch", "model.layers=6", "model.hidden=384", "model.heads=6", "model.intermediate=1536"],
     "4 x 512": ["align.method=scratch", "model.layers=4", "model.hidden=512", "model.heads=8", "model.intermediate=2048"],
 }
+
+
+class Failed(Exception):
+    """A run that has failed."""
 
 
 def experiment(options, stages):
@@ -83,8 +89,8 @@ counts = "{options.counts.resolve()}"
 
 
 def run(out, options, stages, sets, seed):
-    """Trains in `out`, unless it is done; its manifest."""
-    file = out.with_suffix(".toml")
+    """Trains in `out`, unless it is done; the result in its manifest."""
+    file = out.with_name(f"{out.name}.toml")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(experiment(options, stages), encoding="utf-8")
     command = ["cipherpet", "run", file, "--quiet", "--threads", "1", "--seed", str(seed), "--out", out]
@@ -92,27 +98,48 @@ def run(out, options, stages, sets, seed):
         command += ["--set", setting]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"{out}: {done.stderr}")
+        raise Failed(f"{out}: {done.stderr}")
     return json.loads((out / "manifest.json").read_text())["result"]
 
 
 def speeds(name, stages, sets, options):
     """The share of the minutes of each stage, and its tokens a second in a few steps."""
     found = []
+    # A mean over epochs costs next to nothing a step, and wants more of them than this.
+    sets = [setting for setting in sets if not setting.startswith(("train.average=swa", "train.average_epochs="))]
     for number, (share, settings) in enumerate(stages or [(1.0, [])], 1):
         out = options.work / "speed" / f"{name}-{number}" / "run"  # alone: a stage that looks at no label lies beside the run
         # A stage that looks at no label cannot be the last.
         last = [["objective=pet", "max_steps=1"]] if settings[:1] == ["objective=mlm"] else []
         limit = "stage.stage1.max_steps" if stages else "train.max_steps"
-        run(out, options, [settings, *last] if stages else [], [*sets, f"{limit}={SPEED_STEPS}", "data.valid=none"], 0)
-        found.append((share, tokens_per_second(out)))
+        result = run(out, options, [settings, *last] if stages else [], [*sets, f"{limit}={SPEED_STEPS}", "data.valid=none"], 0)
+        found.append((share, result.get("shared_stage", result)["tokens_per_second"]))
     return found
 
 
-def tokens_per_second(out):
-    """Of the first epoch, which lies beside the run where its stage looks at no label."""
-    first = next(out.parent.glob("stages/*/metrics.jsonl"), out / "metrics.jsonl")
-    return json.loads(first.read_text().splitlines()[0])["tokens_per_second"]
+def whole(result, key):
+    """A figure of a run with that of the stage beside it."""
+    return result[key] + result.get("shared_stage", {}).get(key, 0)
+
+
+def measure(name, cell, options, size):
+    """The results of a cell, one a seed; none where the minutes are too few for it. `size`: rows of an epoch, tokens a row."""
+    rows, per_row = size
+    is_staged = bool(cell) and isinstance(cell[0], tuple)
+    stages, own = (cell, []) if is_staged else ([], cell)
+    sets = [*BASE, *own]
+    batch = next((int(setting.split("=")[1]) for setting in own if setting.startswith("train.batch=")), 64)
+    slug = name.replace(" ", "-").replace("%", "percent")
+    limits = []
+    for number, (share, tokens) in enumerate(speeds(slug, stages, sets, options), 1):
+        n = max(1, int(options.minutes * 60 * share * tokens / (batch * per_row)))
+        if "train.average=swa" in own and n * batch < (SWA_EPOCHS + 1) * rows:
+            print(f"{name}: left out, as {options.minutes:g} minutes are fewer than {SWA_EPOCHS + 1} epochs", file=sys.stderr)
+            return []
+        key = f"stage.stage{number}" if stages else "train"
+        limits += [f"{key}.max_steps={n}", f"{key}.epochs={1 + n * batch // rows}"]
+    out = options.work / "runs" / f"{slug}-{options.minutes:g}-minutes"
+    return [run(out.with_name(f"{out.name}-{seed}"), options, [settings for _, settings in stages], [*sets, *limits], seed) for seed in range(options.seeds)]
 
 
 def main():
@@ -129,6 +156,7 @@ def main():
     per_row = statistics.mean(len(row[0].split()) + len(row[1].split()) + 3 for row in rows)
     least_rows = len(rows) * 9 // 10  # of an epoch: the labelled rows that are not validated
     print("cell", "AUC", "sd", "epochs", "minutes", sep="\t", flush=True)
+    has_failed = False
     for name in options.only:
         cell = CELLS[name]
         wanted = {"graph map": options.map, "another BERT": options.other_bert}
@@ -136,21 +164,19 @@ def main():
             if wanted[name] is None:
                 continue
             cell = [setting.format(map=wanted[name].resolve(), other_bert=wanted[name].resolve()) for setting in cell]
-        is_staged = bool(cell) and isinstance(cell[0], tuple)
-        stages, own = (cell, []) if is_staged else ([], cell)
-        sets = [*BASE, *own]
-        batch = next((int(setting.split("=")[1]) for setting in own if setting.startswith("train.batch=")), 64)
-        slug = name.replace(" ", "-").replace("%", "percent")
-        limits = []
-        for number, (share, tokens) in enumerate(speeds(slug, stages, sets, options), 1):
-            n = int(options.minutes * 60 * share * tokens / (batch * per_row))
-            key = f"stage.stage{number}" if stages else "train"
-            limits += [f"{key}.max_steps={n}", f"{key}.epochs={1 + n * batch // least_rows}"]
-        results = [run(options.work / "runs" / f"{slug}-{seed}", options, [settings for _, settings in stages], [*sets, *limits], seed) for seed in range(options.seeds)]
+        try:
+            results = measure(name, cell, options, (least_rows, per_row))
+        except Failed as error:
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+            has_failed = True
+            continue
+        if not results:
+            continue
         scores = [result["valid_auc"] for result in results]
         spread = f"{statistics.stdev(scores):.4f}" if len(scores) > 1 else "-"
-        epochs, minutes = results[0]["epochs"], statistics.mean(result["seconds"] for result in results) / 60
-        print(name, f"{statistics.mean(scores):.4f}", spread, epochs, f"{minutes:.1f}", sep="\t", flush=True)
+        minutes = statistics.mean(whole(result, "seconds") for result in results) / 60
+        print(name, f"{statistics.mean(scores):.4f}", spread, whole(results[0], "epochs"), f"{minutes:.1f}", sep="\t", flush=True)
+    sys.exit(has_failed)
 
 
 if __name__ == "__main__":
