@@ -370,6 +370,7 @@ mod tests {
                     head: HeadChoice::Pooler,
                     corrupt_sources: 0.0,
                     candidates: None,
+                    choice_smoothing: 0.0,
                 };
                 let hides = options.objective(&answers).mlm_weight() > 0.0;
                 let learns = name.learns_without_labels(mlm_weight);
