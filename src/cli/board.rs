@@ -26,8 +26,8 @@ by itself, ± their standard deviation. Where the two are far apart, the folds h
 A run whose score is missing is sorted by the mean of its folds so far. The baseline is what the
 same rows give away without a network: the share of common tokens of pairs, TF-IDF of single texts.
 By another metric than the score its name stands beside it, and the two are not to be compared.
-Minutes that are `shared` are those of first stages that look at no label: they are trained once, and
-other runs and folds find them done.
+Minutes that are `shared` are those of first stages that look at no label: they are trained
+once, and other runs and folds find them done.
 Speed, size, precision and the tool's version are in --json and --csv, which round nothing.")]
 pub struct BoardArguments {
     /// Folder of run folders, at any depth up to 4

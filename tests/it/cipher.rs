@@ -192,7 +192,7 @@ fn real_text_comes_back() {
         .flat_map(|line| [line, "\n"])
         .collect();
     workspace.write("train.tsv", &rows);
-    workspace.write("test.tsv", "a\tb\n");
+    workspace.write("test.tsv", "甲\t乙\n");
     workspace.succeed(&[&CIPHER[..], &["--merge", "0.5"]].concat());
     let bare = |text: &str| text.to_lowercase().replace([' ', '\u{3000}'], "");
     let decoded = decoded(&workspace, "out", "train.tsv");
