@@ -226,6 +226,14 @@ fn another_sample_is_another_form_of_the_same_run() {
     workspace.write("sample.csv", header("q"));
     rewritten(&workspace, &run);
     assert!(workspace.text(&submission).starts_with("key,q\n39,0."));
+    // A form that is refused is not said to be written.
+    workspace.write("sample.csv", "key,p\n0,0.5\n");
+    let refused = workspace.run(&run);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && !stderr.contains("written anew"),
+        "{stderr}"
+    );
     rewritten(&workspace, &run[..4]);
     assert_eq!(workspace.names("runs").len(), 1);
     assert_eq!(workspace.text(&submission).lines().count(), 40);

@@ -52,7 +52,6 @@ pub fn rewrite(
     };
     let outcome = match stored {
         Some(scores) => {
-            progress.say("the submission is written anew, from stored scores");
             let task = &results.record.task;
             if let Some(scores) = &scores {
                 submission::check_form(experiment, task, scores.len())?;
@@ -61,6 +60,8 @@ pub fn rewrite(
             if let Some(scores) = &scores {
                 submission::leave_run((scores, task), experiment, run, progress)?;
             }
+            // Not before: the form may be refused.
+            progress.say("the submission is written anew, from stored scores");
             reopened.outcome().clone()
         }
         None => {
