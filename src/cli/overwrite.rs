@@ -1,4 +1,4 @@
-//! No command writes over a file that another of its arguments names.
+//! No command writes over a file that another of its arguments names, or takes `-` for the name of a file.
 //!
 //! In: the arguments of a command as clap has them. Out: what is wrong with them. Looks at the paths of arguments alone, not at
 //! files that an experiment or a run names. Writes nothing.
@@ -11,7 +11,10 @@ use clap::{Arg, ArgMatches, Command};
 /// The arguments that name a file to write.
 const WRITTEN: [&str; 3] = ["out", "index", "neighbours"];
 
-/// Says where an argument of the subcommand names a file to write that another one names too.
+/// What many tools take for stdin or stdout. A file of that name is hardly what was meant.
+const DASH: &str = "-";
+
+/// Says where an argument of the subcommand is `-`, or names a file to write that another one names too.
 pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {
     let (name, matches) = matches.subcommand()?;
     let arguments = command.find_subcommand(name)?.get_arguments();
@@ -23,6 +26,16 @@ pub fn fault(command: &Command, matches: &ArgMatches) -> Option<String> {
     };
     let named: Vec<(&Arg, Vec<PathBuf>)> = arguments.map(|one| (one, paths(one))).collect();
     let is_written = |argument: &Arg| WRITTEN.contains(&argument.get_id().as_str());
+    let is_dash = |paths: &[PathBuf]| paths.iter().any(|path| path == Path::new(DASH));
+    if let Some((argument, _)) = named.iter().find(|(_, paths)| is_dash(paths)) {
+        let stream = match is_written(argument) {
+            true => "/dev/stdout",
+            false => "/dev/stdin",
+        };
+        return Some(format!(
+            "{argument}: `-` is no file here: write {stream}, or ./- for a file of that name"
+        ));
+    }
     for (written, out) in named.iter().filter(|(argument, _)| is_written(argument)) {
         let others = named.iter().filter(|(other, _)| other != written);
         for (other, path) in
@@ -97,5 +110,18 @@ mod tests {
             None
         );
         assert_eq!(fault_of(&["board"]), None);
+    }
+
+    #[test]
+    fn a_dash_is_no_name_of_a_file() {
+        let said = |words: &[&str]| fault_of(words).unwrap_or_default();
+        let written = said(&["predict", "run", "--pairs", "a.tsv", "--out", "-"]);
+        let expected =
+            "--out <FILE>: `-` is no file here: write /dev/stdout, or ./- for a file of that name";
+        assert_eq!(written, expected);
+        let read = said(&["predict", "run", "--pairs", "-", "--out", "a.csv"]);
+        assert!(read.contains("write /dev/stdin, or ./-"), "{read}");
+        let named = ["predict", "run", "--pairs", "./-", "--out", "a.csv"];
+        assert_eq!(fault_of(&named), None);
     }
 }
