@@ -75,6 +75,10 @@ pub(super) fn require_known<T: Settings>(key: &str, place: &Place) -> Result<()>
 /// The error for a key that there is not, with the nearest known one.
 pub(super) fn unknown<T: Settings>(key: &str, place: Place) -> Error {
     let error = Error::input(place, "a known key", format!("`{key}`"));
+    let section = key.split(['.', '[']).next().unwrap_or(key);
+    if let Some(command) = T::other_command(section) {
+        return error.with_hint(format!("`{section}` belongs in a file for `{command}`"));
+    }
     let more = if T::HAS_GRID { &[GRID][..] } else { &[] };
     error.with_hint(T::keys().hint(key, more))
 }

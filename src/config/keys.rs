@@ -137,12 +137,16 @@ impl Keys {
         }
     }
 
-    /// The known key that is at most two slips of the keyboard away, or has the same name in another section.
+    /// The known key that is at most two slips of the keyboard away, and fewer for a short name, or has the same name in
+    /// another section.
     fn nearest(&self, key: &str) -> Option<String> {
         let mut known = Vec::new();
         self.list("", key, &mut known);
-        let sections = self.0.iter().filter(|(_, node)| node.inner().is_some());
-        known.extend(sections.map(|(name, _)| name.clone()));
+        // A key in a section is none.
+        if !key.contains('.') {
+            let sections = self.0.iter().filter(|(_, node)| node.inner().is_some());
+            known.extend(sections.map(|(name, _)| name.clone()));
+        }
         let split = |key: &str| match key.rsplit_once('.') {
             Some((section, name)) => (section.to_owned(), name.to_owned()),
             None => (String::new(), key.to_owned()),
@@ -156,8 +160,9 @@ impl Keys {
         };
         let known = known.into_iter().map(|known| (distance(&known), known));
         let nearest = known.min_by_key(|(distance, _)| *distance); // the first where several are as near
+        let most = (name.chars().count() / 3).clamp(1, 2); // two of four letters make another word
         nearest
-            .filter(|(distance, _)| *distance <= 2)
+            .filter(|(distance, _)| *distance <= most)
             .map(|(_, known)| known)
     }
 

@@ -149,6 +149,10 @@ impl Settings for Experiment {
         Keys::experiment()
     }
 
+    fn other_command(section: &str) -> Option<&'static str> {
+        (section == "text").then_some("cipherpet pretrain")
+    }
+
     fn preset(name: &str) -> Option<toml::Table> {
         Preset::named(name).map(Preset::settings)
     }

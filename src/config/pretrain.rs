@@ -153,6 +153,10 @@ impl Settings for Pretraining {
     fn keys() -> &'static Keys {
         &PRETRAINING
     }
+
+    fn other_command(section: &str) -> Option<&'static str> {
+        Keys::experiment().find(section).map(|_| "cipherpet run")
+    }
 }
 
 impl Pretraining {

@@ -25,6 +25,11 @@ pub trait Settings: Serialize + DeserializeOwned + Default + Clone + 'static {
     /// Its keys.
     fn keys() -> &'static Keys;
 
+    /// The command whose files have this section, where files of this kind have not; none where no command's have.
+    fn other_command(_section: &str) -> Option<&'static str> {
+        None
+    }
+
     /// What a preset of this name lays under everything else; none where there is no such thing.
     fn preset(_: &str) -> Option<toml::Table> {
         None

@@ -288,7 +288,11 @@ mod tests {
             message.starts_with("p.toml:3:data: expected a known key"),
             "{message}"
         );
+        assert_eq!(hint, "`data` belongs in a file for `cipherpet run`");
+        let (_, hint) = refusal("[unlike]\nall = 1\n", &[]);
         assert!(hint.starts_with("sections are text, vocab, "), "{hint}");
+        let (_, hint) = refusal("text.train = \"x\"\n", &[]);
+        assert!(hint.starts_with("[text] has files, dialogues, "), "{hint}");
         let (message, hint) = refusal("text.dialoges = \"x\"\n", &[]);
         assert_eq!(
             message,

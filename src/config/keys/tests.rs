@@ -79,6 +79,11 @@ fn hints_reach_every_depth() {
         ("part[2].fils", "did you mean `part[2].files`?"),
         ("outr", "did you mean `outer`?"),
         ("outer.size", "write `outer.size` without quotes"),
+        ("outer.part", "[outer] has middle, size"),
+        (
+            "sode",
+            "sections are outer, part and grid; `seed` stands above them",
+        ),
         ("outer.middle.unlike", "[outer.middle] has inner, file"),
         ("part.first.unlike", "[[part]] has name, size, files"),
         ("part[1].unlike", "[[part]] has name, size, files"),

@@ -93,6 +93,13 @@ fn key_in_the_wrong_section_names_the_right_one() {
 }
 
 #[test]
+fn section_of_a_pretraining_names_its_command() {
+    let (_, hint) = error_of("[text]\nfiles = \"a.txt\"\n", &[]);
+    let expected = "`text` belongs in a file for `cipherpet pretrain`";
+    assert_eq!(hint.as_deref(), Some(expected));
+}
+
+#[test]
 fn key_near_nothing_lists_its_section() {
     let (_, hint) = error_of("[objective]\nsomething_else = 3\n", &[]);
     assert_eq!(

@@ -18,11 +18,8 @@ use crate::vocab::lines::TextSource;
 use crate::workbench::machine;
 use crate::workbench::run_folder::lock::{Lock, Owner};
 use crate::workbench::run_folder::manifest::{FileRecord, State, TOOL};
-use crate::workbench::run_folder::names::{CHANGED_HINT, CONFIG, LOG, METRICS};
+use crate::workbench::run_folder::names::{CHANGED_HINT, CONFIG, LOG, METRICS, PRETRAINING};
 use crate::workbench::run_folder::{folder, resume};
-
-/// The record.
-pub const RECORD: &str = "pretraining.json";
 
 /// What a pretraining is known by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +105,7 @@ impl Record {
     /// # Errors
     /// [`Error::Io`]; [`Error::Input`] where it is not such a record.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(RECORD);
+        let path = folder.join(PRETRAINING);
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(Error::io("read", &path))?,
@@ -123,7 +120,7 @@ impl Record {
     fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::Unexpected(format!("record as JSON: {error}")))?;
-        atomic::write(&folder.join(RECORD), (text + "\n").as_bytes())
+        atomic::write(&folder.join(PRETRAINING), (text + "\n").as_bytes())
     }
 }
 
@@ -209,7 +206,7 @@ impl Drop for PretrainFolder {
         drop(self.lock.take()); // its file stands in the folder
         if !self.kept {
             // Nothing can be done about a file that cannot be removed, and the error of the job matters more.
-            for name in [RECORD, CONFIG, LOG] {
+            for name in [PRETRAINING, CONFIG, LOG] {
                 let _ = std::fs::remove_file(self.path.join(name));
             }
             let _ = std::fs::remove_dir(&self.path); // stays where the user has put something into it

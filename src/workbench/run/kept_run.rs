@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::workbench::run_folder::done::FoldOutcome;
 use crate::workbench::run_folder::manifest::State;
 use crate::workbench::run_folder::names::{self, ModelName};
-use crate::workbench::run_folder::record::RunRecord;
+use crate::workbench::run_folder::record::{RunRecord, refuse_pretraining};
 use crate::workbench::run_folder::results::Results;
 
 /// A run folder with a model.
@@ -32,6 +32,7 @@ impl KeptRun {
     /// # Errors
     /// [`Error::Refused`] where it holds no model, or one that is not what the run has written; those of the readers.
     pub fn open(run: &Path, progress: &Progress) -> Result<Self> {
+        refuse_pretraining(run)?;
         let config_file = run.join(names::CONFIG);
         require_file(run, &config_file)?;
         let loaded = config::load(Some(&config_file), &[])?;

@@ -13,6 +13,8 @@ pub const CHANGED_HINT: &str =
     "put back the file that the run has written, or run it again in a new folder";
 /// What went in and what came out.
 pub const MANIFEST: &str = "manifest.json";
+/// What stands in the folder of a pretraining for [`MANIFEST`].
+pub const PRETRAINING: &str = "pretraining.json";
 /// The resolved experiment.
 pub const CONFIG: &str = "config.toml";
 /// One line an epoch.

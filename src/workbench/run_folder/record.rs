@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::manifest::{FileRecord, State};
-use super::names::{CHANGED_HINT, DONE, MANIFEST};
+use super::names::{CHANGED_HINT, DONE, MANIFEST, MODEL, PRETRAINING};
 use super::stage_cost::StageCost;
 use crate::data::Task;
 use crate::error::{Error, Place, Result};
@@ -214,6 +214,7 @@ impl RunRecord {
     /// # Errors
     /// [`Error::Refused`] where there is none, [`Error::Input`] where it is none of ours, [`Error::Io`].
     pub fn read(run: &Path) -> Result<Self> {
+        refuse_pretraining(run)?;
         let record = read_json(&run.join(MANIFEST), "the manifest of a run")?;
         record.ok_or_else(|| {
             let message = format!("{} is no run: it has no {MANIFEST}", run.display());
@@ -226,6 +227,22 @@ impl RunRecord {
     pub fn is_ensemble(&self) -> bool {
         self.kind.as_deref() == Some(ENSEMBLE)
     }
+}
+
+/// Refuses the folder of a pretraining in the place of a run.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn refuse_pretraining(folder: &Path) -> Result<()> {
+    if !folder.join(PRETRAINING).is_file() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is a folder of `cipherpet pretrain` and no run",
+        folder.display()
+    );
+    let model = folder.join(MODEL);
+    Err(Error::refused(message).with_hint(format!("its BERT is {}", model.display())))
 }
 
 impl FoldFigures {
@@ -264,6 +281,23 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_a_pretraining_is_no_run() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        std::fs::write(folder.path().join(PRETRAINING), "{}").expect("a small file");
+        let error = RunRecord::read(folder.path()).expect_err("no run");
+        let message = error.to_string();
+        assert!(
+            message.ends_with("is a folder of `cipherpet pretrain` and no run"),
+            "{message}"
+        );
+        let hint = error.hint().unwrap_or_default();
+        assert!(
+            hint.starts_with("its BERT is ") && hint.ends_with(MODEL),
+            "{hint}"
+        );
+    }
 
     fn record(more: &str) -> std::result::Result<RunRecord, serde_json::Error> {
         let head = r#""tool":"t","state":"begun","config_sha256":"","inputs":[]"#;
