@@ -87,6 +87,18 @@ fn each_way_by_hand() {
 }
 
 #[test]
+fn an_ensemble_has_no_model_to_predict_with() {
+    let workspace = two_runs();
+    workspace.succeed(&ensemble(&[]));
+    let predict = ["predict", "out", "--pairs", "test.tsv", "--out", "p.csv"];
+    assert_eq!(
+        refusal(&workspace, &predict),
+        "error: out is an ensemble, which has no model of its own\n\
+         hint: name one of its runs: `ensemble.runs` in out/manifest.json lists them"
+    );
+}
+
+#[test]
 fn an_ensemble_is_a_run_of_another() {
     let workspace = two_runs();
     workspace.succeed(&ensemble(&[]));

@@ -35,6 +35,7 @@ impl KeptRun {
         refuse_pretraining(run)?;
         let config_file = run.join(names::CONFIG);
         require_file(run, &config_file)?;
+        refuse_ensemble(run)?;
         let loaded = config::load(Some(&config_file), &[])?;
         loaded.check_folds()?; // a list is made of their number
         let models = models(run, &loaded.experiment, progress)?;
@@ -130,6 +131,21 @@ fn require_as_written(results: &Results, models: &[PathBuf]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses an ensemble. A folder without a manifest is another matter.
+fn refuse_ensemble(run: &Path) -> Result<()> {
+    match RunRecord::read(run) {
+        Ok(record) if record.is_ensemble() => {
+            let run = run.display();
+            let message = format!("{run} is an ensemble, which has no model of its own");
+            let manifest = names::MANIFEST;
+            let hint =
+                format!("name one of its runs: `ensemble.runs` in {run}/{manifest} lists them");
+            Err(Error::refused(message).with_hint(hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn require_file(run: &Path, file: &Path) -> Result<()> {
