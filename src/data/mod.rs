@@ -34,6 +34,7 @@ mod strata;
 pub mod table;
 pub mod task;
 pub mod truncate;
+pub mod zipped;
 
 pub use batch::{PackedBatch, PackedRow, TokenTypes, visible_prefixes};
 pub use classes::Classes;

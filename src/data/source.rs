@@ -1,11 +1,11 @@
 //! Input files: on disk, or embedded in the binary under `demo:NAME` (the files of `vocab/demo/`).
 //!
-//! In: a path. Out: bytes, decompressed where gzip has compressed them ([`gzip`]). Whole files only; text corpora are streamed by `vocab::lines` instead.
+//! In: a path. Out: bytes, decompressed where gzip has compressed them ([`gzip`]) or a zip holds one file ([`zipped`]). Whole files only; text corpora are streamed by `vocab::lines` instead.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::gzip;
+use super::{gzip, zipped};
 use crate::error::{Error, Place, Result};
 
 /// What embedded paths begin with; alone it names the embedded folder.
@@ -45,11 +45,11 @@ pub fn is_embedded(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`Error::Io`] where a file on disk cannot be read, [`Error::Input`] where no embedded file has the name; those of
-/// [`gzip::content`].
+/// [`gzip::content`] and [`zipped::content`].
 pub fn read(path: &Path) -> Result<Cow<'static, [u8]>> {
     let Some(name) = embedded_name(path) else {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        return gzip::content(path, Cow::Owned(bytes));
+        return zipped::content(path, gzip::content(path, Cow::Owned(bytes))?);
     };
     embedded(name).map(Cow::Borrowed).ok_or_else(|| {
         let names: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
