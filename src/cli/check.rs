@@ -8,6 +8,8 @@ use clap::Args;
 use super::{Reading, output};
 use crate::data::{LabelKind, Task, TextKind};
 use crate::error::Result;
+use crate::progress::Progress;
+use crate::workbench::predict;
 use crate::workbench::reading;
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::record::RunRecord;
@@ -72,7 +74,14 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
             (checked, like)
         }
         (None, Some(test)) => {
-            let format = reading::detect_texts(std::slice::from_ref(test), &loaded)?.format();
+            // As `predict` reads a further file of the run, where the run was found and not named.
+            let read = match (named, &beside) {
+                (None, Some(_)) => {
+                    predict::reading_of(test, &loaded.experiment, &Progress::silent())?
+                }
+                _ => reading::detect_texts(std::slice::from_ref(test), &loaded)?,
+            };
+            let format = read.format();
             let task = task.unwrap_or_else(|| unnamed(format.kind, format.labels));
             let rows = (test.as_path(), &format);
             let checked = submission::check((submission, &task), rows, submit, range)?;

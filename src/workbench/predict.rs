@@ -161,7 +161,14 @@ pub fn predict(
 }
 
 /// The settings of a run, with the way in which `pairs` are written where that is another.
-fn reading_of(pairs: &Path, experiment: &Experiment, progress: &Progress) -> Result<Experiment> {
+///
+/// # Errors
+/// Those of [`read_examples`].
+pub fn reading_of(
+    pairs: &Path,
+    experiment: &Experiment,
+    progress: &Progress,
+) -> Result<Experiment> {
     let read = |format: &ExampleFormat| {
         let mut dictionary = Dictionary::new(format.tokens);
         read_examples(pairs, format, Labels::Ignored, &mut dictionary).map(|_| ())

@@ -385,6 +385,15 @@ fn ids_of_the_test_file_are_in_the_submission_and_a_misspelt_column_is_refused_b
 }
 
 #[test]
+fn the_check_in_the_folder_of_a_run_reads_another_layout_as_predict_does() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&RUN);
+    let pairs = workspace.text("test.tsv").replace('\t', ",");
+    workspace.write("test.csv", format!("text_a,text_b\n{pairs}"));
+    workspace.succeed(&["check", "out/submission.csv", "--test", "test.csv"]);
+}
+
+#[test]
 fn a_grid_of_forms_is_no_grid_of_runs() {
     let workspace = Workspace::with_pairs();
     assert_eq!(
