@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use crate::atomic;
 use crate::data::source;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::vocab::count::count_files;
 use crate::vocab::lines::TextSource;
 
@@ -33,7 +33,7 @@ pub struct CountRecord {
 /// Counts `files` and writes `out`, and where that is a file `out` + `.json`.
 ///
 /// # Errors
-/// [`Error::Refused`] where the record would replace one of the files; those of [`count_files`]; [`Error::Io`]; [`Error::Interrupted`].
+/// [`Error::Refused`] where the record would replace one of the files, [`Error::Input`] where they hold no token; those of [`count_files`]; [`Error::Io`]; [`Error::Interrupted`].
 pub fn count(
     checkpoint: &Path,
     files: &[PathBuf],
@@ -60,6 +60,11 @@ pub fn count(
         tokens: counts.entries.iter().map(|(_, count)| count).sum(),
         sources,
     };
+    if record.tokens == 0 {
+        let file = files.first().map_or(Path::new("FILES"), PathBuf::as_path);
+        let error = Error::input(Place::file(file), "plain text", "no token in it");
+        return Err(error.with_hint("name files with text: alignments need tokens to count"));
+    }
     counts.write(out)?;
     let mut text = serde_json::to_string_pretty(&record)
         .map_err(|error| Error::Unexpected(format!("count record as JSON: {error}")))?;

@@ -30,6 +30,19 @@ fn counts_and_their_record() {
 }
 
 #[test]
+fn files_without_a_token_leave_no_counts() {
+    let workspace = Workspace::empty();
+    workspace.write_checkpoint("bert", ALL_HEADS);
+    workspace.write("empty.txt", "");
+    let count = ["count", "empty.txt", "--checkpoint=bert", "--out=c.tsv"];
+    let output = workspace.run(&count);
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    let expected = "error: empty.txt: expected plain text, found no token in it\nhint: ";
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!workspace.exists("c.tsv"));
+}
+
+#[test]
 fn a_file_that_is_not_there_leaves_no_counts() {
     let workspace = Workspace::empty();
     workspace.write_checkpoint("bert", ALL_HEADS);
