@@ -22,8 +22,9 @@ rows with label 1 join the two texts of a row with label 0: a = b and b = c, but
 
 The table has kind (exact, swapped, near, contradiction, chain), file, row, other_file, other_row
 and similarity. Rows count from 0, without the header. Each repeated text is held against its
-first row; the other row of a chain has label 0. No text is written. For folds without
-near-duplicates across them set folds.assign=group and folds.near=0.9.")]
+first row; the other row of a chain has label 0. A row stands against itself where its own two
+texts are near. No text is written. For folds without near-duplicates across them set
+folds.assign=group and folds.near=0.9.")]
 pub struct DuplicatesArguments {
     /// Files of texts or pairs of texts, in any number
     #[arg(long, required = true, num_args = 1.., value_name = "FILES")]

@@ -95,7 +95,7 @@ pub struct HashArguments {
     #[arg(long, value_name = "N", requires = "neighbours", value_parser = at_least_one)]
     nearest: Option<usize>,
     /// Stop learning after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
-    #[arg(long, value_name = "M", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = minutes, allow_negative_numbers = true)]
     max_minutes: Option<f64>,
     /// Print the report as one JSON object
     #[arg(long)]

@@ -15,6 +15,8 @@ Examples:
   cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv
   cipherpet predict runs/first --pairs test_b.tsv --out test_b.csv --one-by-one --threads 1
 
+Beside the scores, FILE.json says what they were made of.
+
 One by one, each row goes through the network alone (both orders of its sentences together, where
 swap is on), and the time of a row is reported: p50, p99 and the slowest. Where a competition limits
 that time, `--swap false` takes half of it.")]

@@ -38,7 +38,7 @@ pub struct PretrainArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// Stop after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
-    #[arg(long, value_name = "M", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = minutes, allow_negative_numbers = true)]
     max_minutes: Option<f64>,
     /// Leave event files for TensorBoard beside metrics.jsonl: tensorboard --logdir runs
     #[arg(long)]

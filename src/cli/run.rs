@@ -54,7 +54,7 @@ pub struct RunArguments {
     #[arg(long)]
     finish: bool,
     /// Stop after about so many minutes, save, and exit with 75: the same command goes on [default: no limit]
-    #[arg(long, value_name = "M", value_parser = minutes)]
+    #[arg(long, value_name = "M", value_parser = minutes, allow_negative_numbers = true)]
     max_minutes: Option<f64>,
     /// Leave event files for TensorBoard beside metrics.jsonl: tensorboard --logdir runs
     #[arg(long)]
@@ -355,7 +355,10 @@ fn batch_text(report: &BatchReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Arguments;
 
     #[test]
     fn the_next_command_may_be_pasted_into_a_shell() {
@@ -369,6 +372,13 @@ mod tests {
             spaces.contains("`cipherpet predict 'my runs/first' --pairs FILE"),
             "{spaces}"
         );
+    }
+
+    #[test]
+    fn minutes_below_zero_are_refused_by_their_range() {
+        let words = ["cipherpet", "run", "--max-minutes", "-1"];
+        let error = Arguments::try_parse_from(words).expect_err("below 0");
+        assert!(error.to_string().contains("0 or more are needed"));
     }
 
     #[test]

@@ -196,7 +196,8 @@ pub fn preset_and_minutes(times: &[PresetTime]) -> (Preset, Option<String>) {
     let each = times.iter().map(|time| {
         let minutes = match time.minutes {
             ..1.0 => "less than a minute".to_owned(),
-            1.0..100.0 => format!("{:.0} minutes", time.minutes),
+            1.0..1.5 => "1 minute".to_owned(),
+            1.5..100.0 => format!("{:.0} minutes", time.minutes),
             _ => format!("{:.1} hours", time.minutes / 60.0),
         };
         format!("\"{}\" {minutes}", time.preset.name())
