@@ -3,7 +3,9 @@
 //! In: a path. Out: bytes, decompressed where gzip has compressed them ([`gzip`]) or a zip holds one file ([`zipped`]). Whole files only; text corpora are streamed by `vocab::lines` instead.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::{gzip, zipped};
 use crate::error::{Error, Place, Result};
@@ -44,18 +46,46 @@ pub fn is_embedded(path: &Path) -> bool {
 /// The whole content of a file or of an embedded file.
 ///
 /// # Errors
-/// [`Error::Io`] where a file on disk cannot be read, [`Error::Input`] where no embedded file has the name; those of
-/// [`gzip::content`] and [`zipped::content`].
+/// Those of [`stored`], [`gzip::content`] and [`zipped::content`].
 pub fn read(path: &Path) -> Result<Cow<'static, [u8]>> {
+    let bytes = stored(path)?;
+    if is_embedded(path) {
+        return Ok(bytes);
+    }
+    zipped::content(path, gzip::content(path, bytes)?)
+}
+
+/// The bytes as they are stored. Those of a pipe (`/dev/stdin`, `<(zcat …)`) can be read once only, and are kept as long as the process lives: a table
+/// is read to recognise it, again for its rows, and again for its hash.
+///
+/// # Errors
+/// [`Error::Io`] where a file on disk cannot be read, [`Error::Input`] where no embedded file has the name.
+pub fn stored(path: &Path) -> Result<Cow<'static, [u8]>> {
+    static PIPES: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let Some(name) = embedded_name(path) else {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        return zipped::content(path, gzip::content(path, Cow::Owned(bytes))?);
+        let from_disk = || std::fs::read(path).map_err(Error::io("read", path));
+        if !is_pipe(path) {
+            return from_disk().map(Cow::Owned);
+        }
+        let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = pipes.get(path) {
+            return Ok(Cow::Owned(bytes.clone()));
+        }
+        let bytes = from_disk()?;
+        pipes.insert(path.to_owned(), bytes.clone());
+        return Ok(Cow::Owned(bytes));
     };
     embedded(name).map(Cow::Borrowed).ok_or_else(|| {
         let names: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
         let expected = format!("one of the embedded files ({})", names.join(", "));
         Error::input(Place::file(path), expected, "another name")
     })
+}
+
+/// True for what is there and neither a file nor a folder.
+pub fn is_pipe(path: &Path) -> bool {
+    let is_neither = |found: std::fs::Metadata| !found.is_file() && !found.is_dir();
+    path.metadata().is_ok_and(is_neither)
 }
 
 /// `folder/name`, for embedded folders `demo:` + `name`.
@@ -103,6 +133,24 @@ mod tests {
             assert!(exists(&path));
             assert_eq!(read(&path).expect("embedded").as_ref(), *bytes);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_read_once_and_known_from_then_on() {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let writer = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || std::fs::write(pipe, "1\t2\n"))
+        };
+        assert!(is_pipe(&pipe) && !is_pipe(folder.path()));
+        for _ in 0..3 {
+            assert_eq!(read(&pipe).expect("bytes").as_ref(), b"1\t2\n");
+        }
+        writer.join().expect("no panic").expect("the pipe takes it");
     }
 
     #[test]

@@ -252,8 +252,8 @@ impl FileRecord {
     /// # Errors
     /// [`Error::Io`] where the file cannot be read.
     pub fn of(key: &str, at: &Path, name: &Path) -> Result<Self> {
-        let (bytes, sha256) = if source::is_embedded(at) {
-            let content = source::read(at)?;
+        let (bytes, sha256) = if source::is_embedded(at) || source::is_pipe(at) {
+            let content = source::stored(at)?;
             (content.len() as u64, sha256(&content))
         } else {
             sha256_of_file(at)?
