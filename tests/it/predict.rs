@@ -26,6 +26,37 @@ fn predicting_the_test_file_again_gives_the_submission() {
     assert_eq!(workspace.text("more.csv").lines().count(), 8);
 }
 
+#[cfg(unix)]
+#[test]
+fn rows_from_a_pipe_have_the_scores_of_the_file_and_its_ids() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&["run", "experiment.toml", "--out", "out"]);
+    let row = |(number, line): (usize, &str)| {
+        let (a, b) = line.split_once('\t').expect("a pair");
+        format!("{:03},{a},{b}\n", number + 7)
+    };
+    let rows: String = pairs(7, 5, false).lines().enumerate().map(row).collect();
+    let table = format!("id,text_a,text_b\n{rows}");
+    workspace.write("new.csv", &table);
+    workspace.succeed(&["predict", "out", "--pairs=new.csv", "--out=file.csv"]);
+    let mut predict =
+        workspace.command(&["predict", "out", "--pairs=/dev/stdin", "--out=pipe.csv"]);
+    predict
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = predict.spawn().expect("the command starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(table.as_bytes()).expect("the pipe takes it");
+    drop(pipe);
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{}", workspace.transcript(&output));
+    assert!(workspace.text("file.csv").starts_with("id,score\n007,"));
+    assert_eq!(workspace.text("pipe.csv"), workspace.text("file.csv"));
+}
+
 #[test]
 fn one_by_one_gives_the_same_scores_and_the_time_of_a_row() {
     let workspace = Workspace::with_pairs();

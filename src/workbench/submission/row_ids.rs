@@ -80,5 +80,6 @@ pub(super) fn differ_by_zeros(a: &str, b: &str) -> bool {
 
 /// Blends are made of scores, after the test file has gone.
 fn is_without_file(submit: &SubmitConfig, test: &Path) -> bool {
-    submit.format == SubmitFormat::Auto && !source::exists(test)
+    let is_there = source::exists(test) || source::is_pipe(test);
+    submit.format == SubmitFormat::Auto && !is_there
 }
