@@ -205,15 +205,18 @@ fn a_run_scores_rows_that_are_written_otherwise_than_its_own() {
 fn plain_tables_are_counted_and_enciphered_without_ids_and_labels() {
     let workspace = Workspace::empty();
     workspace.write_checkpoint("bert", ALL_HEADS);
-    let csv = "id,text_a,text_b,label\nbcbcbc,abcab,bcabc,a\nbcbcba,\"cab,ab\",abcab,b\n";
-    workspace.write("plain.csv", csv);
-    workspace.write("plain.txt", "abcab\nbcabc\ncab,ab\nabcab\n");
+    let words = "id,text_a,text_b,label\nb,a b c,b c a,a\nc,\"c a,b\",a b c,b\n";
+    workspace.write("words.csv", words);
+    workspace.write("words.txt", "a b c\nb c a\nc a,b\na b c\n");
     for name in ["csv", "txt"] {
-        let (file, out) = (format!("plain.{name}"), format!("--out={name}.tsv"));
+        let (file, out) = (format!("words.{name}"), format!("--out={name}.tsv"));
         workspace.succeed(&["count", &file, "--checkpoint=bert", &out]);
     }
     assert_eq!(workspace.text("csv.tsv"), workspace.text("txt.tsv"));
+    assert!(workspace.text("csv.tsv").contains("a\t4\n"));
 
+    let csv = "id,text_a,text_b,label\nbcbcbc,abcab,bcabc,a\nbcbcba,\"cab,ab\",abcab,b\n";
+    workspace.write("plain.csv", csv);
     let cipher = [
         "cipher",
         "--pairs",
