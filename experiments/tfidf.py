@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """TF-IDF of 1- and 2-grams with a linear model: what a desensitised task gives without any network.
 
-    experiments/tfidf.py FILE {pair|single} {binary|classes|multilabel|ordinal}
+    experiments/tfidf.py FILE {pair|single} {binary|classes|multilabel|ordinal} [VALID]
 
 Reads `ids[<TAB>ids]<TAB>label` (several labels with commas), learns from the rows i mod 10 > 0, and prints the figures on the
-others as one JSON object. Logistic regression, for ordinals ridge regression. Of a pair the features are |a - b| and a * b of its
+others as one JSON object; with the file VALID it learns from all rows, and the figures are those of VALID. Logistic regression, for ordinals ridge regression. Of a pair the features are |a - b| and a * b of its
 two rows of TF-IDF, and their cosine. C (or alpha) is chosen on the rows i mod 10 = 5, out of training meanwhile. Needs scikit-learn.
 """
 
@@ -20,11 +20,15 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 
-path, kind, labels = sys.argv[1:]
-rows = [line.rstrip("\n").split("\t") for line in open(path, encoding="utf-8")]
+if len(sys.argv) not in (4, 5):
+    sys.exit(__doc__)
+path, kind, labels, *valid = sys.argv[1:]
+files = [[line.rstrip("\n").split("\t") for line in open(file, encoding="utf-8")] for file in [path, *valid]]
+rows = [row for file in files for row in file]
 n_texts = 2 if kind == "pair" else 1
-held_out = np.arange(len(rows)) % 10 == 0
-tuning = np.arange(len(rows)) % 10 == 5
+number = np.arange(len(rows))
+held_out = number >= len(files[0]) if valid else number % 10 == 0
+tuning = (number % 10 == 5) & ~held_out
 
 if labels == "multilabel":
     truth = MultiLabelBinarizer().fit_transform([[name for name in row[n_texts].split(",") if name] for row in rows])
