@@ -242,7 +242,7 @@ fn the_time_of_the_first_epoch_of_every_stage_is_told() {
     let [first, timed, _, second, _, third, _] = &lines[..] else {
         panic!("{log}")
     };
-    assert!(first.ends_with(", its time is known once it is over"));
+    assert!(first.ends_with(", its time is not known yet"));
     assert!(timed.starts_with("epoch 1/1: about ") && timed.ends_with(" s of training"));
     for (line, begin) in [
         (second, "epoch 1/2 begins: "),

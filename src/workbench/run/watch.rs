@@ -245,7 +245,7 @@ fn cost_line(cost: &EpochCost, size: &FitSize) -> String {
     };
     let time = match cost.seconds {
         Some(seconds) => about(seconds),
-        None => "its time is known once it is over".to_owned(),
+        None => "its time is not known yet".to_owned(),
     };
     let (epoch, epochs, steps) = (cost.epoch, size.epochs, cost.steps);
     format!("{stage}epoch {epoch}/{epochs} begins: {steps} steps, {tokens}, {time}")
@@ -342,7 +342,7 @@ mod tests {
             "pet: epoch 2/3 begins: 1841 steps, 712 tokens, about 12 minutes"
         );
         cost.seconds = None;
-        assert!(cost_line(&cost, &size).ends_with(", its time is known once it is over"));
+        assert!(cost_line(&cost, &size).ends_with(", its time is not known yet"));
     }
 
     #[test]
