@@ -79,7 +79,11 @@ impl PresetEffect {
         if !self.is_idle {
             return Ok(());
         }
-        let found = format!("\"{}\", over which {} goes", self.name, self.places());
+        let found = format!(
+            "\"{}\", whose keys are all set already ({})",
+            self.name,
+            self.places()
+        );
         let error = Error::input(place.clone(), "a preset that changes something", found);
         Err(error.with_hint("take those keys out of the file, or leave the preset out"))
     }
@@ -149,7 +153,7 @@ mod tests {
         let asked = loaded(all, &["preset=best"]);
         let error = asked.require_preset().expect_err("refused").to_string();
         assert!(
-            error.starts_with("--set preset=best: expected a preset that changes something, found \"best\", over which "),
+            error.starts_with("--set preset=best: expected a preset that changes something, found \"best\", whose keys are all set already ("),
             "{error}"
         );
         // In a file it may be one of many keys, as in the config.toml of a run.
