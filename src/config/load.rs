@@ -18,11 +18,14 @@ use super::Experiment;
 use super::checked::{Folder, checked_value, one_line, require_known, unknown, wrong_type};
 use super::grid::{self, Axis};
 use super::keys::{NoElement, join, merge};
-use super::preset::PRESET;
+use super::preset::{PRESET, forget_max_rows};
 use super::preset_effect::PresetEffect;
 use super::settings::{GRID, Settings};
 use crate::data::source;
 use crate::error::{Error, Place, Result};
+
+/// Whose own value takes `train.max_rows` of a preset away: that limits other epochs than these.
+const EPOCHS: &str = "train.epochs";
 
 /// An experiment, or other settings, and where each of its keys was set.
 #[derive(Debug, Clone)]
@@ -203,7 +206,14 @@ impl Layers {
             .or(assigned.map(|(_, value, _)| value))
             .or(self.file.get(PRESET));
         let preset = named.and_then(Value::as_str).and_then(T::preset);
-        preset.unwrap_or_default()
+        let mut settings = preset.unwrap_or_default();
+        let is_set = |key: &str| {
+            self.places.contains_key(key) || cell.iter().any(|(axis, _)| axis.key == key)
+        };
+        if is_set(EPOCHS) {
+            forget_max_rows(&mut settings);
+        }
+        settings
     }
 
     /// The layer of a file, with absolute paths.

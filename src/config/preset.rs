@@ -6,7 +6,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toml::Table;
+use toml::{Table, Value};
 
 /// The key.
 pub const PRESET: &str = "preset";
@@ -59,6 +59,13 @@ impl Preset {
     }
 }
 
+/// Takes `train.max_rows` out of the settings of a preset: it limits their epochs, and who asks for others shall have them.
+pub(super) fn forget_max_rows(settings: &mut Table) {
+    if let Some(Value::Table(train)) = settings.get_mut("train") {
+        train.remove("max_rows");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +110,7 @@ mod tests {
             loaded("preset = \"fast\"\n", &["train.epochs=5"]),
         ] {
             let train = experiment.expect("good").train;
-            assert_eq!(train.epochs, 5);
+            assert_eq!((train.epochs, train.max_rows), (5, 0));
             assert_eq!(train.learning_rate, fast.learning_rate);
         }
     }
@@ -127,6 +134,28 @@ mod tests {
         );
         let own = "[[stage]]\nname = \"own\"\nepochs = 4\n";
         assert_eq!(epochs(&[], own), [("own".to_owned(), 4)]);
+    }
+
+    /// A limit for 15 epochs is none for those that somebody asks for.
+    #[test]
+    fn own_epochs_take_the_limit_of_rows_of_a_preset_away() {
+        let fast = "preset = \"fast\"\n";
+        let limits = |text: &str, assignments: &[&str]| -> Vec<usize> {
+            let experiment = loaded(&(fast.to_owned() + text), assignments).expect("known keys");
+            let stages = experiment.stages().into_iter();
+            stages.map(|stage| stage.options.max_rows).collect()
+        };
+        let limit = loaded(fast, &[]).expect("a preset").train.max_rows;
+        assert!(limit > 0);
+        assert_eq!(limits("", &["train.batch=32"]), [limit]);
+        assert_eq!(limits("", &["train.epochs=5"]), [0]);
+        assert_eq!(limits("", &["train.epochs=5", "train.max_rows=7"]), [7]);
+        let stages = "[[stage]]\nname = \"own\"\nepochs = 4\n[[stage]]\nname = \"pet\"\n";
+        assert_eq!(limits(stages, &[]), [0, limit]);
+        assert_eq!(limits(stages, &["stage.own.max_rows=7"]), [7, limit]);
+        let grid = ["preset=fast".to_owned(), "grid.train.epochs=[5]".to_owned()];
+        let cells = load_cells(None, &grid).expect("a good grid");
+        assert_eq!(cells[0].experiment.train.max_rows, 0);
     }
 
     #[test]

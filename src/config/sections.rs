@@ -238,6 +238,9 @@ pub struct ObjectiveConfig {
 pub struct TrainConfig {
     /// Passes over the rows; 1 or more, default 3.
     pub epochs: usize,
+    /// Many rows: only as many whole passes as see so many rows in all, one at least; 0 (default) = no limit. `epochs` of your own takes that
+    /// of a preset away.
+    pub max_rows: usize,
     /// Stops after so many steps and still writes everything; 0 (default) = no limit.
     pub max_steps: usize,
     /// Rows a step; default 64.

@@ -92,6 +92,10 @@ macro_rules! keys_of_train {
 
         impl StageConfig {
             fn options_over(&self, whole: &TrainOptions) -> TrainOptions {
+                let mut whole = whole.clone();
+                if self.epochs.is_some() {
+                    whole.max_rows = 0; // it limits other epochs than these
+                }
                 TrainOptions { $($key: self.$key.unwrap_or(whole.$key)),+ }
             }
         }
@@ -100,6 +104,7 @@ macro_rules! keys_of_train {
 
 keys_of_train! {
     epochs: usize,
+    max_rows: usize,
     max_steps: usize,
     batch: usize,
     learning_rate: f64,

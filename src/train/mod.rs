@@ -31,7 +31,8 @@ pub use optimiser::{AdamWOptions, Optimiser};
 pub use predict::{PREDICT_ROWS, predict};
 use resume::{FitProgress, Snapshot};
 pub use schedule::{
-    Schedule, learning_rate_at, peak_learning_rate, steps_of_epoch, total_steps, warmup_steps,
+    Schedule, begun_epochs, epochs_of, learning_rate_at, peak_learning_rate, steps_of_epoch,
+    total_steps, warmup_steps,
 };
 use step::Adversarial;
 
@@ -40,6 +41,8 @@ use step::Adversarial;
 pub struct TrainOptions {
     /// Passes over the rows, at least 1.
     pub epochs: usize,
+    /// Fewer passes where these would see more rows, one at least; 0 = no limit.
+    pub max_rows: usize,
     /// Stops after so many steps; 0 = no limit.
     pub max_steps: usize,
     /// Rows a step, at least 1.
@@ -87,6 +90,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             epochs: 3,
+            max_rows: 0,
             max_steps: 0,
             batch: 64,
             learning_rate: 3e-4,

@@ -17,10 +17,19 @@ pub enum Schedule {
     Constant,
 }
 
+/// Passes over `n_rows` training rows: `epochs`, or as many whole ones as see no more than `max_rows` rows, one at least. Does not
+/// know `max_steps`.
+pub fn epochs_of(n_rows: usize, options: &TrainOptions) -> usize {
+    match options.max_rows {
+        0 => options.epochs,
+        most => options.epochs.min((most / n_rows.max(1)).max(1)),
+    }
+}
+
 /// Steps of a fit over `n_rows` training rows: whole epochs, the last batch of each may be short, cut by
 /// `max_steps`.
 pub fn total_steps(n_rows: usize, options: &TrainOptions) -> usize {
-    let steps = options.epochs * steps_of_epoch(n_rows, options);
+    let steps = epochs_of(n_rows, options) * steps_of_epoch(n_rows, options);
     if options.max_steps > 0 {
         steps.min(options.max_steps)
     } else {
@@ -33,9 +42,9 @@ pub fn steps_of_epoch(n_rows: usize, options: &TrainOptions) -> usize {
     n_rows.div_ceil(options.rows_of_step())
 }
 
-/// Epochs that a fit begins: fewer than asked for where `max_steps` cuts it. `n_rows` is at least 1.
+/// Epochs that a fit begins: fewer than asked for where `max_rows` or `max_steps` cuts it. Without a row there is none.
 pub fn begun_epochs(n_rows: usize, options: &TrainOptions) -> usize {
-    total_steps(n_rows, options).div_ceil(steps_of_epoch(n_rows, options))
+    total_steps(n_rows, options).div_ceil(steps_of_epoch(n_rows, options).max(1))
 }
 
 /// Steps over which the rate rises, of `total` steps.
@@ -94,6 +103,28 @@ mod tests {
             ..options(0)
         };
         assert_eq!(total_steps(129, &accumulated), 6);
+    }
+
+    #[test]
+    fn many_rows_are_passed_over_as_often_as_max_rows_lets_and_once_at_least() {
+        let of = |n_rows, max_rows| {
+            let options = TrainOptions {
+                max_rows,
+                ..options(0)
+            };
+            epochs_of(n_rows, &options)
+        };
+        assert_eq!(of(100, 0), 3);
+        assert_eq!(
+            [99, 100, 199, 200, 299, 300, 900].map(|most| of(100, most)),
+            [1, 1, 1, 2, 2, 3, 3]
+        );
+        let cut = TrainOptions {
+            max_rows: 258,
+            ..options(4)
+        };
+        assert_eq!((total_steps(129, &cut), begun_epochs(129, &cut)), (4, 2)); // of 3 steps each
+        assert_eq!((total_steps(0, &cut), begun_epochs(0, &cut)), (0, 0));
     }
 
     #[test]

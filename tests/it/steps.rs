@@ -427,3 +427,32 @@ fn a_mean_over_all_epochs_that_there_are_is_refused() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
 }
+
+/// An epoch has 240 rows here: three of them are more than 719 rows.
+#[test]
+fn max_rows_ends_a_stage_after_whole_epochs() {
+    let workspace = Workspace::with_pairs();
+    let run = |out: &str, settings: &[&str]| -> (String, usize) {
+        let out_argument = format!("--out={out}");
+        let arguments = [&["run", "experiment.toml", &out_argument][..], settings].concat();
+        let output = workspace.run(&arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{text}");
+        let n = workspace
+            .text(&format!("{out}/metrics.jsonl"))
+            .lines()
+            .count();
+        (text, n)
+    };
+    let (text, n) = run("cut", &["--set=train.epochs=3", "--set=train.max_rows=719"]);
+    assert_eq!(n, 2);
+    let wanted = "stage pet: 16 steps of 32 rows, 2 of 3 epochs as train.max_rows = 719;";
+    assert!(text.contains(wanted), "{text}");
+    assert!(text.contains("epoch 1/2"), "{text}");
+    let (text, n) = run(
+        "whole",
+        &["--set=train.epochs=3", "--set=train.max_rows=720"],
+    );
+    assert_eq!(n, 3);
+    assert!(!text.contains("max_rows"), "{text}");
+}

@@ -18,7 +18,7 @@ use crate::model::Bert;
 use crate::objective::{Answers, Draw, HeadChoice, ObjectiveName, ObjectiveOptions};
 use crate::random::Key;
 use crate::train::step::{gradient, parts_of_one};
-use crate::train::{Optimiser, TrainOptions};
+use crate::train::{Optimiser, TrainOptions, epochs_of};
 
 /// Steps before the clock starts: memory is touched first, threads wake.
 const WARM_STEPS: usize = 2;
@@ -96,6 +96,7 @@ pub fn preset_times(config: &BertConfig, path: Path, rows: RowsToLearn) -> Resul
         // What changes the length of training changes no step.
         let options = TrainOptions {
             epochs: 1,
+            max_rows: 0,
             max_steps: 0,
             learning_rate: 1e-4,
             ..stage.options
@@ -111,7 +112,8 @@ pub fn preset_times(config: &BertConfig, path: Path, rows: RowsToLearn) -> Resul
         let experiment = load(None, &[format!("preset={}", preset.name())])?.experiment;
         let mut seconds = 0.0;
         for stage in experiment.stages() {
-            let n_rows = stage.options.epochs as f64 * rows.an_epoch(&stage.rows);
+            let of_epoch = rows.an_epoch(&stage.rows);
+            let n_rows = epochs_of(of_epoch as usize, &stage.options) as f64 * of_epoch;
             seconds += n_rows * seconds_a_row(&stage)? * BESIDE_TRAINING;
         }
         Ok(PresetTime {

@@ -36,6 +36,7 @@ use self::training::{Stage, Trained};
 use super::disk;
 use super::run_folder::manifest::FileRecord;
 use super::run_folder::record::{CoverageBand, FoldFigures};
+use super::run_folder::stage_cost::StageCost;
 use crate::atomic;
 use crate::config;
 use crate::data::LabelKind;
@@ -117,7 +118,7 @@ fn run_page(run: &ReportedRun) -> Result<String> {
         (page::cards(&summary::cards(run)))
         (other_metrics(run))
         (leakage(run))
-        (stages(&shared_stages(run), &training::common_stages(&trained)))
+        (stages(&shared_stages(run), run.figures().shared_stage, &training::common_stages(&trained)))
         (page::figures("Training", &training::training(&trained)?))
         @if run.has_folds() { (folds(run)) }
         (scores(run)?)
@@ -202,14 +203,15 @@ fn shared_stages(run: &ReportedRun) -> Vec<config::Stage> {
     shared
 }
 
-/// What was learnt one after the other. The epochs and steps of those that are `shared` stand beside the run.
-fn stages(shared: &[config::Stage], own: &[Stage]) -> Markup {
+/// What was learnt one after the other. The epochs and steps of those that are `shared` stand beside the run: `cost` has their sum.
+fn stages(shared: &[config::Stage], cost: Option<StageCost>, own: &[Stage]) -> Markup {
     let span = |first: usize, last: usize| match first == last {
         true => first.to_string(),
         false => format!("{first} to {last}"),
     };
     let row_of_shared = |stage: &config::Stage| {
-        let epochs = span(1, stage.options.epochs);
+        let alone = cost.as_ref().filter(|_| shared.len() == 1);
+        let epochs = span(1, alone.map_or(stage.options.epochs, |cost| cost.epochs));
         vec![
             Cell::text(stage.name.as_str()),
             Cell::text(stage.objective.name()),

@@ -44,7 +44,7 @@ impl Fitting<'_> {
         let size = FitSize {
             steps: plan.totals().iter().sum(),
             stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
-            epochs: plan.stages.iter().map(|stage| stage.options.epochs).sum(),
+            epochs: plan.stages.iter().map(begun_epochs).sum(),
             valid_rows: plan.valid.len() + plan.stages.iter().map(held_out_rows).max().unwrap_or(0),
         };
         let origin = (model.path(), plan);
@@ -74,6 +74,10 @@ impl Fitting<'_> {
     }
 }
 
+fn begun_epochs(stage: &Stage) -> usize {
+    train::begun_epochs(stage.rows.len(), &stage.options)
+}
+
 fn held_out_rows(stage: &Stage) -> usize {
     stage
         .held_out
@@ -81,16 +85,26 @@ fn held_out_rows(stage: &Stage) -> usize {
         .map_or(0, |held_out| held_out.rows.len())
 }
 
-/// `stage pet: 3,300 steps of 64 rows; the learning rate reaches 3.0e-4 at step 330`
+/// `stage pet: 3300 steps of 64 rows; the learning rate reaches 3.0e-4 at step 330`
 fn schedule_line(stage: &Stage, total: usize) -> String {
     let options = &stage.options;
     let top = train::warmup_steps(total, options).clamp(1, total.max(1));
     let peak = train::peak_learning_rate(total, options);
     let mut line = format!(
-        "stage {}: {total} steps of {} rows; the learning rate reaches {peak:.1e} at step {top}",
+        "stage {}: {total} steps of {} rows",
         stage.name,
         options.rows_of_step()
     );
+    let epochs = train::epochs_of(stage.rows.len(), options);
+    if epochs < options.epochs {
+        line.push_str(&format!(
+            ", {epochs} of {} epochs as train.max_rows = {}",
+            options.epochs, options.max_rows
+        ));
+    }
+    line.push_str(&format!(
+        "; the learning rate reaches {peak:.1e} at step {top}"
+    ));
     if peak < options.learning_rate {
         line.push_str(&format!(
             ", not {:.1e}: train.warmup_steps is more than the steps of the stage",

@@ -8,7 +8,7 @@ use crate::checkpoint::BertConfig;
 use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Task, reserved::UNK};
 use crate::metrics::baseline::OVERLAP;
-use crate::train::{FitReport, Stage};
+use crate::train::{FitReport, Stage, epochs_of};
 use crate::workbench::run_folder::manifest::Outcome;
 
 /// Larger shares are worth a word.
@@ -135,7 +135,7 @@ pub fn still_rising(report: &FitReport, stage: &Stage, n_stages: usize) -> Optio
         "warning: the valid {} was still getting better at the end ({rise:+.4} in the last epoch); more epochs will \
          probably help: --set {key}={}",
         metric.title,
-        4 * stage.options.epochs
+        4 * epochs_of(stage.rows.len(), &stage.options)
     ))
 }
 
