@@ -6,8 +6,8 @@
 
 Every cell is a recipe of joint MLM and label training (4 x 256) on the labelled rows, or something else in its place. Its speed is
 measured by a short run, and it then gets as many steps as fit into the minutes, so that its learning rate falls to 0 at their end. Runs
-use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), epochs and
-minutes. The seeds of a cell share its MLM stage, whose minutes and epochs count for each of them: their spread lacks that of this stage. A cell
+use one thread: start two of these side by side with other --only, and nothing else. Prints validation AUC (rows i mod 10), steps and
+minutes. The seeds of a cell share its MLM stage, whose minutes and steps count for each of them: their spread lacks that of this stage. A cell
 that fails says why on stderr and the next one goes on; the exit status is 1 then. The cells "graph map" and "another BERT" want --map (what `cipherpet align` writes) and --other-bert, and are left out without. Other sizes
 begin from fresh values: hold them against "scratch". `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
 Its table is still to be made.
@@ -20,7 +20,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-SPEED_STEPS = 60
+SPEED_STEPS = 150
+SPEED_TEST_ROWS = 500
 SWA_EPOCHS = 2
 BASE = ["vocab.min_count=5", "data.max_tokens=32", "train.learning_rate=6e-4", "train.unlabelled=[]"]
 ALL_ROWS = 'rows=["labelled", "test", "valid"]'
@@ -63,16 +64,19 @@ CELLS = {
     "4 x 512": ["align.method=scratch", "model.layers=4", "model.hidden=512", "model.heads=8", "model.intermediate=2048"],
 }
 
+# A step of these costs what one of "joint" does: they get as many, since a short measurement is off by some percent.
+AS_JOINT = {"no marks", "rate 1e-4", "rate 3e-4", "rate 1e-3", "scratch", "graph map", "another BERT", "no swap at prediction", "label smoothing"}
+
 
 class Failed(Exception):
     """A run that has failed."""
 
 
-def experiment(options, stages):
+def experiment(options, stages, test):
     """An experiment file with these stages, whose settings are lists of KEY=VALUE; none: one stage."""
     text = f"""[data]
 train = ["{options.train.resolve()}"]
-test = "{options.test.resolve()}"
+test = "{test.resolve()}"
 [checkpoint]
 dir = "{options.bert.resolve()}"
 [align]
@@ -88,11 +92,11 @@ counts = "{options.counts.resolve()}"
     return text
 
 
-def run(out, options, stages, sets, seed):
-    """Trains in `out`, unless it is done; the result in its manifest."""
+def run(out, options, stages, sets, seed, test=None):
+    """Trains in `out`, unless it is done; the result in its manifest. `test`: another file in the place of --test."""
     file = out.with_name(f"{out.name}.toml")
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(experiment(options, stages), encoding="utf-8")
+    file.write_text(experiment(options, stages, test or options.test), encoding="utf-8")
     command = ["cipherpet", "run", file, "--quiet", "--threads", "1", "--seed", str(seed), "--out", out]
     for setting in sets:
         command += ["--set", setting]
@@ -103,8 +107,11 @@ def run(out, options, stages, sets, seed):
 
 
 def speeds(name, stages, sets, options):
-    """The share of the minutes of each stage, and its tokens a second in a few steps."""
+    """The share of the minutes of each stage, and its steps a second in a few of them. Tokens a second would not do: R-Drop counts a row twice."""
     found = []
+    few = options.work / "speed" / "test.tsv"  # to score all of them would take longer than the steps
+    few.parent.mkdir(parents=True, exist_ok=True)
+    few.write_text("".join(options.test.read_text(encoding="utf-8").splitlines(keepends=True)[:SPEED_TEST_ROWS]), encoding="utf-8")
     # A mean over epochs costs next to nothing a step, and wants more of them than this.
     sets = [setting for setting in sets if not setting.startswith(("train.average=swa", "train.average_epochs="))]
     for number, (share, settings) in enumerate(stages or [(1.0, [])], 1):
@@ -112,8 +119,9 @@ def speeds(name, stages, sets, options):
         # A stage that looks at no label cannot be the last.
         last = [["objective=pet", "max_steps=1"]] if settings[:1] == ["objective=mlm"] else []
         limit = "stage.stage1.max_steps" if stages else "train.max_steps"
-        result = run(out, options, [settings, *last] if stages else [], [*sets, f"{limit}={SPEED_STEPS}", "data.valid=none"], 0)
-        found.append((share, result.get("shared_stage", result)["tokens_per_second"]))
+        result = run(out, options, [settings, *last] if stages else [], [*sets, f"{limit}={SPEED_STEPS}", "data.valid=none"], 0, few)
+        stage = result.get("shared_stage") or json.loads((out / "metrics.jsonl").read_text())
+        found.append((share, stage["steps"] / stage["seconds"]))
     return found
 
 
@@ -122,17 +130,17 @@ def whole(result, key):
     return result[key] + result.get("shared_stage", {}).get(key, 0)
 
 
-def measure(name, cell, options, size):
-    """The results of a cell, one a seed; none where the minutes are too few for it. `size`: rows of an epoch, tokens a row."""
-    rows, per_row = size
+def measure(name, cell, options, rows):
+    """The results of a cell, one a seed; none where the minutes are too few for it. `rows`: of an epoch."""
     is_staged = bool(cell) and isinstance(cell[0], tuple)
     stages, own = (cell, []) if is_staged else ([], cell)
     sets = [*BASE, *own]
+    timed, timed_sets = ("joint", BASE) if name in AS_JOINT else (name, sets)
     batch = next((int(setting.split("=")[1]) for setting in own if setting.startswith("train.batch=")), 64)
-    slug = name.replace(" ", "-").replace("%", "percent")
+    slug, timed = (text.replace(" ", "-").replace("%", "percent") for text in (name, timed))
     limits = []
-    for number, (share, tokens) in enumerate(speeds(slug, stages, sets, options), 1):
-        n = max(1, int(options.minutes * 60 * share * tokens / (batch * per_row)))
+    for number, (share, steps) in enumerate(speeds(timed, stages, timed_sets, options), 1):
+        n = max(1, int(options.minutes * 60 * share * steps))
         if "train.average=swa" in own and n * batch < (SWA_EPOCHS + 1) * rows:
             print(f"{name}: left out, as {options.minutes:g} minutes are fewer than {SWA_EPOCHS + 1} epochs", file=sys.stderr)
             return []
@@ -152,10 +160,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=CELLS, default=list(CELLS))
     options = parser.parse_args()
-    rows = [line.split("\t") for line in options.train.read_text().splitlines()]
-    per_row = statistics.mean(len(row[0].split()) + len(row[1].split()) + 3 for row in rows)
-    least_rows = len(rows) * 9 // 10  # of an epoch: the labelled rows that are not validated
-    print("cell", "AUC", "sd", "epochs", "minutes", sep="\t", flush=True)
+    least_rows = len(options.train.read_text().splitlines()) * 9 // 10  # of an epoch: the labelled rows that are not validated
+    print("cell", "AUC", "sd", "steps", "minutes", sep="\t", flush=True)
     has_failed = False
     for name in options.only:
         cell = CELLS[name]
@@ -165,7 +171,7 @@ def main():
                 continue
             cell = [setting.format(map=wanted[name].resolve(), other_bert=wanted[name].resolve()) for setting in cell]
         try:
-            results = measure(name, cell, options, (least_rows, per_row))
+            results = measure(name, cell, options, least_rows)
         except Failed as error:
             print(f"{name}: {error}", file=sys.stderr, flush=True)
             has_failed = True
@@ -175,7 +181,7 @@ def main():
         scores = [result["valid_auc"] for result in results]
         spread = f"{statistics.stdev(scores):.4f}" if len(scores) > 1 else "-"
         minutes = statistics.mean(whole(result, "seconds") for result in results) / 60
-        print(name, f"{statistics.mean(scores):.4f}", spread, whole(results[0], "epochs"), f"{minutes:.1f}", sep="\t", flush=True)
+        print(name, f"{statistics.mean(scores):.4f}", spread, whole(results[0], "steps"), f"{minutes:.1f}", sep="\t", flush=True)
     sys.exit(has_failed)
 
 
