@@ -84,6 +84,118 @@ fn what_it_is_not_sure_of_stays() {
     assert_eq!(firsts(&after), firsts(&before));
 }
 
+/// A row of this count and confidence.
+fn of(count: u64, confidence: f32, mut row: MappingRow) -> MappingRow {
+    row.count = count;
+    row.found.as_mut().expect("found").confidence = confidence;
+    row
+}
+
+/// The first two ids are rare and frequent, the third is sure. Columns add up to 0, so that no token is expected everywhere.
+#[test]
+fn a_token_is_given_away_only_by_an_id_that_moves() {
+    let tokens = tokens(&["a", "b", "c", "d"]);
+    let before = mapping(vec![
+        row(0, Some(("a", &[5]))),
+        of(10_000, 0.5, row(1, Some(("b", &[6])))),
+        of(10, SURE, row(2, Some(("c", &[7])))),
+    ]);
+    let after = |scores: Array2<f32>| {
+        let mut after = before.clone();
+        reassign(&mut after, &tokens, all_read(scores));
+        after
+    };
+    // The second id wants a. The first one is expected nowhere, or where the sure one stays.
+    for scores in [
+        ndarray::array![[0., 0., 0., 0.], [6., 0., 0., 0.], [-6., 0., 0., 0.0f32]],
+        ndarray::array![[0., 0., 8., 0.], [6., 0., 0., 0.], [-6., 0., -8., 0.0f32]],
+    ] {
+        assert_eq!(after(scores).rows, before.rows);
+    }
+    // It is sure of a token that nobody has.
+    let moved = after(ndarray::array![
+        [0., 0., 0., 8.],
+        [6., 0., 0., 0.],
+        [-6., 0., 0., -8.0f32]
+    ]);
+    let found: Vec<_> = firsts(&moved).into_iter().flatten().collect();
+    assert_eq!(found, ["d", "a", "c"]);
+}
+
+#[test]
+fn an_id_without_a_token_takes_the_best_that_nobody_has() {
+    let tokens = tokens(&["a", "b", "c", "d"]);
+    let before = mapping(vec![
+        row(0, Some(("a", &[5]))),
+        of(10_000, 0.0, row(1, None)),
+        of(10, SURE, row(2, Some(("c", &[7])))),
+    ]);
+    let mut after = before.clone();
+    let scores = ndarray::array![[0., 0., 0., 0.], [1., 0.5, 0., 0.], [-1., -0.5, 0., 0.0f32]];
+    reassign(&mut after, &tokens, all_read(scores));
+    assert_eq!(
+        (&after.rows[0], &after.rows[2]),
+        (&before.rows[0], &before.rows[2])
+    );
+    let found = after.rows[1].found.as_ref().expect("found");
+    assert_eq!(found.candidates[0].token, "b");
+    assert!(found.confidence < ACCEPTED, "{found:?}");
+}
+
+/// On mappings, counts and scores by chance.
+#[test]
+fn no_token_is_given_twice_and_none_is_lost() {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let tokens = tokens(&NAMES);
+    let mut n_moved = 0;
+    for seed in 0..300 {
+        let key = Key::from_seed(seed);
+        // A permutation of the tokens, of which some ids have none.
+        let mut order: Vec<u32> = (0..8).collect();
+        order.sort_by_key(|&token| key.at(0).bits(u64::from(token)));
+        let rows = (0..).zip(&order).map(|(id, &token)| {
+            let draw = |number: u64| key.at(1 + u64::from(id)).uniform(number);
+            let rows = [token + 5];
+            let token = (NAMES[token as usize], &rows[..]);
+            let count = (10.0 * (8.0 * draw(0)).exp()) as u64;
+            of(
+                count,
+                draw(1) as f32,
+                row(id, (draw(2) < 0.8).then_some(token)),
+            )
+        });
+        let before = mapping(rows.collect());
+        let scores = Array2::from_shape_fn((8, 8), |(id, token)| {
+            6.0 * key.at(9 + id as u64).normal(token as u64) as f32
+        });
+        let read = Read {
+            scores,
+            has_places: (0..8).map(|id| key.at(17).uniform(id) < 0.9).collect(),
+        };
+        let has_places = read.has_places.clone();
+        let mut after = before.clone();
+        reassign(&mut after, &tokens, read);
+        let mut given: Vec<_> = firsts(&after).into_iter().flatten().collect();
+        given.sort_unstable();
+        assert!(
+            given.windows(2).all(|pair| pair[0] != pair[1]),
+            "{seed}: {given:?}"
+        );
+        for ((before, after), has_places) in before.rows.iter().zip(&after.rows).zip(has_places) {
+            let (old, new) = (before.found.as_ref(), after.found.as_ref());
+            let (old, new) = (old.expect("found"), new.expect("found"));
+            assert!(
+                new.candidates.len() >= old.candidates.len(),
+                "{seed}: {old:?}"
+            );
+            let may_move = has_places && (old.candidates.is_empty() || old.confidence < SURE);
+            assert!(may_move || old == new, "{seed}: {old:?} {new:?}");
+            n_moved += usize::from(old != new && !old.candidates.is_empty());
+        }
+    }
+    assert!(n_moved > 100, "{n_moved}");
+}
+
 #[test]
 fn a_sure_id_keeps_its_token_whatever_the_network_says() {
     let tokens = tokens(&["a", "b"]);
