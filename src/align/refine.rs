@@ -151,6 +151,7 @@ fn firsts(mapping: &Mapping) -> Vec<Option<String>> {
 struct Tokens {
     names: Vec<String>,
     rows: Vec<PlainId>,
+    counts: Vec<u64>,
     /// ln of the share of all of them.
     logarithms: Vec<f64>,
     numbers: HashMap<String, u32>,
@@ -166,6 +167,7 @@ impl Tokens {
         Self {
             names: known.iter().map(|known| known.0.clone()).collect(),
             rows: known.iter().map(|known| known.1).collect(),
+            counts: known.iter().map(|known| known.2).collect(),
             logarithms: known
                 .iter()
                 .map(|known| (known.2.max(1) as f64 / total.max(1) as f64).ln())
@@ -339,6 +341,7 @@ fn reassign(mapping: &mut Mapping, tokens: &Tokens, read: Read) {
             && tokens.first_of(found) != Some(chosen)
         {
             *found = refound(found, chosen, candidates, tokens);
+            row.plain_count = tokens.counts[chosen as usize];
         }
     }
 }

@@ -4,11 +4,14 @@ use super::*;
 use crate::data::{CipherId, Target};
 use crate::vocab::mapping::MappingRow;
 
+/// Occurrences of each token in the plaintext.
+const N_PLAIN: u64 = 10;
+
 fn tokens(names: &[&str]) -> Tokens {
     let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     let all = vocab.iter().chain(names).map(|name| (*name).to_owned());
     let plain = PlainVocab::from_tokens(all.collect(), std::path::Path::new("test"));
-    let counts = names.iter().map(|name| ((*name).to_owned(), 10));
+    let counts = names.iter().map(|name| ((*name).to_owned(), N_PLAIN));
     Tokens::of(&counts.collect(), &plain.expect("a vocabulary"))
 }
 
@@ -59,6 +62,7 @@ fn what_the_network_is_sure_of_changes_the_mapping() {
     let found: Vec<_> = firsts(&mapping).into_iter().flatten().collect();
     assert_eq!(found, ["a", "b", "c"]);
     for row in &mapping.rows {
+        assert_eq!(row.plain_count, N_PLAIN, "of the token that it has now");
         let found = row.found.as_ref().expect("found");
         let whole: f32 = found
             .candidates
