@@ -117,6 +117,12 @@ impl Neighbours {
         row
     }
 
+    /// Tokens of a row that is cut to its length, `[CLS]` and `[SEP]` included.
+    fn n_tokens(&self, row: &EncodedExample) -> usize {
+        let n_special = 1 + row.texts().count();
+        row.n_tokens().min(self.max_tokens + n_special)
+    }
+
     /// A row of another document: of the same file, where that has another, so that the file alone tells nothing.
     fn other(&self, number: usize, bits: u64) -> usize {
         let own = around(&self.documents, number);
@@ -160,6 +166,12 @@ impl Objective for Nsp {
 
     fn has_order(&self) -> bool {
         true
+    }
+
+    /// Of pairs that are drawn these are the tokens of the true ones; the others are as long on average.
+    fn n_tokens(&self, row: &EncodedExample) -> usize {
+        let neighbours = self.neighbours.as_ref();
+        neighbours.map_or(row.n_tokens(), |neighbours| neighbours.n_tokens(row))
     }
 
     fn prepare(&mut self, rows: &[EncodedExample]) {
@@ -346,6 +358,41 @@ mod tests {
         }
         let expected = [(false, 3, Some(3)), (true, 4, Some(2))];
         assert_eq!(lengths, expected.into());
+    }
+
+    #[test]
+    fn pairs_cost_the_tokens_that_are_left_of_them() {
+        let text = |n: usize| vec![10; n];
+        let row = |a: usize, b: Option<usize>| EncodedExample {
+            a: text(a),
+            b: b.map(text),
+            target: true.into(),
+            text_numbers: None,
+        };
+        let mut rows = vec![row(15, Some(15)); 20];
+        rows.extend([row(3, None), row(20, None)]);
+        let mut neighbours = Neighbours::new(16);
+        neighbours.push_file([10, 10]);
+        let draw = Draw {
+            masking: Masking::of_tokens(0.15),
+            cipher_rows: 7..2000,
+            token_types: TokenTypes::Second,
+            swap: false,
+            key: Key::from_seed(3),
+        };
+        let numbers: Vec<usize> = (0..rows.len()).collect();
+        for (neighbours, expected) in [
+            (Some(neighbours), 20 * (16 + 3) + (3 + 2) + (16 + 2)),
+            (None, 20 * (30 + 3) + (3 + 2) + (20 + 2)),
+        ] {
+            let nsp = Nsp {
+                neighbours,
+                ..Nsp::default()
+            };
+            let tokens: usize = rows.iter().map(|row| nsp.n_tokens(row)).sum();
+            let read = nsp.batch(&rows, &numbers, &draw).rows.n_tokens();
+            assert_eq!((tokens, read), (expected, expected));
+        }
     }
 
     #[test]

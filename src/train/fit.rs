@@ -228,15 +228,13 @@ impl<'a> Run<'a> {
         let stage = self.stage();
         let of_epoch = steps_of_epoch(stage.rows.len(), &stage.options);
         let steps = of_epoch.min(self.totals[self.progress.stage] - self.progress.step);
-        let rows = stage.rows.iter();
-        let tokens: usize = rows.map(|row| stage.objective.n_tokens(row)).sum();
         let last = self.progress.epochs[self.progress.epochs_before..].last();
         let part = steps as f64 / of_epoch as f64;
         EpochCost {
             stage: self.progress.stage,
             epoch: self.progress.epochs.len() + 1,
             steps,
-            tokens: (tokens as f64 * part) as usize,
+            tokens: (stage.n_tokens() as f64 * part) as usize,
             seconds: last.map(|report| report.seconds * part),
         }
     }

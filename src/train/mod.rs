@@ -152,6 +152,20 @@ pub struct Stage {
     pub held_out: Option<HeldOut>,
 }
 
+impl Stage {
+    /// Tokens that the network reads in an epoch, `[CLS]` and `[SEP]` included: those of a labelled row as often as it stands in a batch.
+    fn n_tokens(&self) -> usize {
+        let extra = step::extra_copies(&self.options);
+        let copies = |row: &EncodedExample| match self.objective.uses(&row.target) {
+            true => 1 + extra,
+            false => 1,
+        };
+        let rows = self.rows.iter();
+        rows.map(|row| copies(row) * self.objective.n_tokens(row))
+            .sum()
+    }
+}
+
 /// A whole fit.
 #[derive(Debug)]
 pub struct FitPlan<'a> {
@@ -198,7 +212,7 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Norm of all gradients, before clipping.
     pub gradient_norm: f64,
-    /// Tokens of the batch, `[CLS]` and `[SEP]` included.
+    /// Tokens that the network reads, `[CLS]` and `[SEP]` included.
     pub tokens: usize,
 }
 
@@ -211,7 +225,7 @@ pub struct EpochCost {
     pub epoch: usize,
     /// Steps of the optimiser.
     pub steps: usize,
-    /// Tokens of its rows, `[CLS]` and `[SEP]` included.
+    /// Tokens that the network reads, `[CLS]` and `[SEP]` included. The time of a later stage is told by them.
     pub tokens: usize,
     /// How long it may take, by the last epoch of the same stage; none for the first.
     pub seconds: Option<f64>,
@@ -326,4 +340,82 @@ pub trait Watch {
     fn wants_save(&mut self) -> bool;
     /// Keeps a state from which [`fit`] can go on. Called too when the fit is over.
     fn save(&mut self, state: &Snapshot) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::reserved::{FIRST_CIPHER, NO, YES};
+    use crate::data::{Target, TokenTypes};
+    use crate::objective::{Answers, Draw, HeadChoice, ObjectiveOptions};
+
+    /// Seven rows of different lengths; every third has no label.
+    fn stage(name: ObjectiveName, r_drop: f64) -> Stage {
+        let options = ObjectiveOptions {
+            name,
+            mlm_weight: 1.0,
+            head: HeadChoice::Pooler,
+            corrupt_sources: 0.0,
+            candidates: None,
+            choice_smoothing: 0.0,
+        };
+        let answers = Answers {
+            labels: LabelKind::Binary,
+            n_classes: 2,
+            tokens: vec![NO, YES],
+        };
+        let row = |row: usize| EncodedExample {
+            a: vec![FIRST_CIPHER; 1 + row],
+            b: Some(vec![FIRST_CIPHER; 9 - row]),
+            target: match row % 3 {
+                0 => Target::Unknown,
+                _ => true.into(),
+            },
+            text_numbers: None,
+        };
+        let mut rows: Vec<EncodedExample> = (0..7).map(row).collect();
+        rows[4].b = None;
+        Stage {
+            name: name.name().to_owned(),
+            objective: options.objective(&answers),
+            objective_name: name,
+            rows,
+            masking: Masking::of_tokens(0.15),
+            options: TrainOptions {
+                r_drop,
+                ..TrainOptions::default()
+            },
+            key: Key::from_seed(1),
+            held_out: None,
+        }
+    }
+
+    #[test]
+    fn an_epoch_costs_the_tokens_of_its_batches() {
+        use ObjectiveName::{Bce, Ce, Mlm, Nsp, Pet, Simbert};
+        for name in [Mlm, Pet, Ce, Bce, Nsp, Simbert] {
+            for r_drop in [0.0, 0.5] {
+                let mut stage = stage(name, r_drop);
+                if name == Simbert {
+                    // A stage has the rows that its objective learns from.
+                    stage
+                        .rows
+                        .retain(|row| row.b.is_some() && row.target.is_known());
+                }
+                let draw = Draw {
+                    masking: stage.masking.clone(),
+                    cipher_rows: FIRST_CIPHER..FIRST_CIPHER + 9,
+                    token_types: TokenTypes::Zero,
+                    swap: true,
+                    key: stage.key,
+                };
+                let numbers: Vec<usize> = (0..stage.rows.len()).collect();
+                let batches = numbers.chunks(3);
+                let batches = batches.map(|rows| stage.objective.batch(&stage.rows, rows, &draw));
+                let batches = step::parts_of_one(batches.collect(), &stage.options);
+                let read: usize = batches.iter().map(|batch| batch.rows.n_tokens()).sum();
+                assert_eq!(stage.n_tokens(), read, "{name:?} {r_drop}");
+            }
+        }
+    }
 }

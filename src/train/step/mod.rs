@@ -118,6 +118,11 @@ pub fn gradient(
     Ok(loss)
 }
 
+/// How often a labelled row stands in a batch besides once.
+pub fn extra_copies(options: &TrainOptions) -> usize {
+    usize::from(options.r_drop > 0.0)
+}
+
 /// The batches of one step, each of which knows what the others have.
 pub fn parts_of_one(batches: Vec<Batch>, options: &TrainOptions) -> Vec<Batch> {
     let whole: Counts = batches.iter().map(Batch::counts).sum();
@@ -126,9 +131,9 @@ pub fn parts_of_one(batches: Vec<Batch>, options: &TrainOptions) -> Vec<Batch> {
         whole: (!is_alone).then_some(whole),
         ..batch
     });
-    match options.r_drop > 0.0 {
-        true => batches.map(|batch| batch.with_copies(1)).collect(),
-        false => batches.collect(),
+    match extra_copies(options) {
+        0 => batches.collect(),
+        extra => batches.map(|batch| batch.with_copies(extra)).collect(),
     }
 }
 
