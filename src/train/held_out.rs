@@ -1,9 +1,9 @@
 //! What a pretraining is judged by: how well the network guesses hidden tokens and next sentences of lines that it never learns
 //! from.
 //!
-//! In: rows that are held out and a model. Out: figures by name. The same tokens are hidden every time, whatever seed and epoch,
-//! so that figures of epochs and of runs compare. Chooses no epoch: the last one of a pretraining is kept, as its learning rate
-//! ends at 0 there.
+//! In: rows that are held out and a model. Out: figures by name. The same tokens are hidden every time, whatever the seed, the epoch
+//! and what is hidden in training, so that figures of epochs and of runs compare. Chooses no epoch: the last one of a pretraining is
+//! kept, as its learning rate ends at 0 there.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct HeldOut {
     pub objective: Box<dyn Objective>,
     /// One row or more; those with two texts are labelled.
     pub rows: Vec<EncodedExample>,
-    /// How tokens are hidden; its key is the same in every epoch.
+    /// How tokens are hidden: the same in every epoch and in every run on these rows.
     pub draw: Draw,
 }
 

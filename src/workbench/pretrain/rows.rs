@@ -19,6 +19,10 @@ use crate::vocab::{CipherVocab, Mapping, MappingRow, PlainId};
 use crate::workbench::run::stages::stage_key;
 use crate::workbench::run::warnings;
 
+/// Share of the tokens of held-out lines that are hidden, each alone: that of the reference. It is no setting, as the more is hidden
+/// the harder is each token.
+const JUDGED: f64 = 0.15;
+
 /// A document in rows of the run's vocabulary, each line no longer than a row may be.
 struct EncodedDocument {
     lines: Vec<Vec<u32>>,
@@ -175,8 +179,7 @@ impl TextRows {
         let weight = stage.mlm_weight;
         let mlm_weight = weight.unwrap_or(stage.objective.recipe().mlm_weight);
         let draw = Draw {
-            // Single tokens, so that figures compare whatever is hidden in training.
-            masking: Masking::of_tokens(stage.masking.share),
+            masking: Masking::of_tokens(JUDGED), // whatever is hidden in training
             cipher_rows: self.vocab.cipher_rows(),
             token_types: match stage.objective {
                 ObjectiveName::Nsp => TokenTypes::Second,

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::load_as;
 use crate::data::{EncodedExample, Masking, PackedBatch, Target, TokenTypes, reserved};
 use crate::model::{Bert, Pass};
-use crate::objective::{Draw, ObjectiveName};
+use crate::objective::{Batch, Draw, ObjectiveName};
 use crate::progress::Progress;
 use crate::random::Key;
 use crate::vocab::PlainId;
@@ -37,13 +37,18 @@ struct Example {
 
 impl Example {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(assignments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         for (name, file, n) in [("f.txt", 1, 40), ("d.txt", 2, 60), ("e.txt", 3, 41)] {
             std::fs::write(folder.path().join(name), lines(file, n)).expect("a small file");
         }
         let path = folder.path().join("p.toml");
         std::fs::write(&path, SETTINGS).expect("a small file");
-        let loaded = load_as::<Pretraining>(Some(&path), &[]).expect("good settings");
+        let assignments: Vec<String> = assignments.iter().map(|a| (*a).to_owned()).collect();
+        let loaded = load_as::<Pretraining>(Some(&path), &assignments).expect("good settings");
         loaded.check().expect("good settings");
         let progress = Progress::silent();
         let texts = Texts::read(&loaded.experiment, &progress).expect("good texts");
@@ -123,6 +128,33 @@ fn lines_that_are_held_out_are_never_learnt_from() {
         let seen = batch.rows.input_ids.iter().filter(|token| first(token));
         let seen: BTreeSet<u32> = seen.map(|token| example.line(&[*token])).collect();
         assert!(seen.is_subset(&learnt), "{}", stage.name);
+    }
+}
+
+#[test]
+fn the_same_tokens_are_asked_for_whatever_is_hidden_in_training() {
+    let asked = |assignments: &[&str]| -> Vec<Batch> {
+        let example = Example::with(assignments);
+        let stages = example.rows.stages(&example.loaded.experiment);
+        let judged = stages.expect("stages").into_iter().map(|stage| {
+            let held_out = stage.held_out.expect("rows to judge by");
+            let numbers: Vec<usize> = (0..held_out.rows.len()).collect();
+            (held_out.objective).batch(&held_out.rows, &numbers, &held_out.draw)
+        });
+        judged.collect()
+    };
+    let plain = asked(&[]);
+    assert!(plain.iter().all(|batch| !batch.masked.is_empty()));
+    for settings in [
+        &["objective.mask=0.4"][..],
+        &["objective.mask=0.05", "seed=3"],
+        &[
+            "objective.mask_unit=ngram",
+            "objective.mask_replacement=similar",
+        ],
+        &["objective.mask_unit=pmi"],
+    ] {
+        assert!(asked(settings) == plain, "{settings:?}");
     }
 }
 
