@@ -3,14 +3,15 @@
 use cipherpet::checkpoint::{BertConfig, Weights};
 use cipherpet::data::{EncodedExample, LabelKind, Masking, TokenTypes, reserved};
 use cipherpet::kernels::path::{Path, Precision};
-use cipherpet::model::Bert;
+use cipherpet::model::{Bert, Pass, Regularisation, ops};
 use cipherpet::objective::{
-    Answers, Batch, Draw, HeadChoice, Objective, ObjectiveName, ObjectiveOptions,
+    Answers, Batch, Draw, HeadChoice, LossPart, Objective, ObjectiveName, ObjectiveOptions,
 };
 use cipherpet::random::Key;
 use cipherpet::train::TrainOptions;
 use cipherpet::train::average::{self, Average, AverageKind, Place};
 use cipherpet::train::step::{self, Adversarial};
+use dfdx::prelude::NoneTape;
 use ndarray::ArrayD;
 
 use crate::workspace::Workspace;
@@ -282,6 +283,144 @@ fn several_dropout_samples_of_next_to_no_dropout_equal_one_pass() {
             assert!(apart < bound, "{name:?}: {apart} {bound}");
         }
     }
+}
+
+/// What a step with R-Drop is made of: sums over its labelled rows and over its hidden tokens.
+#[derive(Default)]
+struct RDrop {
+    n_labels: usize,
+    /// Mean of both copies.
+    label: f64,
+    n_masked: usize,
+    mlm: f64,
+    divergence: f64,
+}
+
+/// By hand, of two classes. Labelled rows stand once more behind the others, and so have other dropout masks; what is hidden in them is asked
+/// for once.
+fn r_drop_by_hand(
+    model: &Bert,
+    objective: &dyn Objective,
+    batches: &[Batch],
+    rate: f64,
+    key: Key,
+) -> RDrop {
+    let mut sums = RDrop::default();
+    for (number, batch) in (0..).zip(batches) {
+        let (mut rows, mut positions) = (batch.rows.clone(), batch.positions.clone());
+        let mut first = batch.labelled.clone();
+        for &at in &batch.labelled {
+            let start = batch.positions[at as usize] as usize;
+            let row = rows.offsets.iter().position(|&offset| offset == start);
+            first.push(positions.len() as u32);
+            positions.push(rows.n_tokens() as u32);
+            rows.push_copy(row.expect("[CLS] is the first token of a row"));
+        }
+        let regularisation = Regularisation {
+            hidden: rate as f32,
+            attention: rate as f32,
+            key: match number {
+                0 => key,
+                number => key.at(number),
+            },
+        };
+        let pass = Pass {
+            regularisation: Some(&regularisation),
+            ..Pass::prediction(&rows, &positions)
+        };
+        let states = model.encode(&pass, NoneTape);
+        let hidden = ops::rows(states.clone(), &batch.masked);
+        for prediction in model.mlm_predictions(&hidden, &batch.tokens) {
+            sums.mlm += f64::from(prediction.loss);
+            sums.n_masked += 1;
+        }
+        let margins = objective.scores(model, ops::rows(states, &first));
+        let margins = margins.expect("it learns labels").values;
+        let (one, other) = margins.split_at(batch.labelled.len());
+        for ((&x, &y), target) in one.iter().zip(other).zip(&batch.targets) {
+            let (x, y) = (f64::from(x), f64::from(y));
+            let sign = match target.is_positive() {
+                Some(true) => 1.0,
+                _ => -1.0,
+            };
+            let loss = |margin: f64| (-sign * margin).exp().ln_1p();
+            let says = |margin: f64| 1.0 / (1.0 + (-margin).exp());
+            sums.label += (loss(x) + loss(y)) / 2.0;
+            // KL(p‖q) + KL(q‖p) = Σ (p - q)(ln p - ln q), p and q of both classes.
+            let apart = says(x) - says(y);
+            let ratio = (says(x) / says(y)).ln() - (says(-x) / says(-y)).ln();
+            sums.divergence += apart * ratio / 2.0;
+            sums.n_labels += 1;
+        }
+    }
+    sums
+}
+
+/// A step of two batches, of 11 and 21 rows with a label and 2 and 5 without.
+#[test]
+fn r_drop_is_the_mean_of_two_copies_and_their_divergence_over_the_whole_step() {
+    const WEIGHT: f64 = 0.7;
+    let objective = objective(ObjectiveName::Ce);
+    let options = TrainOptions {
+        dropout: 0.3,
+        r_drop: WEIGHT,
+        ..TrainOptions::default()
+    };
+    let rows = rows(40);
+    let all: Vec<usize> = (0..40).collect();
+    let parts = [&all[1..14], &all[14..]].map(|part| batch(&*objective, &rows, part));
+    let key = Key::from_seed(4);
+    let mut model = model_in(Precision::F32, &*objective);
+    let by_hand = r_drop_by_hand(&model, &*objective, &parts, options.dropout, key);
+    let RDrop {
+        n_labels, n_masked, ..
+    } = by_hand;
+    assert_eq!(n_labels, 32);
+    let disagreement = by_hand.divergence / n_labels as f64;
+    assert!(disagreement > 1e-3, "other masks: {disagreement}");
+    let batches = step::parts_of_one(parts.to_vec(), &options);
+    let learn = |model: &mut Bert| {
+        let report = step::gradient(model, &*objective, &batches, &options, key);
+        report.expect("memory")
+    };
+    let found = learn(&mut model);
+    let gradient = model.take_gradients();
+    let expected =
+        by_hand.label / n_labels as f64 + by_hand.mlm / n_masked as f64 + WEIGHT * disagreement;
+    let loss = found.loss;
+    assert!((loss - expected).abs() < 1e-4, "{loss} {expected}");
+    let near = |part: &LossPart, (name, sum, n): (&str, f64, usize)| {
+        part.name == name && part.n == n && (part.sum - sum).abs() < 1e-3 * sum
+    };
+    for expected in [
+        ("label", by_hand.label, n_labels),
+        ("mlm", by_hand.mlm, n_masked),
+        ("r_drop", by_hand.divergence, n_labels),
+    ] {
+        let is_there = found.parts.iter().any(|part| near(part, expected));
+        assert!(is_there, "{expected:?} in {:?}", found.parts);
+    }
+
+    // The gradient is that of this loss, of both batches and both copies: the masks stay.
+    let origin = model.weights();
+    let norm = gradient
+        .values()
+        .map(norm)
+        .map(|x| x * x)
+        .sum::<f64>()
+        .sqrt();
+    let mut moved = |step: f64| {
+        let mut weights = origin.clone();
+        for (name, values) in &mut weights {
+            let along = (step / norm) as f32;
+            values.zip_mut_with(&gradient[name], |value, g| *value += along * g);
+        }
+        model.restore(&weights).expect("no tape");
+        learn(&mut model).loss
+    };
+    let step = 5e-3;
+    let slope = (moved(step) - moved(-step)) / (2.0 * step);
+    assert!((slope - norm).abs() < 0.03 * norm, "{slope} {norm}");
 }
 
 #[test]
