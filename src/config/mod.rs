@@ -156,6 +156,15 @@ impl Settings for Experiment {
     fn preset(name: &str) -> Option<toml::Table> {
         Preset::named(name).map(Preset::settings)
     }
+
+    fn to_toml(&self) -> Result<String> {
+        let text = toml::to_string(self).map_err(unwritable)?;
+        // A preset lies under what is written, and may have stages of its own.
+        Ok(match (self.preset, self.stage.is_empty()) {
+            (Some(_), true) => format!("stage = []\n{text}"),
+            _ => text,
+        })
+    }
 }
 
 impl Experiment {

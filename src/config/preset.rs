@@ -1,8 +1,8 @@
 //! `preset`: a recipe that lies under the settings of an experiment, as if it had been written there.
 //!
 //! In: a name. Out: the settings of its file in `presets/`. What the experiment or `--set` says goes over them; `config.toml` of the
-//! run holds them all. Says nothing of files, tasks and how labels are learnt; a stage
-//! without labels may come first.
+//! run holds them all, so that it stays the same run whatever becomes of the preset. Says nothing of files, tasks and how labels are
+//! learnt; a stage without labels may come first.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,7 @@ pub(super) fn forget_max_rows(settings: &mut Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::keys::Keys;
     use crate::config::{Experiment, Settings, load, load_cells};
     use crate::error::Result;
 
@@ -156,6 +157,34 @@ mod tests {
         let grid = ["preset=fast".to_owned(), "grid.train.epochs=[5]".to_owned()];
         let cells = load_cells(None, &grid).expect("a good grid");
         assert_eq!(cells[0].experiment.train.max_rows, 0);
+    }
+
+    /// A key that is left out where it is at its default would let the preset through: no preset has such a one.
+    #[test]
+    fn what_is_written_is_whole_whatever_goes_over_a_preset() {
+        let keys = Keys::experiment();
+        let written = Table::try_from(Experiment::default()).expect("UTF-8 paths");
+        let defaults = keys.settings(&written);
+        for preset in Preset::ALL {
+            let mut over = vec!["stage=[]".to_owned()];
+            for (key, _) in keys.settings(&preset.settings()) {
+                if key.starts_with("stage[") {
+                    continue; // the list is written as a whole
+                }
+                let default = defaults.iter().find(|(other, _)| *other == key);
+                let (_, value) = default.unwrap_or_else(|| panic!("{key} may be left out"));
+                over.push(format!("{key}={value}"));
+            }
+            let all: Vec<&str> = over.iter().map(String::as_str).collect();
+            let single = all.iter().map(std::slice::from_ref);
+            let name = format!("preset = \"{}\"\n", preset.name());
+            for assignments in [&all[..0], &all[..]].into_iter().chain(single) {
+                let experiment = loaded(&name, assignments).expect("known keys");
+                let config = experiment.to_toml().expect("UTF-8 paths");
+                let again = loaded(&config, &[]).expect("our own text");
+                assert_eq!(again, experiment, "{name}{assignments:?}");
+            }
+        }
     }
 
     #[test]

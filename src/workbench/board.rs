@@ -12,7 +12,9 @@ use super::run_folder::manifest::State;
 use super::run_folder::names;
 use super::run_folder::record::{FoldFigures, RunRecord};
 use super::run_folder::results::Results;
-use super::run_folder::settings::{Settings, differing, has_training, settings, settings_of};
+use super::run_folder::settings::{
+    STAGES, Settings, differing, has_training, settings, settings_of,
+};
 use super::run_folder::stage_cost::StageCost;
 use super::score;
 use crate::data::LabelKind;
@@ -160,8 +162,6 @@ const MOST_SETTINGS: usize = 6;
 const MOST_PARTS: usize = 32;
 /// The files that a run learns from.
 const FILES: &str = "data.train";
-/// The list of stages.
-const STAGES: &str = "stage";
 
 /// What each run is: the settings in which the runs on the same files differ, and the files where there are several.
 fn describe(all: &[Settings]) -> Vec<String> {

@@ -215,6 +215,21 @@ fn the_resolved_config_runs_again_and_is_the_same_run() {
     assert_eq!(again["valid_auc"], first["valid_auc"]);
 }
 
+/// What a preset has and the run has not does not come back.
+#[test]
+fn the_resolved_config_of_a_preset_without_its_stages_is_the_same_run() {
+    let workspace = Workspace::with_pairs();
+    let settings = [
+        "--set=preset=good",
+        "--set=stage=[]",
+        "--set=train.epochs=1",
+    ];
+    workspace.succeed(&[&["run", "experiment.toml", "--out=out"], &settings[..]].concat());
+    let again = workspace.succeed(&["run", "out/config.toml", "--out=out", "--json"]);
+    let again: serde_json::Value = serde_json::from_str(&again).expect("one object");
+    assert_eq!(again["found_done"], true);
+}
+
 #[test]
 fn the_environment_chooses_among_precisions_that_there_are() {
     let workspace = Workspace::with_pairs();

@@ -5,12 +5,18 @@
 
 use std::collections::BTreeMap;
 
+/// The list of stages.
+pub const STAGES: &str = "stage";
+
 /// `section.key` and its value as TOML.
 pub type Settings = BTreeMap<String, String>;
 
-/// Every key of a `config.toml` with its value; none of a text that is no TOML.
+/// Every key of a `config.toml` with its value; none of a text that is no TOML. An empty list of stages says nothing: where no preset
+/// is named it is left out.
 pub fn settings(config: &str) -> Settings {
-    settings_of(&config.parse().unwrap_or_default())
+    let mut settings = settings_of(&config.parse().unwrap_or_default());
+    settings.retain(|key, value| key != STAGES || value != "[]");
+    settings
 }
 
 /// Every key of a table and of the tables in it, with its value.
@@ -55,6 +61,14 @@ mod tests {
         let found = settings("seed = 1\n[train]\nepochs = 3\n[data]\ntrain = [\"a\"]\n");
         let found: Vec<_> = found.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(found, ["data.train=[\"a\"]", "seed=1", "train.epochs=3"]);
+    }
+
+    #[test]
+    fn no_stages_are_the_same_whether_they_are_written_or_not() {
+        let run = |stages: &str| settings(&format!("{stages}seed = 1\n[train]\nepochs = 3\n"));
+        assert!(differing(&[&run("stage = []\n"), &run("")]).is_empty());
+        let one = run("stage = [{ name = \"a\" }]\n");
+        assert_eq!(differing(&[&one, &run("stage = []\n")]), [STAGES]);
     }
 
     #[test]
