@@ -301,7 +301,7 @@ pub struct TrainConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct DistillConfig {
     /// Folders of finished runs or ensembles over the same files, best of folds; none (default): own labels alone. Scores of classes
-    /// must be logits: those of cosent, mse and simbert are none.
+    /// must be logits: those of cosent, mse and simbert are none. Grades are taught by mse alone: scores of cosent are on no scale.
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(extend("x-path" = true))]
     pub from: Vec<PathBuf>,

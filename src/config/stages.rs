@@ -216,6 +216,14 @@ impl Experiment {
         (has_classes && last.gives_scores() && !last.scores_are_logits()).then_some(last)
     }
 
+    /// The objective of the last stage, where it learns grades. None also where no objective of grades is named: an ensemble of an
+    /// earlier version does not say what its runs have learnt by.
+    pub fn objective_of_grades(&self) -> Option<ObjectiveName> {
+        let last = self.stages().pop()?.objective;
+        let has_grades = self.task.labels == LabelKind::Ordinal;
+        (has_grades && last.labels().contains(&LabelKind::Ordinal)).then_some(last)
+    }
+
     /// Why shared tokens cannot be marked; none where they can.
     pub fn why_no_marks(&self) -> Option<&'static str> {
         match self.stages().pop()?.objective {
@@ -344,6 +352,21 @@ mod tests {
         assert!(!learns(&["objective.mlm_weight=0"]) && !learns(&["train.unlabelled=[]"]));
         assert!(!learns(&["objective.name=ce"]) && !learns(&["objective.name=simbert"]));
         assert!(learns(&["objective.name=ce", "objective.mlm_weight=0.1"]));
+    }
+
+    #[test]
+    fn grades_are_learnt_by_what_comes_last() {
+        let of = |assignments: &[&str]| {
+            let experiment = loaded("", assignments).expect("good");
+            experiment.objective_of_grades()
+        };
+        let labels = "task.labels=ordinal";
+        for name in [ObjectiveName::Mse, ObjectiveName::Cosent] {
+            let objective = format!("objective.name={}", name.name());
+            assert_eq!(of(&[labels, &objective]), Some(name));
+            assert_eq!(of(&[&objective]), None);
+        }
+        assert_eq!(of(&[labels]), None, "`pet` learns none");
     }
 
     #[test]

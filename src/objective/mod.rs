@@ -149,6 +149,11 @@ impl ObjectiveName {
     pub fn scores_are_logits(self) -> bool {
         self.recipe().scores_are_logits
     }
+
+    /// Whether its scores of grades are grades themselves, and not numbers on a scale of their own, another one in each model.
+    pub fn scores_are_grades(self) -> bool {
+        self == Self::Mse
+    }
 }
 
 /// `objective.head`: which head says what the label is, where an objective leaves the choice.

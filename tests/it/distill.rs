@@ -182,6 +182,59 @@ fn a_teacher_of_other_rows_another_task_or_none_at_all_is_refused() {
     }
 }
 
+/// The scores of `cosent` say an order: any number may be added to all of them.
+#[test]
+fn grades_have_no_teacher_whose_scores_are_on_no_scale() {
+    let workspace = Workspace::with_pairs();
+    let grades = ["--set=task.labels=ordinal", "--set=objective.name=mse"];
+    let by_cosent = ["--set=task.labels=ordinal", "--set=objective.name=cosent"];
+    workspace.succeed(&run("grades", &grades));
+    workspace.succeed(&run("order", &by_cosent));
+    let blend = |runs: &[&str], out: &str| {
+        workspace.succeed(&[&["ensemble", "--how=mean", "--out", out], runs].concat());
+    };
+    let student = |out: &str, from: &str| {
+        let from = format!("--set=distill.from={from}");
+        workspace.run(&run(out, &[&grades[..], &[&from]].concat()))
+    };
+    let refused = |from: &str, expected: &str| {
+        let output = student("refused", from);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert!(!workspace.exists("refused/manifest.json")); // there before the first step
+    };
+    blend(&["grades", "order"], "both");
+    blend(&["both"], "again");
+    for from in ["order", "both", "again"] {
+        let expected = format!(
+            "{from} has learnt by `cosent`, whose scores are on no scale\n\
+             hint: train the teachers with objective.name = \"mse\" in what comes last\n"
+        );
+        refused(from, &expected);
+    }
+    blend(&["grades"], "one");
+    for from in ["grades", "one"] {
+        let output = student(&format!("of-{from}"), from);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let log = workspace.text(&format!("of-{from}/run.log"));
+        assert!(log.contains("soft labels: 40 test rows"), "{log}");
+    }
+    // Ensembles of earlier versions name no objective.
+    let config = workspace.text("one/config.toml");
+    let without = config.replace("[objective]\nname = \"mse\"\n", "");
+    assert_ne!(config, without);
+    workspace.write("one/config.toml", without);
+    let unsaid = "does not say what its runs have learnt by\n\
+                  hint: an earlier version has made it: make it again with `cipherpet ensemble`\n";
+    refused("one", &format!("one {unsaid}"));
+    blend(&["one", "grades"], "more");
+    refused("more", &format!("more {unsaid}"));
+    blend(&["grades"], "one");
+    let output = student("at-last", "one");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 #[test]
 fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let workspace = with_teacher();

@@ -266,6 +266,19 @@ pub(super) fn objective_without_logits(runs: &[Results]) -> Result<Option<Object
     Ok(None)
 }
 
+/// What the scores of a blend of grades are learnt by: the objective of the first run whose scores are no grades, as those of a blend
+/// with it are none either, else that of all runs. None where a run does not say it.
+pub(super) fn objective_of_grades(runs: &[Results]) -> Result<Option<ObjectiveName>> {
+    let mut of_all = None;
+    for run in runs {
+        of_all = run.experiment()?.objective_of_grades();
+        if !of_all.is_some_and(ObjectiveName::scores_are_grades) {
+            break;
+        }
+    }
+    Ok(of_all)
+}
+
 /// Probabilities are made of logits alone.
 pub(super) fn require_logits(submit: &SubmitConfig, without: Option<ObjectiveName>) -> Result<()> {
     match without {

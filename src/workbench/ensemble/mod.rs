@@ -111,10 +111,12 @@ pub fn ensemble(
     let begun = Instant::now();
     let runs = agree::open_all(runs)?;
     let experiment = agree::experiment(&runs, assignments)?;
-    // A mean rank lies between 0 and 1 whatever the scores are.
-    let without_logits = match how {
-        How::Rank => None,
-        _ => agree::objective_without_logits(&runs)?,
+    let [without_logits, of_grades] = match how {
+        How::Rank => [None, None], // a mean rank lies between 0 and 1 whatever the scores are
+        _ => [
+            agree::objective_without_logits(&runs)?,
+            agree::objective_of_grades(&runs)?,
+        ],
     };
     agree::require_logits(&experiment.submit, without_logits)?;
     let (task, metric) = (&runs[0].record.task, agree::metric(&runs[0]));
@@ -144,7 +146,8 @@ pub fn ensemble(
     let ways = (how, &blended.methods);
     let manifest = record::EnsembleManifest::begin(identity, (task, metric), ways, &members);
     manifest.write(out)?;
-    record::write_tables(out, (&experiment, without_logits), &blended.table, task)?;
+    let objective = without_logits.or(of_grades);
+    record::write_tables(out, (&experiment, objective), &blended.table, task)?;
     if let Some(scores) = &blended.test {
         let source = |member: &Member| Source {
             run: member.run.clone(),

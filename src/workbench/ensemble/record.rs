@@ -218,10 +218,11 @@ pub(super) fn prepare(out: &Path, identity: &Identity) -> Result<()> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))
 }
 
-/// Writes `config.toml`, which names an objective where it gives scores that are no logits, and the scores of the rows with labels: `oof.csv`, or `valid.csv` without folds in common.
+/// Writes `config.toml`, which names an objective of grades, or one that gives scores that are no logits, and the scores of the rows with
+/// labels: `oof.csv`, or `valid.csv` without folds in common.
 pub(super) fn write_tables(
     out: &Path,
-    (experiment, without_logits): (&Experiment, Option<ObjectiveName>),
+    (experiment, objective): (&Experiment, Option<ObjectiveName>),
     table: &Scored,
     task: &Task,
 ) -> Result<()> {
@@ -242,7 +243,7 @@ pub(super) fn write_tables(
         task: Some(&experiment.task).filter(|task| **task != TaskConfig::default()),
         data: &experiment.data,
         submit: &experiment.submit,
-        objective: without_logits.map(|name| Objective { name }),
+        objective: objective.map(|name| Objective { name }),
     };
     let config = toml::to_string(&config).map_err(config::unwritable)?;
     atomic::write(&out.join(names::CONFIG), config.as_bytes())?;

@@ -1,8 +1,8 @@
 //! Soft labels from finished runs (Hinton et al. 2015, <https://arxiv.org/abs/1503.02531>): `[distill]`.
 //!
 //! In: run folders over the same training files. Out: a [`Teacher`] that says of training rows and test rows what these runs
-//! think, as labels to learn from: the mean of their logits by the temperature, as probabilities. Of a training row only a model
-//! that did not train on it has a say. A row that no run has scored keeps its own label. Trains nothing, and never speaks of
+//! think, as labels to learn from: the mean of their logits by the temperature, as probabilities, or of their grades. Of a training row
+//! only a model that did not train on it has a say. A row that no run has scored keeps its own label. Trains nothing, and never speaks of
 //! the rows that a student holds out. The models that scored the other rows may have trained on those, so that their labels reach the
 //! student at second hand: its validation figure may be a little too good.
 
@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Scores, Target, Task};
 use crate::error::{Error, Place, Result};
+use crate::objective::ObjectiveName;
 use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names::CHANGED_HINT;
 use crate::workbench::run_folder::results::Results;
@@ -36,8 +37,8 @@ impl Teacher {
     /// Reads the runs of `distill.from`; none: a teacher who says nothing.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a run is not done, has another task or other files than these rows, or scores that are no logits;
-    /// [`Error::Input`] where a table has other rows than these; those of the tables.
+    /// [`Error::Refused`] where a run is not done, has another task or other files than these rows, or scores that are neither logits
+    /// nor grades; [`Error::Input`] where a table has other rows than these; those of the tables.
     pub fn read(
         experiment: &Experiment,
         task: &Task,
@@ -52,7 +53,7 @@ impl Teacher {
         for path in &distill.from {
             let run = Results::open_done(path)?;
             require_same(&run, experiment, task)?;
-            require_logits(&run)?;
+            require_scale(&run)?;
             let scored = run.labelled_scores()?;
             require_rows(&run, &scored, training_rows.len())?;
             labelled.add(scored.rows.iter().copied(), &scored.scores);
@@ -266,16 +267,31 @@ fn require_same(run: &Results, experiment: &Experiment, task: &Task) -> Result<(
     Ok(())
 }
 
-/// Of other scores of classes no probability can be made.
-fn require_logits(run: &Results) -> Result<()> {
-    let Some(objective) = run.experiment()?.objective_without_logits() else {
-        return Ok(());
+/// Refuses scores of which no label can be made: of classes those that are no logits, of grades those that are no grades.
+fn require_scale(run: &Results) -> Result<()> {
+    let refuse = |what: String, hint: &str| {
+        let message = format!("distill.from: {} {what}", run.path.display());
+        Err(Error::refused(message).with_hint(hint.to_owned()))
     };
-    let (path, name) = (run.path.display(), objective.name());
-    let message =
-        format!("distill.from: {path} has learnt by `{name}`, whose scores are no logits");
-    Err(Error::refused(message)
-        .with_hint("name runs with objective.name = \"pet\" or \"ce\" in what comes last"))
+    let learnt_by = |objective: ObjectiveName| format!("has learnt by `{}`", objective.name());
+    let experiment = run.experiment()?;
+    if let Some(objective) = experiment.objective_without_logits() {
+        return refuse(
+            learnt_by(objective) + ", whose scores are no logits",
+            "name runs with objective.name = \"pet\" or \"ce\" in what comes last",
+        );
+    }
+    match experiment.objective_of_grades() {
+        Some(objective) if !objective.scores_are_grades() => refuse(
+            learnt_by(objective) + ", whose scores are on no scale",
+            "train the teachers with objective.name = \"mse\" in what comes last",
+        ),
+        None if run.record.is_ensemble() && run.record.task.labels == LabelKind::Ordinal => refuse(
+            "does not say what its runs have learnt by".to_owned(),
+            "an earlier version has made it: make it again with `cipherpet ensemble`",
+        ),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
