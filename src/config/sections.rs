@@ -302,6 +302,7 @@ pub struct TrainConfig {
 pub struct DistillConfig {
     /// Folders of finished runs or ensembles over the same files, best of folds; none (default): own labels alone. Scores of classes
     /// must be logits: those of cosent, mse and simbert are none. Grades are taught by mse alone: scores of cosent are on no scale.
+    /// Ensembles by rank teach nothing.
     #[serde(deserialize_with = "one_or_many")]
     #[schemars(extend("x-path" = true))]
     pub from: Vec<PathBuf>,

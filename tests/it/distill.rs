@@ -235,6 +235,57 @@ fn grades_have_no_teacher_whose_scores_are_on_no_scale() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
+/// Half of all rows have a mean rank above one half, however few are positive.
+#[test]
+fn ranks_are_no_teacher() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&run("run", &[]));
+    let blend = |run: &str, how: &str, out: &str| {
+        workspace.succeed(&["ensemble", run, "--how", how, "--out", out]);
+    };
+    blend("run", "rank", "ranks");
+    blend("ranks", "mean", "of-ranks");
+    blend("run", "mean", "mean");
+    let old = |out: &str| {
+        let mut manifest = workspace.json(&format!("{out}/manifest.json"));
+        let blend = manifest["ensemble"].as_object_mut().expect("an object");
+        blend.remove("ranks").expect("a key");
+        workspace.write(&format!("{out}/manifest.json"), manifest.to_string());
+    };
+    let refused = |from: &str| {
+        let set = format!("--set=distill.from={from}");
+        let output = workspace.run(&run("student", &[&set]));
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let expected = format!(
+            "{from} has scores made of ranks, which say an order alone\n\
+             hint: blend the runs themselves with `cipherpet ensemble --how mean`\n"
+        );
+        assert!(said.contains(&expected), "{said}");
+        assert!(!workspace.exists("student/manifest.json"));
+    };
+    refused("ranks");
+    refused("of-ranks");
+    let taught = |out: &str| {
+        workspace.succeed(&run(out, &["--set=distill.from=mean"]));
+        let log = workspace.text(&format!("{out}/run.log"));
+        assert!(log.contains("soft labels: 40 test rows"), "{log}");
+    };
+    taught("taught");
+    // Ensembles of earlier versions say how they were made and nothing else.
+    old("ranks");
+    refused("ranks");
+    old("mean");
+    taught("again");
+    // Mean ranks of grades are no grades.
+    let grades = ["--set=task.labels=ordinal", "--set=objective.name=mse"];
+    workspace.succeed(&run("grades", &grades));
+    blend("grades", "rank", "by-rank");
+    let from = [&grades[..], &["--set=distill.from=by-rank"]].concat();
+    let said = stderr(&workspace.run(&run("student", &from)));
+    assert!(said.contains("by-rank has scores made of ranks"), "{said}");
+}
+
 #[test]
 fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let workspace = with_teacher();

@@ -79,6 +79,11 @@ fn each_way_by_hand() {
         [mean(1.0, 2.0), mean(0.0, -0.5), mean(-1.0, 0.0)],
     );
     workspace.succeed(&["ensemble", "a", "b", "--how", "rank", "--out", "ranks"]);
+    let ranks =
+        |out: &str| workspace.json(&format!("{out}/manifest.json"))["ensemble"]["ranks"].clone();
+    assert_eq!((ranks("out"), ranks("ranks")), (false.into(), true.into()));
+    workspace.succeed(&["ensemble", "ranks", "b", "--how", "mean", "--out", "more"]);
+    assert_eq!(ranks("more"), true);
     let third = logit(1.0 / 3.0);
     near(
         workspace.text("ranks/submission.csv"),

@@ -483,11 +483,12 @@ fn scores_that_are_no_logits_are_no_probabilities() {
     write_kind(&workspace, "run", &task, "auc", table);
     let mut manifest = workspace.json("run/manifest.json");
     for (how, objective, are_logits) in [
-        ("mean", "ce", true),
-        ("rank", "ce", false),
-        ("mean", "cosent", false),
+        (json!({ "how": "mean" }), "ce", true),
+        (json!({ "how": "rank" }), "ce", false),
+        (json!({ "how": "mean", "ranks": true }), "ce", false),
+        (json!({ "how": "mean", "ranks": false }), "cosent", false),
     ] {
-        manifest["ensemble"] = json!({ "how": how });
+        manifest["ensemble"] = how.clone();
         workspace.write("run/manifest.json", manifest.to_string());
         let config = format!("[objective]\nname = \"{objective}\"\n");
         workspace.write("run/config.toml", config);

@@ -143,8 +143,14 @@ pub fn ensemble(
             }
         })
         .collect();
-    let ways = (how, &blended.methods);
-    let manifest = record::EnsembleManifest::begin(identity, (task, metric), ways, &members);
+    let blend = record::Blend {
+        how,
+        ranks: how == How::Rank || runs.iter().any(|run| run.record.has_ranks()),
+        metric,
+        runs: &members,
+        methods: &blended.methods,
+    };
+    let manifest = record::EnsembleManifest::begin(identity, task, blend);
     manifest.write(out)?;
     let objective = without_logits.or(of_grades);
     record::write_tables(out, (&experiment, objective), &blended.table, task)?;

@@ -40,21 +40,19 @@ pub(super) struct EnsembleManifest<'a> {
     result: Option<RunFigures>,
 }
 
+/// How the scores were made.
 #[derive(Serialize)]
-struct Blend<'a> {
-    how: How,
-    metric: MetricName,
-    runs: &'a [Member],
-    methods: &'a Methods,
+pub(super) struct Blend<'a> {
+    pub how: How,
+    /// Whether they are ranks, or made of ranks.
+    pub ranks: bool,
+    pub metric: MetricName,
+    pub runs: &'a [Member],
+    pub methods: &'a Methods,
 }
 
 impl<'a> EnsembleManifest<'a> {
-    pub(super) fn begin(
-        identity: Identity,
-        (task, metric): (&'a Task, MetricName),
-        (how, methods): (How, &'a Methods),
-        runs: &'a [Member],
-    ) -> Self {
+    pub(super) fn begin(identity: Identity, task: &'a Task, ensemble: Blend<'a>) -> Self {
         Self {
             tool: TOOL,
             kind: ENSEMBLE,
@@ -62,12 +60,7 @@ impl<'a> EnsembleManifest<'a> {
             identity,
             task,
             outputs: Vec::new(),
-            ensemble: Blend {
-                how,
-                metric,
-                runs,
-                methods,
-            },
+            ensemble,
             result: None,
         }
     }

@@ -110,7 +110,7 @@ impl ReportedRun {
         }
         let scored = read_scored(&results, &folds)?;
         let mut run = Self {
-            are_logits: are_logits(&results, &manifest),
+            are_logits: are_logits(&results),
             name: name_of(path),
             metric: MetricName::default_for(results.record.task.labels),
             results,
@@ -345,12 +345,10 @@ fn changed(place: Place, expected: &str, found: impl ToString) -> Error {
 }
 
 /// Settings that cannot be read say nothing against it.
-fn are_logits(results: &Results, manifest: &str) -> bool {
-    let manifest: serde_json::Value = serde_json::from_str(manifest).unwrap_or_default();
-    let is_of_ranks = manifest["ensemble"]["how"] == "rank";
+fn are_logits(results: &Results) -> bool {
     let experiment = results.experiment().ok();
     let without = experiment.and_then(|experiment| experiment.objective_without_logits());
-    !is_of_ranks && without.is_none()
+    !results.record.has_ranks() && without.is_none()
 }
 
 /// The JSON of a file with one value a line; empty where there is no such file.

@@ -267,12 +267,19 @@ fn require_same(run: &Results, experiment: &Experiment, task: &Task) -> Result<(
     Ok(())
 }
 
-/// Refuses scores of which no label can be made: of classes those that are no logits, of grades those that are no grades.
+/// Refuses scores of which no label can be made: ranks, of classes those that are no logits, of grades those that are
+/// no grades.
 fn require_scale(run: &Results) -> Result<()> {
     let refuse = |what: String, hint: &str| {
         let message = format!("distill.from: {} {what}", run.path.display());
         Err(Error::refused(message).with_hint(hint.to_owned()))
     };
+    if run.record.has_ranks() {
+        return refuse(
+            "has scores made of ranks, which say an order alone".to_owned(),
+            "blend the runs themselves with `cipherpet ensemble --how mean`",
+        );
+    }
     let learnt_by = |objective: ObjectiveName| format!("has learnt by `{}`", objective.name());
     let experiment = run.experiment()?;
     if let Some(objective) = experiment.objective_without_logits() {

@@ -51,11 +51,24 @@ pub struct RunRecord {
     pub kernel_path: Option<String>,
     /// The processor's name.
     pub cpu: Option<String>,
+    /// How the scores of an ensemble were made; none for a run. See [`RunRecord::has_ranks`].
+    #[serde(default, deserialize_with = "if_as_expected")]
+    pub ensemble: Option<BlendRecord>,
     /// What is known of the alignment, for methods that know.
     #[serde(default, deserialize_with = "if_as_expected")]
     pub alignment: Option<AlignmentFigures>,
     /// Present once the run is done.
     pub result: Option<RunFigures>,
+}
+
+/// How the scores of an ensemble were made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct BlendRecord {
+    /// As `--how` names it.
+    pub how: String,
+    /// Whether they are ranks, or made of ranks; none in ensembles of earlier versions, which say how alone.
+    pub ranks: Option<bool>,
 }
 
 /// What came out of a run. An ensemble writes this shape; a run writes more.
@@ -227,6 +240,12 @@ impl RunRecord {
     pub fn is_ensemble(&self) -> bool {
         self.kind.as_deref() == Some(ENSEMBLE)
     }
+
+    /// Whether its scores are mean ranks, or made of such: numbers that say an order alone.
+    pub fn has_ranks(&self) -> bool {
+        let is_of_ranks = |blend: &BlendRecord| blend.ranks.unwrap_or(blend.how == "rank");
+        self.ensemble.as_ref().is_some_and(is_of_ranks)
+    }
 }
 
 /// Refuses the folder of a pretraining in the place of a run.
@@ -323,6 +342,22 @@ mod tests {
         );
         assert_eq!(result.shared_stage, None);
         assert!(record(r#","outputs":7"#).is_err());
+    }
+
+    #[test]
+    fn scores_are_ranks_by_what_an_ensemble_says_or_by_how_it_was_made() {
+        for (more, has_ranks) in [
+            ("", false),
+            (r#","ensemble":7"#, false),
+            (r#","ensemble":{"how":"rank"}"#, true),
+            (r#","ensemble":{"how":"mean","runs":[]}"#, false),
+            (r#","ensemble":{"how":"rank","ranks":true}"#, true),
+            (r#","ensemble":{"how":"mean","ranks":true}"#, true),
+            (r#","ensemble":{"how":"mean","ranks":false}"#, false),
+        ] {
+            let record = record(more).expect("a manifest");
+            assert_eq!(record.has_ranks(), has_ranks, "{more}");
+        }
     }
 
     #[test]
