@@ -299,6 +299,20 @@ fn a_stage_without_labels_is_trained_once_for_all_folds_and_seeds() {
     assert_eq!(record["epochs"], stage_log.lines().count());
     let page = workspace.text("runs/b/report.html");
     assert!(page.contains("for stages that others share"), "{page}");
+    // What such a stage does not read changes no byte of it, and so not its folder.
+    let settings = [
+        "train.r_drop=0.5",
+        "train.dropout_samples=3",
+        "train.label_smoothing=0.1",
+        "train.average_decay=0.9",
+        "train.swap=false",
+    ];
+    let mut arguments = vec!["run", "e.toml", "--out", "apart/a"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    workspace.succeed(&arguments);
+    assert_eq!(workspace.names("apart/stages"), stages);
+    let apart = format!("apart/stages/{}/model/model.safetensors", stages[0]);
+    assert!(workspace.read(&apart) == before);
     // Another input or network has another folder.
     let others = [
         "stage.masks.mask=0.3",
