@@ -310,7 +310,8 @@ pub struct DistillConfig {
     pub weight: f64,
     /// Their logits are divided by it before they become probabilities; above 0, default 1.
     pub temperature: f64,
-    /// Test rows have soft labels too, and are learnt from wherever labelled rows are; default true.
+    /// Test rows have soft labels too, and are learnt from wherever labelled rows are; default true. Not by simbert, to which a pair is
+    /// a positive one or none: a guess would be a sure label.
     pub test: bool,
 }
 

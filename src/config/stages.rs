@@ -131,7 +131,8 @@ keys_of_train! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StageRows {
-    /// The rows to train on, with their labels; test rows that `[distill]` has soft labels for are among them.
+    /// The rows to train on, with their labels; test rows that `[distill]` has soft labels for are among them, but for
+    /// `simbert`.
     Labelled,
     /// The validation rows, without their labels.
     Valid,

@@ -150,6 +150,11 @@ impl ObjectiveName {
         self.recipe().scores_are_logits
     }
 
+    /// Whether a label may be a probability, and is learnt as one: `simbert` takes a pair for a positive one or leaves it out.
+    pub fn takes_soft_labels(self) -> bool {
+        self.gives_scores() && self != Self::Simbert
+    }
+
     /// Whether its scores of grades are grades themselves, and not numbers on a scale of their own, another one in each model.
     pub fn scores_are_grades(self) -> bool {
         self == Self::Mse

@@ -1,8 +1,9 @@
 //! SimBERT: one network writes a text of the same meaning and finds those that have it (<https://kexue.fm/archives/7427>;
 //! what is read may be damaged, as in RoFormer-Sim, <https://kexue.fm/archives/8454>).
 //!
-//! Learns from pairs with label 1 alone. Each is there twice, as `[CLS] a [SEP] b [SEP]` and as `[CLS] b [SEP] a [SEP]`, token types 0
-//! and 1: a token of the first text sees the first text, one of the second sees the first and the second up to itself (UniLM, Dong
+//! Learns from pairs with label 1 alone. Where a teacher has softened the own labels they are 1 above one half; test rows, of which the
+//! teacher alone speaks, take no part. Each pair is there twice, as `[CLS] a [SEP] b [SEP]` and as `[CLS] b [SEP] a [SEP]`, token types
+//! 0 and 1: a token of the first text sees the first text, one of the second sees the first and the second up to itself (UniLM, Dong
 //! et al. 2019, <https://arxiv.org/abs/1905.03197>). So the state of `[CLS]` knows nothing of the second text, and one pass serves both
 //! losses:
 //!

@@ -286,6 +286,58 @@ fn ranks_are_no_teacher() {
     assert!(said.contains("by-rank has scores made of ranks"), "{said}");
 }
 
+/// To `simbert` a pair is a positive one or none: a guess of 19 in 20 would be a sure label.
+#[test]
+fn a_guess_makes_no_positive_pair() {
+    let workspace = with_teacher();
+    let lines = (0..40).map(|row| format!("{row},3\n"));
+    let sure = "row,score\n".to_owned() + &lines.collect::<String>();
+    workspace.write("teacher/test.csv", sure);
+    let mut manifest = workspace.json("teacher/manifest.json");
+    manifest["outputs"] = Value::Array(Vec::new());
+    workspace.write("teacher/manifest.json", manifest.to_string());
+    let simbert = "--set=objective.name=simbert";
+    workspace.succeed(&run("own", &[simbert]));
+    workspace.succeed(&run("student", &[simbert, FROM]));
+    let line = |log: &str, begin: &str| {
+        let mut lines = log.lines().filter_map(|line| line.split_once(begin));
+        let (_, rest) = lines.next().unwrap_or_else(|| panic!("{begin}: {log}"));
+        rest.to_owned()
+    };
+    let positives = line(&workspace.text("own/run.log"), "rows: ");
+    let log = workspace.text("student/run.log");
+    let said = "180 training rows and 0 test rows; `simbert` learns from no test row";
+    assert_eq!(line(&log, "soft labels: "), said);
+    assert_eq!(line(&log, "rows: "), positives);
+    assert!(
+        positives.contains(" labelled and 0 unlabelled"),
+        "{positives}"
+    );
+
+    // A single split has nothing else to say.
+    workspace.succeed(&run("single", &[]));
+    let output = workspace.run(&run("taught", &[simbert, "--set=distill.from=single"]));
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let wanted = "have scored none of the rows to train on, and no test row has a soft label";
+    assert!(said.contains(wanted), "{said}");
+
+    // Another stage learns from them, and that of `simbert` does not even where it names them.
+    let stages = "[[stage]]\nname = \"pairs\"\nobjective = \"simbert\"\nrows = [\"labelled\", \"test\"]\n\
+                  [[stage]]\nname = \"task\"\nobjective = \"ce\"\n";
+    workspace.write(
+        "experiment.toml",
+        workspace.text("experiment.toml") + stages,
+    );
+    workspace.succeed(&run("staged", &[FROM]));
+    let log = workspace.text("staged/run.log");
+    let said = "180 training rows and 40 test rows; `simbert` learns from no test row";
+    assert_eq!(line(&log, "soft labels: "), said);
+    assert_eq!(line(&log, "stage pairs: rows: "), positives);
+    let task = line(&log, "stage task: rows: ");
+    assert!(task.starts_with("220 labelled and 0 unlabelled"), "{task}");
+}
+
 #[test]
 fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let workspace = with_teacher();

@@ -152,12 +152,16 @@ impl Rows {
                 );
             }
         }
-        // Test rows with a soft label are labelled rows.
-        let is_taught = looks_at_labels && wants(StageRows::Labelled) && self.teacher.knows_test();
+        // Test rows with a soft label are labelled rows, where a guess does not become a sure label.
+        let may_guess = stage.objective.takes_soft_labels();
+        let is_taught = may_guess && wants(StageRows::Labelled) && self.teacher.knows_test();
         if wants(StageRows::Test) || is_taught {
             let test = self.test.iter().cloned().enumerate();
             rows.extend(test.map(|(number, row)| EncodedExample {
-                target: self.teacher.of_test(number),
+                target: match may_guess {
+                    true => self.teacher.of_test(number),
+                    false => Target::Unknown,
+                },
                 ..row
             }));
         }

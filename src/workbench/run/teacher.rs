@@ -24,6 +24,8 @@ pub struct Teacher {
     labelled: Vec<Option<Target>>,
     /// Of each test row; empty where test rows have no part.
     test: Vec<Target>,
+    /// An objective of a stage that no test row teaches, as it takes no soft label.
+    without_test: Option<ObjectiveName>,
 }
 
 /// Sums of the scores of some rows.
@@ -48,6 +50,10 @@ impl Teacher {
         if distill.from.is_empty() {
             return Ok(Self::default());
         }
+        let objectives = experiment.stages().into_iter().map(|stage| stage.objective);
+        let (learn_test, leave_test): (Vec<_>, Vec<_>) = objectives
+            .filter(|objective| distill.test && objective.gives_scores())
+            .partition(|objective| objective.takes_soft_labels());
         let mut labelled = Sums::new(training_rows.len());
         let mut test = Sums::new(test_rows.len());
         for path in &distill.from {
@@ -57,7 +63,7 @@ impl Teacher {
             let scored = run.labelled_scores()?;
             require_rows(&run, &scored, training_rows.len())?;
             labelled.add(scored.rows.iter().copied(), &scored.scores);
-            if distill.test
+            if !learn_test.is_empty()
                 && let Some(scores) = run.test_scores()?
             {
                 require_length(&run, &scores, test_rows.len())?;
@@ -75,6 +81,10 @@ impl Teacher {
         Ok(Self {
             labelled: labelled.collect(),
             test: test.collect(),
+            without_test: leave_test
+                .first()
+                .copied()
+                .filter(|_| !test_rows.is_empty()),
         })
     }
 
@@ -95,19 +105,23 @@ impl Teacher {
     }
 
     /// What it says to a model that holds these training rows out (sorted numbers):
-    /// `soft labels: 70377 training rows and 39607 test rows`; none without a teacher.
+    /// `soft labels: 70377 training rows and 39607 test rows`, and who learns from no test row; none without a teacher.
     pub fn describe(&self, held_out: &[usize]) -> Option<String> {
         if self.labelled.is_empty() {
             return None;
         }
         let test = self.test.iter().filter(|target| target.is_known()).count();
-        Some(match self.n_labelled(held_out) {
+        let without_test = self.without_test.map_or(String::new(), |objective| {
+            format!("; `{}` learns from no test row", objective.name())
+        });
+        let rows = match self.n_labelled(held_out) {
             0 => format!(
                 "soft labels: {test} test rows; the rows to train on keep their own labels, as no run of distill.from has \
                  scored any of them"
             ),
             known => format!("soft labels: {known} training rows and {test} test rows"),
-        })
+        };
+        Some(rows + &without_test)
     }
 
     /// Refuses a teacher who says nothing to a model that holds these training rows out (sorted numbers). A run of a single
