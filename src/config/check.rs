@@ -3,9 +3,11 @@
 //! In: a [`Loaded`] experiment. Out: nothing, or the first problem with the place where its key was set.
 //! Does not open the files: their readers check what is in them.
 
+mod dropped;
 mod learning;
 mod pretrain;
 mod size;
+mod switched_off;
 mod unread;
 
 use std::fmt::Display;

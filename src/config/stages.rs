@@ -55,10 +55,11 @@ macro_rules! keys_of_train {
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schemars(with = "Option<String>")]
             pub candidates: Option<Candidates>,
-            /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`.
+            /// `labelled`, `valid`, `test`, `extra`; default `labelled` and those of `train.unlabelled`. All but the first are for stages
+            /// that hide tokens; `test` for those of labels too, where `distill.from` has soft ones.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub rows: Option<Vec<StageRows>>,
-            /// Further unlabelled files of this stage alone. One path may stand without brackets.
+            /// Further unlabelled files of this stage alone, where it hides tokens. One path may stand without brackets.
             #[serde(default, deserialize_with = "one_or_many")]
             #[schemars(extend("x-path" = true))]
             pub files: Vec<PathBuf>,
@@ -140,6 +141,18 @@ pub enum StageRows {
     Test,
     /// The files of `data.unlabelled`.
     Extra,
+}
+
+impl StageRows {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Labelled => "labelled",
+            Self::Valid => "valid",
+            Self::Test => "test",
+            Self::Extra => "extra",
+        }
+    }
 }
 
 impl From<UnlabelledRows> for StageRows {

@@ -30,12 +30,15 @@ fn random_stages(key: Key) -> String {
             "ce" => ["head = \"cls\"\n", "head = \"pooler\"\n"][choose(1, 2)],
             _ => "",
         };
-        text += ["", "mlm_weight = 0.5\n"][choose(2, 2) * usize::from(objective != "mlm")];
-        text += [
-            "",
-            "rows = [\"labelled\"]\n",
-            "rows = [\"labelled\", \"test\", \"valid\"]\n",
-        ][choose(3, 3)];
+        let mlm_weight = ["", "mlm_weight = 0.5\n"][choose(2, 2) * usize::from(objective != "mlm")];
+        text += mlm_weight;
+        // Rows without a label are for those that hide tokens.
+        let hides_tokens = matches!(objective, "mlm" | "pet") || !mlm_weight.is_empty();
+        text += match choose(3, 3) {
+            0 => "",
+            2 if hides_tokens => "rows = [\"labelled\", \"test\", \"valid\"]\n",
+            _ => "rows = [\"labelled\"]\n",
+        };
         text += ["", "schedule = \"cosine\"\n", "schedule = \"constant\"\n"][choose(4, 3)];
         text += ["", "layer_decay = 0.7\n"][choose(5, 2)];
         text += ["", "dropout = 0.2\n"][choose(6, 2)];

@@ -59,17 +59,19 @@ fn a_run_says_what_is_probably_not_meant() {
     let is_advised = |line: &String| line.contains(wanted) && line.contains(advice);
     assert!(lines.iter().any(is_advised), "{lines:?}");
 
-    // A step has the rows of all its batches.
+    // A step has the rows of all its batches. A decay is of an average.
     let output = workspace.run(&[
         "run",
         "experiment.toml",
         "--out=accumulated",
         "--set=train.batch=16",
         "--set=train.gradient_accumulation=64",
+        "--set=train.average_decay=0.9",
     ]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     for wanted in [
         "stage pet: 2 steps of 1024 rows; ",
+        "warning: --set train.average_decay=0.9: 0.9 changes nothing without average = \"ema\"",
         "warning: stage pet: train.batch = 16 times train.gradient_accumulation = 64 is more than its 240 rows, so an epoch is one step",
     ] {
         assert!(said.contains(wanted), "{said}");

@@ -36,6 +36,9 @@ impl Loaded {
             self.check_head(section.as_deref(), stage)?;
             self.check_batch(section.as_deref(), stage)?;
             self.check_rows(section.as_deref(), stage)?;
+            if let Some(own) = experiment.stage.get(at) {
+                self.check_dropped(own, stage)?;
+            }
         }
         let labels = Some(experiment.task.labels);
         self.check_unread(&whole, &stages, &experiment.stage, labels)?;

@@ -2,7 +2,8 @@
 //!
 //! In: the stages and what each of them sets itself. Out: nothing, or the first value that asks for something and does nothing, with
 //! its place. A value of `[objective]` or `[train]` is read where one stage has an objective that reads it; that of a `[[stage]]`
-//! where its own has. Default values, and those that say what happens anyway, ask for nothing. Does not judge ranges.
+//! where its own has. Default values, and those that say what happens anyway, ask for nothing. Does not judge ranges. What another
+//! value switches off is told and not refused: [`super::switched_off`].
 
 use std::fmt::Display;
 

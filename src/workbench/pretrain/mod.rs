@@ -114,6 +114,8 @@ fn fill(
     let progress = &context.progress.logging_to(&dir.join(LOG))?;
     let context = context.with_progress(progress);
     resume::say_owner_before(folder.left_by(), progress);
+    let lines = loaded.switched_off_lines();
+    lines.iter().for_each(|line| progress.say(line));
     let texts = Texts::read(settings, progress)?;
     context.stop.check()?;
     let vocabulary = TextVocabulary::open(settings, &texts, progress)?;

@@ -164,9 +164,9 @@ fn fill(
         progress = progress.logging_to(&folder.join(LOG))?;
     }
     resume::say_owner_before(folder.left_by(), &progress);
-    if let Some(line) = loaded.preset_line() {
-        progress.say(&line);
-    }
+    let lines = loaded.preset_line().into_iter();
+    let lines = lines.chain(loaded.switched_off_lines());
+    lines.for_each(|line| progress.say(&line));
     let rows = Rows::read(experiment, &progress)?;
     submission::check_form(experiment, &rows.task, rows.test.len())?;
     for model in plan::models(experiment) {
