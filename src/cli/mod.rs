@@ -240,7 +240,7 @@ impl Session {
             Command::Embed(arguments) => embed::embed(arguments, self),
             Command::Search(arguments) => search::search(arguments, self),
             Command::Pretrain(arguments) => pretrain::pretrain(arguments, self),
-            Command::Report(arguments) => report::report(arguments),
+            Command::Report(arguments) => report::report(arguments, self),
             Command::Check(arguments) => check::check(arguments),
             Command::Ensemble(arguments) => ensemble::ensemble(arguments, self),
             Command::Board(arguments) => board::board(arguments, self),

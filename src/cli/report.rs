@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output;
+use super::{Session, output};
 use crate::error::Result;
 use crate::workbench::report as job;
 
@@ -28,8 +28,9 @@ pub struct ReportArguments {
     json: bool,
 }
 
-pub fn report(arguments: &ReportArguments) -> Result<()> {
-    let written = job::report(&arguments.runs, arguments.out.as_deref())?;
+pub fn report(arguments: &ReportArguments, session: &Session) -> Result<()> {
+    let progress = session.context().progress;
+    let written = job::report(&arguments.runs, arguments.out.as_deref(), progress)?;
     let text = written.report.display().to_string();
     output::print(&written, &text, arguments.json)
 }

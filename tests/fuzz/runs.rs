@@ -8,6 +8,7 @@ use cipherpet::config::{self, Settings};
 use cipherpet::data::{LabelKind, reserved};
 use cipherpet::error::{Error, Result};
 use cipherpet::hash::sha256;
+use cipherpet::progress::Progress;
 use cipherpet::workbench::ensemble::{How, ensemble};
 use cipherpet::workbench::predict::{PredictOptions, predict};
 use cipherpet::workbench::run_folder::done::FoldOutcome;
@@ -367,9 +368,10 @@ fn read_run(folder: &Path) -> Result<()> {
     let run = folder.join("run");
     let out = folder.join("out");
     board::board(folder)?;
+    let report = |runs: &[PathBuf]| report::report(runs, Some(&out), &Progress::silent());
     let results = [
-        report::report(std::slice::from_ref(&run), Some(&out)).map(drop),
-        report::report(&[run.clone(), run.clone()], Some(&out)).map(drop),
+        report(std::slice::from_ref(&run)).map(drop),
+        report(&[run.clone(), run.clone()]).map(drop),
         score::read(&run).map(drop),
         Manifest::read(&run).map(drop),
         FoldOutcome::read(&run.join("fold-1")).map(drop),

@@ -339,6 +339,20 @@ fn a_guess_makes_no_positive_pair() {
 }
 
 #[test]
+fn shared_stages_among_teachers_are_passed_over() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&run("teacher", &[]));
+    let stage = workspace.path("stages/0123456789abcdef");
+    std::fs::create_dir_all(stage).expect("a folder");
+    let from = "--set=distill.from=[\"stages\", \"teacher\"]";
+    workspace.succeed(&run("student", &[from]));
+    let log = workspace.text("student/run.log");
+    for line in ["stages is passed over: it holds", "soft labels: 40 test"] {
+        assert!(log.contains(line), "{log}");
+    }
+}
+
+#[test]
 fn a_table_of_a_teacher_with_other_rows_or_bytes_is_refused() {
     let workspace = with_teacher();
     let (oof, test) = (

@@ -321,6 +321,32 @@ fn a_folder_that_is_no_run() {
     );
 }
 
+/// They lie beside the runs once a preset with such a stage was used, so that `runs/*` names them.
+#[test]
+fn shared_stages_among_runs_are_passed_over() {
+    let workspace = two_runs();
+    let stage = workspace.path("stages/0123456789abcdef");
+    std::fs::create_dir_all(stage).expect("a folder");
+    let line = "stages is passed over: it holds stages that runs share\n";
+    for arguments in [
+        &["ensemble", "a", "b", "stages", "--out", "out"][..],
+        &["report", "stages", "a", "b", "--out", "both.html"],
+        &["report", "a", "stages"],
+    ] {
+        let output = workspace.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.matches(line).count(), 1, "{said}");
+    }
+    let blended = &workspace.json("out/manifest.json")["ensemble"]["runs"];
+    assert_eq!(blended.as_array().map(Vec::len), Some(2));
+    assert!(workspace.exists("both.html") && workspace.exists("a/report.html"));
+    // Alone it is what it is.
+    let alone = refusal(&workspace, &["report", "stages", "--out", "one.html"]);
+    let expected = "error: stages is no run: it has no manifest.json\n";
+    assert!(alone.starts_with(expected), "{alone}");
+}
+
 #[test]
 fn a_run_named_twice() {
     refused(

@@ -20,6 +20,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Context;
+use super::run_folder::chosen::without_stages;
 use super::run_folder::names;
 use super::run_folder::scores::Scored;
 use super::submission::{self, Source};
@@ -94,7 +95,7 @@ pub struct EnsembleReport {
     pub submission: Option<PathBuf>,
 }
 
-/// Blends `runs` into the folder `out`; `assignments` are `--set` values of `submit.…` and `data.test`.
+/// Blends `runs` into the folder `out`; folders of shared stages among them are passed over. `assignments` are `--set` values of `submit.…` and `data.test`.
 ///
 /// # Errors
 /// [`Error::Refused`] where a run is not done, is named twice, or differs from the first in task, metric, rows,
@@ -109,7 +110,7 @@ pub fn ensemble(
 ) -> Result<EnsembleReport> {
     let progress = context.progress;
     let begun = Instant::now();
-    let runs = agree::open_all(runs)?;
+    let runs = agree::open_all(&without_stages(runs, progress))?;
     let experiment = agree::experiment(&runs, assignments)?;
     let [without_logits, of_grades] = match how {
         How::Rank => [None, None], // a mean rank lies between 0 and 1 whatever the scores are

@@ -34,6 +34,7 @@ use self::read::ReportedRun;
 use self::text::{duration, figure, first};
 use self::training::{Stage, Trained};
 use super::disk;
+use super::run_folder::chosen::without_stages;
 use super::run_folder::manifest::FileRecord;
 use super::run_folder::record::{CoverageBand, FoldFigures};
 use super::run_folder::stage_cost::StageCost;
@@ -56,13 +57,15 @@ pub struct WrittenReport {
     pub runs: Vec<PathBuf>,
 }
 
-/// Writes the page of one run, or the comparison of several, to `out`; by default into the folder of the one run.
+/// Writes the page of one run, or the comparison of several, to `out`; by default into the folder of the one run. Folders of shared
+/// stages among several are passed over.
 ///
 /// # Errors
 /// [`Error::Refused`] where a folder is no run, or where several have no `out`; [`Error::Input`]
 /// where a file of a run is not as the tool writes it; [`Error::Io`].
-pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<WrittenReport> {
-    let report = match (paths, out) {
+pub fn report(paths: &[PathBuf], out: Option<&Path>, progress: &Progress) -> Result<WrittenReport> {
+    let paths = without_stages(paths, progress);
+    let report = match (&paths[..], out) {
         (_, Some(out)) => out.to_owned(),
         ([run], None) => run.join(FILE),
         (_, None) => {
@@ -80,7 +83,7 @@ pub fn report(paths: &[PathBuf], out: Option<&Path>) -> Result<WrittenReport> {
     atomic::write(&report, html.as_bytes())?;
     Ok(WrittenReport {
         report,
-        runs: paths.to_vec(),
+        runs: paths,
     })
 }
 
@@ -92,7 +95,7 @@ pub fn write(run: &Path, is_shared: bool, progress: &Progress) {
         true => atomic::remove_abandoned(run),
         false => atomic::remove_unfinished(run),
     };
-    if let Err(error) = cleared.and_then(|()| report(&[run.to_owned()], None)) {
+    if let Err(error) = cleared.and_then(|()| report(&[run.to_owned()], None, progress)) {
         progress.say(&format!(
             "no {FILE}: {error}; `cipherpet report {}` tries again",
             run.display()
@@ -429,7 +432,8 @@ mod tests {
 
     #[test]
     fn a_report_of_several_runs_needs_a_place() {
-        let error = report(&["a".into(), "b".into()], None).expect_err("no place");
+        let paths = ["a".into(), "b".into()];
+        let error = report(&paths, None, &Progress::silent()).expect_err("no place");
         assert_eq!(
             error.to_string(),
             "a report of several runs belongs in no one of their folders"

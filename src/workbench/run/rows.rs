@@ -92,7 +92,8 @@ impl Rows {
             task: raw.task,
         };
         rows.say_unknown_tokens(experiment, progress);
-        rows.teacher = Teacher::read(experiment, &rows.task, [&rows.labelled, &rows.test])?;
+        let own_rows = [&rows.labelled[..], &rows.test];
+        rows.teacher = Teacher::read(experiment, &rows.task, own_rows, progress)?;
         Ok(rows)
     }
 

@@ -25,12 +25,10 @@ use crate::train::{FitPlan, Stage, TrainOptions, epochs_of};
 use crate::workbench::Context;
 use crate::workbench::run_folder::lock::Lock;
 use crate::workbench::run_folder::manifest::TOOL;
-use crate::workbench::run_folder::names::{LOG, MODEL, WEIGHTS};
+use crate::workbench::run_folder::names::{LOG, MODEL, SHARED_STAGES, WEIGHTS};
 use crate::workbench::run_folder::stage_cost::StageCost;
 use crate::workbench::run_folder::{folder, resume};
 
-/// The folder of all such stages, beside the run folders.
-const FOLDER: &str = "stages";
 /// What the weights depend on, written last.
 const RECORD: &str = "stage.json";
 /// Between two looks at whether another process is done.
@@ -199,7 +197,7 @@ fn place(run: &Path, identity: &Identity) -> Result<PathBuf> {
     let text = serde_json::to_string(identity).map_err(not_json)?;
     let hash = sha256(text);
     let parent = run.parent().unwrap_or(Path::new(""));
-    Ok(parent.join(FOLDER).join(&hash[..16]))
+    Ok(parent.join(SHARED_STAGES).join(&hash[..16]))
 }
 
 impl Identity {

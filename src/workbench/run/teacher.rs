@@ -12,6 +12,8 @@ use crate::config::Experiment;
 use crate::data::{EncodedExample, LabelKind, Scores, Target, Task};
 use crate::error::{Error, Place, Result};
 use crate::objective::ObjectiveName;
+use crate::progress::Progress;
+use crate::workbench::run_folder::chosen::without_stages;
 use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names::CHANGED_HINT;
 use crate::workbench::run_folder::results::Results;
@@ -36,7 +38,7 @@ struct Sums {
 }
 
 impl Teacher {
-    /// Reads the runs of `distill.from`; none: a teacher who says nothing.
+    /// Reads the runs of `distill.from`, but for folders of shared stages among them; none: a teacher who says nothing.
     ///
     /// # Errors
     /// [`Error::Refused`] where a run is not done, has another task or other files than these rows, or scores that are neither logits
@@ -45,6 +47,7 @@ impl Teacher {
         experiment: &Experiment,
         task: &Task,
         [training_rows, test_rows]: [&[EncodedExample]; 2],
+        progress: &Progress,
     ) -> Result<Self> {
         let distill = &experiment.distill;
         if distill.from.is_empty() {
@@ -56,8 +59,8 @@ impl Teacher {
             .partition(|objective| objective.takes_soft_labels());
         let mut labelled = Sums::new(training_rows.len());
         let mut test = Sums::new(test_rows.len());
-        for path in &distill.from {
-            let run = Results::open_done(path)?;
+        for path in without_stages(&distill.from, progress) {
+            let run = Results::open_done(&path)?;
             require_same(&run, experiment, task)?;
             require_scale(&run)?;
             let scored = run.labelled_scores()?;

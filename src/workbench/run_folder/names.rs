@@ -41,6 +41,8 @@ pub const DONE: &str = "DONE";
 pub const TEST: &str = "test.csv";
 /// Scores of all labelled rows, each by models that have not trained on it.
 pub const OOF: &str = "oof.csv";
+/// The folder of all stages that runs share, beside them.
+pub const SHARED_STAGES: &str = "stages";
 /// The folder of the fit on all rows.
 pub const FULL: &str = "full";
 
