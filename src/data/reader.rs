@@ -36,8 +36,11 @@ const NO_ROWS_HINT: &str = "write its rows there, one a line, or name another fi
 pub enum Labels<'a> {
     /// Every row has one (training and validation files); the classes learn its name while they are open.
     Required(&'a mut Classes),
-    /// May be there, is not looked at (test files, files for the MLM).
+    /// May be there, is not looked at (files of which a job wants the texts alone).
     Ignored,
+    /// May be there and is not learnt from (test files, files for the MLM). A text in its place is refused: the columns stand in
+    /// another order, and the label would be read as a text.
+    Unused,
     /// Read where the file has the column (a first look at a file).
     Optional(&'a mut Classes),
 }
@@ -94,6 +97,7 @@ fn parse(
         return Err(no_rows(found).with_hint(NO_ROWS_HINT));
     }
     let labels_required = matches!(labels, Labels::Required(_));
+    let labels_unused = matches!(labels, Labels::Unused);
     let layout = Layout::new(&table, format, labels_required)?;
     let has_labels = !layout.labels.is_empty();
     let mut label_reader = match labels {
@@ -124,7 +128,13 @@ fn parse(
                 Some(reader) => reader
                     .target(table.fields(), &layout.labels, place)
                     .map_err(|error| or_header(error, is_meant))?,
-                None => Target::Unknown,
+                None => {
+                    if labels_unused {
+                        label::refuse_texts(table.fields(), &layout.labels, format, place)
+                            .map_err(|error| or_header(error, is_meant))?;
+                    }
+                    Target::Unknown
+                }
             },
         });
         if !table.advance()? {

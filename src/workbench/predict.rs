@@ -94,13 +94,7 @@ pub fn predict(
     let mut dictionary = Dictionary::new(experiment.data.tokens);
     // The folds of a run have one vocabulary.
     let vocab = CipherVocab::open(&models[0].join("vocab.txt"), &mut dictionary)?;
-    let rows = read_rows(
-        experiment,
-        pairs,
-        Labels::Ignored,
-        &mut dictionary,
-        progress,
-    )?;
+    let rows = read_rows(experiment, pairs, Labels::Unused, &mut dictionary, progress)?;
     let encode = |row| encode_cut(row, &vocab, experiment.data.max_tokens);
     let rows: Vec<EncodedExample> = rows.iter().map(encode).collect();
     let whose = pairs.display().to_string();
@@ -171,7 +165,7 @@ pub fn reading_of(
 ) -> Result<Experiment> {
     let read = |format: &ExampleFormat| {
         let mut dictionary = Dictionary::new(format.tokens);
-        read_examples(pairs, format, Labels::Ignored, &mut dictionary).map(|_| ())
+        read_examples(pairs, format, Labels::Unused, &mut dictionary).map(|_| ())
     };
     let mut experiment = experiment.clone();
     let format = experiment.format();

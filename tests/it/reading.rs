@@ -202,6 +202,40 @@ fn a_run_scores_rows_that_are_written_otherwise_than_its_own() {
 }
 
 #[test]
+fn a_test_file_whose_label_stands_first_is_read_so_or_refused() {
+    let workspace = Workspace::with_pairs();
+    let run = ["run", "experiment.toml", "--set=train.max_steps=1"];
+    workspace.succeed(&[&run[..], &["--out=out"]].concat());
+    let first = |(i, line): (usize, &str)| format!("{}\t{line}\n", i % 2);
+    let test = workspace.text("test.tsv");
+    let order: String = test.lines().enumerate().map(first).collect();
+    workspace.write("order.tsv", order);
+    let output = workspace.run(&["predict", "out", "--pairs=order.tsv", "--out=scores.csv"]);
+    let shown = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{shown}");
+    let note = ", texts in column 2 and column 3, label in column 1";
+    assert!(
+        shown.contains("order.tsv is not written as the run's files: ") && shown.contains(note),
+        "{shown}"
+    );
+    assert_eq!(
+        workspace.text("scores.csv"),
+        workspace.text("out/submission.csv")
+    );
+
+    for key in ["data.test", "data.unlabelled"] {
+        let (set, out) = (format!("--set={key}=order.tsv"), "--out=other");
+        let shown = refusal(&workspace, &[&run[..], &[&set, out]].concat());
+        let message = "order.tsv:1:3: expected label 0 or 1, or what stands in for an unknown one, as -1, found `";
+        assert!(shown.contains(message), "{shown}");
+        assert!(
+            shown.contains("\nhint: do the columns stand in another order"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn plain_tables_are_counted_and_enciphered_without_ids_and_labels() {
     let workspace = Workspace::empty();
     workspace.write_checkpoint("bert", ALL_HEADS);

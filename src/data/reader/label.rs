@@ -5,6 +5,7 @@
 use csv::StringRecord;
 
 use super::super::classes::{Classes, MAX_CLASSES, NoClass};
+use super::super::dictionary::TokenKind;
 use super::super::example::Target;
 use super::super::format::{ExampleFormat, LabelColumns};
 use super::super::label_field::{self, finite, is_missing};
@@ -14,6 +15,9 @@ use super::UNLABELLED_HINT;
 use super::label_values::MINUS_ONE;
 use super::layout::Layout;
 use crate::error::{Error, Place, Result};
+
+/// Stands for an unknown label in some test files.
+const UNKNOWN: &str = "?";
 
 /// Reads the labels of one file, which has the columns for them.
 pub(super) struct LabelReader<'a> {
@@ -151,6 +155,57 @@ impl<'a> LabelReader<'a> {
             .number(name)
             .map_err(|reason| no_class(name, reason, self.classes, self.format, place()))
     }
+}
+
+/// Refuses what stands in the place of labels that nobody learns from and cannot be one. What stands in for an unknown label, as -1,
+/// `NaN` or nothing, may be there.
+///
+/// # Errors
+/// [`Error::Input`] with the first such column.
+pub(super) fn refuse_texts(
+    fields: &StringRecord,
+    columns: &[usize],
+    format: &ExampleFormat,
+    place: impl Fn(usize) -> Place,
+) -> Result<()> {
+    let is_label = |column: &&usize| may_be_label(fields[**column].trim(), format);
+    let Some(&column) = columns.iter().find(|column| !is_label(column)) else {
+        return Ok(());
+    };
+    let expected = match format.labels {
+        LabelKind::Binary => "label 0 or 1, or what stands in for an unknown one, as -1",
+        LabelKind::Ordinal => "a number as label",
+        LabelKind::Classes => "a class",
+        LabelKind::Multilabel => "labels",
+    };
+    let found = quoted(fields[column].trim());
+    Err(Error::input(place(column), expected, found).with_hint(
+        "do the columns stand in another order than those of the training files? All files of a run have one order; the column of \
+         the label may be left out",
+    ))
+}
+
+/// Whether a field can be a label of the task, or stands in for one. Of a name is only known that it is no text of numbers.
+fn may_be_label(field: &str, format: &ExampleFormat) -> bool {
+    if is_missing(field) || field == UNKNOWN {
+        return true;
+    }
+    let is_name = |name: &str| !is_text_of_numbers(name.trim(), format);
+    match (format.labels, &format.label) {
+        (LabelKind::Multilabel, Some(LabelColumns::Several(_))) => finite(field).is_some(),
+        (LabelKind::Multilabel, _) => field.split(&format.label_separator).all(is_name),
+        (LabelKind::Classes, _) => is_name(field),
+        (LabelKind::Binary | LabelKind::Ordinal, _) => finite(field).is_some(),
+    }
+}
+
+/// Two numbers or more as the texts of `format` have them.
+fn is_text_of_numbers(field: &str, format: &ExampleFormat) -> bool {
+    let mut tokens = field.split(&format.token_separator).map(str::trim);
+    let is_number = |token: &str| token.bytes().all(|byte| byte.is_ascii_digit());
+    format.tokens == TokenKind::Number
+        && tokens.clone().filter(|token| !token.is_empty()).count() > 1
+        && tokens.all(is_number)
 }
 
 fn no_class(

@@ -1,6 +1,7 @@
 //! Formats that are read, and a test named after each malformed input.
 
 use super::super::format::Column;
+use super::super::task::LabelKind;
 use super::*;
 
 /// What is done with labels, without the classes.
@@ -8,10 +9,11 @@ use super::*;
 pub(super) enum Wanted {
     Required,
     Ignored,
+    Unused,
     Optional,
 }
 
-use Wanted::{Ignored, Optional, Required};
+use Wanted::{Ignored, Optional, Required, Unused};
 
 fn read_as(text: impl AsRef<[u8]>, format: &ExampleFormat, wanted: Wanted) -> Result<ExampleFile> {
     read_with(text, format, wanted, &mut Classes::new(format))
@@ -28,6 +30,7 @@ pub(super) fn read_with(
     let labels = match wanted {
         Required => Labels::Required(classes),
         Ignored => Labels::Ignored,
+        Unused => Labels::Unused,
         Optional => Labels::Optional(classes),
     };
     let bytes = text.as_ref();
@@ -120,6 +123,56 @@ fn labels_ignored_are_not_parsed() {
     };
     assert!(has_labels("1\t2\t0\n"));
     assert!(!has_labels("1\t2\n"));
+}
+
+#[test]
+fn a_text_in_the_place_of_an_unused_label_is_refused() {
+    let of = |labels: LabelKind| ExampleFormat {
+        labels,
+        ..ExampleFormat::default()
+    };
+    let hint = "hint: do the columns stand in another order than those of the training files? All files of a run have one order; \
+                the column of the label may be left out";
+    // The label stands first: it would be the first text, and the second text the label.
+    for (labels, expected) in [
+        (
+            LabelKind::Binary,
+            "label 0 or 1, or what stands in for an unknown one, as -1",
+        ),
+        (LabelKind::Ordinal, "a number as label"),
+        (LabelKind::Classes, "a class"),
+        (LabelKind::Multilabel, "labels"),
+    ] {
+        let rows = show("0\t5 6\t7\n1\t5 6\t7 8\n", &of(labels), Unused);
+        let message = format!("x.tsv:2:3: expected {expected}, found `7 8`");
+        assert_eq!(rows, [message, hint.to_owned()], "{labels:?}");
+    }
+    let text = ExampleFormat {
+        tokens: TokenKind::Text,
+        ..ExampleFormat::default()
+    };
+    assert_eq!(
+        show("0\ta b\tc\n", &text, Unused)[0],
+        "x.tsv:1:3: expected label 0 or 1, or what stands in for an unknown one, as -1, found `c`"
+    );
+    assert_eq!(
+        show("5 6\t7\n", &of(LabelKind::Binary), Unused),
+        ["5 6/7/-"]
+    );
+    let are_labels = |labels: LabelKind, fields: &[&str]| {
+        for field in fields {
+            let rows = show(format!("5 6\t7\t{field}\n"), &of(labels), Unused);
+            assert_eq!(rows, ["5 6/7/-"], "{labels:?} {field}");
+        }
+    };
+    let unknown = ["", "-1", "NaN", "null", "?", "0", "1.0"];
+    are_labels(LabelKind::Binary, &unknown);
+    are_labels(LabelKind::Ordinal, &unknown);
+    are_labels(LabelKind::Ordinal, &["4.5"]);
+    are_labels(LabelKind::Classes, &unknown);
+    are_labels(LabelKind::Classes, &["new york", "7"]);
+    are_labels(LabelKind::Multilabel, &unknown);
+    are_labels(LabelKind::Multilabel, &["rude,toxic", "3,4"]);
 }
 
 #[test]

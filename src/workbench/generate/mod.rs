@@ -103,11 +103,11 @@ pub fn generate(
 /// The different sentences of a file, in its order.
 fn read(sources: Sources, writer: &mut Writer, context: Context<'_>) -> Result<Vec<Sentence>> {
     let of_run = writer.experiment.format();
-    let (path, format) = match sources {
-        Sources::Pairs(path) => (path, of_run),
-        Sources::Text(path) => (path, of_run.one_a_line()),
+    let (path, format, labels) = match sources {
+        Sources::Pairs(path) => (path, of_run, Labels::Unused),
+        Sources::Text(path) => (path, of_run.one_a_line(), Labels::Ignored),
     };
-    let file = read_examples(path, &format, Labels::Ignored, &mut writer.dictionary)?;
+    let file = read_examples(path, &format, labels, &mut writer.dictionary)?;
     let mut seen = FxHashSet::default();
     let mut sentences = Vec::new();
     for (row, example) in file.examples.into_iter().enumerate() {

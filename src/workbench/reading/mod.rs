@@ -11,7 +11,7 @@ pub mod task_guess;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Experiment, Loaded};
-use crate::data::{ExampleFormat, dialect};
+use crate::data::{Column, ExampleFormat, LabelColumns, dialect};
 use crate::error::Result;
 
 /// How files are read, and why.
@@ -77,11 +77,32 @@ pub fn detect_further(file: &Path, run: &ExampleFormat) -> Result<(ExampleFormat
         ..run.clone()
     });
     let guessed = task_guess::guess_texts(&files, &format)?;
+    let columns = columns(&guessed, run);
     Ok((
         ExampleFormat {
             kind: run.kind,
             ..guessed
         },
-        dialect.why,
+        dialect.why + &columns,
     ))
+}
+
+/// `, texts in column 2 and column 3, label in column 1`; nothing where they stand in their usual places, as those of the run do.
+fn columns(format: &ExampleFormat, run: &ExampleFormat) -> String {
+    let name = |column: &Column| match column {
+        Column::Number(number) => format!("column {number}"),
+        Column::Name(name) => format!("column `{}`", name.escape_debug()),
+    };
+    let texts = [&format.text_a, &format.text_b].into_iter().flatten();
+    let texts: Vec<String> = texts.map(name).collect();
+    let are_first = !format.header && run.text_a.is_some();
+    let mut text = match texts.is_empty() {
+        true if are_first => ", texts in the first columns".to_owned(),
+        true => String::new(),
+        false => format!(", texts in {}", texts.join(" and ")),
+    };
+    if let Some(LabelColumns::One(label)) = &format.label {
+        text += &format!(", label in {}", name(label));
+    }
+    text
 }

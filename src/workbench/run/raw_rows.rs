@@ -73,18 +73,18 @@ impl RawRows {
                 .with_hint("add rows to data.train, or set data.valid = \"none\""));
         }
         let test = match &data.test {
-            Some(path) => read(path, Labels::Ignored)?,
+            Some(path) => read(path, Labels::Unused)?,
             None => Vec::new(),
         };
         let mut extra = Vec::new();
         for path in &data.unlabelled {
-            extra.extend(read(path, Labels::Ignored)?);
+            extra.extend(read(path, Labels::Unused)?);
         }
         let mut of_stages = BTreeMap::new();
         for stage in experiment.stages() {
             let mut rows = Vec::new();
             for path in &stage.files {
-                rows.extend(read(path, Labels::Ignored)?);
+                rows.extend(read(path, Labels::Unused)?);
             }
             if !rows.is_empty() && stage.learns_without_labels() {
                 of_stages.insert(stage.name, rows);
@@ -152,12 +152,12 @@ pub fn read_rows(
     dictionary: &mut Dictionary,
     progress: &Progress,
 ) -> Result<Vec<Example>> {
-    let are_ignored = matches!(labels, Labels::Ignored);
+    let are_unused = matches!(labels, Labels::Unused);
     let file = read_examples(path, &experiment.format(), labels, dictionary)?;
     if let Some(found) = &file.found_columns {
         progress.say(&format!("{}: {found}, by their names", path.display()));
     }
-    if file.has_labels && are_ignored {
+    if file.has_labels && are_unused {
         progress.say(&format!(
             "{}: has labels, which are ignored",
             path.display()
