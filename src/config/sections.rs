@@ -331,8 +331,8 @@ pub struct SubmitConfig {
     /// `auto` (default), `plain` or `csv`.
     pub format: SubmitFormat,
     /// `csv`: the column of the test file that holds the ids, and the name of the first column here. Default: `id`, or
-    /// the first name that ends with it (`qid`, `test_id`) and has a value of its own in each row. A test file without a
-    /// header has no ids: its rows count from 0.
+    /// the first name that ends with it (`qid`, `test_id`) and has a value of its own in each row, or one such as `index`, `row_no` or
+    /// `编号` that has. A test file without a header has no ids: its rows count from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
     /// `csv`: the name of the second column; default `score`.

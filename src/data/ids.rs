@@ -73,8 +73,15 @@ pub fn require_ids(
     Err(Error::input(Place::line(path, 1), expected, found).with_hint(hint))
 }
 
+/// Last words of names of ids, as [`last_word`] writes them.
+const ID_WORDS: [&str; 3] = ["index", "idx", "no"];
+
+/// Ends of names of ids, in a language that puts nothing between words.
+const ID_ENDS: [&str; 3] = ["编号", "序号", "索引"];
+
 /// The column that tells the rows apart, and its ids: `id` in small or capital letters, else the first whose name ends
-/// with it and whose values are all different. `None` where the file has no header or no such column.
+/// with it and whose values are all different, else such a one that is called an index or a number in another way: `idx`, `row_no`,
+/// `编号`. `None` where the file has no header or no such column.
 ///
 /// # Errors
 /// As [`read_ids`], for a column `id`.
@@ -97,15 +104,28 @@ pub fn find_ids(path: &Path, format: &ExampleFormat) -> Result<Option<(String, V
         let ids = read_ids(path, format, name)?;
         return Ok(ids.map(|ids| ((*name).clone(), ids)));
     }
-    let ends_with_id = |name: &&&String| name.to_ascii_lowercase().ends_with("id");
-    for name in others.iter().filter(ends_with_id) {
+    let ends_with_id = |name: &&String| name.to_ascii_lowercase().ends_with("id");
+    let (ids, others): (Vec<&String>, Vec<&String>) = others.into_iter().partition(ends_with_id);
+    let is_usual = |name: &&String| {
+        let ends = ID_ENDS.iter().any(|end| name.trim().ends_with(end));
+        ends || ID_WORDS.contains(&last_word(name).as_str())
+    };
+    for name in ids.into_iter().chain(others.into_iter().filter(is_usual)) {
         match read_ids(path, format, name) {
-            Ok(Some(ids)) => return Ok(Some(((*name).clone(), ids))),
+            Ok(Some(ids)) => return Ok(Some((name.clone(), ids))),
             Ok(None) | Err(Error::Input { .. }) => {} // it does not tell the rows apart
             Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+/// The last word of a name, in small letters: `no` of `Row_No.`.
+fn last_word(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    let last = words.rfind(|word| !word.is_empty());
+    last.unwrap_or_default().to_owned()
 }
 
 /// The first row of a file that has a header.
@@ -184,6 +204,16 @@ mod tests {
             ("pid,qid,q1,q2\n7,1,1,2\n7,2,1,2\n", Some("qid")), // pid holds 7 twice
             ("grid,q1,q2\n7,1,2\n7,1,2\n", None),
             ("n,q1,q2\n7,1,2\n8,1,2\n", None),
+            ("编号,q1,q2\n7,1,2\n8,1,2\n", Some("编号")),
+            ("q1,样本序号,q2\n1,7,2\n1,8,2\n", Some("样本序号")),
+            ("索引,q1,q2\n7,1,2\n8,1,2\n", Some("索引")),
+            ("Index,q1,q2\n7,1,2\n8,1,2\n", Some("Index")),
+            ("row-idx,q1,q2\n7,1,2\n8,1,2\n", Some("row-idx")),
+            ("No.,q1,q2\n7,1,2\n8,1,2\n", Some("No.")),
+            ("index,qid,q1,q2\n0,7,1,2\n1,8,1,2\n", Some("qid")),
+            ("index,q1,q2\n7,1,2\n7,1,2\n", None), // an id is another one in each row
+            ("序号,q1,q2\n7,1,2\n7,1,2\n", None),
+            ("casino,reindex,q1,q2\n7,7,1,2\n8,8,1,2\n", None), // parts of words
         ];
         for (text, expected) in cases {
             at(text, |path, format| {
