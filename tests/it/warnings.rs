@@ -39,6 +39,55 @@ fn common_tokens_are_compared_by_their_auc_where_the_metric_is_another() {
 }
 
 #[test]
+fn rows_of_a_validation_file_that_are_trained_on_are_told() {
+    let workspace = Workspace::with_pairs();
+    let train = workspace.text("train.tsv");
+    let seen: String = train
+        .lines()
+        .take(20)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // Sentences that no other row has.
+    let new: String = (0..40)
+        .map(|i| format!("{} 1\t{} 1\t{}\n", 5000 + 2 * i, 5001 + 2 * i, i % 2))
+        .collect();
+    workspace.write("mixed.tsv", seen + &new);
+    workspace.write("new.tsv", new);
+    let told = |file: &str| {
+        let (valid, out) = (
+            format!("--set=data.valid={file}"),
+            format!("--out={file}-run"),
+        );
+        let output = workspace.run(&["run", "experiment.toml", &valid, &out]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        told
+    };
+    let warning = "warning: the validation file: ";
+    let all = told("train.tsv");
+    assert!(
+        all.contains(&format!("{warning}200 of 200 rows are training rows too")),
+        "{all}"
+    );
+    let grouped =
+        "validation file: 0 of 200 rows share no sentence with the training rows: AUC none";
+    assert!(all.contains(grouped), "{all}");
+    let mixed = told("mixed.tsv");
+    assert!(
+        mixed.contains(&format!("{warning}20 of 60 rows are training rows too")),
+        "{mixed}"
+    );
+    let grouped = "validation file: 40 of 60 rows share no sentence with the training rows: AUC ";
+    assert!(mixed.contains(grouped), "{mixed}");
+    let new = told("new.tsv");
+    assert!(!new.contains("are training rows too"), "{new}");
+    assert!(
+        new.contains("validation file: 40 of 40 rows share no sentence"),
+        "{new}"
+    );
+}
+
+#[test]
 fn a_run_says_what_is_probably_not_meant() {
     let workspace = Workspace::with_pairs();
     let run = ["run", "experiment.toml", "--out", "good"];

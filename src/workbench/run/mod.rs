@@ -18,6 +18,7 @@ pub mod batch;
 pub mod encoder;
 mod events;
 pub mod fitting;
+mod grouped;
 pub mod kept_model;
 pub mod kept_run;
 pub mod merge;
@@ -247,6 +248,8 @@ fn finish(
             if let Some(scores) = &trained.test_scores {
                 submission::leave_run((scores, &rows.task), experiment, &path, progress)?;
             }
+            let grouped = grouped::line(rows, experiment.metric(), &trained.report.valid_scores);
+            grouped.iter().for_each(|line| progress.say(line));
             let seconds = trained.seconds_since(begun);
             let Trained {
                 report,

@@ -92,6 +92,11 @@ impl Rows {
             task: raw.task,
         };
         rows.say_unknown_tokens(experiment, progress);
+        let mut stages = experiment.stages().into_iter();
+        let has_order = stages.any(|stage| stage.objective == ObjectiveName::Nsp);
+        warnings::rows_trained_on(&rows.valid_file, &rows.labelled, has_order)
+            .iter()
+            .for_each(|line| progress.say(line));
         let own_rows = [&rows.labelled[..], &rows.test];
         rows.teacher = Teacher::read(experiment, &rows.task, own_rows, progress)?;
         Ok(rows)

@@ -2,6 +2,7 @@
 //!
 //! In: rows, settings, the report of a fit. Out: a line each, or none. Does not refuse anything.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::checkpoint::BertConfig;
@@ -55,6 +56,32 @@ pub fn unknown_share(whose: &str, hint: &str, (unknown, all): (usize, usize)) ->
         format!(
             "warning: {whose}: {:.0} % of the tokens are unknown to the model ([UNK]); {hint}",
             100.0 * share
+        )
+    })
+}
+
+/// Rows of a validation file, `valid`, that are rows of `train` too: all their texts, as they were read, in either order unless
+/// it counts.
+pub fn rows_trained_on(
+    valid: &[EncodedExample],
+    train: &[EncodedExample],
+    has_order: bool,
+) -> Option<String> {
+    let texts = |row: &EncodedExample| {
+        let mut texts = row.text_numbers?;
+        if !has_order {
+            texts.sort_unstable();
+        }
+        Some(texts)
+    };
+    let trained: HashSet<[u32; 2]> = train.iter().filter_map(texts).collect();
+    let both = valid.iter().filter_map(texts);
+    let n = both.filter(|row| trained.contains(row)).count();
+    (n > 0).then(|| {
+        format!(
+            "warning: the validation file: {n} of {} rows are training rows too, so its score says too much of new ones; take \
+             them out of one of the files",
+            valid.len()
         )
     })
 }
@@ -199,6 +226,23 @@ mod tests {
             Some("warning: t.tsv: 18 % of the tokens are unknown to the model ([UNK]); why")
         );
         assert_eq!(unknown_tokens("t.tsv", "why", &[]), None);
+    }
+
+    #[test]
+    fn whole_rows_of_a_validation_file_that_are_trained_on_are_counted() {
+        let pair = |a, b| EncodedExample {
+            text_numbers: Some([a, b]),
+            ..row(&[7], Target::Unknown)
+        };
+        let train = [pair(1, 2), pair(3, 4)];
+        let valid = [pair(1, 2), pair(4, 3), pair(1, 3), pair(5, 6)];
+        let n = |has_order| rows_trained_on(&valid, &train, has_order).expect("some are");
+        let line = n(false);
+        let begins = "warning: the validation file: 2 of 4 rows are training rows too";
+        assert!(line.starts_with(begins), "{line}");
+        assert!(n(true).contains(" 1 of 4 rows "));
+        assert_eq!(rows_trained_on(&valid[2..], &train, false), None);
+        assert_eq!(rows_trained_on(&[], &train, false), None);
     }
 
     #[test]
