@@ -144,6 +144,24 @@ fn the_starter_of_every_kind_of_file_runs() {
 }
 
 #[test]
+fn a_starter_takes_objectives_that_have_no_place_for_marks() {
+    let workspace = Workspace::with_pairs();
+    workspace.succeed(&["inspect", "train.tsv", "test.tsv", "--starter=first.toml"]);
+    let starter = workspace.text("first.toml");
+    assert!(starter.contains("\n# mark_shared = true # "), "{starter}");
+    let settings = ["--set=preset=fast", "--set=train.max_steps=1"];
+    for (objective, is_marked) in [("simbert", false), ("pet", true)] {
+        let (out, name) = (
+            format!("--out={objective}"),
+            format!("--set=objective.name={objective}"),
+        );
+        workspace.succeed(&[&["run", "first.toml", &out, &name], &settings[..]].concat());
+        let config = workspace.json(&format!("{objective}/model/config.json"));
+        assert_eq!(config["mark_shared"], is_marked, "{objective}");
+    }
+}
+
+#[test]
 fn a_starter_in_another_folder_finds_files_that_were_named_from_here() {
     let workspace = Workspace::with_pairs();
     for folder in ["tiny", "sub"] {

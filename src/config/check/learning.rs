@@ -77,19 +77,17 @@ impl Loaded {
             let error = Error::input(self.place("task.metric"), expected, format!("`{metric}`"));
             return Err(error.with_hint(format!("one of {}", fitting.join(", "))));
         }
-        self.require(
-            data.mark_shared != Some(true) || task.kind == TextKind::Pair,
-            "data.mark_shared",
-            "false, as task.kind = \"single\" has no second text",
-            true,
-        )?;
-        let without_marks = self.experiment.why_no_marks();
-        self.require(
-            data.mark_shared != Some(true) || without_marks.is_none(),
-            "data.mark_shared",
-            format!("false, as {}", without_marks.unwrap_or_default()),
-            true,
-        )?;
+        let why_no_marks = match task.kind {
+            TextKind::Single => Some("task.kind = \"single\" has no second text"),
+            TextKind::Pair => self.experiment.why_no_marks(),
+        };
+        if data.mark_shared == Some(true)
+            && let Some(why) = why_no_marks
+        {
+            let expected = format!("false, as {why}");
+            let error = Error::input(self.place("data.mark_shared"), expected, true);
+            return Err(error.with_hint("--set data.mark_shared=false"));
+        }
         let is_of_pairs = (task.kind, labels) == (TextKind::Pair, LabelKind::Binary);
         self.require(
             !data.transitive_closure || is_of_pairs,

@@ -325,6 +325,14 @@ fn marks_want_two_texts_and_two_token_types() {
         types.expect_err("types 0 and 1"),
         "--set data.mark_shared=true: expected false, as in the last stage token types tell the texts apart, found true"
     );
+    for why in [
+        "task.kind=single",
+        "objective.name=simbert",
+        "objective.name=nsp",
+    ] {
+        let (_, hint) = check_with_hint(&["data.mark_shared=true", why]).expect_err(why);
+        assert_eq!(hint, "--set data.mark_shared=false", "{why}");
+    }
     for fine in ["objective.name=nsp", "data.mark_shared=false"] {
         assert_eq!(check(&["objective.name=nsp", fine]), Ok(()));
     }

@@ -169,9 +169,10 @@ fn text(
     let MaxTokens { tokens, why } = max_tokens;
     line("max_tokens", &format!("{tokens} # {why}"));
     if inspection.task.kind == TextKind::Pair {
+        // A comment: what is the default depends on the objective, which may be set beside the starter.
         line(
-            "mark_shared",
-            "true # tell the network which tokens both sentences have",
+            "# mark_shared",
+            "true # the default: tell the network which tokens both sentences have",
         );
     }
     for (key, value) in lines_off_default(format, &READING_KEYS) {
