@@ -266,6 +266,14 @@ fn about(seconds: f64) -> String {
     }
 }
 
+/// `, 5120 tokens/s`; nothing where no step was timed, as the first ones are not.
+fn speed(tokens_per_second: f64) -> String {
+    match tokens_per_second > 0.0 {
+        true => format!(", {tokens_per_second:.0} tokens/s"),
+        false => String::new(),
+    }
+}
+
 /// `epoch 2/3: loss 3.412 (MLM 3.9, label 0.6), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s`
 fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
     let (stage, epochs) = (size.stage_title(&report.stage), size.epochs);
@@ -288,8 +296,11 @@ fn epoch_line(report: &EpochReport, size: &FitSize, best: bool) -> String {
     let parts: Vec<String> = report.losses.iter().rev().map(part).collect();
     let parts = parts.join(", ");
     format!(
-        "{stage}epoch {}/{epochs}: loss {:.4} ({parts}), {score}, {:.0} tokens/s, {:.1} s",
-        report.epoch, report.loss, report.tokens_per_second, report.seconds
+        "{stage}epoch {}/{epochs}: loss {:.4} ({parts}), {score}{}, {:.1} s",
+        report.epoch,
+        report.loss,
+        speed(report.tokens_per_second),
+        report.seconds
     )
 }
 
@@ -389,6 +400,13 @@ mod tests {
             epoch_line(&report, &size(&["pet"]), true),
             "epoch 2/3: loss 3.4124 (MLM 3.9000, label 0.6000), valid AUC 0.8123 (best), 5120 tokens/s, 61.2 s"
         );
+        report.tokens_per_second = 0.0;
+        let untimed = epoch_line(&report, &size(&["pet"]), true);
+        assert!(
+            untimed.ends_with(", valid AUC 0.8123 (best), 61.2 s"),
+            "{untimed}"
+        );
+        report.tokens_per_second = 5120.4;
         report.valid.valid_score = None;
         assert!(epoch_line(&report, &size(&["pet"]), true).contains("no valid AUC, "));
         report.held_out = [("perplexity", 21.304), ("masked_accuracy", 0.42111)]
