@@ -116,9 +116,9 @@ pub struct CoverageBand {
 
 impl GraphReport {
     /// What the order of held-out ids tells under the map, as a share of what it tells in plaintext; below 0 where there is no
-    /// order to align by.
-    pub fn order_share(&self) -> f64 {
-        self.order_gain / self.order_gain_plain.max(f64::MIN_POSITIVE)
+    /// order to align by, `None` where the plaintext itself has none.
+    pub fn order_share(&self) -> Option<f64> {
+        (self.order_gain_plain > 0.0).then(|| self.order_gain / self.order_gain_plain)
     }
 
     /// In one line, for people.

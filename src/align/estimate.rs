@@ -44,10 +44,15 @@ pub struct Estimate {
 
 /// The estimate for an alignment.
 pub fn estimate(report: &GraphReport) -> Estimate {
-    let order = report.order_share();
+    let order = report.order_share().unwrap_or(0.0);
     // Rounded down, so that what is below a bound is also below it in print.
     let percent = |share: f64| format!("{} %", (100.0 * share.max(0.0)).floor());
-    let cannot_tell = if order < LEAST_ORDER {
+    let cannot_tell = if report.order_share().is_none() {
+        Some(
+            "the plaintext has no order that the order of the ids could be compared with"
+                .to_owned(),
+        )
+    } else if order < LEAST_ORDER {
         Some(format!(
             "under the mapping that was found, the order of the ids tells {} of what order tells in plaintext; below {} the \
              mapping may be wrong throughout",
@@ -116,6 +121,15 @@ mod tests {
         );
         let nearly = estimate(&report(0.99, 0.499, 90)).cannot_tell;
         assert!(nearly.is_some_and(|why| why.contains("tells 24 % of")));
+        let plain = GraphReport {
+            order_gain_plain: 0.0,
+            ..report(0.99, 1.4, 90)
+        };
+        assert_eq!(plain.order_share(), None);
+        let of_plain = estimate(&plain);
+        assert_eq!(of_plain.share, None);
+        let why = of_plain.cannot_tell.expect("a reason");
+        assert!(why.starts_with("the plaintext has no order "), "{why}");
         let unstable = estimate(&report(0.61, 1.4, 90));
         assert_eq!(unstable.share, None);
         assert_eq!(

@@ -145,9 +145,10 @@ pub fn show(report: &AlignReport) -> String {
         let _ = writeln!(text, "  {what:<24}{figure}"); // a String takes every write
     };
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let order = quality.order_share().map(|share| percent(share.max(0.0)));
     line(
         "order, as in plaintext",
-        percent(quality.order_share().max(0.0)),
+        order.unwrap_or_else(|| "the plaintext has none".to_owned()),
     );
     line(
         "likelihood a token",

@@ -69,12 +69,13 @@ fn cards(report: &AuditReport) -> Vec<Card> {
         None => card("Tokens given back", "cannot tell".to_owned(), reversible),
     };
     let quality = &figures.quality;
+    let order = quality.order_share().map(|share| percent(share.max(0.0)));
     let restarts = format!("searches from {} starts", quality.restarts);
     vec![
         share,
         card(
             "Order, as in plaintext",
-            percent(quality.order_share().max(0.0)),
+            order.unwrap_or_else(|| "none".to_owned()),
             "of ids held out; below 25 % nothing is told",
         ),
         card("Agreement", percent(quality.stability), &restarts),
