@@ -243,7 +243,8 @@ impl Rows {
             valid_numbers,
         };
         let stages = experiment.stages();
-        for stage in &stages {
+        let n_shared = experiment.shared_stages().len();
+        for (at, stage) in stages.iter().enumerate() {
             let rows = self.of_stage(stage, &fit);
             let objective = objective(stage, &self.task, &self.vocab);
             let labelled = rows.iter().filter(|row| objective.uses(&row.target));
@@ -252,11 +253,17 @@ impl Rows {
                 1 => String::new(),
                 _ => format!("stage {}: ", stage.name),
             };
+            // A stage that folds and seeds share is judged by no row and scores none, as its epochs say.
+            let others = match at < n_shared {
+                true => String::new(),
+                false => {
+                    let (valid, test) = (fit.valid.len(), self.test.len());
+                    format!(", {valid} to validate, {test} to score")
+                }
+            };
+            let unlabelled = rows.len() - labelled;
             progress.say(&format!(
-                "{name}rows: {labelled} labelled and {} unlabelled to train, {} to validate, {} to score",
-                rows.len() - labelled,
-                fit.valid.len(),
-                self.test.len()
+                "{name}rows: {labelled} labelled and {unlabelled} unlabelled to train{others}"
             ));
         }
         missing.iter().for_each(|line| progress.say(line));

@@ -67,6 +67,32 @@ fn rows_share_whole_sentences_however_each_is_cut() {
 }
 
 #[test]
+fn a_stage_that_folds_share_says_nothing_of_rows_to_validate() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let files = experiment(folder.path());
+    let settings = ["preset=good".to_owned()];
+    let loaded = crate::config::load(None, &settings).expect("a known preset");
+    let mut staged = loaded.experiment;
+    staged.data = files.data;
+    staged.vocab = files.vocab;
+    let log = folder.path().join("log");
+    let progress = Progress::silent().logging_to(&log).expect("a small file");
+    let rows = Rows::read(&staged, &progress).expect("good files");
+    let fit = rows.fit(&rows.held_out, &staged, &progress);
+    assert_eq!(fit.expect("rows").valid.len(), 2);
+    let said = std::fs::read_to_string(&log).expect("a log");
+    let line_of = |stage: &str| {
+        let begins = format!("stage {stage}: rows: ");
+        let line = said.lines().find(|line| line.starts_with(&begins));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    assert!(line_of("mlm").ends_with(" unlabelled to train"), "{said}");
+    let labels =
+        "stage labels: rows: 18 labelled and 0 unlabelled to train, 2 to validate, 2 to score";
+    assert_eq!(line_of("labels"), labels);
+}
+
+#[test]
 fn the_model_and_its_vocabulary_see_what_is_left_of_a_row() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let experiment = long_sentences(folder.path());
