@@ -286,6 +286,13 @@ fn score_text(valid: &ValidFigures, best_epoch: Option<usize>, epochs: usize) ->
         (None, _) if valid.scores.is_empty() => {
             "none, as no rows validate that have one".to_owned()
         }
+        // The log loss of the same rows tells that their scores are numbers.
+        (None, _)
+            if valid.metric == MetricName::Auc
+                && valid.scores.contains_key(&MetricName::LogLoss) =>
+        {
+            "none, as the validation rows have one label only".to_owned()
+        }
         // Labels of one class alone, or scores that are all equal.
         (None, _) => "none, as these labels or scores have none".to_owned(),
     }
@@ -395,5 +402,16 @@ mod tests {
         assert_eq!(text(&[]), "none, as no rows validate that have one");
         let collapsed = text(&[(MetricName::Kappa, 0.0)]);
         assert_eq!(collapsed, "none, as these labels or scores have none");
+        let auc = |scores: &[(MetricName, f64)]| {
+            let valid = ValidFigures::new(MetricName::Auc, scores.iter().copied().collect());
+            score_text(&valid, Some(2), 3)
+        };
+        let one_label = auc(&[(MetricName::Accuracy, 1.0), (MetricName::LogLoss, 0.1)]);
+        assert_eq!(
+            one_label,
+            "none, as the validation rows have one label only"
+        );
+        let no_numbers = auc(&[(MetricName::Accuracy, 0.5)]);
+        assert_eq!(no_numbers, "none, as these labels or scores have none");
     }
 }
