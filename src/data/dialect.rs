@@ -106,6 +106,12 @@ fn of_contents(
     format: &ExampleFormat,
     is_set: &dyn Fn(&str) -> bool,
 ) -> Result<Dialect> {
+    let mut each = files.iter();
+    if let Some((path, _)) = each.find(|(_, bytes)| is_json(bytes)) {
+        let expected = "a table: one row a line, with a tab or a comma between columns";
+        return Err(Error::input(Place::line(*path, 1), expected, "JSON")
+            .with_hint("JSON is not read: write its texts and labels as columns, such as CSV with a header"));
+    }
     let samples = |delimiter: char| -> Vec<Sample<'_>> {
         let files = files.iter();
         let samples = files.map(|(path, bytes)| Sample::new(path, bytes, delimiter, format));
@@ -153,6 +159,29 @@ fn of_contents(
         tokens,
         why,
     })
+}
+
+/// Whether a file begins as JSON of objects does: an object a line, a list of them, or either over several lines. A list of numbers is
+/// none.
+fn is_json(bytes: &[u8]) -> bool {
+    use serde_json::Value;
+    let bytes = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
+    if !matches!(bytes.first(), Some(b'{' | b'[')) {
+        return false;
+    }
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    match serde_json::from_slice(line) {
+        Ok(Value::Object(_)) => true,
+        Ok(Value::Array(values)) => values.iter().any(Value::is_object),
+        Ok(_) => false,
+        Err(_) => matches!(line.trim_ascii_end(), b"{" | b"[" | b"[{"),
+    }
 }
 
 /// `tab-separated`, as people say it.

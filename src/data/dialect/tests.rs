@@ -195,6 +195,35 @@ fn numbers_in_brackets_are_refused() {
 }
 
 #[test]
+fn json_is_refused_for_what_it_is() {
+    let line = r#"{"a": "1 2", "b": "3", "label": 0}"#;
+    for text in [
+        format!("{line}\n{line}\n"),
+        format!("\u{feff}{line}\r\n"),
+        format!("[{line}, {line}]"),
+        format!("[\n  {line}\n]\n"),
+        "{\n  \"a\": 1\n}\n".to_owned(),
+    ] {
+        let error = detect_in(&["1 2\t3\t0\n", &text], &[]).expect_err(&text);
+        let expected = "1.tsv:1: expected a table: one row a line, with a tab or a comma between columns, found JSON";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.starts_with("JSON is not read: "))
+        );
+    }
+    // Tokens of text may look like it.
+    for text in [
+        "{ a }\tb\n{ c\td e\n",
+        "[CLS] a\tb c\n[SEP] d\te\n",
+        "[UNK]\tb\n",
+    ] {
+        assert!(detect_in(&[text], &[]).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn files_with_and_without_a_header() {
     let error = detect_in(&["text_a,text_b\n1 2,3 4\n", "1 2,3 4\n"], &[]).expect_err("two kinds");
     let message = error.to_string();
