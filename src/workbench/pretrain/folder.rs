@@ -220,6 +220,7 @@ fn look(
     settings: &Pretraining,
     identity: &Identity,
 ) -> Result<Option<PretrainOutcome>> {
+    folder::require_no_file(path)?;
     let Some(found) = Record::read(path)? else {
         return folder::require_empty(path).map(|()| None);
     };

@@ -273,6 +273,7 @@ pub enum Standing {
 /// [`Error::Refused`] where the folder holds another run (the first difference is named), is no run, has lost what a run
 /// that is done is used for, or is under way with another `[predict]`; [`Error::Io`].
 pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result<Standing> {
+    require_no_file(path)?;
     let mut found = Manifest::read(path)?;
     if found.is_none() {
         let empty = require_empty(path);
@@ -297,6 +298,19 @@ pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result
         Some(outcome) if has_submission && !has_other_scores => Standing::Done(outcome),
         _ => Standing::Outdated { has_other_scores },
     })
+}
+
+/// Refuses a file in the place of a folder to fill.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn require_no_file(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let message = format!("{} is a file, and no folder", path.display());
+    Err(Error::refused(message)
+        .with_hint("--out names the folder to fill: choose one that is not there yet"))
 }
 
 /// Refuses to go on with another `[predict]`: the epochs of a model, and the folds of a run, are compared by their scores.
@@ -400,6 +414,7 @@ pub fn require_empty(path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
+    require_no_file(path)?;
     let names = sorted_names(path)?;
     // A process that was killed early has left these, or a notebook that has looked into the folder.
     let is_nothing = |name: &std::ffi::OsString| {

@@ -272,6 +272,18 @@ fn a_folder_that_is_no_run_is_refused_and_untouched() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_folder_is_refused_and_untouched() {
+    let parent = tempfile::tempdir().expect("a folder for the test");
+    let file = parent.path().join("train.tsv");
+    std::fs::write(&file, "1\t2\t0\n").expect("a small file");
+    let opened = open(&file, &Experiment::default(), "a");
+    let hint = opened.as_ref().err().and_then(|error| error.hint());
+    assert!(hint.is_some_and(|hint| hint.starts_with("--out names the folder")));
+    assert_eq!(refusal(opened, &file), "RUN is a file, and no folder");
+    assert_eq!(std::fs::read(&file).expect("readable"), b"1\t2\t0\n");
+}
+
+#[test]
 fn two_runs_at_once_in_one_folder_are_refused() {
     let parent = tempfile::tempdir().expect("a folder for the test");
     let path = parent.path().join("run");
