@@ -332,7 +332,8 @@ pub struct SubmitConfig {
     pub format: SubmitFormat,
     /// `csv`: the column of the test file that holds the ids, and the name of the first column here. Default: `id`, or
     /// the first name that ends with it (`qid`, `test_id`) and has a value of its own in each row, or one such as `index`, `row_no` or
-    /// `编号` that has. A test file without a header has no ids: its rows count from 0.
+    /// `编号` that has. A test file without a header has no ids: its rows count from 0. With a sample: the column of the test file that
+    /// holds the ids of the sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
     /// `csv`: the name of the second column; default `score`.
@@ -340,7 +341,8 @@ pub struct SubmitConfig {
     /// Writes 1 / (1 + e^-score), 0 to 1, instead of the score; default false. Of classes only where scores are logits, which those of
     /// cosent, mse and simbert are not.
     pub probability: bool,
-    /// The organisers' sample submission: header, ids, order and columns are as there.
+    /// The organisers' sample submission: header, ids, order and columns are as there. Its ids are looked for in the test file; they are
+    /// row numbers where no column holds them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-path" = true))]
     pub like: Option<PathBuf>,

@@ -86,9 +86,67 @@ const ID_ENDS: [&str; 3] = ["编号", "序号", "索引"];
 /// # Errors
 /// As [`read_ids`], for a column `id`.
 pub fn find_ids(path: &Path, format: &ExampleFormat) -> Result<Option<(String, Vec<String>)>> {
-    let Some(header) = read_header(path, format)? else {
-        return Ok(None);
-    };
+    let others = other_columns(path, format)?;
+    if let Some(name) = others.iter().find(|name| name.eq_ignore_ascii_case("id")) {
+        let ids = read_ids(path, format, name)?;
+        return Ok(ids.map(|ids| (name.clone(), ids)));
+    }
+    let (ids, others): (Vec<String>, Vec<String>) =
+        others.into_iter().partition(|name| ends_with_id(name));
+    let usual = others.into_iter().filter(|name| is_usual(name));
+    for name in ids.into_iter().chain(usual) {
+        match read_ids(path, format, &name) {
+            Ok(Some(ids)) => return Ok(Some((name, ids))),
+            Ok(None) | Err(Error::Input { .. }) => {} // it does not tell the rows apart
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The column that holds just `ids`, each of which is given once, in any order; and its values. Where several do, the one that
+/// [`find_ids`] would take stands before the others. `None` where the file has no header or no such column.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn find_same_ids(
+    path: &Path,
+    format: &ExampleFormat,
+    ids: &[String],
+) -> Result<Option<(String, Vec<String>)>> {
+    let mut others = other_columns(path, format)?;
+    // In the order of the file where names say nothing.
+    let is_id = |name: &str| name.eq_ignore_ascii_case("id");
+    others.sort_by_key(|name| (!is_id(name), !ends_with_id(name), !is_usual(name)));
+    let wanted: HashSet<&String> = ids.iter().collect();
+    for name in others {
+        match read_ids(path, format, &name) {
+            Ok(Some(found)) => {
+                let is_same = found.len() == ids.len();
+                if is_same && found.iter().all(|id| wanted.contains(id)) {
+                    return Ok(Some((name, found)));
+                }
+            }
+            Ok(None) | Err(Error::Input { .. }) => {} // it does not tell the rows apart
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn ends_with_id(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("id")
+}
+
+/// Whether an index or a number is called so.
+fn is_usual(name: &str) -> bool {
+    let ends = ID_ENDS.iter().any(|end| name.trim().ends_with(end));
+    ends || ID_WORDS.contains(&last_word(name).as_str())
+}
+
+/// The columns of a file that are none of the texts, as far as the settings say so; none where it has no header.
+fn other_columns(path: &Path, format: &ExampleFormat) -> Result<Vec<String>> {
+    let header = read_header(path, format)?.unwrap_or_default();
     let is_text = |number: usize, name: &str| {
         let texts = format.text_columns();
         texts.iter().any(|(_, column)| match column {
@@ -97,27 +155,9 @@ pub fn find_ids(path: &Path, format: &ExampleFormat) -> Result<Option<(String, V
             None => false, // found by the usual names of texts, none of which is one of ids
         })
     };
-    let numbered = (1..).zip(&header);
+    let numbered = (1..).zip(header);
     let others = numbered.filter(|(number, name)| !is_text(*number, name));
-    let others: Vec<&String> = others.map(|(_, name)| name).collect();
-    if let Some(name) = others.iter().find(|name| name.eq_ignore_ascii_case("id")) {
-        let ids = read_ids(path, format, name)?;
-        return Ok(ids.map(|ids| ((*name).clone(), ids)));
-    }
-    let ends_with_id = |name: &&String| name.to_ascii_lowercase().ends_with("id");
-    let (ids, others): (Vec<&String>, Vec<&String>) = others.into_iter().partition(ends_with_id);
-    let is_usual = |name: &&String| {
-        let ends = ID_ENDS.iter().any(|end| name.trim().ends_with(end));
-        ends || ID_WORDS.contains(&last_word(name).as_str())
-    };
-    for name in ids.into_iter().chain(others.into_iter().filter(is_usual)) {
-        match read_ids(path, format, name) {
-            Ok(Some(ids)) => return Ok(Some((name.clone(), ids))),
-            Ok(None) | Err(Error::Input { .. }) => {} // it does not tell the rows apart
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
+    Ok(others.map(|(_, name)| name).collect())
 }
 
 /// The last word of a name, in small letters: `no` of `Row_No.`.
@@ -231,6 +271,38 @@ mod tests {
                 error.ends_with("t.csv:3:id: expected an id of its own, found `7` a second time"),
                 "{error}"
             );
+        });
+    }
+
+    #[test]
+    fn a_column_of_the_same_ids_is_found_by_what_it_holds() {
+        let wanted = ["7", "8"].map(str::to_owned);
+        let cases = [
+            ("pid,qid,q1,q2\n1,8,1,2\n2,7,1,2\n", Some("qid")),
+            ("key,q1,q2\n8,1,2\n7,1,2\n", Some("key")),
+            ("key,id,q1,q2\n7,8,1,2\n8,7,1,2\n", Some("id")),
+            ("q1,q2,key\n7,1,7\n8,1,7\n", None), // a text, and 7 twice
+            ("id,q1,q2\n7,1,2\n9,1,2\n", None),
+            ("id,q1,q2\n7,1,2\n8,1,2\n9,1,2\n", None),
+        ];
+        for (text, expected) in cases {
+            at(text, |path, format| {
+                let found = find_same_ids(path, format, &wanted).expect("a good file");
+                let name = found.as_ref().map(|(name, _)| name.as_str());
+                assert_eq!(name, expected, "{text}");
+            });
+        }
+        at("id,q1,q2\n8,1,2\n7,1,2\n", |path, format| {
+            let found = find_same_ids(path, format, &wanted).expect("a good file");
+            let (_, ids) = found.expect("the column");
+            assert_eq!(ids, ["8", "7"]); // in the order of the file
+            let bare = ExampleFormat {
+                header: false,
+                text_a: None,
+                text_b: None,
+                ..format.clone()
+            };
+            assert_eq!(find_same_ids(path, &bare, &wanted).expect("a file"), None);
         });
     }
 

@@ -12,7 +12,8 @@ use super::run::kept_run::KeptRun;
 use super::run::raw_rows::read_rows;
 use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
-use super::{Context, reading, submission};
+use super::submission::{self, RowsOf};
+use super::{Context, reading};
 use crate::config::{Experiment, SubmitConfig};
 use crate::data::{Dictionary, EncodedExample, ExampleFormat, Labels, read_examples};
 use crate::error::{Error, Result};
@@ -104,7 +105,8 @@ pub fn predict(
 
     let submit = &submit_for(pairs, experiment, progress);
     if submit.like.is_none() {
-        submission::check_rows(submit, (pairs, &experiment.format()))?;
+        let of_pairs = (pairs, &experiment.format());
+        submission::check_rows((submit, task), of_pairs, rows.len(), RowsOf::Test)?;
     }
     let swap = options.swap.unwrap_or(experiment.predict.swap);
     let mut mean = MeanScores::new(rows.len(), task.n_scores());
@@ -129,7 +131,8 @@ pub fn predict(
         mean.add(&scores);
     }
     let scores = mean.finish();
-    let written = submission::write((&scores, task), (pairs, &experiment.format()), submit, out)?;
+    let of_pairs = (pairs, &experiment.format());
+    let written = submission::write((&scores, task), of_pairs, (submit, RowsOf::Test), out)?;
     written
         .remarks
         .iter()

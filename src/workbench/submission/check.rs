@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::form::{Columns, Form};
+use super::lines::{Lines, RowsOf};
 use super::row_ids::{RowIds, ZEROS_HINT, differ_by_zeros};
 use super::sample::{CLASSES_HINT, Sample, quoting};
 use super::{columns, row_numbers};
@@ -43,10 +44,7 @@ pub fn check(
     submit: &SubmitConfig,
     range: Option<RangeInclusive<f64>>,
 ) -> Result<Checked> {
-    let mut dictionary = Dictionary::new(format.tokens);
-    let rows = read_examples(test, format, Labels::Ignored, &mut dictionary)?
-        .examples
-        .len();
+    let rows = count_rows(test, format)?;
     let bytes = read(submission)?;
     let form = Form::of(submit, task);
     let is_unknown = task.classes.is_empty() && task.labels != LabelKind::Ordinal;
@@ -109,6 +107,37 @@ pub fn check_like(
     range: Option<RangeInclusive<f64>>,
 ) -> Result<Checked> {
     let sample = Sample::read(like, submit)?;
+    let n_rows = format!("{} rows, as {} has", sample.ids.len(), like.display());
+    let lines = (sample.ids.as_slice(), "the sample", n_rows.as_str());
+    check_lines(submission, (&sample, lines), (submit, task), range)
+}
+
+/// As [`check_like`], against the sample and a file of rows that it may be for or not, as [`super::write`] writes them.
+///
+/// # Errors
+/// As [`check_like`]; those of the readers.
+pub fn check_like_of(
+    submission: &Path,
+    (test, format): (&Path, &ExampleFormat),
+    (like, task): (&Path, Option<&Task>),
+    submit: &SubmitConfig,
+    range: Option<RangeInclusive<f64>>,
+) -> Result<Checked> {
+    let sample = Sample::read(like, submit)?;
+    let rows = count_rows(test, format)?;
+    let lines = Lines::of(&sample, submit, (test, format), rows, RowsOf::Further)?;
+    let n_rows = format!("{rows} rows, one a row of {}", test.display());
+    let lines = (lines.ids.as_slice(), lines.whose, n_rows.as_str());
+    check_lines(submission, (&sample, lines), (submit, task), range)
+}
+
+/// As [`check_like`], with ids, whose they are, and how many rows there should be.
+fn check_lines(
+    submission: &Path,
+    (sample, (ids, whose, n_rows)): (&Sample, (&[String], &'static str, &str)),
+    (submit, task): (&SubmitConfig, Option<&Task>),
+    range: Option<RangeInclusive<f64>>,
+) -> Result<Checked> {
     let number = |range| Value::number(range, sample.has_probabilities(submit, task), None);
     let value = match task {
         Some(task) => match sample.form(submit, task)?.columns {
@@ -126,20 +155,25 @@ pub fn check_like(
         is_open: false,
         header_hint: "the header must be that of the sample",
         id: sample.id,
-        ids: &sample.ids,
-        whose: "the sample",
+        ids,
+        whose,
     };
     let bytes = read(submission)?;
     let mut seen = Seen::default();
     let file = (submission, bytes.as_slice(), sample.delimiter);
     read_table(file, &expected, &value, &mut seen)?;
-    let rows = sample.ids.len();
-    if seen.rows != rows {
-        let expected = format!("{rows} rows, as {} has", like.display());
+    if seen.rows != ids.len() {
         let place = Place::file(submission);
-        return Err(Error::input(place, expected, seen.rows).with_hint(OTHER_ROWS));
+        return Err(Error::input(place, n_rows, seen.rows).with_hint(OTHER_ROWS));
     }
     Ok(seen.into())
+}
+
+/// The rows of a file.
+fn count_rows(test: &Path, format: &ExampleFormat) -> Result<usize> {
+    let mut dictionary = Dictionary::new(format.tokens);
+    let read = read_examples(test, format, Labels::Ignored, &mut dictionary)?;
+    Ok(read.examples.len())
 }
 
 /// The way out where a submission has more or fewer rows than it should.

@@ -10,6 +10,7 @@
 
 mod check;
 mod form;
+mod lines;
 mod record;
 mod row_ids;
 mod sample;
@@ -17,7 +18,8 @@ mod sample;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub use check::{Checked, check, check_like};
+pub use check::{Checked, check, check_like, check_like_of};
+pub use lines::{RowsOf, without_lost_sample};
 pub use record::{Source, SubmissionRecord};
 
 use super::Stop;
@@ -33,6 +35,7 @@ use crate::data::{ExampleFormat, LabelKind, Scores, Task, source};
 use crate::error::{Error, Place, Result};
 use crate::progress::Progress;
 use form::{Columns, Form};
+use lines::Lines;
 use row_ids::RowIds;
 use sample::Sample;
 
@@ -73,7 +76,7 @@ pub fn leave(
     let csv = folder.join(names::SUBMISSION);
     let zip = folder.join(names::SUBMISSION_ZIP);
     let rows = (test.as_path(), &experiment.format());
-    let composed = compose((scores, task), rows, &experiment.submit)?;
+    let composed = compose((scores, task), rows, &experiment.submit, RowsOf::Test)?;
     // First: the submission of an earlier version may be the only place that has the scores.
     scores::write_test(scores, task, &folder.join(names::TEST))?;
     let written = composed.write(scores, &csv)?;
@@ -124,33 +127,34 @@ pub fn leave_run(
     )
 }
 
-/// Writes `submission`: the scores of the rows of a test file, which is read for their ids only.
+/// Writes `submission`: the scores of the rows of a file, which is read for their ids only.
 ///
 /// # Errors
-/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`check_rows`]; [`Error::Input`] where `submit.like` is
-/// no sample of these rows.
+/// [`Error::Refused`] where a score is not finite, [`Error::Io`], those of [`check_rows`].
 pub fn write(
     (scores, task): (&Scores, &Task),
     rows: (&Path, &ExampleFormat),
-    submit: &SubmitConfig,
+    (submit, whose): (&SubmitConfig, RowsOf),
     submission: &Path,
 ) -> Result<WrittenSubmission> {
-    compose((scores, task), rows, submit)?.write(scores, submission)
+    compose((scores, task), rows, submit, whose)?.write(scores, submission)
 }
 
 fn compose(
     (scores, task): (&Scores, &Task),
     (test, format): (&Path, &ExampleFormat),
     submit: &SubmitConfig,
+    whose: RowsOf,
 ) -> Result<Composed> {
     if let Some(like) = &submit.like {
         let sample = Sample::read(like, submit)?;
         let form = sample.form(submit, task)?;
-        let (order, remark) = sample.order((test, format), scores.len())?;
-        let answers = form.answers(&scores.select(&order), task)?;
-        let remarks = remark.into_iter().chain(sample.remark(&form, task));
+        let lines = Lines::of(&sample, submit, (test, format), scores.len(), whose)?;
+        let answers = form.answers(&scores.select(&lines.rows), task)?;
+        let text = like_sample(&sample, lines.ids, answers)?;
+        let remarks = lines.remark.into_iter().chain(sample.remark(&form, task));
         return Ok(Composed {
-            text: like_sample(&sample, answers)?,
+            text,
             remarks: remarks.collect(),
             form,
         });
@@ -193,29 +197,35 @@ impl Composed {
     }
 }
 
-/// Refuses a column of ids that a file of rows to score does not have, before they are scored.
+/// Refuses a `[submit]` that does not go with a file of rows, before they are scored.
 ///
 /// # Errors
-/// [`Error::Input`] for a header without `submit.id_column`, and for ids that do not tell the rows apart; [`Error::Io`].
-pub fn check_rows(submit: &SubmitConfig, rows: (&Path, &ExampleFormat)) -> Result<()> {
-    RowIds::of(submit, rows).map(drop)
+/// [`Error::Input`] for a header without `submit.id_column`, for ids that do not tell the rows apart, and where `submit.like` is no
+/// sample of this task or, of a test file, of these rows: its header, columns or ids; [`Error::Io`].
+pub fn check_rows(
+    (submit, task): (&SubmitConfig, &Task),
+    rows: (&Path, &ExampleFormat),
+    n_rows: usize,
+    whose: RowsOf,
+) -> Result<()> {
+    let Some(like) = &submit.like else {
+        return RowIds::of(submit, rows).map(drop);
+    };
+    let sample = Sample::read(like, submit)?;
+    sample.form(submit, task)?;
+    Lines::of(&sample, submit, rows, n_rows, whose).map(drop)
 }
 
 /// Refuses a `[submit]` that does not go with the test rows, before anything long begins.
 ///
 /// # Errors
-/// Those of [`check_rows`]; [`Error::Input`] where `submit.like` is no sample of these rows: its header, columns or ids.
+/// Those of [`check_rows`].
 pub fn check_form(experiment: &Experiment, task: &Task, n_rows: usize) -> Result<()> {
-    let (submit, format) = (&experiment.submit, experiment.format());
-    match (&submit.like, &experiment.data.test) {
-        (_, None) => Ok(()),
-        (None, Some(test)) => check_rows(submit, (test, &format)),
-        (Some(like), Some(test)) => {
-            let sample = Sample::read(like, submit)?;
-            sample.form(submit, task)?;
-            sample.order((test, &format), n_rows).map(drop)
-        }
-    }
+    let Some(test) = &experiment.data.test else {
+        return Ok(());
+    };
+    let rows = (test.as_path(), &experiment.format());
+    check_rows((&experiment.submit, task), rows, n_rows, RowsOf::Test)
 }
 
 fn row_numbers(rows: usize) -> Vec<String> {
@@ -253,12 +263,12 @@ fn table(
     as_csv(b',', &header, rows)
 }
 
-/// The sample with answers in the place of its own.
-fn like_sample(sample: &Sample, answers: Vec<Vec<String>>) -> Result<String> {
+/// The sample with answers in the place of its own, and an id for each.
+fn like_sample(sample: &Sample, ids: Vec<String>, answers: Vec<Vec<String>>) -> Result<String> {
     let header: Vec<&str> = sample.header.iter().map(String::as_str).collect();
-    let rows = answers.into_iter().zip(&sample.ids);
+    let rows = answers.into_iter().zip(ids);
     let rows = rows.map(|(mut fields, id)| {
-        fields.insert(sample.id, id.clone());
+        fields.insert(sample.id, id);
         fields
     });
     as_csv(sample.delimiter, &header, rows)

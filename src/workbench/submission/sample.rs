@@ -1,7 +1,7 @@
 //! The organisers' sample submission: which header, ids, order and columns a submission has.
 //!
 //! In: the file that `submit.like` names, a table with a header, an id column and one column or more beside it. Out: a
-//! [`Sample`], and from it the [`Form`] of a submission and the test row of each of its lines. Computes no score.
+//! [`Sample`], and from it the [`Form`] of a submission. Which rows its ids stand for is said by [`super::lines`]. Computes no score.
 //!
 //! Whether the numbers are probabilities: several columns hold them; one column does where the sample's values are all from 0
 //! to 1 and not all written as whole numbers, or is called `prob…`, but for ordinals; else `submit.probability` says so, and a
@@ -11,12 +11,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::form::{Columns, Form};
-use super::row_ids::{ZEROS_HINT, differ_by_zeros};
 use crate::config::SubmitConfig;
-use crate::data::ids::read_ids;
 use crate::data::label_field::{finite, is_missing};
 use crate::data::table::{Quoting, Table, quoted};
-use crate::data::{ExampleFormat, LabelKind, Task, source};
+use crate::data::{LabelKind, Task, source};
 use crate::error::{Error, Place, Result};
 
 /// The way out where a column tells no rows apart.
@@ -28,7 +26,8 @@ pub(super) const CLASSES_HINT: &str = "class names need `task.labels = \"classes
 /// What the sample holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
-    path: PathBuf,
+    /// Where it stands.
+    pub path: PathBuf,
     /// Between columns.
     pub delimiter: u8,
     /// Names of the columns.
@@ -38,7 +37,7 @@ pub(super) struct Sample {
     /// One a row, each once.
     pub ids: Vec<String>,
     /// The line of each id.
-    lines: Vec<Place>,
+    pub lines: Vec<Place>,
     /// The first value beside the ids that is no number, and where it stands. One that is left blank is none.
     name: Option<(String, Place)>,
     /// Some values are numbers.
@@ -50,7 +49,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Reads the sample. `submit.id_column` says which column holds the ids where the header has it, else it is the first.
+    /// Reads the sample. `submit.id_column` says which column holds the ids where the header has it, else it is `id`, or the first.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Input`] for a file without such a header, for a row with another number of fields or an id
@@ -71,8 +70,9 @@ impl Sample {
             return Err(no_header(table.place(), shown()));
         }
         agrees(&header, submit, table.place())?;
-        let id_column = submit.id_column.as_deref().unwrap_or(SubmitConfig::ID);
-        let id = header.iter().position(|name| name == id_column);
+        let names = [submit.id_column.as_deref(), Some(SubmitConfig::ID)];
+        let at = |name: &str| header.iter().position(|column| column == name);
+        let id = names.into_iter().flatten().find_map(at);
         let mut sample = Self {
             path: path.to_owned(),
             delimiter,
@@ -125,6 +125,11 @@ impl Sample {
             }
         }
         Ok(())
+    }
+
+    /// The name of the column of the ids.
+    pub fn id_name(&self) -> &str {
+        &self.header[self.id]
     }
 
     /// The names of the columns beside the ids.
@@ -225,57 +230,6 @@ impl Sample {
                 .to_owned()
         })
     }
-
-    /// The test row of each line, and a remark where the ids are row numbers.
-    ///
-    /// # Errors
-    /// Those of [`read_ids`]; [`Error::Input`] where the ids are not those of the test file.
-    pub fn order(
-        &self,
-        (test, format): (&Path, &ExampleFormat),
-        n_rows: usize,
-    ) -> Result<(Vec<usize>, Option<String>)> {
-        let name = &self.header[self.id];
-        let named = read_ids(test, format, name)?;
-        let is_numbered = named.is_none();
-        let first = usize::from(!self.ids.iter().any(|id| id == "0"));
-        let ids = named.unwrap_or_else(|| {
-            let rows = first..first + n_rows;
-            rows.map(|row| row.to_string()).collect()
-        });
-        let rows: HashMap<&str, usize> = ids.iter().map(String::as_str).zip(0..).collect();
-        let hint = "submit.like must be the sample for data.test";
-        let row = |(id, line): (&String, &Place)| {
-            rows.get(id.as_str()).copied().ok_or_else(|| {
-                let expected = match is_numbered {
-                    true => format!(
-                        "the number of a row of {}, which has no column `{name}`, from {first} to {}",
-                        test.display(),
-                        first + n_rows - 1
-                    ),
-                    false => format!("an id of {}", test.display()),
-                };
-                let is_shortened = !is_numbered && ids.iter().any(|other| differ_by_zeros(other, id));
-                Error::input(line.clone().field(name), expected, quoted(id))
-                    .with_hint(if is_shortened { ZEROS_HINT } else { hint })
-            })
-        };
-        let order = self.ids.iter().zip(&self.lines).map(row);
-        let order = order.collect::<Result<Vec<usize>>>()?;
-        if order.len() != n_rows {
-            let expected = format!("{n_rows} ids, one a row of {}", test.display());
-            let place = Place::file(&self.path);
-            return Err(Error::input(place, expected, order.len()).with_hint(hint));
-        }
-        let remark = is_numbered.then(|| {
-            format!(
-                "submission: {} has no column `{name}`, so the ids of {} are row numbers from {first}",
-                test.display(),
-                self.path.display()
-            )
-        });
-        Ok((order, remark))
-    }
 }
 
 /// Fields stand in quotes where the delimiter may be a part of them.
@@ -292,25 +246,17 @@ fn no_header(place: Place, found: impl ToString) -> Error {
         .with_hint("one score a line needs no sample: submit.format = \"plain\"")
 }
 
-/// Refuses names that the user has set and the header does not have, and a row of values in its place.
+/// Refuses a name that the user has set and the header does not have, and a row of values in its place. `submit.id_column` may be
+/// a column of the test file.
 fn agrees(header: &[String], submit: &SubmitConfig, place: Place) -> Result<()> {
-    let score_column = Some(&submit.score_column);
-    let is_default = |name: &&String| **name == SubmitConfig::default().score_column;
-    let names = [
-        ("submit.id_column", submit.id_column.as_ref()),
-        (
-            "submit.score_column",
-            score_column.filter(|name| !is_default(name)),
-        ),
-    ];
+    let (key, name) = ("submit.score_column", &submit.score_column);
+    let is_default = *name == SubmitConfig::default().score_column;
     let shown = quoted(&header.join(","));
-    for (key, name) in names {
-        if let Some(name) = name.filter(|name| !header.contains(name)) {
-            let expected = format!("a column `{name}`, as {key} says");
-            return Err(Error::input(place, expected, shown).with_hint(format!(
-                "leave {key} out: the sample of submit.like names the columns"
-            )));
-        }
+    if !is_default && !header.contains(name) {
+        let expected = format!("a column `{name}`, as {key} says");
+        return Err(Error::input(place, expected, shown).with_hint(format!(
+            "leave {key} out: the sample of submit.like names the columns"
+        )));
     }
     let numbers = header.iter().filter(|name| name.contains('.'));
     if numbers.clone().any(|name| name.parse::<f64>().is_ok()) {

@@ -26,7 +26,12 @@ fn write_single(
     out: &Path,
 ) -> Result<WrittenSubmission> {
     let scores = Scores::single(scores.to_vec());
-    write((&scores, &Task::binary_pairs()), rows, submit, out)
+    write(
+        (&scores, &Task::binary_pairs()),
+        rows,
+        (submit, RowsOf::Test),
+        out,
+    )
 }
 
 /// As [`leave`], of one score a row.

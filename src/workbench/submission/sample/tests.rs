@@ -1,8 +1,10 @@
 //! Tests of [`super`].
 
-use super::super::{check, check_like, write};
+use super::super::lines::{Lines, RowsOf};
+use super::super::row_ids::ZEROS_HINT;
+use super::super::{check, check_like, check_like_of, write};
 use super::*;
-use crate::data::Scores;
+use crate::data::{ExampleFormat, Scores};
 
 fn task(labels: LabelKind, classes: &[&str]) -> Task {
     Task {
@@ -47,7 +49,8 @@ fn like(
         values: scores.to_vec(),
     };
     let local = |error: Error| error.to_string().replace(&prefix, "");
-    let written = write((&scores, task), (&test, &format), &submit, &out).map_err(local)?;
+    let of_test = (&submit, RowsOf::Test);
+    let written = write((&scores, task), (&test, &format), of_test, &out).map_err(local)?;
     let sample = submit.like.as_deref().expect("it is set");
     for task in [Some(task), None] {
         let checked = check_like(&out, sample, task, &submit, None).map_err(local)?;
@@ -203,6 +206,122 @@ fn a_remark_where_values_of_0_and_1_may_be_labels_or_probabilities() {
     assert!(remarks_of(["0", "1", "0"], &ordinal).is_empty());
 }
 
+/// A table of three rows with these ids in its column `name`, and a sample of these ids; the scores 1, 2 and 3 by the ids of the
+/// submission, or the message, and the remarks.
+fn written_by_ids(
+    (name, ids): (&str, [&str; 3]),
+    (sample_name, sample_ids): (&str, [&str; 3]),
+    id_column: Option<&str>,
+    whose: RowsOf,
+) -> std::result::Result<(Vec<String>, Vec<String>), String> {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let prefix = format!("{}/", folder.path().display());
+    let put = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a small file");
+        path
+    };
+    let rows: String = ids.iter().map(|id| format!("{id},1 2,3\n")).collect();
+    let test = put("test.csv", format!("{name},text_a,text_b\n{rows}"));
+    let rows: String = sample_ids.iter().map(|id| format!("{id},0.5\n")).collect();
+    let sample = put("sample.csv", format!("{sample_name},prob\n{rows}"));
+    let format = ExampleFormat {
+        delimiter: ',',
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let submit = SubmitConfig {
+        id_column: id_column.map(str::to_owned),
+        like: Some(sample.clone()),
+        ..SubmitConfig::default()
+    };
+    let out = folder.path().join("s.csv");
+    let binary = Task::binary_pairs();
+    let scores = Scores::single(vec![1.0, 2.0, 3.0]);
+    let local = |text: String| text.replace(&prefix, "");
+    let rows = (test.as_path(), &format);
+    let written = write((&scores, &binary), rows, (&submit, whose), &out)
+        .map_err(|error| local(error.to_string()))?;
+    let checked = match whose {
+        RowsOf::Test => check_like(&out, &sample, Some(&binary), &submit, None),
+        RowsOf::Further => check_like_of(&out, rows, (&sample, Some(&binary)), &submit, None),
+    };
+    assert_eq!(checked.expect("our own submission").scores, 3);
+    let text = std::fs::read_to_string(&out).expect("text");
+    let mut lines = text.lines();
+    let header = format!("{sample_name},prob");
+    assert_eq!(lines.next(), Some(header.as_str()));
+    let line = |line: &str| {
+        let (id, number) = line.split_once(',').expect("two columns");
+        let probability: f64 = number.parse().expect("a number");
+        let score = (probability / (1.0 - probability)).ln();
+        format!("{id} {score:.0}")
+    };
+    let remarks = written.remarks.into_iter().map(local);
+    Ok((lines.map(line).collect(), remarks.collect()))
+}
+
+#[test]
+fn ids_of_a_sample_are_found_in_a_column_of_another_name() {
+    let sample = ("test_id", ["0", "1", "2"]);
+    let shuffled = ["2", "0", "1"];
+    let by_ids = ["0 2", "1 3", "2 1"];
+    let of = |name: &str| {
+        format!(
+            "submission: the ids of sample.csv (`test_id`) are those of column `{name}` of test.csv"
+        )
+    };
+    for (name, id_column, remarks) in [
+        ("id", None, vec![of("id")]),
+        ("qid", None, vec![of("qid")]),
+        ("key", None, vec![of("key")]),
+        ("id", Some("id"), vec![]),
+        ("key", Some("key"), vec![]),
+        // It may name the column of the sample too.
+        ("id", Some("test_id"), vec![of("id")]),
+    ] {
+        let written = written_by_ids((name, shuffled), sample, id_column, RowsOf::Test);
+        let (lines, said) = written.expect(name);
+        assert_eq!(lines, by_ids, "{name}");
+        assert_eq!(said, remarks, "{name}");
+    }
+    // Ids that are no row numbers at all.
+    let test = ("id", ["92", "90", "91"]);
+    let written = written_by_ids(test, ("test_id", ["90", "91", "92"]), None, RowsOf::Test);
+    assert_eq!(written.expect("fits").0, ["90 2", "91 3", "92 1"]);
+}
+
+#[test]
+fn row_numbers_beside_a_column_of_other_ids_are_a_warning() {
+    let test = ("id", ["a", "b", "c"]);
+    let written = written_by_ids(test, ("row", ["3", "1", "2"]), None, RowsOf::Test);
+    let (lines, said) = written.expect("row numbers");
+    assert_eq!(lines, ["3 3", "1 1", "2 2"]);
+    assert_eq!(
+        said,
+        [
+            "warning: the ids of sample.csv are not those of column `id` of test.csv, and are taken for row numbers from 1; \
+          is it the sample for this file?"
+        ]
+    );
+    let refused = |sample, id_column| {
+        written_by_ids(test, sample, id_column, RowsOf::Test).expect_err("other ids")
+    };
+    assert_eq!(
+        refused(("row", ["a", "b", "z"]), None),
+        "sample.csv:4:row: expected an id of test.csv (column `id`), found `z`"
+    );
+    // Who names the column means it.
+    assert_eq!(
+        refused(("row", ["3", "1", "2"]), Some("id")),
+        "sample.csv:2:row: expected an id of test.csv (column `id`), found `3`"
+    );
+    assert_eq!(
+        refused(("row", ["a", "b", "c"]), Some("idd")),
+        "test.csv:1: expected a column `idd`, as submit.id_column says, found the columns `id`, `text_a`, `text_b`"
+    );
+}
+
 #[test]
 fn numbers_are_no_submission_for_a_sample_of_names() {
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -248,7 +367,8 @@ fn ids_that_have_lost_their_zeros() {
     let submit = SubmitConfig::default();
     let sample = put("sample.csv", "id,p\n007,0\n8,0\n");
     let sample = Sample::read(&sample, &submit).expect("a sample");
-    let error = sample.order((&test, &format), 2).expect_err("another id");
+    let lines = |submit| Lines::of(&sample, submit, (&test, &format), 2, RowsOf::Test);
+    let error = lines(&submit).expect_err("another id");
     assert_eq!(error.hint(), Some(ZEROS_HINT));
     let task = Task::binary_pairs();
     for (ids, hint) in [
