@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Reading, output};
+use crate::config::Loaded;
 use crate::data::{LabelKind, Task, TextKind};
 use crate::error::Result;
 use crate::progress::Progress;
@@ -13,7 +14,7 @@ use crate::workbench::predict;
 use crate::workbench::reading;
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::record::RunRecord;
-use crate::workbench::submission;
+use crate::workbench::submission::{self, Checked, RowsOf};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -62,30 +63,20 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
     let experiment = named.or(beside.as_deref());
     let loaded = (arguments.reading).load_from(experiment, &["submit"], "check")?;
     loaded.check_submit()?;
-    let submit = &loaded.experiment.submit;
     // The manifest beside the experiment of a run knows the classes.
     let run = experiment.and_then(Path::parent);
     let task = run.and_then(|run| RunRecord::read(run).ok());
     let task = task.map(|record| record.task);
-    let like = arguments.like.as_ref().or(submit.like.as_ref());
-    let (checked, rows_of) = match (like, &arguments.test) {
+    let (checked, rows_of) = match (&arguments.like, &arguments.test) {
         (Some(like), _) => {
+            let submit = &loaded.experiment.submit;
             let checked = submission::check_like(submission, like, task.as_ref(), submit, range)?;
-            (checked, like)
+            (checked, like.clone())
         }
         (None, Some(test)) => {
             // As `predict` reads a further file of the run, where the run was found and not named.
-            let read = match (named, &beside) {
-                (None, Some(_)) => {
-                    predict::reading_of(test, &loaded.experiment, &Progress::silent())?
-                }
-                _ => reading::detect_texts(std::slice::from_ref(test), &loaded)?,
-            };
-            let format = read.format();
-            let task = task.unwrap_or_else(|| unnamed(format.kind, format.labels));
-            let rows = (test.as_path(), &format);
-            let checked = submission::check((submission, &task), rows, submit, range)?;
-            (checked, test)
+            let is_found = named.is_none() && beside.is_some();
+            against_test((submission, task), (test, &loaded, is_found), range)?
         }
         (None, None) => unreachable!("clap wants one of them"),
     };
@@ -101,6 +92,38 @@ pub fn check(arguments: &CheckArguments) -> Result<()> {
         checked.distinct
     );
     output::print(&checked, &text, arguments.json)
+}
+
+/// Beside a test file: that of the experiment, for which the sample stands, or a further one. `is_found`: it is read as `predict` does.
+/// Also the file whose rows were compared.
+fn against_test(
+    (submission, task): (&Path, Option<Task>),
+    (test, loaded, is_found): (&Path, &Loaded, bool),
+    range: Option<RangeInclusive<f64>>,
+) -> Result<(Checked, PathBuf)> {
+    let whose = RowsOf::of(test, &loaded.experiment);
+    let (submit, _) = submission::without_lost_sample(&loaded.experiment.submit, whose);
+    if let (Some(like), RowsOf::Test) = (&submit.like, whose) {
+        let checked = submission::check_like(submission, like, task.as_ref(), &submit, range)?;
+        return Ok((checked, like.clone()));
+    }
+    let read = match is_found {
+        true => predict::reading_of(test, &loaded.experiment, &Progress::silent())?,
+        false => reading::detect_texts(&[test.to_owned()], loaded)?,
+    };
+    let format = read.format();
+    let rows = (test, &format);
+    let checked = match &submit.like {
+        Some(like) => {
+            let sample = (like.as_path(), task.as_ref());
+            submission::check_like_of(submission, rows, sample, &submit, range)?
+        }
+        None => {
+            let task = task.unwrap_or_else(|| unnamed(format.kind, format.labels));
+            submission::check((submission, &task), rows, &submit, range)?
+        }
+    };
+    Ok((checked, test.to_owned()))
 }
 
 /// A task whose classes nobody has named.

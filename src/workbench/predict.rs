@@ -14,7 +14,7 @@ use super::run::{kept_model, stages, warnings};
 use super::run_folder::scores::MeanScores;
 use super::submission::{self, RowsOf};
 use super::{Context, reading};
-use crate::config::{Experiment, SubmitConfig};
+use crate::config::Experiment;
 use crate::data::{Dictionary, EncodedExample, ExampleFormat, Labels, read_examples};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -72,7 +72,7 @@ pub struct PredictOptions {
     pub swap: Option<bool>,
 }
 
-/// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]`, with a record beside. A run of folds
+/// Scores the rows of `pairs` into `out`, in the form of the run's `[submit]` and its sample, with a record beside. A run of folds
 /// gives the mean over the folds that are done. A run that was cut will do, once it has finished an epoch, or a fold.
 ///
 /// # Errors
@@ -103,11 +103,12 @@ pub fn predict(
     let unknown = warnings::unknown_tokens(&whose, hint, &rows);
     unknown.iter().for_each(|line| progress.say(line));
 
-    let submit = &submit_for(pairs, experiment, progress);
-    if submit.like.is_none() {
-        let of_pairs = (pairs, &experiment.format());
-        submission::check_rows((submit, task), of_pairs, rows.len(), RowsOf::Test)?;
-    }
+    let rows_of = RowsOf::of(pairs, experiment);
+    let (submit, lost) = submission::without_lost_sample(&experiment.submit, rows_of);
+    let submit = &submit;
+    lost.iter().for_each(|line| progress.say(line));
+    let of_pairs = (pairs, &experiment.format());
+    submission::check_rows((submit, task), of_pairs, rows.len(), rows_of)?;
     let swap = options.swap.unwrap_or(experiment.predict.swap);
     let mut mean = MeanScores::new(rows.len(), task.n_scores());
     let at_once = if options.one_by_one {
@@ -131,8 +132,7 @@ pub fn predict(
         mean.add(&scores);
     }
     let scores = mean.finish();
-    let of_pairs = (pairs, &experiment.format());
-    let written = submission::write((&scores, task), of_pairs, (submit, RowsOf::Test), out)?;
+    let written = submission::write((&scores, task), of_pairs, (submit, rows_of), out)?;
     written
         .remarks
         .iter()
@@ -191,22 +191,6 @@ pub fn reading_of(
         // What is wrong is told in the way in which the file is written.
         Err(other) => Err(if is_written_alike { error } else { other }),
     }
-}
-
-/// The `[submit]` of the run for the rows of `pairs`. The sample is one for its test file: other rows have other ids.
-fn submit_for(pairs: &Path, experiment: &Experiment, progress: &Progress) -> SubmitConfig {
-    let mut submit = experiment.submit.clone();
-    // Either may lead over a link.
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let test = experiment.data.test.as_deref();
-    let is_test = test.is_some_and(|test| real(test) == real(pairs));
-    if !is_test && let Some(like) = submit.like.take() {
-        progress.say(&format!(
-            "submission: {} is the sample for another file, so the form is that of submit.format",
-            like.display()
-        ));
-    }
-    submit
 }
 
 #[cfg(test)]

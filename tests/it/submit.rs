@@ -384,6 +384,115 @@ fn ids_of_the_test_file_are_in_the_submission_and_a_misspelt_column_is_refused_b
     assert!(workspace.text("out/submission.csv").lines().eq(scores));
 }
 
+/// The rows of a table without a header, between commas, under `header`, with the ids that `id` makes of their numbers.
+fn with_ids(table: &str, header: &str, id: impl Fn(usize) -> usize) -> String {
+    let line = |(row, line): (usize, &str)| format!("{},{}\n", id(row), line.replace('\t', ","));
+    let rows: String = table.lines().enumerate().map(line).collect();
+    format!("{header}\n{rows}")
+}
+
+#[test]
+fn a_sample_of_other_column_names_is_written_by_the_ids_of_the_rows() {
+    let workspace = Workspace::with_pairs();
+    let (train, test) = (workspace.text("train.tsv"), workspace.text("test.tsv"));
+    workspace.write("train.csv", with_ids(&train, "id,a,b,label", |row| row));
+    // 7 has no divisor in common with 40: every id once, and few where they would be row numbers.
+    let shuffled = |row| (7 * row + 3) % 40;
+    workspace.write("test.csv", with_ids(&test, "id,a,b", shuffled));
+    workspace.write("other.csv", with_ids(&test, "id,a,b", |row| 900 + row));
+    let rows: String = (0..40).map(|id| format!("{id},0.5\n")).collect();
+    workspace.write("sample.csv", format!("test_id,prob\n{rows}"));
+    let run = [
+        &RUN[..],
+        &[
+            "--set=data.train=[\"train.csv\"]",
+            "--set=data.test=test.csv",
+            "--set=data.delimiter=,",
+            "--set=data.header=true",
+            "--set=data.text_a=a",
+            "--set=data.text_b=b",
+            "--set=data.label=label",
+        ],
+    ]
+    .concat();
+    workspace.succeed(&run);
+    let column = |file: &str| -> std::collections::BTreeMap<usize, f64> {
+        let text = workspace.text(file);
+        let lines = text.lines().skip(1);
+        let fields = lines.map(|line| line.split_once(',').expect("two columns"));
+        let read = fields.map(|(id, x)| (id.parse().expect("an id"), x.parse().expect("a number")));
+        read.collect()
+    };
+    let scores = column("out/submission.csv");
+    let like = [&run[..], &["--set=submit.like=sample.csv"]].concat();
+    rewritten(&workspace, &like);
+    let text = workspace.text("out/submission.csv");
+    assert!(text.starts_with("test_id,prob\n0,0."), "{text}");
+    let same = |probability: f64, score: f64| {
+        let expected = 1.0 / (1.0 + (-score).exp());
+        assert!(
+            (probability - expected).abs() < 1e-6,
+            "{probability} {score}"
+        );
+    };
+    for (id, probability) in column("out/submission.csv") {
+        same(probability, scores[&id]);
+    }
+    let log = workspace.text("out/run.log");
+    assert!(
+        log.contains("sample.csv (`test_id`) are those of column `id` of "),
+        "{log}"
+    );
+    // The column may be named, as a starter does.
+    rewritten(
+        &workspace,
+        &[&like[..], &["--set=submit.id_column=id"]].concat(),
+    );
+    assert_eq!(workspace.text("out/submission.csv"), text);
+
+    // The same texts under other ids, in the form of the sample.
+    let output = workspace.run(&["predict", "out", "--pairs=other.csv", "--out=other.out"]);
+    assert!(output.status.success(), "{}", workspace.transcript(&output));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("sample.csv is the sample for another file: header and columns are as there, and the ids are those of column `id` of other.csv"),
+        "{said}"
+    );
+    let other = workspace.text("other.out");
+    assert!(other.starts_with("test_id,prob\n900,0."), "{other}");
+    for (id, probability) in column("other.out") {
+        same(probability, scores[&shuffled(id - 900)]);
+    }
+    let record = workspace.json("other.out.json");
+    assert!(record["like_sha256"].is_string(), "{record}");
+    let config = ["--experiment", "out/config.toml"];
+    let check = |file, test| [&["check", file, "--test", test][..], &config].concat();
+    workspace.succeed(&check("other.out", "other.csv"));
+    workspace.succeed(&check("out/submission.csv", "test.csv"));
+    // Neither is fit for the rows of the other.
+    let said = refusal(&workspace, &check("out/submission.csv", "other.csv"));
+    assert!(
+        said.contains(":test_id: expected `900`, the id of row 0 (from 0)"),
+        "{said}"
+    );
+    let said = refusal(&workspace, &check("other.out", "test.csv"));
+    assert!(
+        said.contains("expected `0`, the id of row 0 (from 0) of the sample"),
+        "{said}"
+    );
+    // Where the sample has gone, there is the form of submit.format.
+    std::fs::remove_file(workspace.path("sample.csv")).expect("it is there");
+    let output = workspace.run(&["predict", "out", "--pairs=other.csv", "--out=plain.out"]);
+    assert!(output.status.success(), "{}", workspace.transcript(&output));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("sample.csv is not there, so the form is that of submit.format"),
+        "{said}"
+    );
+    assert!(workspace.text("plain.out").starts_with("id,score\n900,"));
+    workspace.succeed(&check("plain.out", "other.csv"));
+}
+
 #[test]
 fn the_check_in_the_folder_of_a_run_reads_another_layout_as_predict_does() {
     let workspace = Workspace::with_pairs();

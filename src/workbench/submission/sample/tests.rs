@@ -323,6 +323,57 @@ fn row_numbers_beside_a_column_of_other_ids_are_a_warning() {
 }
 
 #[test]
+fn a_further_file_has_the_form_of_the_sample_and_its_own_ids() {
+    let sample = ("id", ["0", "1", "2"]);
+    let other = |whose: &str| {
+        format!(
+            "submission: sample.csv is the sample for another file: header and columns are as there, and the ids are {whose}"
+        )
+    };
+    for (name, id_column) in [("id", None), ("qid", None), ("key", Some("key"))] {
+        let further = (name, ["12", "10", "11"]);
+        let written = written_by_ids(further, sample, id_column, RowsOf::Further);
+        let (lines, said) = written.expect("ids");
+        assert_eq!(lines, ["12 1", "10 2", "11 3"]);
+        assert_eq!(
+            said,
+            [other(&format!("those of column `{name}` of test.csv"))]
+        );
+    }
+    // Row numbers where there are no ids; the sample is for as many rows, but not for these.
+    let written = written_by_ids(
+        ("id", ["7", "8", "9"]),
+        ("row", ["1", "0", "2"]),
+        None,
+        RowsOf::Further,
+    );
+    let (lines, said) = written.expect("ids");
+    assert_eq!(lines, ["7 1", "8 2", "9 3"]);
+    assert_eq!(said, [other("those of column `id` of test.csv")]);
+    let written = written_by_ids(
+        ("note", ["x", "x", "x"]),
+        ("row", ["5", "6", "7"]),
+        None,
+        RowsOf::Further,
+    );
+    let (lines, said) = written.expect("row numbers");
+    assert_eq!(lines, ["0 1", "1 2", "2 3"]);
+    let numbers = "row numbers from 0, as test.csv has no column of ids";
+    assert_eq!(said, [other(numbers)]);
+    // A copy of the test file is what the sample is for.
+    let copy = written_by_ids(("id", ["1", "2", "0"]), sample, None, RowsOf::Further);
+    let (lines, said) = copy.expect("its own sample");
+    assert_eq!(lines, ["0 3", "1 1", "2 2"]);
+    assert!(said.is_empty(), "{said:?}");
+    let refused = written_by_ids(("qid", ["7", "8", "9"]), sample, Some("q"), RowsOf::Further);
+    let message = refused.expect_err("a misspelt column");
+    assert!(
+        message.contains("expected a column `q`, as submit.id_column says"),
+        "{message}"
+    );
+}
+
+#[test]
 fn numbers_are_no_submission_for_a_sample_of_names() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let put = |name: &str, text: &str| {
