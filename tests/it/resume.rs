@@ -33,18 +33,48 @@ fn a_done_run_that_has_lost_something_is_not_called_done() {
         assert_eq!(output.status.code(), Some(1));
         stderr(&output)
     };
-    let submission = workspace.read("run/submission.csv");
+    // The submission is made of the scores, which are there.
+    let files = ["submission.csv", "submission.zip"].map(|name| format!("run/{name}"));
+    let read = || files.each_ref().map(|file| workspace.read(file));
+    let (before, model) = (read(), workspace.read("run/model/model.safetensors"));
+    let mended = |found: &str| {
+        let output = workspace.run(&single);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let lines = format!(
+            "run/submission.csv {found}\nthe submission is written anew, from stored scores\n"
+        );
+        assert!(said.contains(&lines), "{said}");
+        assert!(read() == before, "another submission");
+        assert!(workspace.read("run/model/model.safetensors") == model);
+    };
     workspace.write("run/submission.csv", "0.5\n");
-    let text = "error: run/submission.csv is not the file that the run has written\nhint: remove run to run it again\n";
-    assert_eq!(refused(&single), text);
+    mended("is not the file that the run has written");
     std::fs::remove_file(workspace.path("run/submission.csv")).expect("it is there");
-    let text = "error: run/submission.csv is gone, and the run is done\nhint: remove run to run it again\n";
-    assert_eq!(refused(&single), text);
-    // Put back, it is done; a log is for people, and a table may be left out.
-    workspace.write("run/submission.csv", submission);
+    mended("is gone");
+    // Mended, it is done; a log is for people, and a table may be left out.
     workspace.write("run/run.log", "my notes\n");
     std::fs::remove_file(workspace.path("run/valid.csv")).expect("it is there");
+    let output = workspace.run(&single);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("written anew"));
+    // The models score the rows where the scores have gone too.
+    for name in ["run/test.csv", "run/submission.csv"] {
+        std::fs::remove_file(workspace.path(name)).expect("it is there");
+    }
     workspace.succeed(&single);
+    assert!(read() == before, "another submission");
+
+    // What the scores are made of must be there.
+    let mapping = workspace.read("run/mapping.tsv");
+    std::fs::remove_file(workspace.path("run/mapping.tsv")).expect("it is there");
+    let text =
+        "error: run/mapping.tsv is gone, and the run is done\nhint: remove run to run it again\n";
+    assert_eq!(refused(&single), text);
+    workspace.write("run/mapping.tsv", mapping);
+    workspace.write("run/model/model.safetensors", "other weights");
+    let text = "error: run/model/model.safetensors is not the file that the run has written\nhint: remove run to run it again\n";
+    assert_eq!(refused(&single), text);
 
     // A fold without its model is no fold to merge.
     edit_manifest(&workspace, "folds", |manifest| {

@@ -55,8 +55,8 @@ use crate::config::{Experiment, Loaded};
 use crate::error::{Error, Result};
 
 /// Runs an experiment, or a part of it, in `out`, or in `runs/NAME-HASH` under the working folder; goes on where an
-/// earlier process was cut there. A run that is done, but for another `[submit]` or `[predict]`, is not trained again: see
-/// [`rewrite`].
+/// earlier process was cut there. A run that is done, but for another `[submit]` or `[predict]` or a submission that was lost, is not
+/// trained again: see [`rewrite`].
 ///
 /// # Errors
 /// Those of the config, the inputs, the folder and the disk before training; [`Error::Interrupted`] where the run
@@ -101,7 +101,7 @@ pub fn run(
 enum Found {
     /// The part that is asked for, done.
     Done(Box<PartReport>),
-    /// The run, done, but for another `[predict]` or `[submit]`.
+    /// The run, done, but for another `[predict]` or `[submit]`, or without its submission.
     Outdated,
     /// A folder to do it in.
     Ready(Box<RunFolder>),
@@ -121,6 +121,7 @@ fn open(path: &Path, experiment: &Experiment, identity: &Identity, part: RunPart
             RunPart::Fold(name),
             Standing::Outdated {
                 has_other_scores: true,
+                ..
             },
         ) => return Err(other_scores(path, name)),
         (RunPart::Fold(name), _) => {

@@ -1,6 +1,6 @@
-//! Another `[submit]` or `[predict]` for a run that is done: nothing is trained.
+//! Another `[submit]` or `[predict]` for a run that is done, or a submission that was lost: nothing is trained.
 //!
-//! In: the folder of the run and its experiment with other values in those sections. Out: the submission, from the scores that
+//! In: the folder of the run and its experiment, with other values in those sections or the same. Out: the submission, from the scores that
 //! are stored; where `[predict]` makes other scores, those of all rows first, by the models that the run has left. Their best
 //! epochs stay: what chose them were scores by the `[predict]` that the run was trained with.
 
@@ -61,6 +61,7 @@ pub fn rewrite(
                 submission::leave_run((scores, task), experiment, run, progress)?;
             }
             // Not before: the form may be refused.
+            reopened.lost().iter().for_each(|line| progress.say(line));
             progress.say("the submission is written anew, from stored scores");
             reopened.outcome().clone()
         }
@@ -68,6 +69,7 @@ pub fn rewrite(
             progress.say("all rows are scored anew, by the models of the run; nothing is trained");
             let rows = Rows::read(experiment, progress)?;
             submission::check_form(experiment, &rows.task, rows.test.len())?;
+            reopened.lost().iter().for_each(|line| progress.say(line));
             reopened.begin(false)?;
             let scoring = Scoring {
                 run,

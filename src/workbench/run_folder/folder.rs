@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, Lock, Owner};
 use super::manifest::{FileRecord, Identity, Manifest, Outcome, State};
 use super::names::{
-    CONFIG, LOG, MANIFEST, MAPPING, METRICS, MODEL, ModelName, OOF, OUTPUTS, REWRITTEN, TEST,
-    VALID, sorted_names,
+    CONFIG, LOG, MANIFEST, MAPPING, METRICS, MODEL, ModelName, OOF, OUTPUTS, REWRITTEN, SUBMISSION,
+    SUBMISSION_JSON, SUBMISSION_ZIP, TEST, VALID, sorted_names,
 };
 use super::resume;
 use crate::align::GraphReport;
@@ -28,7 +28,7 @@ use crate::hash::sha256;
 pub enum Opened {
     /// The same run, done.
     Done(Outcome),
-    /// The same run, trained, with scores or a submission by other settings; see [`Standing::Outdated`].
+    /// The same run, trained, with scores or a submission by other settings, or with none; see [`Standing::Outdated`].
     Outdated,
     /// A folder that is ours to fill.
     Ready(Box<RunFolder>),
@@ -260,10 +260,12 @@ pub enum Standing {
     Free,
     /// The run, done.
     Done(Outcome),
-    /// The run, trained, with a submission by another `[submit]`.
+    /// The run, trained, with a submission by another `[submit]`, or one that was lost.
     Outdated {
         /// The scores are by another `[predict]`, or were being made when that was cut.
         has_other_scores: bool,
+        /// What has become of files of the submission, a line each.
+        lost: Vec<String>,
     },
 }
 
@@ -290,13 +292,18 @@ pub fn look(path: &Path, experiment: &Experiment, identity: &Identity) -> Result
         require_same_predict(path, experiment, &found)?;
         return Ok(Standing::Free);
     }
-    require_outputs(path, &found)?;
+    let lost = require_outputs(path, &found)?;
     let has_other_scores = found.predict.as_ref() != Some(&experiment.predict);
     let has_submission =
         found.state == State::Done && found.identity.submit_sha256 == identity.submit_sha256;
     Ok(match found.result {
-        Some(outcome) if has_submission && !has_other_scores => Standing::Done(outcome),
-        _ => Standing::Outdated { has_other_scores },
+        Some(outcome) if has_submission && !has_other_scores && lost.is_empty() => {
+            Standing::Done(outcome)
+        }
+        _ => Standing::Outdated {
+            has_other_scores,
+            lost,
+        },
     })
 }
 
@@ -332,10 +339,11 @@ fn require_same_predict(path: &Path, experiment: &Experiment, found: &Manifest) 
     ))
 }
 
-/// Refuses a run whose submission, model or mapping is gone, or of which a table is not what was written: to say that it is
-/// done would be no help. Tables may be gone, since packs leave them out; logs are for people. While scores or submission are
-/// written anew, they may be of either form.
-fn require_outputs(path: &Path, found: &Manifest) -> Result<()> {
+/// Refuses a run whose model or mapping is gone, or of which a table is not what was written: to say that it is done would be no
+/// help. Tables may be gone, since packs leave them out; logs are for people. While scores or submission are written anew, they
+/// may be of either form. A submission is made of the scores: one that is gone or was changed is told, a line a file.
+fn require_outputs(path: &Path, found: &Manifest) -> Result<Vec<String>> {
+    let mut lost = Vec::new();
     for output in &found.outputs {
         let is_named = |names: &[&str]| names.iter().any(|name| output.path.ends_with(name));
         let at = path.join(&output.path);
@@ -344,15 +352,21 @@ fn require_outputs(path: &Path, found: &Manifest) -> Result<()> {
         if is_named(&[LOG, METRICS]) || is_under_way || !is_missed || output.is_as_written(path)? {
             continue;
         }
+        let is_submission = is_named(&[SUBMISSION, SUBMISSION_ZIP, SUBMISSION_JSON]);
         let found = match at.exists() {
             true => "is not the file that the run has written",
+            false if is_submission => "is gone",
             false => "is gone, and the run is done",
         };
         let message = format!("{} {found}", at.display());
+        if is_submission {
+            lost.push(message);
+            continue;
+        }
         let hint = format!("remove {} to run it again", path.display());
         return Err(Error::refused(message).with_hint(hint));
     }
-    Ok(())
+    Ok(lost)
 }
 
 /// Makes the folder of a run or fold ready to be filled: removes what a process was writing when it was killed and, where

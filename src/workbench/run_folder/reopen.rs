@@ -1,6 +1,6 @@
-//! A run that is done, opened again: another `[predict]` or `[submit]` for the models that are there.
+//! A run that is done, opened again: another `[predict]` or `[submit]` for the models that are there, or a submission that was lost.
 //!
-//! In: the folder of a run and an experiment that differs from it in those sections only. Out: the right to write its scores and
+//! In: the folder of a run and an experiment that differs from it in those sections at most. Out: the right to write its scores and
 //! its submission anew, and the record of that in the manifest. Before the first file changes the manifest says `reopened`,
 //! so that one who is killed in between leaves a run that the same command mends. Computes no score and trains nothing.
 
@@ -19,6 +19,7 @@ pub struct Reopened {
     path: PathBuf,
     manifest: Manifest,
     outcome: Outcome,
+    lost: Vec<String>,
     _lock: Lock,
 }
 
@@ -41,17 +42,18 @@ impl Reopened {
             let message = format!("{} holds no run that is done any more", path.display());
             Error::refused(message).with_hint("run the same command again")
         };
-        match folder::look(path, experiment, identity)? {
+        let lost = match folder::look(path, experiment, identity)? {
             Standing::Done(outcome) => return Ok(Taken::Done(outcome)),
             Standing::Free => return Err(gone()),
-            Standing::Outdated { .. } => {}
-        }
+            Standing::Outdated { lost, .. } => lost,
+        };
         let manifest = Manifest::read(path)?.ok_or_else(gone)?;
         let outcome = manifest.result.clone().ok_or_else(gone)?;
         Ok(Taken::Reopened(Box::new(Self {
             path: path.to_owned(),
             manifest,
             outcome,
+            lost,
             _lock: lock,
         })))
     }
@@ -59,6 +61,11 @@ impl Reopened {
     /// The figures of the run as it stands.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    /// What has become of files of the submission that are not as the run has written them, a line each.
+    pub fn lost(&self) -> &[String] {
+        &self.lost
     }
 
     /// Whether the stored scores are those of the experiment's `[predict]`.
