@@ -46,6 +46,7 @@ impl Loaded {
             Some(last) => {
                 self.check_scores(last)?;
                 self.check_probability()?;
+                self.check_metric(last)?;
                 self.check_order(last)
             }
             None => Ok(()),
@@ -255,6 +256,23 @@ impl Loaded {
                 "set submit.probability = false, or objective.name = \"pet\" or \"ce\" in what comes last",
             )
         })
+    }
+
+    /// Kappa compares grades with scores that are rounded to grades.
+    fn check_metric(&self, last: &Stage) -> Result<()> {
+        let (stages, metric) = (&self.experiment.stage, self.experiment.task.metric);
+        if metric != Some(MetricName::Kappa) || last.objective != ObjectiveName::Cosent {
+            return Ok(());
+        }
+        let name = last.objective.name();
+        let expected = format!("a metric of order, as the scores of `{name}` have no scale");
+        let error = Error::input(self.place("task.metric"), expected, "`kappa`");
+        let mse = ObjectiveName::Mse.name();
+        let way_out = match stages.last() {
+            Some(_) => format!("objective = \"{mse}\" in the last stage"),
+            None => format!("objective.name = \"{mse}\""),
+        };
+        Err(error.with_hint(format!("set {way_out}, or task.metric = \"spearman\"")))
     }
 
     fn has_valid(&self) -> bool {

@@ -220,15 +220,26 @@ impl Sample {
         Err(Error::input(place.clone(), expected, found).with_hint(CLASSES_HINT))
     }
 
-    /// A remark where the values are 0 and 1 and scores of such labels are written as they are: either may be wanted.
+    /// A remark where something else may be wanted than what is written: where the values are 0 and 1, or whole grades, and scores
+    /// are written as they are.
     pub fn remark(&self, form: &Form, task: &Task) -> Option<String> {
-        let is_zero_one = self.has_only_numbers() && self.all_within && self.all_whole;
-        let has_scores = form.columns == Columns::Score && !form.probability;
-        (is_zero_one && has_scores && task.labels == LabelKind::Binary).then(|| {
-            "submission: the sample holds whole numbers from 0 to 1; scores are written as the model gives them; \
-             submit.probability = true writes 0 to 1"
-                .to_owned()
-        })
+        if form.columns != Columns::Score || form.probability {
+            return None;
+        }
+        let has_whole = self.has_only_numbers() && self.all_whole;
+        match task.labels {
+            LabelKind::Binary if has_whole && self.all_within => Some(
+                "submission: the sample holds whole numbers from 0 to 1; scores are written as the model gives them; \
+                 submit.probability = true writes 0 to 1"
+                    .to_owned(),
+            ),
+            LabelKind::Ordinal if has_whole => Some(
+                "submission: the sample holds whole numbers; scores are written as the model gives them, with fractions: \
+                 round them where whole grades are asked for"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 }
 

@@ -37,6 +37,42 @@ fn a_metric_that_does_not_fit_the_labels() {
 }
 
 #[test]
+fn a_metric_of_grades_needs_scores_on_their_scale() {
+    let kappa = "[task]\nlabels = \"ordinal\"\nmetric = \"kappa\"\n";
+    let (message, hint) = refusal(kappa, &["objective.name=cosent"]);
+    assert_eq!(
+        message,
+        "e.toml:5:task.metric: expected a metric of order, as the scores of `cosent` have no scale, found `kappa`"
+    );
+    assert_eq!(
+        hint,
+        "set objective.name = \"mse\", or task.metric = \"spearman\""
+    );
+    assert_eq!(refusal(kappa, &["objective.name=mse"]).0, "good");
+    for metric in ["spearman", "pearson"] {
+        let assignment = format!("task.metric={metric}");
+        let assignments = ["objective.name=cosent", &assignment];
+        assert_eq!(refusal(kappa, &assignments).0, "good", "{metric}");
+    }
+    // What comes last gives the scores.
+    let stages = |last: &str| {
+        let stage = |name: &str| format!("[[stage]]\nname = \"{name}\"\nobjective = \"{name}\"\n");
+        let first = if last == "mse" { "cosent" } else { "mse" };
+        refusal(&(kappa.to_owned() + &stage(first) + &stage(last)), &[])
+    };
+    assert_eq!(stages("mse").0, "good");
+    let (message, hint) = stages("cosent");
+    assert!(
+        message.starts_with("e.toml:5:task.metric: expected a metric of order"),
+        "{message}"
+    );
+    assert_eq!(
+        hint,
+        "set objective = \"mse\" in the last stage, or task.metric = \"spearman\""
+    );
+}
+
+#[test]
 fn an_objective_that_does_not_fit_the_labels() {
     let ordinal = "task.labels=ordinal";
     let (message, hint) = refusal("[objective]\nname = \"pet\"\n", &[ordinal]);

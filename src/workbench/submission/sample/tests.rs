@@ -203,7 +203,14 @@ fn a_remark_where_values_of_0_and_1_may_be_labels_or_probabilities() {
     for values in [["0", "0.5", "1"], ["-1", "1", "0"], ["", "", ""]] {
         assert!(remarks_of(values, &binary).is_empty(), "{values:?}");
     }
-    assert!(remarks_of(["0", "1", "0"], &ordinal).is_empty());
+    let grades = "submission: the sample holds whole numbers; scores are written as the model gives them, with fractions: \
+                  round them where whole grades are asked for";
+    for values in [["0", "1", "0"], ["3", "5", "-1"]] {
+        assert_eq!(remarks_of(values, &ordinal), [grades], "{values:?}");
+    }
+    for values in [["3", "4.5", "1"], ["3.0", "5.0", "1.0"], ["", "", ""]] {
+        assert!(remarks_of(values, &ordinal).is_empty(), "{values:?}");
+    }
 }
 
 /// A table of three rows with these ids in its column `name`, and a sample of these ids; the scores 1, 2 and 3 by the ids of the
