@@ -7,7 +7,7 @@
 //! to 1 and not all written as whole numbers, or is called `prob…`, but for ordinals; else `submit.probability` says so, and a
 //! remark names it where all values are 0 and 1.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::form::{Columns, Form};
@@ -22,6 +22,9 @@ const ID_COLUMN: &str = "submit.id_column names the column of the ids where it i
 
 /// The way out where a sample asks for names and the task has numbers.
 pub(super) const CLASSES_HINT: &str = "class names need `task.labels = \"classes\"`";
+
+/// Values to compare with the classes of a task; more are numbers.
+const MOST_VALUES: usize = 2000;
 
 /// What the sample holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,8 @@ pub(super) struct Sample {
     pub lines: Vec<Place>,
     /// The first value beside the ids that is no number, and where it stands. One that is left blank is none.
     name: Option<(String, Place)>,
+    /// The first different values, where there is one column beside the ids, and where each stands first.
+    values: Vec<(String, Place)>,
     /// Some values are numbers.
     has_numbers: bool,
     /// All values are from 0 to 1.
@@ -81,6 +86,7 @@ impl Sample {
             ids: Vec::new(),
             lines: Vec::new(),
             name: None,
+            values: Vec::new(),
             has_numbers: false,
             all_within: true,
             all_whole: true,
@@ -91,6 +97,7 @@ impl Sample {
 
     fn read_rows(&mut self, table: &mut Table<'_>) -> Result<()> {
         let mut seen: HashMap<String, Place> = HashMap::new();
+        let mut values: HashSet<String> = HashSet::new();
         while table.advance()? {
             let fields = table.fields();
             if fields.len() != self.header.len() {
@@ -109,6 +116,11 @@ impl Sample {
             self.ids.push(id);
             self.lines.push(table.place());
             for (column, text) in (0..).zip(fields).filter(|(column, _)| *column != self.id) {
+                let is_value = self.header.len() == 2 && !is_missing(text.trim());
+                if is_value && self.values.len() < MOST_VALUES && values.insert(text.to_owned()) {
+                    let place = table.place().field(&self.header[column]);
+                    self.values.push((text.to_owned(), place));
+                }
                 match finite(text.trim()) {
                     Some(number) => {
                         self.has_numbers = true;
@@ -221,8 +233,11 @@ impl Sample {
     }
 
     /// A remark where something else may be wanted than what is written: where the values are 0 and 1, or whole grades, and scores
-    /// are written as they are.
+    /// are written as they are; and where a value is no class of the task.
     pub fn remark(&self, form: &Form, task: &Task) -> Option<String> {
+        if form.columns == Columns::Label {
+            return self.other_class(task);
+        }
         if form.columns != Columns::Score || form.probability {
             return None;
         }
@@ -240,6 +255,28 @@ impl Sample {
             ),
             _ => None,
         }
+    }
+
+    /// A remark on the first value beside the ids that is no class of the task. It may only hold a place.
+    fn other_class(&self, task: &Task) -> Option<String> {
+        let is_other = |(value, _): &&(String, Place)| !task.classes.contains(value);
+        let (value, place) = self.values.iter().find(is_other)?;
+        Some(format!(
+            "warning: {place}: {} is none of the classes of the training rows, which are written: {}",
+            quoted(value),
+            some_of(&task.classes)
+        ))
+    }
+}
+
+/// Names of classes, of many the first ones.
+fn some_of(classes: &[String]) -> String {
+    const MOST: usize = 10;
+    let shown = classes.iter().take(MOST).map(|name| quoted(name));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match classes.len() {
+        n if n > MOST => format!("{shown}, … ({n} classes)"),
+        _ => shown,
     }
 }
 

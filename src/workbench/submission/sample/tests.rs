@@ -213,6 +213,43 @@ fn a_remark_where_values_of_0_and_1_may_be_labels_or_probabilities() {
     }
 }
 
+#[test]
+fn a_value_that_is_no_class_is_remarked() {
+    let classes = task(LabelKind::Classes, &["x", "y"]);
+    let remarks_of = |values: [&str; 3]| {
+        let [a, b, c] = values;
+        let sample = format!("key,p\na,{a}\nb,{b}\nc,{c}\n");
+        let scores = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0];
+        let (text, remarks) = like(&sample, &scores, &classes, true).expect("fits");
+        assert_eq!(text, "key,p\na,x\nb,y\nc,x\n"); // whatever the sample holds
+        remarks
+    };
+    for values in [["x", "y", "x"], ["x", "x", "x"], ["", "NaN", "x"]] {
+        assert!(remarks_of(values).is_empty(), "{values:?}");
+    }
+    let other = |line: u64, value: &str| {
+        format!(
+            "warning: sample.csv:{line}:p: `{value}` is none of the classes of the training rows, which are written: `x`, `y`"
+        )
+    };
+    assert_eq!(remarks_of(["x", "军事", "z"]), [other(3, "军事")]);
+
+    // Numbers that hold a place: the check without a task would want numbers.
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path().join("sample.csv");
+    std::fs::write(&path, "key,p\na,0\nb,0\n").expect("a small file");
+    let submit = SubmitConfig::default();
+    let sample = Sample::read(&path, &submit).expect("a sample");
+    let form = sample.form(&submit, &classes).expect("one column");
+    let said = sample.remark(&form, &classes).expect("a remark");
+    assert!(
+        said.ends_with(&other(2, "0")["warning: ".len()..]),
+        "{said}"
+    );
+    let numbers = task(LabelKind::Classes, &["0", "1"]);
+    assert_eq!(sample.remark(&form, &numbers), None);
+}
+
 /// A table of three rows with these ids in its column `name`, and a sample of these ids; the scores 1, 2 and 3 by the ids of the
 /// submission, or the message, and the remarks.
 fn written_by_ids(
