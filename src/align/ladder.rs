@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::input::AlignMethod;
 use crate::error::{Error, Place, Result};
+use crate::vocab::plain::is_special;
 use crate::vocab::{CipherVocab, Mapping, MappingRow, PlainId, PlainVocab, TokenCounts};
 
 /// Plaintext rows that stand for text (none of the form `[NAME]`) and were counted, with their counts, in row order.
@@ -28,6 +29,23 @@ pub(super) fn eligible(
             .with_hint("count the corpus with this checkpoint's tokenizer: `cipherpet count`"));
     }
     Ok(rows)
+}
+
+/// Share of the counted occurrences that are of tokens with a row in `plain`, 0 to 1, and the number of those tokens. What stands
+/// for no text does not count.
+pub fn counted_share(plain: &PlainVocab, counts: &TokenCounts) -> (f64, usize) {
+    let (mut known, mut all, mut types) = (0.0, 0.0, 0);
+    for (token, count) in &counts.entries {
+        if is_special(token) || *count == 0 {
+            continue;
+        }
+        all += *count as f64;
+        if plain.id(token).is_some() {
+            known += *count as f64;
+            types += 1;
+        }
+    }
+    (if all > 0.0 { known / all } else { 0.0 }, types)
 }
 
 /// Counts by token.

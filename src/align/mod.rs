@@ -30,6 +30,7 @@ pub use alignment::{Alignment, CoverageBand, GraphReport, Refinement, UnitTrial}
 pub use estimate::{Estimate, estimate};
 pub use file::reread;
 pub use input::{AlignInput, AlignMethod, GraphInput};
+pub use ladder::counted_share;
 pub use methods::align;
 pub use refine::{RefineInput, refine};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{AlignInput, AlignMethod, align};
+use super::{AlignInput, AlignMethod, align, counted_share};
 use crate::data::{CipherId, Dictionary, Example, Target, TokenKind};
 use crate::error::Result;
 use crate::random::Key;
@@ -162,6 +162,17 @@ fn counts_that_share_no_token_with_the_vocabulary() {
             error.hint(),
             Some("count the corpus with this checkpoint's tokenizer: `cipherpet count`")
         );
+    }
+}
+
+#[test]
+fn the_share_of_counts_that_the_vocabulary_knows() {
+    let world = world(1);
+    // 了 5, 的 9 and 我 5 of these and 吗 50; special tokens are no text, 是 was not seen.
+    let counts = world.counts.as_ref().expect("counts");
+    assert_eq!(counted_share(&world.plain, counts), (19.0 / 69.0, 3));
+    for none in [&[][..], &[("[CLS]", 9), ("的", 0)]] {
+        assert_eq!(counted_share(&world.plain, &self::counts(none)), (0.0, 0));
     }
 }
 

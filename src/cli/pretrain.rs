@@ -23,8 +23,9 @@ Examples:
 
 Learns masked tokens, and with objective.name = \"nsp\" next sentences too, from the lines of [text]:
 plain text, or cipher ids with text.tokens = \"number\". It starts from fresh values or a checkpoint.
-What it leaves in model/ is a checkpoint for checkpoint.dir and for transformers. One that was
-stopped or killed goes on from its last checkpoint, to the same bytes as if it had not been.")]
+What it leaves in model/ is a checkpoint for checkpoint.dir and for transformers. Of ids it leaves
+mapping.tsv too: as align.file it lets a run start each id from itself. One that was stopped or
+killed goes on from its last checkpoint, to the same bytes as if it had not been.")]
 pub struct PretrainArguments {
     /// The settings: [text], [vocab], [checkpoint], [model], [objective], [train], [[stage]]
     #[arg(value_name = "CONFIG.toml")]

@@ -23,7 +23,8 @@ pub struct AlignConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-path" = true))]
     pub counts: Option<PathBuf>,
-    /// A mapping in the form of `mapping.tsv`; `file` needs it.
+    /// A mapping in the form of `mapping.tsv`, or lines `id<TAB>token`; `file` needs it. Of a BERT that was pretrained on the ids it is the
+    /// `mapping.tsv` of the pretraining.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-path" = true))]
     pub file: Option<PathBuf>,

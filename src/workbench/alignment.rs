@@ -1,12 +1,13 @@
 //! Alignment of rows with plaintext: the one way of `run`, `align` and `audit`.
 //!
 //! In: encoded rows with their vocabulary, a checkpoint, and `[align]`. Out: an [`Alignment`], refined by the network where
-//! that is asked for. Writes nothing; how rows are found is [`align`](mod@crate::align)'s work.
+//! that is asked for; a warning where counts say little of the checkpoint. Writes nothing; how rows are found is [`align`](mod@crate::align)'s work.
 
 use std::path::Path;
 
 use super::Context;
-use crate::align::{self, AlignInput, Alignment, GraphInput, RefineInput};
+use super::run_folder::names;
+use crate::align::{self, AlignInput, AlignMethod, Alignment, GraphInput, RefineInput};
 use crate::checkpoint::Checkpoint;
 use crate::config::AlignConfig;
 use crate::data::{Dictionary, EncodedExample};
@@ -15,6 +16,11 @@ use crate::kernels;
 use crate::kernels::path::Precision;
 use crate::random::{Key, Purpose};
 use crate::vocab::{CipherVocab, Mapping, PlainVocab, TokenCounts};
+
+/// Counts of which less than this share are tokens of the checkpoint are of another vocabulary.
+const KNOWN_SHARE: f64 = 0.5;
+/// Beyond this share of ids that start again from the first token, there is hardly a ladder.
+const WRAPPED_SHARE: f64 = 0.5;
 
 /// What is aligned, and with what.
 pub struct AlignmentSource<'a> {
@@ -64,6 +70,12 @@ impl AlignmentSource<'_> {
             ..self.input()
         };
         let mut alignment = align::align(settings.method, &input)?;
+        if matches!(settings.method, AlignMethod::Rank | AlignMethod::Random)
+            && let Some(counts) = input.counts
+            && let Some(line) = self.poor_counts(counts, &alignment.mapping)
+        {
+            progress.say(&line);
+        }
         if let Some(checkpoint) = refining {
             let input = RefineInput {
                 checkpoint,
@@ -84,6 +96,58 @@ impl AlignmentSource<'_> {
     /// Those of [`align::reread`].
     pub fn reread(&self, mapping: &Path) -> Result<Mapping> {
         align::reread(mapping, &self.input())
+    }
+
+    /// A warning where the counts are of another vocabulary than the checkpoint's, or of few of its tokens: most ids start from rows
+    /// that have nothing to do with them.
+    fn poor_counts(
+        &self,
+        (path, counts): (&Path, &TokenCounts),
+        mapping: &Mapping,
+    ) -> Option<String> {
+        let (share, known) = align::counted_share(self.plain, counts);
+        let ids = mapping.rows.len();
+        let what = if share < KNOWN_SHARE {
+            format!(
+                "{:.1} % of what it counts are tokens of the checkpoint ({known} of them, for {ids} ids)",
+                100.0 * share
+            )
+        } else if mapping.wrapped as f64 > WRAPPED_SHARE * ids as f64 {
+            format!("it counts {known} different tokens for {ids} ids, which share them")
+        } else {
+            return None;
+        };
+        let (path, way_out) = (path.display(), self.way_out());
+        Some(format!("warning: {path}: {what}; {way_out}"))
+    }
+
+    /// What to do where the counts are poor.
+    fn way_out(&self) -> String {
+        let folder = self.folder.unwrap_or(Path::new("BERT"));
+        if !self.ids_are_tokens() {
+            let counted = format!("`cipherpet count TEXT --checkpoint {}`", folder.display());
+            return format!("count more text with the tokenizer of this checkpoint: {counted}");
+        }
+        let same = "the ids are tokens of the checkpoint themselves: with align.method = \"file\" and align.file =";
+        // Pretraining on ids leaves such a table beside the BERT.
+        let pretraining = folder.parent().unwrap_or(Path::new(""));
+        let mapping = pretraining.join(names::MAPPING);
+        match pretraining.join(names::PRETRAINING).is_file() && mapping.is_file() {
+            true => format!("{same} {} each starts from itself", mapping.display()),
+            false => format!("{same} a table of lines `id<TAB>id` each starts from itself"),
+        }
+    }
+
+    /// Whether most tokens of the rows stand in the checkpoint's vocabulary as they are.
+    fn ids_are_tokens(&self) -> bool {
+        let (mut known, mut all) = (0.0, 0.0);
+        for &(id, count) in &self.vocab.kept {
+            all += count as f64;
+            if self.plain.id(&self.dictionary.name(id)).is_some() {
+                known += count as f64;
+            }
+        }
+        known > KNOWN_SHARE * all
     }
 
     /// The network that refines; none where it is not asked to. Asked before alignment, which takes minutes.

@@ -244,6 +244,46 @@ fn ids_are_pretrained_on_as_they_are_and_a_run_finds_them_again() {
         assert_eq!(fields[0], fields[2], "{mapping}");
     }
     assert_eq!(mapping.lines().count(), 1 + 6);
+    // Counts of another vocabulary throw those rows away. One id in a thousand tokens is too little to be refused.
+    workspace.write("counts.tsv", "的\t999\n3\t1\n");
+    let rank = [
+        "--set=align.method=rank",
+        "--set=align.counts=counts.tsv",
+        "--out=rank",
+    ];
+    let warning = |more: &[&str]| -> String {
+        let output = workspace.run(&[&["run", "run.toml"][..], &rank, more].concat());
+        assert!(output.status.success(), "{}", workspace.transcript(&output));
+        let log = workspace.text("rank/run.log");
+        std::fs::remove_dir_all(workspace.path("rank")).expect("the folder");
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.starts_with("warning: ") && line.contains("counts.tsv"));
+        line.unwrap_or_default().to_owned()
+    };
+    let poor = warning(&[]);
+    let expected = "counts.tsv: 0.1 % of what it counts are tokens of the checkpoint (1 of them, for 6 ids); the ids are tokens \
+                    of the checkpoint themselves: with align.method = \"file\" and align.file = ";
+    assert!(poor.contains(expected), "{poor}");
+    assert!(
+        poor.ends_with("bert/mapping.tsv each starts from itself"),
+        "{poor}"
+    );
+    std::fs::rename(workspace.path("bert/model"), workspace.path("moved")).expect("the folder");
+    let moved = warning(&["--set=checkpoint.dir=moved"]);
+    assert!(
+        moved.ends_with("a table of lines `id<TAB>id` each starts from itself"),
+        "{moved}"
+    );
+    // All is of the vocabulary, and little of it; of half of the ids nothing is said.
+    let moved = ["--set=checkpoint.dir=moved"];
+    workspace.write("counts.tsv", "4\t9\n3\t1\n");
+    let few = warning(&moved);
+    assert!(
+        few.contains("it counts 2 different tokens for 6 ids, which share them; "),
+        "{few}"
+    );
+    workspace.write("counts.tsv", "4\t9\n3\t1\n7\t1\n");
+    assert_eq!(warning(&moved), "");
 }
 
 #[test]
