@@ -19,7 +19,9 @@ Examples:
 The runs must have held out the same rows and scored the same test file. What they make is a run
 to `board`, `check` and `ensemble`. [submit] is that of the first run, under --set. With --how
 weights the metric is printed twice: fitted on the same rows that chose the weights, which is too
-good, and nested, on rows that did not choose them. Trust the nested one.")]
+good, and nested, on rows that did not choose them. Trust the nested one. Ranks say an order and
+the likeliest class and no probability: of --how rank no log loss is shown, and a submission of
+probabilities is refused, but for a sample where the order alone is judged, as by AUC.")]
 pub struct EnsembleArguments {
     /// Run folders; ensembles are runs too
     #[arg(required = true, value_name = "RUN")]

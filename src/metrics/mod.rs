@@ -203,6 +203,16 @@ impl MetricName {
         }
     }
 
+    /// Whether it reads scores as probabilities: of numbers that are none it says nothing.
+    pub fn reads_probabilities(self) -> bool {
+        matches!(self, Self::LogLoss | Self::MeanLogLoss)
+    }
+
+    /// Whether it reads nothing but the order of the rows in each column of scores.
+    pub fn reads_order_alone(self) -> bool {
+        matches!(self, Self::Auc | Self::MeanAuc | Self::Spearman)
+    }
+
     /// The figure of some rows; `None` where they have none.
     pub fn of(self, targets: &[Target], scores: &Scores) -> Option<f64> {
         if targets.is_empty() || targets.len() != scores.len() {
@@ -253,6 +263,43 @@ mod tests {
         for labels in [Binary, Classes, Multilabel, Ordinal] {
             let all: Vec<_> = MetricName::all_for(labels).collect();
             assert!(all.contains(&MetricName::default_for(labels)), "{all:?}");
+        }
+    }
+
+    /// Other scores in the same order, and other probabilities that say the same class.
+    #[test]
+    fn who_reads_the_order_alone_sees_nothing_else_and_others_do() {
+        let of = |targets: &[Target], width, values: &[f32], name: MetricName| {
+            let values = values.to_vec();
+            name.of(targets, &Scores { width, values })
+        };
+        for labels in [Binary, Classes, Multilabel, Ordinal] {
+            let targets = match labels {
+                Binary | Classes => [0, 0, 1, 1].map(Target::Class).to_vec(),
+                Multilabel => [0, 0, 1, 1]
+                    .map(|label| Target::Several(vec![label]))
+                    .to_vec(),
+                Ordinal => [0.0, 1.0, 2.0, 3.0].map(Target::Number).to_vec(),
+            };
+            let width = if matches!(labels, Binary | Ordinal) {
+                1
+            } else {
+                2
+            };
+            let scores: Vec<f32> = [-1.0, 0.5, 0.2, 2.0].repeat(width);
+            let moved: Vec<f32> = scores.iter().map(|score| score * 3.0 + 2.0).collect();
+            let wide: Vec<f32> = scores.iter().map(|score| score * 3.0).collect();
+            for name in MetricName::all_for(labels) {
+                let figure = |values: &[f32]| of(&targets, width, values, name).expect("a figure");
+                if name.reads_order_alone() {
+                    assert_eq!(figure(&scores), figure(&moved), "{name}");
+                }
+                if name.reads_probabilities() {
+                    assert_ne!(figure(&scores), figure(&wide), "{name}");
+                } else if labels != Ordinal {
+                    assert_eq!(figure(&scores), figure(&wide), "{name}");
+                }
+            }
         }
     }
 

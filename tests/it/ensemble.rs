@@ -688,9 +688,14 @@ fn probabilities_of_scores_that_are_no_logits() {
         &workspace,
         &probability,
         "error: submit.probability = true: the scores of `cosent` are no logits\n\
-         hint: use --how rank, or set submit.probability = false",
+         hint: leave out what has learnt by `cosent`, or set submit.probability = false",
     );
-    workspace.succeed(&ensemble(&[&probability[..], &["--how", "rank"]].concat()));
+    refused(
+        &workspace,
+        &[&probability[..], &["--how", "rank"]].concat(),
+        "error: submit.probability = true asks for probabilities: ranks say an order alone\n\
+         hint: take runs with objective.name = \"pet\" or \"ce\" in what comes last, or set submit.probability = false",
+    );
     // Whichever run comes first, and a blend of such a run too.
     for (runs, out) in [
         (["b", "a"], "b-a"),
@@ -705,6 +710,156 @@ fn probabilities_of_scores_that_are_no_logits() {
         );
         workspace.succeed(&blend);
     }
+}
+
+/// Half of all rows have a mean rank above one half, however few are positive.
+#[test]
+fn ranks_are_no_probabilities() {
+    let workspace = two_runs();
+    let rank = ["--how", "rank"];
+    let probability = ["--set", "submit.probability=true"];
+    let refusal_of = |whose: &str, hint: &str| {
+        format!(
+            "error: submit.probability = true asks for probabilities: ranks say an order{whose} alone\n\
+             hint: {hint}, or set submit.probability = false"
+        )
+    };
+    let both = [&rank[..], &probability].concat();
+    refused(&workspace, &both, &refusal_of("", "use --how mean"));
+    // Nor is what is blended with them.
+    workspace.succeed(&["ensemble", "a", "b", "--how", "rank", "--out", "ranks"]);
+    let of_ranks = [
+        "ensemble", "b", "ranks", "--how", "mean", "--out", "of-ranks",
+    ];
+    assert_eq!(
+        refusal(&workspace, &[&of_ranks[..], &probability].concat()),
+        refusal_of(
+            ", as those of ranks",
+            "blend the runs themselves with --how mean"
+        )
+    );
+    // AUC reads the order alone: a sample has its numbers from 0 to 1, the mean ranks.
+    workspace.write("sample.csv", "id,score\n0,0.5\n1,0.5\n2,0.5\n");
+    let like = ["--set", "submit.like=sample.csv"];
+    let with_sample = [&rank[..], &like].concat();
+    let output = workspace.run(&ensemble(&with_sample));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let warning = "warning: submit.like asks for probabilities: ranks say an order alone, which is enough for AUC; \
+                   for what reads more, use --how mean\n";
+    assert!(said.contains(warning), "{said}");
+    let submission = workspace.text("out/submission.csv");
+    let numbers = submission
+        .lines()
+        .skip(1)
+        .zip([5.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0]);
+    for (line, expected) in numbers {
+        let (_, number) = line.split_once(',').expect("two columns");
+        let number: f64 = number.parse().expect("a number");
+        assert!((number - expected).abs() < 1e-6, "{submission}");
+    }
+    assert_eq!(submission.lines().count(), 4);
+    std::fs::remove_dir_all(workspace.path("out")).expect("the folder");
+    // Accuracy reads more.
+    for run in ["a", "b"] {
+        edit_manifest(&workspace, run, |manifest| {
+            manifest["result"]["metric"] = "accuracy".into()
+        });
+    }
+    let expected =
+        "error: submit.like asks for probabilities: ranks say an order alone\nhint: use --how mean";
+    refused(&workspace, &with_sample, expected);
+    workspace.succeed(&ensemble(&[&["--how", "mean"][..], &like].concat()));
+}
+
+#[test]
+fn ranks_of_classes_say_the_class_and_no_probability() {
+    let workspace = two_runs_of_classes();
+    let report: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&ensemble(&["--how", "rank", "--json"])))
+            .expect("one object");
+    assert!(
+        report["score"].is_null() && report["methods"]["rank"].is_null(),
+        "{report}"
+    );
+    assert!(report["methods"]["mean"].is_number(), "{report}");
+    assert_eq!(workspace.text("out/submission.csv").lines().count(), 3);
+    let result = workspace.json("out/manifest.json")["result"].clone();
+    assert!(
+        result["valid_score"].is_null() && result["scores"]["log_loss"].is_null(),
+        "{result}"
+    );
+    assert!(result["scores"]["accuracy"].is_number(), "{result}");
+    // All classes of `b` are wrong.
+    for (how, has_probabilities) in [("rank", false), ("mean", true)] {
+        workspace.succeed(&["ensemble", "b", "--how", how, "--out", how]);
+        workspace.succeed(&["report", how]);
+        let page = workspace.text(&format!("{how}/report.html"));
+        for of_probabilities in ["Validation log loss", "log-probability of the class"] {
+            let is_there = page.contains(of_probabilities);
+            assert_eq!(is_there, has_probabilities, "{how}: {of_probabilities}");
+        }
+        let is_there = page.contains("score less that of the one said");
+        assert_eq!(is_there, !has_probabilities, "{how}");
+    }
+    // A blend with ranks says no more; what its other runs have alone is there.
+    let of_ranks = [
+        "ensemble", "b", "out", "--how", "mean", "--out", "of-ranks", "--json",
+    ];
+    let report: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&of_ranks)).expect("one object");
+    assert!(
+        report["score"].is_null() && report["methods"]["mean"].is_null(),
+        "{report}"
+    );
+    assert!(
+        report["runs"][0]["score"].is_number() && report["runs"][1]["score"].is_null(),
+        "{report}"
+    );
+    // A column a class is a column of probabilities.
+    let sample = "id,x,\"y, z\",w\n0,0.2,0.3,0.5\n1,0.2,0.3,0.5\n2,0.2,0.3,0.5\n";
+    workspace.write("sample.csv", sample);
+    let like = ["ensemble", "a", "b", "--set", "submit.like=sample.csv"];
+    let by = |how| [&like[..], &["--how", how, "--out", "columns"]].concat();
+    assert_eq!(
+        refusal(&workspace, &by("rank")),
+        "error: submit.like asks for probabilities: ranks say an order alone\nhint: use --how mean"
+    );
+    workspace.succeed(&by("mean"));
+}
+
+#[test]
+fn a_mean_of_scores_on_different_scales_is_warned_of() {
+    let workspace = two_runs();
+    let plain = workspace.text("a/config.toml");
+    let by_cosent = plain.clone() + "[objective]\nname = \"cosent\"\n";
+    workspace.write("a/config.toml", &by_cosent);
+    let said = |runs: [&str; 2], how: &str, out: &str| {
+        let output = workspace.run(&["ensemble", runs[0], runs[1], "--how", how, "--out", out]);
+        assert!(output.status.success(), "{}", workspace.transcript(&output));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut lines = said.lines();
+        let warning = lines.find(|line| line.starts_with("warning: "));
+        warning.unwrap_or_default().to_owned()
+    };
+    let warning = |scales: &str| {
+        format!(
+            "warning: a mean of scores on different scales: {scales}; --how rank takes nothing but their order"
+        )
+    };
+    let expected = warning("a has learnt by `cosent`, b has logits");
+    for how in ["mean", "logit"] {
+        assert_eq!(said(["a", "b"], how, how), expected, "{how}");
+    }
+    assert_eq!(said(["a", "b"], "rank", "ranks"), "");
+    let expected = warning("b has logits, ranks is made of ranks");
+    assert_eq!(said(["b", "ranks"], "mean", "of-ranks"), expected);
+    workspace.write("b/config.toml", &by_cosent);
+    assert_eq!(said(["a", "b"], "mean", "cosent"), "");
+    for run in ["a", "b"] {
+        workspace.write(&format!("{run}/config.toml"), &plain);
+    }
+    assert_eq!(said(["a", "b"], "mean", "logits"), "");
 }
 
 #[test]

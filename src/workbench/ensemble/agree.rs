@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::How;
 use crate::config::{self, Experiment, SubmitConfig, SubmitFormat};
 use crate::data::table::quoted;
 use crate::data::{LabelKind, Scores, Target, Task, source};
@@ -15,6 +16,7 @@ use crate::workbench::run_folder::manifest::FileRecord;
 use crate::workbench::run_folder::names;
 use crate::workbench::run_folder::results::Results;
 use crate::workbench::run_folder::scores::Scored;
+use crate::workbench::submission;
 
 /// Opens the runs, and refuses those that cannot be blended with the first.
 pub(super) fn open_all(paths: &[PathBuf]) -> Result<Vec<Results>> {
@@ -286,10 +288,101 @@ pub(super) fn require_logits(submit: &SubmitConfig, without: Option<ObjectiveNam
             let name = objective.name();
             let message =
                 format!("submit.probability = true: the scores of `{name}` are no logits");
-            Err(Error::refused(message)
-                .with_hint("use --how rank, or set submit.probability = false"))
+            Err(Error::refused(message).with_hint(format!(
+                "leave out what has learnt by `{name}`, or set submit.probability = false"
+            )))
         }
         _ => Ok(()),
+    }
+}
+
+/// Ranks say an order alone, and no probability is made of them: half of all rows have a mean rank above one half. A warning where a
+/// sample asks for numbers from 0 to 1 and `metric` reads nothing but their order. Grades have no probabilities.
+pub(super) fn require_no_probabilities(
+    runs: &[Results],
+    how: How,
+    submit: &SubmitConfig,
+    (task, metric): (&Task, MetricName),
+) -> Result<Option<String>> {
+    if task.labels == LabelKind::Ordinal {
+        return Ok(None);
+    }
+    let Some(setting) = submission::asks_for_probabilities(submit, task)? else {
+        return Ok(None);
+    };
+    let of_ranks = runs.iter().find(|run| run.record.has_ranks());
+    let whose = match of_ranks.filter(|_| how != How::Rank) {
+        Some(run) => format!("ranks say an order, as those of {}", run.path.display()),
+        None => "ranks say an order".to_owned(),
+    };
+    let instead = match (of_ranks, objective_without_logits(runs)?) {
+        (_, Some(_)) => "take runs with objective.name = \"pet\" or \"ce\" in what comes last",
+        (Some(_), None) => "blend the runs themselves with --how mean",
+        (None, None) => "use --how mean",
+    };
+    if !submit.probability && metric.reads_order_alone() {
+        let title = metric.metric().title;
+        return Ok(Some(format!(
+            "warning: {setting} asks for probabilities: {whose} alone, which is enough for {title}; for what reads more, {instead}"
+        )));
+    }
+    let hint = match submit.probability {
+        true => format!("{instead}, or set submit.probability = false"),
+        false => instead.to_owned(),
+    };
+    let message = format!("{setting} asks for probabilities: {whose} alone");
+    Err(Error::refused(message).with_hint(hint))
+}
+
+/// A warning where the scores of the runs are on different scales: in their mean the widest of them decides.
+pub(super) fn mixed_scales(runs: &[Results]) -> Result<Option<String>> {
+    let scales = runs.iter().map(Scale::of).collect::<Result<Vec<_>>>()?;
+    let first = (&runs[0], scales[0]);
+    let mut others = runs.iter().zip(scales);
+    let Some(other) = others.find(|(_, scale)| *scale != first.1) else {
+        return Ok(None);
+    };
+    let said = |(run, scale): (&Results, Scale)| {
+        let labels = run.record.task.labels;
+        format!("{} {}", run.path.display(), scale.describe(labels))
+    };
+    Ok(Some(format!(
+        "warning: a mean of scores on different scales: {}, {}; --how rank takes nothing but their order",
+        said(first),
+        said(other)
+    )))
+}
+
+/// What the scores of a run mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// Logits; of grades, grades.
+    Usual,
+    /// Mean ranks, or made of such.
+    Ranks,
+    /// Numbers of this objective's own.
+    Of(ObjectiveName),
+}
+
+impl Scale {
+    fn of(run: &Results) -> Result<Self> {
+        if run.record.has_ranks() {
+            return Ok(Self::Ranks);
+        }
+        let experiment = run.experiment()?;
+        let of_grades = experiment.objective_of_grades();
+        let of_grades = of_grades.filter(|objective| !objective.scores_are_grades());
+        let own = experiment.objective_without_logits().or(of_grades);
+        Ok(own.map_or(Self::Usual, Self::Of))
+    }
+
+    fn describe(self, labels: LabelKind) -> String {
+        match self {
+            Self::Usual if labels == LabelKind::Ordinal => "has grades".to_owned(),
+            Self::Usual => "has logits".to_owned(),
+            Self::Ranks => "is made of ranks".to_owned(),
+            Self::Of(objective) => format!("has learnt by `{}`", objective.name()),
+        }
     }
 }
 

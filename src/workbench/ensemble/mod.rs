@@ -36,7 +36,7 @@ pub enum How {
     /// The mean probability.
     Mean,
     /// The mean rank, which takes nothing from a score but its order: within its column, or, for named classes, among the
-    /// log-probabilities of all rows and classes.
+    /// log-probabilities of all rows and classes. It says an order and the likeliest class, and no probability.
     Rank,
     /// The mean logit.
     Logit,
@@ -99,8 +99,8 @@ pub struct EnsembleReport {
 ///
 /// # Errors
 /// [`Error::Refused`] where a run is not done, is named twice, or differs from the first in task, metric, rows,
-/// labels or test file; where `out` holds something else; where weights have no figure to go by. [`Error::Input`] where a
-/// table is damaged, [`Error::Io`]; [`Error::Interrupted`] before anything is written.
+/// labels or test file; where `out` holds something else; where weights have no figure to go by; where the submission asks for
+/// probabilities and the scores are none. [`Error::Input`] where a table is damaged, [`Error::Io`]; [`Error::Interrupted`] before anything is written.
 pub fn ensemble(
     runs: &[PathBuf],
     how: How,
@@ -113,7 +113,7 @@ pub fn ensemble(
     let runs = agree::open_all(&without_stages(runs, progress))?;
     let experiment = agree::experiment(&runs, assignments)?;
     let [without_logits, of_grades] = match how {
-        How::Rank => [None, None], // a mean rank lies between 0 and 1 whatever the scores are
+        How::Rank => [None, None], // whatever the scores are, they are ranks now
         _ => [
             agree::objective_without_logits(&runs)?,
             agree::objective_of_grades(&runs)?,
@@ -121,20 +121,32 @@ pub fn ensemble(
     };
     agree::require_logits(&experiment.submit, without_logits)?;
     let (task, metric) = (&runs[0].record.task, agree::metric(&runs[0]));
+    let of_ranks: Vec<bool> = runs.iter().map(|run| run.record.has_ranks()).collect();
+    let is_of_ranks = how == How::Rank || of_ranks.contains(&true);
+    let mut warnings = Vec::new();
+    if is_of_ranks && experiment.data.test.is_some() {
+        let asked = (task, metric);
+        let warning = agree::require_no_probabilities(&runs, how, &experiment.submit, asked)?;
+        warnings.extend(warning);
+    }
+    if matches!(how, How::Mean | How::Logit) {
+        warnings.extend(agree::mixed_scales(&runs)?);
+    }
     let tables: Vec<Scored> = agree::read_tables(&runs)?;
     let test_scores = agree::read_test_scores(&runs)?;
     let blended = Blended::new(
         (task, metric),
         (&tables, test_scores.as_deref()),
-        how,
+        (how, &of_ranks),
         context,
     )?;
+    warnings.iter().for_each(|line| progress.say(line));
     let identity = record::identity(&runs, how, &experiment)?;
     record::prepare(out, &identity)?;
 
     let members: Vec<Member> = (runs.iter().zip(&tables).zip(&blended.weights))
         .map(|((run, table), &weight)| {
-            let (score, auc) = figures(table, task, metric);
+            let (score, auc) = figures(table, task, (metric, run.record.has_ranks()));
             Member {
                 run: run.path.clone(),
                 config_sha256: run.record.config_sha256.clone(),
@@ -146,7 +158,7 @@ pub fn ensemble(
         .collect();
     let blend = record::Blend {
         how,
-        ranks: how == How::Rank || runs.iter().any(|run| run.record.has_ranks()),
+        ranks: is_of_ranks,
         metric,
         runs: &members,
         methods: &blended.methods,
@@ -165,7 +177,7 @@ pub fn ensemble(
         submission::leave((scores, task), &experiment, origin, out, progress)?;
     }
     manifest.finish(out, &blended.table, begun.elapsed().as_secs_f64())?;
-    let (score, auc) = figures(&blended.table, task, metric);
+    let (score, auc) = figures(&blended.table, task, (metric, is_of_ranks));
     Ok(EnsembleReport {
         ensemble: out.to_owned(),
         how,
@@ -178,11 +190,21 @@ pub fn ensemble(
     })
 }
 
-/// The metric of a table, and its AUC where the labels are binary.
-fn figures(table: &Scored, task: &Task, metric: MetricName) -> (Option<f64>, Option<f64>) {
+/// The metric of a table, whose scores may be ranks, and its AUC where the labels are binary.
+fn figures(
+    table: &Scored,
+    task: &Task,
+    (metric, ranks): (MetricName, bool),
+) -> (Option<f64>, Option<f64>) {
     let of = |metric: MetricName| metric.of(&table.targets, &table.scores);
     let is_binary = task.labels == LabelKind::Binary;
-    (of(metric), is_binary.then(|| of(MetricName::Auc)).flatten())
+    let score = of(metric).filter(|_| says_something(metric, ranks));
+    (score, is_binary.then(|| of(MetricName::Auc)).flatten())
+}
+
+/// Whether a metric says something of scores that may be ranks, which are no probabilities.
+fn says_something(metric: MetricName, ranks: bool) -> bool {
+    !(ranks && metric.reads_probabilities())
 }
 
 impl How {
@@ -209,7 +231,7 @@ impl Blended {
     fn new(
         (task, metric): (&Task, MetricName),
         (tables, test): (&[Scored], Option<&[Scores]>),
-        how: How,
+        (how, of_ranks): (How, &[bool]),
         Context { progress, stop, .. }: Context<'_>,
     ) -> Result<Self> {
         let runs: Vec<&Scores> = tables.iter().map(|table| &table.scores).collect();
@@ -232,14 +254,18 @@ impl Blended {
         let fitted = blend::greedy_weights(fit, &runs, &watch)?;
         let nested = blend::nested_scores(fit, &runs, &parts, &watch)?;
         drop(bar);
-        let figure = |scores: &Scores| metric.of(targets, scores);
+        let has_ranks = of_ranks.contains(&true);
+        let figure = |scores: &Scores, ranks: bool| {
+            let score = metric.of(targets, scores);
+            score.filter(|_| says_something(metric, ranks))
+        };
         let methods = Methods {
-            mean: figure(&means[0]),
-            rank: figure(&means[1]),
-            logit: figure(&means[2]),
+            mean: figure(&means[0], has_ranks),
+            rank: figure(&means[1], true),
+            logit: figure(&means[2], has_ranks),
             weights: (fitted.as_ref())
-                .and_then(|weights| figure(&blend::mean_of_logits(&runs, weights))),
-            weights_nested: nested.as_ref().and_then(figure),
+                .and_then(|weights| figure(&blend::mean_of_logits(&runs, weights), has_ranks)),
+            weights_nested: nested.as_ref().and_then(|scores| figure(scores, has_ranks)),
         };
         let [mean, rank, logit] = means;
         let (scores, weights) = match how {

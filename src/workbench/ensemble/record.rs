@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{How, Member, Methods};
+use super::{How, Member, Methods, says_something};
 use crate::atomic;
 use crate::config::{self, DataConfig, Experiment, SubmitConfig, TaskConfig};
 use crate::data::{LabelKind, Task};
@@ -80,7 +80,10 @@ impl<'a> EnsembleManifest<'a> {
             .map(|name| FileRecord::of("output", &out.join(name), Path::new(name)))
             .collect::<Result<_>>()?;
         self.state = State::Done;
-        let (labels, metric) = (self.task.labels, self.ensemble.metric);
+        let (labels, metric) = (
+            self.task.labels,
+            (self.ensemble.metric, self.ensemble.ranks),
+        );
         self.result = Some(RunFigures {
             seconds: Some(seconds),
             ..figures(table, labels, metric)
@@ -135,9 +138,15 @@ impl Estimate {
     }
 }
 
-/// What the metric says of the table; beside it AUC under its own keys for binary labels, as in a run.
-fn figures(table: &Scored, labels: LabelKind, metric: MetricName) -> RunFigures {
-    let score = Estimate::of(table, metric);
+/// What the metric says of the table; beside it AUC under its own keys for binary labels, as in a run. Of ranks no metric of
+/// probabilities says anything.
+fn figures(table: &Scored, labels: LabelKind, (metric, ranks): (MetricName, bool)) -> RunFigures {
+    let score = match says_something(metric, ranks) {
+        true => Estimate::of(table, metric),
+        false => Estimate::default(),
+    };
+    let mut scores = MetricName::figures(labels, &table.targets, &table.scores);
+    scores.retain(|name, _| says_something(*name, ranks));
     let auc = match labels {
         LabelKind::Binary if metric == MetricName::Auc => score,
         LabelKind::Binary => Estimate::of(table, MetricName::Auc),
@@ -147,7 +156,7 @@ fn figures(table: &Scored, labels: LabelKind, metric: MetricName) -> RunFigures 
     RunFigures {
         metric: Some(metric),
         valid_score: score.all,
-        scores: MetricName::figures(labels, &table.targets, &table.scores),
+        scores,
         oof_score_low: score.low,
         oof_score_high: score.high,
         fold_score_mean: score.fold_mean,

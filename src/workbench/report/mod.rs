@@ -165,10 +165,8 @@ fn scores(run: &ReportedRun) -> Result<Markup> {
 fn other_metrics(run: &ReportedRun) -> Markup {
     let figures = MetricName::figures(run.task().labels, &run.scored.targets, &run.scored.scores);
     // There is no loss of probabilities where there are none.
-    let is_shown = |name: MetricName| {
-        let is_loss = matches!(name, MetricName::LogLoss | MetricName::MeanLogLoss);
-        name != run.metric && (run.are_logits || !is_loss)
-    };
+    let is_shown =
+        |name: MetricName| name != run.metric && (run.are_logits || !name.reads_probabilities());
     let others = figures.iter().filter(|(name, _)| is_shown(**name));
     let row = |(name, &value): (&MetricName, &f64)| {
         let of = name.metric();

@@ -150,11 +150,25 @@ impl ReportedRun {
 
     /// The metric over all scored rows.
     pub fn score(&self) -> Option<f64> {
-        self.metric.of(&self.scored.targets, &self.scored.scores)
+        self.figure(&self.scored)
+    }
+
+    /// The metric of a table; none where it reads probabilities and the scores are ranks, which are none.
+    fn figure(&self, table: &Scored) -> Option<f64> {
+        let score = self.metric.of(&table.targets, &table.scores);
+        score.filter(|_| self.says_something(self.metric))
+    }
+
+    /// Whether a metric says something of scores that may be ranks.
+    fn says_something(&self, metric: MetricName) -> bool {
+        !(metric.reads_probabilities() && self.results.record.has_ranks())
     }
 
     /// The 95 % interval of the metric, as the run has recorded it, or computed now.
     pub fn interval(&self) -> Option<(f64, f64)> {
+        if !self.says_something(self.metric) {
+            return None;
+        }
         let figures = self.figures();
         let recorded = figures.oof_score_low.zip(figures.oof_score_high);
         let of_auc = || {
@@ -172,8 +186,7 @@ impl ReportedRun {
 
     /// The metric over some of the scored rows.
     pub fn score_of(&self, places: &[usize]) -> Option<f64> {
-        let chosen = self.scored.select(places);
-        self.metric.of(&chosen.targets, &chosen.scores)
+        self.figure(&self.scored.select(places))
     }
 
     /// Whether it has folds.

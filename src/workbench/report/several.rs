@@ -66,7 +66,7 @@ pub fn section(run: &ReportedRun) -> Markup {
     html! {
         @if rows > 0 {
             h2 { "Labels" }
-            p { "Said, precision, recall and F1 from logit 0 on. A label that all rows have, or none, has no AUC." }
+            p { "Said, precision, recall and F1 from " (if run.are_logits { "logit 0" } else { "score 0" }) " on. A label that all rows have, or none, has no AUC." }
             (page::table(&header, &run.task().classes.iter().enumerate().map(row).collect::<Vec<_>>()))
         }
     }

@@ -115,20 +115,37 @@ fn log_probability(run: &ReportedRun, metric: MetricName) -> impl Fn(usize) -> f
 }
 
 fn classes(run: &ReportedRun) -> Found {
-    let log = log_probability(run, MetricName::LogLoss);
     let said = |at: usize| likeliest(run.scored.scores.row(at));
+    let log = log_probability(run, MetricName::LogLoss);
+    // Where there are no probabilities: how far the class stands behind the one that is said.
+    let behind = |at: usize| {
+        let (row, own) = (run.scored.scores.row(at), run.scored.targets[at].class());
+        let own = own.map_or(f32::NEG_INFINITY, |class| row[class as usize]);
+        f64::from(own - row[said(at) as usize])
+    };
+    let value = |at: usize| if run.are_logits { log(at) } else { behind(at) };
     let is_wrong = |&at: &usize| run.scored.targets[at].class() != Some(said(at));
     let name = |class: u32| Cell::wide(run.task().classes[class as usize].as_str());
     let cells = |at: usize| {
         let own = run.scored.targets[at].class();
         let own = own.map_or(Cell::text("–"), name);
-        (at, vec![own, name(said(at)), logarithm(log(at))])
+        (at, vec![own, name(said(at)), thousandths(value(at))])
     };
     let wrong = (0..run.scored.rows.len()).filter(is_wrong).collect();
+    let (about, header): (_, &[&str]) = match run.are_logits {
+        true => (
+            "The rows whose class is the least likely to the model.",
+            &["class", "said", "log-probability of the class"],
+        ),
+        false => (
+            "The rows whose class stands farthest behind the one that is said.",
+            &["class", "said", "score less that of the one said"],
+        ),
+    };
     (
-        "The rows whose class is the least likely to the model.",
-        &["class", "said", "log-probability of the class"],
-        lowest(wrong, &log).into_iter().map(cells).collect(),
+        about,
+        header,
+        lowest(wrong, &value).into_iter().map(cells).collect(),
     )
 }
 
@@ -147,15 +164,38 @@ fn several(run: &ReportedRun) -> Found {
     let holds = |at: usize, class: u32| run.scored.targets[at].holds(class) == Some(true);
     let n = run.task().classes.len() as u32;
     let is_wrong = |&at: &usize| (0..n).any(|class| holds(at, class) != is_said(at, class));
+    // Where there are no probabilities: the score that is farthest on the wrong side.
+    let farthest = |at: usize| {
+        let sides = (0..n).zip(run.scored.scores.row(at));
+        let sides = sides.map(|(class, &score)| if holds(at, class) { score } else { -score });
+        f64::from(sides.fold(f32::INFINITY, f32::min))
+    };
+    let value = |at: usize| {
+        if run.are_logits {
+            log(at)
+        } else {
+            farthest(at)
+        }
+    };
     let cells = |at: usize| {
         let (own, said) = (|class| holds(at, class), |class| is_said(at, class));
-        (at, vec![names(&own), names(&said), logarithm(log(at))])
+        (at, vec![names(&own), names(&said), thousandths(value(at))])
     };
     let wrong = (0..run.scored.rows.len()).filter(is_wrong).collect();
+    let (about, header): (_, &[&str]) = match run.are_logits {
+        true => (
+            "The rows whose labels are the least likely to the model.",
+            &["labels", "said", "log-probability of a label"],
+        ),
+        false => (
+            "The rows with the score that is farthest on the wrong side of 0.",
+            &["labels", "said", "how far"],
+        ),
+    };
     (
-        "The rows whose labels are the least likely to the model.",
-        &["labels", "said", "log-probability of a label"],
-        lowest(wrong, &log).into_iter().map(cells).collect(),
+        about,
+        header,
+        lowest(wrong, &value).into_iter().map(cells).collect(),
     )
 }
 
@@ -205,7 +245,7 @@ fn lowest(mut places: Vec<usize>, value: &impl Fn(usize) -> f64) -> Vec<usize> {
     places
 }
 
-fn logarithm(value: f64) -> Cell {
+fn thousandths(value: f64) -> Cell {
     Cell::number(Some(format!("{value:.3}")))
 }
 

@@ -127,6 +127,23 @@ pub fn leave_run(
     )
 }
 
+/// The setting under which a submission of this task has numbers from 0 to 1 that are taken for probabilities, as a message names it;
+/// none where it has scores or names.
+///
+/// # Errors
+/// Those of reading the sample, and [`Error::Input`] where it has other columns than the task.
+pub fn asks_for_probabilities(submit: &SubmitConfig, task: &Task) -> Result<Option<&'static str>> {
+    let form = match &submit.like {
+        Some(like) => Sample::read(like, submit)?.form(submit, task)?,
+        None => Form::of(submit, task),
+    };
+    let setting = match submit.probability {
+        true => "submit.probability = true",
+        false => "submit.like",
+    };
+    Ok((form.probability && form.columns != Columns::Label).then_some(setting))
+}
+
 /// Writes `submission`: the scores of the rows of a file, which is read for their ids only.
 ///
 /// # Errors
