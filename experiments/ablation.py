@@ -10,7 +10,7 @@ use one thread: start two of these side by side with other --only, and nothing e
 minutes. The seeds of a cell share its MLM stage, whose minutes and steps count for each of them: their spread lacks that of this stage. A cell
 that fails says why on stderr and the next one goes on; the exit status is 1 then. The cells "graph map" and "another BERT" want --map (what `cipherpet align` writes) and --other-bert, and are left out without. Other sizes
 begin from fresh values: hold them against "scratch". `cipherpet` is taken from the PATH; nothing beside Python is needed. What is done is not done again.
-Its table is still to be made.
+What came out so far stands in README.md.
 """
 
 import argparse
