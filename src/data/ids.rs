@@ -134,6 +134,11 @@ pub fn find_same_ids(
     Ok(None)
 }
 
+/// Whether a column of ids may be called so; that its values are all different is not looked at.
+pub fn is_name_of_ids(name: &str) -> bool {
+    ends_with_id(name) || is_usual(name)
+}
+
 fn ends_with_id(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with("id")
 }

@@ -19,6 +19,7 @@ mod column_profile;
 use std::path::{Path, PathBuf};
 
 use crate::data::classes::MAX_CLASSES;
+use crate::data::ids::is_name_of_ids;
 use crate::data::{
     Column, Dictionary, ExampleFormat, LabelColumns, LabelKind, TextKind, TokenKind, column_names,
     source,
@@ -295,7 +296,7 @@ impl FileProfile {
             };
             return Some(by_place(format.kind, label.into_iter().collect()));
         }
-        let has_ids = self.columns.iter().any(|column| column.is_ids(self.rows));
+        let has_ids = (0..width).any(|column| self.is_ids(column));
         if has_ids && let Some(found) = self.by_content() {
             return Some(found);
         }
@@ -379,13 +380,20 @@ impl FileProfile {
 
     /// What is neither a text nor an id: one column, or several of 0 and 1; `None` where it cannot be told which is the label.
     fn others(&self, texts: &[usize]) -> Option<Vec<usize>> {
-        let is_other =
-            |column: &usize| !texts.contains(column) && !self.columns[*column].is_ids(self.rows);
+        let is_other = |column: &usize| !texts.contains(column) && !self.is_ids(*column);
         let others: Vec<usize> = (0..self.columns.len()).filter(is_other).collect();
         let zero_one = others
             .iter()
             .all(|&column| self.columns[column].is_zero_one());
         (others.len() <= 1 || zero_one).then_some(others)
+    }
+
+    /// Ids may be words where the header calls them so.
+    fn is_ids(&self, column: usize) -> bool {
+        let profile = &self.columns[column];
+        let name = self.header.as_ref().and_then(|header| header.get(column));
+        let is_named = name.is_some_and(|name| is_name_of_ids(name));
+        profile.is_ids(self.rows) || is_named && profile.distinct.len() == self.rows
     }
 
     /// The kind of the label in `column`; `3 classes`, and what the column holds: rule 6.

@@ -277,6 +277,33 @@ fn ids_are_passed_over_and_what_remains_is_the_label() {
     assert_eq!(guess.format.labels, LabelKind::Classes);
 }
 
+/// `q7` is no number; the header says what it is.
+#[test]
+fn ids_that_are_words_are_no_labels_where_the_header_calls_them_ids() {
+    let format = ExampleFormat {
+        header: true,
+        ..ExampleFormat::default()
+    };
+    let rows = |header: &str, row: &dyn Fn(usize) -> String| {
+        let rows = (0..12).map(|i| row(i) + "\n");
+        format!("{header}\n{}", rows.collect::<String>())
+    };
+    let label = |file: &str| guess_as(&[file], &format).expect("a task").format.label;
+    let ids = rows("id\ttext_a\ttext_b", &|i| format!("q{i}\t{i} 1\t{i} 2"));
+    assert_eq!(label(&ids), None);
+    let labelled = rows("编号\ttext_a\ttext_b\tz", &|i| {
+        format!("q{i}\t{i} 1\t{i} 2\t{}", i % 2)
+    });
+    let expected = Some(Column::Name("z".into()).into());
+    assert_eq!(label(&labelled), expected);
+    // A name alone is not enough.
+    let paid = rows("paid\ttext_a\ttext_b", &|i| {
+        format!("{}\t{i} 1\t{i} 2", i % 2)
+    });
+    let expected = Some(Column::Name("paid".into()).into());
+    assert_eq!(label(&paid), expected);
+}
+
 #[test]
 fn a_header_without_usual_names_is_told_by_what_stands_under_it() {
     let format = ExampleFormat {
