@@ -20,6 +20,7 @@ mod distill;
 mod duplicates;
 mod embed;
 mod ensemble;
+mod ensemble_labels;
 mod folder;
 mod folds;
 mod generate;
