@@ -97,7 +97,7 @@ impl Loaded {
     pub fn switched_off_lines(&self) -> Vec<String> {
         let Experiment { stage, distill, .. } = &self.experiment;
         let (whole, stages) = (self.experiment.whole_stage(), self.experiment.stages());
-        let mut lines = self.lines_of_keys(&KEYS, &whole, &stages, stage);
+        let mut lines = self.lines_of_keys(&whole, &stages, stage);
         lines.extend(self.dropped_lines(&stages));
         if distill.from.is_empty() {
             let values = |distill: &DistillConfig| {
@@ -117,29 +117,21 @@ impl Loaded {
 }
 
 impl Loaded<Pretraining> {
-    /// As for an experiment. How tokens are hidden counts in any case: held-out lines are judged by them.
+    /// As for an experiment. Held-out lines are judged by a share of hidden tokens of their own.
     pub fn switched_off_lines(&self) -> Vec<String> {
         let settings = &self.experiment;
         let (whole, stages) = (settings.whole_stage(), settings.stages());
-        let (_, of_train) =
-            KEYS.split_at(KEYS.iter().take_while(|key| key.section != TRAIN).count());
-        self.lines_of_keys(of_train, &whole, &stages, &settings.stage)
+        self.lines_of_keys(&whole, &stages, &settings.stage)
     }
 }
 
 impl<T: Settings> Loaded<T> {
     /// `whole` is what holds where a stage sets nothing, `own` what the stages set themselves.
-    fn lines_of_keys(
-        &self,
-        keys: &[Key],
-        whole: &Stage,
-        stages: &[Stage],
-        own: &[StageConfig],
-    ) -> Vec<String> {
+    fn lines_of_keys(&self, whole: &Stage, stages: &[Stage], own: &[StageConfig]) -> Vec<String> {
         let default = Experiment::default().whole_stage();
         let own = over(default.clone(), own);
         let mut lines = Vec::new();
-        for key in keys {
+        for key in KEYS {
             let asks = |stage: &Stage| {
                 let found = (key.value)(stage);
                 (found != (key.value)(&default)).then_some(found)
@@ -317,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pretraining_says_it_of_its_training() {
+    fn a_pretraining_says_it_too() {
         let assignments = [
             "objective.name=nsp",
             "objective.mlm_weight=0",
@@ -325,9 +317,11 @@ mod tests {
             "train.average_decay=0.9",
         ];
         let loaded = load_as::<Pretraining>(None, &assignments.map(str::to_owned));
-        let expected =
-            "warning: --set train.average_decay=0.9: 0.9 changes nothing without average = \"ema\"";
+        let expected = [
+            "warning: --set objective.mask=0.3: 0.3 changes nothing without hidden tokens (mlm_weight above 0, or corrupt_sources of simbert)",
+            "warning: --set train.average_decay=0.9: 0.9 changes nothing without average = \"ema\"",
+        ];
         let loaded = loaded.expect("known keys");
-        assert_eq!(loaded.switched_off_lines(), [expected]);
+        assert_eq!(loaded.switched_off_lines(), expected);
     }
 }
